@@ -1,0 +1,40 @@
+//! How the library is linked.
+//!
+//! A preload must load in every sandbox and cost little at start, so it may depend on libc alone. rustc names `gcc_s`
+//! itself, where `-static-libgcc` does not reach; a linker script of that name, found first, leads to the static halves.
+
+use std::{env, fs, path::PathBuf};
+
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    match env::var("CARGO_CFG_TARGET_OS").as_deref() {
+        Ok("linux") => linux(),
+        Ok("macos") => macos(),
+        _ => println!("cargo::error=nosigpipe is for Linux and macOS"),
+    }
+}
+
+fn linux() {
+    let Some(out) = env::var_os("OUT_DIR").map(PathBuf::from) else {
+        println!("cargo::error=OUT_DIR is not set");
+        return;
+    };
+    if let Err(error) = fs::write(out.join("libgcc_s.so"), "GROUP ( libgcc_eh.a libgcc.a )\n") {
+        println!("cargo::error={}: {error}", out.join("libgcc_s.so").display());
+    }
+    println!("cargo::rustc-link-search=native={}", out.display());
+    for argument in [
+        // Handlers and atfork entries point into the library for as long as the process lives.
+        "-Wl,-z,nodelete",
+        // No lazy binding: the first call of a libc function may come from a signal handler.
+        "-Wl,-z,now",
+        "-Wl,-z,relro",
+        "-Wl,-soname,libnosigpipe.so",
+    ] {
+        println!("cargo::rustc-cdylib-link-arg={argument}");
+    }
+}
+
+fn macos() {
+    println!("cargo::rustc-cdylib-link-arg=-Wl,-install_name,@rpath/libnosigpipe.dylib");
+}

@@ -1,0 +1,1 @@
+//! From a signal to the end of the process: the crash report.

@@ -1,0 +1,63 @@
+//! exec(3): the process becomes another program, and that one starts with the SIGPIPE that it would have had without us.
+//!
+//! A child by vfork calls these in its parent's memory.
+
+#[cfg(target_os = "linux")]
+mod list;
+
+use libc::{c_char, c_int};
+
+use super::real;
+use crate::sigpipe::Spawn;
+
+pub unsafe fn execve(path: *const c_char, arguments: *const *const c_char, environment: *const *const c_char) -> c_int {
+    let _exec = Spawn::begin();
+    // SAFETY: the caller's arguments, as the caller gave them.
+    unsafe { real::execve()(path, arguments, environment) }
+}
+
+#[cfg(target_os = "linux")]
+pub unsafe fn execv(path: *const c_char, arguments: *const *const c_char) -> c_int {
+    let _exec = Spawn::begin();
+    // SAFETY: the caller's arguments, as the caller gave them.
+    unsafe { real::execv()(path, arguments) }
+}
+
+#[cfg(target_os = "linux")]
+pub unsafe fn execvp(file: *const c_char, arguments: *const *const c_char) -> c_int {
+    let _exec = Spawn::begin();
+    // SAFETY: the caller's arguments, as the caller gave them.
+    unsafe { real::execvp()(file, arguments) }
+}
+
+#[cfg(target_os = "linux")]
+pub unsafe fn execvpe(
+    file: *const c_char,
+    arguments: *const *const c_char,
+    environment: *const *const c_char,
+) -> c_int {
+    let _exec = Spawn::begin();
+    // SAFETY: the caller's arguments, as the caller gave them.
+    unsafe { real::execvpe()(file, arguments, environment) }
+}
+
+#[cfg(target_os = "linux")]
+pub unsafe fn fexecve(fd: c_int, arguments: *const *const c_char, environment: *const *const c_char) -> c_int {
+    let _exec = Spawn::begin();
+    // SAFETY: the caller's arguments, as the caller gave them.
+    unsafe { real::fexecve()(fd, arguments, environment) }
+}
+
+/// The system call itself: a glibc older than 2.34 has no function for it.
+#[cfg(target_os = "linux")]
+pub unsafe fn execveat(
+    directory: c_int,
+    path: *const c_char,
+    arguments: *const *const c_char,
+    environment: *const *const c_char,
+    flags: c_int,
+) -> c_int {
+    let _exec = Spawn::begin();
+    // SAFETY: the caller's arguments, as the caller gave them.
+    unsafe { libc::syscall(libc::SYS_execveat, directory, path, arguments, environment, flags) as c_int }
+}

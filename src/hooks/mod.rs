@@ -1,0 +1,68 @@
+//! THE HOOK TABLE: one line for each function of libc that the library stands in front of.
+//!
+//! A line names the family, whose file has the body, and the signature, which the compiler compares with libc's. From
+//! it come the exported symbol, `real::NAME()` and, on macOS, the interpose entry. docs/adding-a-hook.md is the recipe.
+//!
+//! The constructor looks up the real function of every line that says `real`: redhook's look-up waits in a
+//! `std::sync::Once`, which a signal handler or a vforked child must never be the first to reach. The bodies of the
+//! lines that say `instead` never call the real function.
+
+mod exec;
+mod signal;
+mod socket;
+mod spawn;
+#[macro_use]
+mod table;
+
+use libc::{
+    FILE, c_char, c_int, c_uint, c_void, mmsghdr, msghdr, pid_t, posix_spawn_file_actions_t, posix_spawnattr_t,
+    sigaction as sigaction_t, sighandler_t, size_t, sockaddr, socklen_t, ssize_t,
+};
+
+hooks! {
+    real    socket::socket(domain: c_int, kind: c_int, protocol: c_int) -> c_int;
+    real    socket::socketpair(domain: c_int, kind: c_int, protocol: c_int, pair: *mut c_int) -> c_int;
+    real    socket::accept(fd: c_int, address: *mut sockaddr, length: *mut socklen_t) -> c_int;
+    #[cfg(target_os = "linux")]
+    real    socket::accept4(fd: c_int, address: *mut sockaddr, length: *mut socklen_t, flags: c_int) -> c_int;
+    real    socket::send(fd: c_int, data: *const c_void, length: size_t, flags: c_int) -> ssize_t;
+    real    socket::sendto(fd: c_int, data: *const c_void, length: size_t, flags: c_int, to: *const sockaddr, to_length: socklen_t) -> ssize_t;
+    real    socket::sendmsg(fd: c_int, message: *const msghdr, flags: c_int) -> ssize_t;
+    #[cfg(target_os = "linux")]
+    real    socket::sendmmsg(fd: c_int, messages: *mut mmsghdr, count: c_uint, flags: c_int) -> c_int;
+
+    real    signal::sigaction(signum: c_int, new: *const sigaction_t, old: *mut sigaction_t) -> c_int;
+    #[cfg(target_os = "linux")]
+    instead signal::__sigaction(signum: c_int, new: *const sigaction_t, old: *mut sigaction_t) -> c_int;
+    instead signal::signal(signum: c_int, handler: sighandler_t) -> sighandler_t;
+    instead signal::bsd_signal(signum: c_int, handler: sighandler_t) -> sighandler_t;
+    #[cfg(target_os = "linux")]
+    instead signal::ssignal(signum: c_int, handler: sighandler_t) -> sighandler_t;
+    #[cfg(target_os = "linux")]
+    instead signal::sysv_signal(signum: c_int, handler: sighandler_t) -> sighandler_t;
+    #[cfg(target_os = "linux")]
+    instead signal::__sysv_signal(signum: c_int, handler: sighandler_t) -> sighandler_t;
+    instead signal::sigset(signum: c_int, disposition: sighandler_t) -> sighandler_t;
+    instead signal::sigignore(signum: c_int) -> c_int;
+    instead signal::siginterrupt(signum: c_int, interrupt: c_int) -> c_int;
+
+    // execl, execlp and execle are beside these, in exec/list.rs: a line can't say their signature.
+    real    exec::execve(path: *const c_char, arguments: *const *const c_char, environment: *const *const c_char) -> c_int;
+    #[cfg(target_os = "linux")]
+    real    exec::execv(path: *const c_char, arguments: *const *const c_char) -> c_int;
+    #[cfg(target_os = "linux")]
+    real    exec::execvp(file: *const c_char, arguments: *const *const c_char) -> c_int;
+    #[cfg(target_os = "linux")]
+    real    exec::execvpe(file: *const c_char, arguments: *const *const c_char, environment: *const *const c_char) -> c_int;
+    #[cfg(target_os = "linux")]
+    real    exec::fexecve(fd: c_int, arguments: *const *const c_char, environment: *const *const c_char) -> c_int;
+    #[cfg(target_os = "linux")]
+    instead exec::execveat(directory: c_int, path: *const c_char, arguments: *const *const c_char, environment: *const *const c_char, flags: c_int) -> c_int;
+
+    real    spawn::posix_spawn(pid: *mut pid_t, path: *const c_char, actions: *const posix_spawn_file_actions_t, attributes: *const posix_spawnattr_t, arguments: *const *mut c_char, environment: *const *mut c_char) -> c_int;
+    real    spawn::posix_spawnp(pid: *mut pid_t, file: *const c_char, actions: *const posix_spawn_file_actions_t, attributes: *const posix_spawnattr_t, arguments: *const *mut c_char, environment: *const *mut c_char) -> c_int;
+    real    spawn::system(command: *const c_char) -> c_int;
+    real    spawn::popen(command: *const c_char, mode: *const c_char) -> *mut FILE;
+    #[cfg(target_os = "linux")]
+    real    spawn::wordexp(words: *const c_char, result: *mut c_void, flags: c_int) -> c_int;
+}

@@ -1,0 +1,124 @@
+//! signal(2), sigaction(2) and their twins.
+//!
+//! For signals that we own the program talks to its remembered wish. All of these may be called in signal handlers.
+
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use libc::{EINVAL, SA_RESTART, SIG_ERR, SIG_IGN, c_int, sigaction as sigaction_t, sighandler_t, sigset_t};
+
+use super::real;
+use crate::platform::{self, prototypes::SIG_HOLD};
+use crate::signals::{Action, Origin, Owned};
+use crate::sigpipe;
+
+/// Signals that siginterrupt(3) was asked to let interrupt system calls, bit n for signal n + 1.
+static INTERRUPTING: AtomicU64 = AtomicU64::new(0);
+
+fn owned(signal: c_int) -> Option<&'static Owned> {
+    (signal == sigpipe::SIGNAL.signal() && sigpipe::SIGNAL.is_active()).then_some(&sigpipe::SIGNAL)
+}
+
+fn change(owned: &Owned, new: Option<Action>) -> Action {
+    platform::keeping_errno(|| {
+        if sigpipe::is_own_process() { owned.sigaction(new) } else { owned.sigaction_of_borrower(new) }
+    })
+}
+
+pub unsafe fn sigaction(signal: c_int, new: *const sigaction_t, old: *mut sigaction_t) -> c_int {
+    let Some(owned) = owned(signal) else {
+        // SAFETY: the caller's arguments, as the caller gave them.
+        return unsafe { real::sigaction()(signal, new, old) };
+    };
+    // SAFETY: the caller's pointers are null or valid, as sigaction(2) demands.
+    let wish = (!new.is_null()).then(|| unsafe { platform::read(new) });
+    let before = change(owned, wish);
+    if !old.is_null() {
+        // SAFETY: as above.
+        unsafe { platform::write(old, &before) };
+    }
+    0
+}
+
+#[cfg(target_os = "linux")]
+pub use sigaction as __sigaction;
+
+/// signal(2) as BSD has it: the handler stays, calls are restarted, nothing else is blocked.
+pub unsafe fn signal(signal: c_int, handler: sighandler_t) -> sighandler_t {
+    if handler == SIG_ERR {
+        platform::set_errno(EINVAL);
+        return SIG_ERR;
+    }
+    let wish = Action { flags: flags_of(signal), origin: Origin::ProgramBySignal, ..Action::plain(handler) };
+    set(signal, Some(wish)).map_or(SIG_ERR, |before| before.handler)
+}
+
+pub use signal as bsd_signal;
+#[cfg(target_os = "linux")]
+pub use signal as ssignal;
+#[cfg(target_os = "linux")]
+pub use signal as sysv_signal;
+#[cfg(target_os = "linux")]
+pub use signal as __sysv_signal;
+
+pub unsafe fn sigset(number: c_int, disposition: sighandler_t) -> sighandler_t {
+    if disposition == SIG_ERR || !(1..=platform::LAST_SIGNAL).contains(&number) {
+        platform::set_errno(EINVAL);
+        return SIG_ERR;
+    }
+    let before = if disposition == SIG_HOLD {
+        set(number, None).map_or(SIG_ERR, |before| before.handler)
+    } else {
+        // SAFETY: any value is a disposition.
+        unsafe { signal(number, disposition) }
+    };
+    if before == SIG_ERR {
+        return SIG_ERR;
+    }
+    let how = if disposition == SIG_HOLD { libc::SIG_BLOCK } else { libc::SIG_UNBLOCK };
+    if change_mask(how, number) { SIG_HOLD } else { before }
+}
+
+pub unsafe fn sigignore(number: c_int) -> c_int {
+    // SAFETY: any value is a disposition.
+    if unsafe { signal(number, SIG_IGN) } == SIG_ERR { -1 } else { 0 }
+}
+
+pub unsafe fn siginterrupt(signal: c_int, interrupt: c_int) -> c_int {
+    let Some(current) = set(signal, None) else { return -1 };
+    let bit = 1u64 << (signal - 1);
+    let flags = if interrupt != 0 {
+        INTERRUPTING.fetch_or(bit, Relaxed);
+        current.flags & !SA_RESTART
+    } else {
+        INTERRUPTING.fetch_and(!bit, Relaxed);
+        current.flags | SA_RESTART
+    };
+    if set(signal, Some(Action { flags, ..current })).is_some() { 0 } else { -1 }
+}
+
+fn flags_of(signal: c_int) -> c_int {
+    let bit = u32::try_from(signal - 1).ok().and_then(|shift| 1u64.checked_shl(shift)).unwrap_or(0);
+    if INTERRUPTING.load(Relaxed) & bit != 0 { 0 } else { SA_RESTART }
+}
+
+/// Sets an action, or none, and returns the one before; `None` with errno set when there is no such signal.
+fn set(signal: c_int, new: Option<Action>) -> Option<Action> {
+    match owned(signal) {
+        Some(owned) => Some(change(owned, new)),
+        None => platform::real_sigaction(signal, new.as_ref()),
+    }
+}
+
+/// Blocks or unblocks one signal in the calling thread; whether it was blocked.
+fn change_mask(how: c_int, signal: c_int) -> bool {
+    let mut set = core::mem::MaybeUninit::<sigset_t>::uninit();
+    let mut before = core::mem::MaybeUninit::<sigset_t>::uninit();
+    // SAFETY: sigemptyset and pthread_sigmask initialise the sets before they are read; the signal is a valid one.
+    unsafe {
+        libc::sigemptyset(set.as_mut_ptr());
+        libc::sigaddset(set.as_mut_ptr(), signal);
+        libc::sigemptyset(before.as_mut_ptr());
+        libc::pthread_sigmask(how, set.as_ptr(), before.as_mut_ptr());
+        libc::sigismember(before.as_ptr(), signal) == 1
+    }
+}

@@ -1,0 +1,90 @@
+//! Sockets: no call on one may raise SIGPIPE.
+//!
+//! These are on the path of every request, so what is not needed for success is out of line.
+
+use libc::{c_int, c_uint, c_void, mmsghdr, msghdr, size_t, sockaddr, socklen_t, ssize_t};
+
+use super::real;
+use crate::platform;
+use crate::sigpipe::{failed_send, flag};
+use crate::state::{Call, STATE, State};
+
+pub unsafe fn socket(domain: c_int, kind: c_int, protocol: c_int) -> c_int {
+    // SAFETY: the caller's arguments, as the caller gave them.
+    let fd = unsafe { real::socket()(domain, kind, protocol) };
+    if fd >= 0 {
+        State::count(&STATE.sockets);
+        platform::configure_socket(fd);
+    }
+    fd
+}
+
+pub unsafe fn socketpair(domain: c_int, kind: c_int, protocol: c_int, pair: *mut c_int) -> c_int {
+    // SAFETY: the caller's arguments, as the caller gave them.
+    let result = unsafe { real::socketpair()(domain, kind, protocol, pair) };
+    if result == 0 {
+        for end in 0..2 {
+            State::count(&STATE.sockets);
+            // SAFETY: on success the caller's array has two descriptors.
+            platform::configure_socket(unsafe { pair.add(end).read() });
+        }
+    }
+    result
+}
+
+pub unsafe fn accept(fd: c_int, address: *mut sockaddr, length: *mut socklen_t) -> c_int {
+    // SAFETY: the caller's arguments, as the caller gave them.
+    accepted(unsafe { real::accept()(fd, address, length) })
+}
+
+#[cfg(target_os = "linux")]
+pub unsafe fn accept4(fd: c_int, address: *mut sockaddr, length: *mut socklen_t, flags: c_int) -> c_int {
+    // SAFETY: the caller's arguments, as the caller gave them.
+    accepted(unsafe { real::accept4()(fd, address, length, flags) })
+}
+
+#[inline(always)]
+fn accepted(fd: c_int) -> c_int {
+    if fd >= 0 {
+        State::count(&STATE.accepted);
+        platform::configure_socket(fd);
+    }
+    fd
+}
+
+/// Calls with the flag; again without it where the socket's family knows no flags.
+macro_rules! without_signal {
+    ($call:ident, $fd:expr, $flags:expr, $real:expr) => {{
+        let added = flag() & !$flags;
+        let result = $real($flags | added);
+        if result == -1 && added != 0 && failed_send(Call::$call, $fd) { $real($flags) } else { result }
+    }};
+}
+
+pub unsafe fn send(fd: c_int, data: *const c_void, length: size_t, flags: c_int) -> ssize_t {
+    // SAFETY: the caller's arguments, as the caller gave them but for the flag.
+    without_signal!(Send, fd, flags, |flags| unsafe { real::send()(fd, data, length, flags) })
+}
+
+pub unsafe fn sendto(
+    fd: c_int,
+    data: *const c_void,
+    length: size_t,
+    flags: c_int,
+    to: *const sockaddr,
+    to_length: socklen_t,
+) -> ssize_t {
+    // SAFETY: the caller's arguments, as the caller gave them but for the flag.
+    without_signal!(Sendto, fd, flags, |flags| unsafe { real::sendto()(fd, data, length, flags, to, to_length) })
+}
+
+pub unsafe fn sendmsg(fd: c_int, message: *const msghdr, flags: c_int) -> ssize_t {
+    // SAFETY: the caller's arguments, as the caller gave them but for the flag.
+    without_signal!(Sendmsg, fd, flags, |flags| unsafe { real::sendmsg()(fd, message, flags) })
+}
+
+#[cfg(target_os = "linux")]
+pub unsafe fn sendmmsg(fd: c_int, messages: *mut mmsghdr, count: c_uint, flags: c_int) -> c_int {
+    // SAFETY: the caller's arguments, as the caller gave them but for the flag.
+    without_signal!(Sendmmsg, fd, flags, |flags| unsafe { real::sendmmsg()(fd, messages, count, flags) })
+}

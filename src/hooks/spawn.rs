@@ -1,0 +1,53 @@
+//! What libc starts on behalf of the program.
+//!
+//! libc makes these children without telling pthread_atfork(3).
+
+use libc::{FILE, c_char, c_int, c_void, pid_t, posix_spawn_file_actions_t, posix_spawnattr_t};
+
+use super::real;
+use crate::sigpipe::Spawn;
+
+pub unsafe fn posix_spawn(
+    pid: *mut pid_t,
+    path: *const c_char,
+    actions: *const posix_spawn_file_actions_t,
+    attributes: *const posix_spawnattr_t,
+    arguments: *const *mut c_char,
+    environment: *const *mut c_char,
+) -> c_int {
+    let _spawn = Spawn::begin();
+    // SAFETY: the caller's arguments, as the caller gave them.
+    unsafe { real::posix_spawn()(pid, path, actions, attributes, arguments, environment) }
+}
+
+pub unsafe fn posix_spawnp(
+    pid: *mut pid_t,
+    file: *const c_char,
+    actions: *const posix_spawn_file_actions_t,
+    attributes: *const posix_spawnattr_t,
+    arguments: *const *mut c_char,
+    environment: *const *mut c_char,
+) -> c_int {
+    let _spawn = Spawn::begin();
+    // SAFETY: the caller's arguments, as the caller gave them.
+    unsafe { real::posix_spawnp()(pid, file, actions, attributes, arguments, environment) }
+}
+
+pub unsafe fn system(command: *const c_char) -> c_int {
+    let _spawn = Spawn::begin();
+    // SAFETY: the caller's argument, as the caller gave it.
+    unsafe { real::system()(command) }
+}
+
+pub unsafe fn popen(command: *const c_char, mode: *const c_char) -> *mut FILE {
+    let _spawn = Spawn::begin();
+    // SAFETY: the caller's arguments, as the caller gave them.
+    unsafe { real::popen()(command, mode) }
+}
+
+#[cfg(target_os = "linux")]
+pub unsafe fn wordexp(words: *const c_char, result: *mut c_void, flags: c_int) -> c_int {
+    let _spawn = Spawn::begin();
+    // SAFETY: the caller's arguments, as the caller gave them.
+    unsafe { real::wordexp()(words, result, flags) }
+}

@@ -1,0 +1,57 @@
+//! What a line of the hook table becomes.
+
+/// Declares the hooks and what belongs to each of them.
+macro_rules! hooks {
+    ($(
+        $(#[$condition:meta])*
+        $real:ident $family:ident :: $name:ident ( $($argument:ident : $type:ty),* ) -> $result:ty;
+    )*) => {
+        /// A module for each hook, since redhook makes a type and a static of its name.
+        mod hooked {
+            $(
+                $(#[$condition])*
+                pub mod $name {
+                    use super::super::*;
+
+                    redhook::hook! {
+                        unsafe fn $name($($argument : $type),*) -> $result => hook {
+                            // SAFETY: the arguments are the caller's, for the function of this name.
+                            unsafe { $crate::hooks::$family::$name($($argument),*) }
+                        }
+                    }
+
+                    hooks! { @$real $name ( $($type),* ) -> $result }
+
+                    // The line says what libc says, or this does not compile.
+                    const _: unsafe extern "C" fn($($type),*) -> $result = $crate::platform::prototypes::$name;
+                }
+            )*
+        }
+
+        /// The functions behind the hooks.
+        pub mod real {
+            $( $(#[$condition])* hooks! { @export $real $name } )*
+        }
+
+        /// Looks up the real functions. For the constructor.
+        pub fn resolve() {
+            $( $(#[$condition])* { hooks! { @resolve $real $name } } )*
+        }
+    };
+    (@real $name:ident ( $($type:ty),* ) -> $result:ty) => {
+        /// The function that the program would have called without us.
+        #[inline(always)]
+        pub fn real() -> unsafe extern "C" fn($($type),*) -> $result {
+            redhook::real!($name)
+        }
+    };
+    (@instead $name:ident ( $($type:ty),* ) -> $result:ty) => {};
+    (@export real $name:ident) => {
+        pub use super::hooked::$name::real as $name;
+    };
+    (@export instead $name:ident) => {};
+    (@resolve real $name:ident) => {
+        real::$name();
+    };
+    (@resolve instead $name:ident) => {};
+}

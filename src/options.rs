@@ -1,0 +1,290 @@
+//! The settings table: for each setting the environment variable, the launcher's flag, what is allowed, the default
+//! and the help text.
+//!
+//! No dependencies, no allocation: the library parses the environment with it before `main`, and the launcher, which
+//! compiles this file too, makes its flags, its help and its man page from it.
+
+/// Longest list of names that `NOSIGPIPE_ONLY` may carry, in bytes.
+pub const ONLY_MAX: usize = 1024;
+/// Longest directory name that `NOSIGPIPE_REPORT` may carry, in bytes; what is left of `PATH_MAX` is the file's name.
+pub const REPORT_MAX: usize = 3072;
+
+/// One setting.
+pub struct Setting {
+    /// Environment variable.
+    pub variable: &'static str,
+    /// Flag of `nosigpipe run`, without the dashes.
+    pub flag: &'static str,
+    /// What is allowed, as it is shown in help and in the line about a wrong value.
+    pub allowed: &'static str,
+    /// What holds when the variable is unset, empty or wrong.
+    pub default: &'static str,
+    /// One sentence for help and man page.
+    pub help: &'static str,
+    /// Reads the value into the options; `None` when it is not allowed.
+    parse: fn(&mut Options, &'static [u8]) -> Option<()>,
+}
+
+/// Every setting, in the order in which help shows them.
+pub static SETTINGS: [Setting; 10] = [
+    Setting {
+        variable: "NOSIGPIPE_SCOPE",
+        flag: "scope",
+        allowed: "process, sockets, tree or off",
+        default: "process",
+        help: "Where SIGPIPE is kept away: in the whole started process and from the sockets of what it starts; \
+               from sockets only; from the whole process tree; nowhere",
+        parse: |o, v| {
+            word(
+                &mut o.scope,
+                v,
+                &[("process", Scope::Process), ("sockets", Scope::Sockets), ("tree", Scope::Tree), ("off", Scope::Off)],
+            )
+        },
+    },
+    Setting {
+        variable: "NOSIGPIPE_CRASH",
+        flag: "crash",
+        allowed: "last, first or off",
+        default: "last",
+        help: "Report a crash when the program's own handler has given up, before that handler runs, or never",
+        parse: |o, v| word(&mut o.crash, v, &[("last", Crash::Last), ("first", Crash::First), ("off", Crash::Off)]),
+    },
+    Setting {
+        variable: "NOSIGPIPE_CRASH_SIGNALS",
+        flag: "crash-signals",
+        allowed: "a comma-separated list of segv, bus, ill, fpe, abrt, trap and sys",
+        default: "segv,bus,ill,fpe,abrt,trap,sys",
+        help: "Signals whose default action becomes a report, then the default action",
+        parse: |o, v| crash_signals(v).map(|set| o.crash_signals = set),
+    },
+    Setting {
+        variable: "NOSIGPIPE_CRASH_TIMEOUT",
+        flag: "crash-timeout",
+        allowed: "a number of seconds from 1 to 3600",
+        default: "10",
+        help: "Seconds that a crash report may take before the process dies without the rest of it",
+        parse: |o, v| {
+            o.crash_timeout = u32::try_from(number(v)?).ok().filter(|s| (1..=3600).contains(s))?;
+            Some(())
+        },
+    },
+    Setting {
+        variable: "NOSIGPIPE_THREADS",
+        flag: "threads",
+        allowed: "all or crashed",
+        default: "all",
+        help: "Threads whose stacks a crash report shows",
+        parse: |o, v| word(&mut o.threads, v, &[("all", Threads::All), ("crashed", Threads::Crashed)]),
+    },
+    Setting {
+        variable: "NOSIGPIPE_REPORT",
+        flag: "report",
+        allowed: "stderr or an absolute directory of at most 3072 bytes",
+        default: "stderr",
+        help: "Where a crash report goes: standard error, or one new file for each crash in this directory",
+        parse: |o, v| {
+            o.report = match v {
+                b"stderr" => None,
+                [b'/', ..] if v.len() <= REPORT_MAX => Some(v),
+                _ => return None,
+            };
+            Some(())
+        },
+    },
+    Setting {
+        variable: "NOSIGPIPE_FORMAT",
+        flag: "format",
+        allowed: "text or json",
+        default: "text",
+        help: "Format of a crash report",
+        parse: |o, v| word(&mut o.format, v, &[("text", Format::Text), ("json", Format::Json)]),
+    },
+    Setting {
+        variable: "NOSIGPIPE_CORE",
+        flag: "core",
+        allowed: "keep, unlimited or a number of bytes",
+        default: "keep",
+        help: "Core file size limit (RLIMIT_CORE) to set at load; never above the hard limit",
+        parse: |o, v| {
+            o.core = match v {
+                b"keep" => Core::Keep,
+                b"unlimited" => Core::Unlimited,
+                _ => Core::Bytes(number(v)?),
+            };
+            Some(())
+        },
+    },
+    Setting {
+        variable: "NOSIGPIPE_ONLY",
+        flag: "only",
+        allowed: "a comma-separated list of program names without slashes, at most 1024 bytes",
+        default: "",
+        help: "Programs to act in; in every other program of the process tree the library is inert",
+        parse: |o, v| {
+            let well_formed =
+                v.len() <= ONLY_MAX && !v.contains(&b'/') && v.split(|&c| c == b',').all(|name| !name.is_empty());
+            o.only = well_formed.then_some(v)?;
+            Some(())
+        },
+    },
+    Setting {
+        variable: "NOSIGPIPE_LOG",
+        flag: "log",
+        allowed: "off, broken-pipes or summary",
+        default: "off",
+        help: "What to tell on standard error: nothing, each broken pipe that was survived, or their number at exit",
+        parse: |o, v| {
+            word(&mut o.log, v, &[("off", Log::Off), ("broken-pipes", Log::BrokenPipes), ("summary", Log::Summary)])
+        },
+    },
+];
+
+/// Names the process that was started with the library, by its pid; written by the constructor where it is not there
+/// yet. Whoever finds another pid than its own in it is a child.
+pub const PROCESS: &str = "NOSIGPIPE_PROCESS";
+
+/// `NOSIGPIPE_SCOPE`
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
+pub enum Scope {
+    /// SIG_IGN in the started process, [`Scope::Sockets`] in what it starts and in shells.
+    Process,
+    /// No socket raises SIGPIPE; everything else is as without the library.
+    Sockets,
+    /// SIG_IGN in the started process and in what it starts.
+    Tree,
+    /// SIGPIPE is left alone.
+    Off,
+}
+
+/// `NOSIGPIPE_CRASH`
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Crash {
+    /// The program's own handler comes first; the report when it has given up.
+    Last,
+    /// The report comes first, then the program's own handler.
+    First,
+    /// Crash signals are left alone.
+    Off,
+}
+
+/// `NOSIGPIPE_THREADS`
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Threads {
+    /// The crashing thread and all others.
+    All,
+    /// The crashing thread.
+    Crashed,
+}
+
+/// `NOSIGPIPE_FORMAT`
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Format {
+    /// For people.
+    Text,
+    /// For programs; the schema is in docs/crash-reports.md.
+    Json,
+}
+
+/// `NOSIGPIPE_CORE`
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Core {
+    /// The limit stays as it was inherited.
+    Keep,
+    /// As high as the hard limit lets it.
+    Unlimited,
+    /// Bytes, or the hard limit if that is lower.
+    Bytes(u64),
+}
+
+/// `NOSIGPIPE_LOG`
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Log {
+    /// Silence.
+    Off,
+    /// A line for each broken pipe survived.
+    BrokenPipes,
+    /// A line at exit.
+    Summary,
+}
+
+/// Names that `NOSIGPIPE_CRASH_SIGNALS` knows, in the order of the bits of [`Options::crash_signals`].
+pub const CRASH_SIGNALS: [&str; 7] = ["segv", "bus", "ill", "fpe", "abrt", "trap", "sys"];
+
+/// What holds in this process. Slices point into the environment that the process was started with.
+#[derive(Clone, Copy)]
+pub struct Options {
+    /// `NOSIGPIPE_SCOPE`
+    pub scope: Scope,
+    /// `NOSIGPIPE_CRASH`
+    pub crash: Crash,
+    /// `NOSIGPIPE_CRASH_SIGNALS`: bit n is entry n of [`CRASH_SIGNALS`].
+    pub crash_signals: u8,
+    /// `NOSIGPIPE_CRASH_TIMEOUT`, in seconds.
+    pub crash_timeout: u32,
+    /// `NOSIGPIPE_THREADS`
+    pub threads: Threads,
+    /// `NOSIGPIPE_REPORT`: a directory, or none for standard error.
+    pub report: Option<&'static [u8]>,
+    /// `NOSIGPIPE_FORMAT`
+    pub format: Format,
+    /// `NOSIGPIPE_CORE`
+    pub core: Core,
+    /// `NOSIGPIPE_ONLY`: names with commas between them; empty for every program.
+    pub only: &'static [u8],
+    /// `NOSIGPIPE_LOG`
+    pub log: Log,
+}
+
+impl Options {
+    /// What holds when nothing is set.
+    pub const DEFAULT: Self = Self {
+        scope: Scope::Process,
+        crash: Crash::Last,
+        crash_signals: 0x7f,
+        crash_timeout: 10,
+        threads: Threads::All,
+        report: None,
+        format: Format::Text,
+        core: Core::Keep,
+        only: b"",
+        log: Log::Off,
+    };
+
+    /// Sets one setting. An empty value is no value: the default stays. `None` when the value is not allowed; nothing
+    /// is changed then.
+    pub fn set(&mut self, setting: &Setting, value: &'static [u8]) -> Option<()> {
+        if value.is_empty() { Some(()) } else { (setting.parse)(self, value) }
+    }
+
+    /// Whether `NOSIGPIPE_ONLY` lets the library act in a program of this name.
+    #[must_use]
+    pub fn acts_in(&self, program: &[u8]) -> bool {
+        self.only.is_empty() || self.only.split(|&c| c == b',').any(|name| name == program)
+    }
+}
+
+fn word<T: Copy>(place: &mut T, value: &[u8], words: &[(&str, T)]) -> Option<()> {
+    let (_, meaning) = words.iter().find(|(word, _)| word.as_bytes() == value)?;
+    *place = *meaning;
+    Some(())
+}
+
+fn crash_signals(value: &[u8]) -> Option<u8> {
+    value.split(|&c| c == b',').try_fold(0, |set, name| {
+        let bit = CRASH_SIGNALS.iter().position(|known| known.as_bytes() == name)?;
+        Some(set | 1 << bit)
+    })
+}
+
+fn number(value: &[u8]) -> Option<u64> {
+    (!value.is_empty() && value.len() <= 20)
+        .then(|| {
+            value.iter().try_fold(0u64, |sum, digit| match digit {
+                b'0'..=b'9' => sum.checked_mul(10)?.checked_add(u64::from(digit - b'0')),
+                _ => None,
+            })
+        })
+        .flatten()
+}

@@ -1,0 +1,17 @@
+//! Linux with glibc, x86_64.
+
+#[cfg(not(all(target_arch = "x86_64", target_env = "gnu")))]
+compile_error!(
+    "on Linux nosigpipe is for x86_64 and glibc: the guard handler reads the interrupted system call's registers"
+);
+
+mod action;
+mod broken_pipe;
+mod process;
+pub mod prototypes;
+mod socket;
+
+pub use action::*;
+pub use broken_pipe::*;
+pub use process::*;
+pub use socket::*;

@@ -1,0 +1,38 @@
+//! The prototypes that the hook table's signatures are compared with: the libc crate's, and below, as their manual pages
+//! and headers have them, those that it does not declare.
+
+pub use libc::*;
+
+use libc::sigaction as sigaction_t;
+
+unsafe extern "C" {
+    /// signal/Versions (GLIBC_2.2.5): `sigaction` under its internal name.
+    pub fn __sigaction(signal: c_int, new: *const sigaction_t, old: *mut sigaction_t) -> c_int;
+    /// bsd_signal(3)
+    pub fn bsd_signal(signal: c_int, handler: sighandler_t) -> sighandler_t;
+    /// ssignal(3)
+    pub fn ssignal(signal: c_int, handler: sighandler_t) -> sighandler_t;
+    /// sysv_signal(3)
+    pub fn sysv_signal(signal: c_int, handler: sighandler_t) -> sighandler_t;
+    /// What `signal` is with strict ISO C or X/Open headers (signal.h).
+    pub fn __sysv_signal(signal: c_int, handler: sighandler_t) -> sighandler_t;
+    /// sigset(3)
+    pub fn sigset(signal: c_int, disposition: sighandler_t) -> sighandler_t;
+    /// sigset(3)
+    pub fn sigignore(signal: c_int) -> c_int;
+    /// siginterrupt(3)
+    pub fn siginterrupt(signal: c_int, interrupt: c_int) -> c_int;
+    /// execveat(2)
+    pub fn execveat(
+        directory: c_int,
+        path: *const c_char,
+        arguments: *const *const c_char,
+        environment: *const *const c_char,
+        flags: c_int,
+    ) -> c_int;
+    /// wordexp(3); the structure is only passed on.
+    pub fn wordexp(words: *const c_char, result: *mut c_void, flags: c_int) -> c_int;
+}
+
+/// sigset(3): block the signal.
+pub const SIG_HOLD: sighandler_t = 2;

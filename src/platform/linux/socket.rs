@@ -1,0 +1,82 @@
+//! What keeps a socket from raising SIGPIPE: a flag at each call.
+
+use core::mem::MaybeUninit;
+use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+
+use libc::{c_int, sockaddr_in, sockaddr_in6, sockaddr_storage, socklen_t};
+
+/// The flag for send(2) and its family.
+pub const NOSIGNAL: c_int = libc::MSG_NOSIGNAL;
+
+/// What must be done to a new socket: nothing on Linux.
+pub fn configure_socket(_fd: c_int) {}
+
+/// The same for a program that asks for it and wants to know: only whether `fd` is a socket.
+pub fn configure_socket_or_fail(fd: c_int) -> c_int {
+    if socket_option(fd, libc::SO_TYPE).is_some() { 0 } else { -1 }
+}
+
+/// Whether a socket's family answers EINVAL to every flag that it does not know, and so to [`NOSIGNAL`]
+/// (net/ax25/af_ax25.c, net/netrom/af_netrom.c, net/x25/af_x25.c).
+pub fn refuses_flags(fd: c_int) -> bool {
+    matches!(socket_option(fd, libc::SO_DOMAIN), Some(libc::AF_AX25 | libc::AF_NETROM | libc::AF_X25))
+}
+
+/// Whether a descriptor is a socket; `None` when it is not open.
+pub fn is_socket(fd: c_int) -> Option<bool> {
+    let mut stat = MaybeUninit::<libc::stat>::uninit();
+    // SAFETY: fstat fills the structure when it returns 0.
+    unsafe {
+        (libc::fstat(fd, stat.as_mut_ptr()) == 0).then(|| stat.assume_init().st_mode & libc::S_IFMT == libc::S_IFSOCK)
+    }
+}
+
+/// Address of a socket's peer, even when the connection is gone: getpeername(2) answers ENOTCONN then, SO_PEERNAME
+/// does not (net/core/sock.c, sk_getsockopt; net/ipv4/af_inet.c, inet_getname with peer 2).
+pub fn peer_of(fd: c_int) -> Peer {
+    const SO_PEERNAME: c_int = 28;
+    let mut address = MaybeUninit::<sockaddr_storage>::zeroed();
+    let mut length = size_of::<sockaddr_storage>() as socklen_t;
+    // SAFETY: the kernel writes at most `length` bytes; all zero bytes are a valid sockaddr_storage, and one is large
+    // and aligned enough to be read as the address of its family.
+    unsafe {
+        if libc::getsockopt(fd, libc::SOL_SOCKET, SO_PEERNAME, address.as_mut_ptr().cast(), &raw mut length) != 0 {
+            return match socket_option(fd, libc::SO_DOMAIN) {
+                Some(libc::AF_UNIX) => Peer::Unix,
+                _ => Peer::Unknown,
+            };
+        }
+        match c_int::from((*address.as_ptr()).ss_family) {
+            libc::AF_INET => {
+                let v4 = &*address.as_ptr().cast::<sockaddr_in>();
+                let ip = Ipv4Addr::from_bits(u32::from_be(v4.sin_addr.s_addr));
+                Peer::Inet(SocketAddr::V4(SocketAddrV4::new(ip, u16::from_be(v4.sin_port))))
+            }
+            libc::AF_INET6 => {
+                let v6 = &*address.as_ptr().cast::<sockaddr_in6>();
+                let ip = Ipv6Addr::from(v6.sin6_addr.s6_addr);
+                Peer::Inet(SocketAddr::V6(SocketAddrV6::new(ip, u16::from_be(v6.sin6_port), 0, v6.sin6_scope_id)))
+            }
+            libc::AF_UNIX => Peer::Unix,
+            _ => Peer::Unknown,
+        }
+    }
+}
+
+/// Who was at the other end.
+pub enum Peer {
+    /// An internet address.
+    Inet(SocketAddr),
+    /// A process on this machine.
+    Unix,
+    /// The kernel would not say.
+    Unknown,
+}
+
+fn socket_option(fd: c_int, option: c_int) -> Option<c_int> {
+    let mut value: c_int = 0;
+    let mut length = size_of::<c_int>() as socklen_t;
+    // SAFETY: value and length are ours and of the size said.
+    let result = unsafe { libc::getsockopt(fd, libc::SOL_SOCKET, option, (&raw mut value).cast(), &raw mut length) };
+    (result == 0).then_some(value)
+}

@@ -1,0 +1,1 @@
+//! macOS, arm64 and x86_64.

@@ -1,0 +1,103 @@
+//! Children start with the SIGPIPE that the program was started with, or with what it asked for since.
+//!
+//! SIG_IGN survives execve, a handler becomes SIG_DFL. So while something is being started, the guard handler, which
+//! swallows everything then, takes the place of a SIG_IGN that nobody asked for.
+
+use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+use libc::{SIG_DFL, SIG_IGN, SIGPIPE};
+
+use super::{SIGNAL, children_ignore, guard, is_own_process, log, scope_is, set_process, set_scope};
+use crate::options::Scope;
+use crate::platform;
+use crate::signals::{Action, Origin};
+use crate::state::STATE;
+
+/// Starts under way in this process, by all its threads.
+static SPAWNING: AtomicU32 = AtomicU32::new(0);
+
+pub(super) fn is_spawning() -> bool {
+    SPAWNING.load(Relaxed) != 0
+}
+
+/// What the kernel has while something is started for a program of this wish.
+pub(super) fn while_starting(wish: &Action) -> Action {
+    if children_ignore(wish) { Action::plain(SIG_IGN) } else { guard::action(wish) }
+}
+
+/// Asks to be told of every fork that libc makes. For the constructor.
+pub(super) fn watch_forks() {
+    // SAFETY: the handler is a function of ours, and the library is never unloaded.
+    unsafe { libc::pthread_atfork(None, None, Some(forked)) };
+}
+
+extern "C" fn forked() {
+    if SIGNAL.is_active() {
+        platform::keeping_errno(adopt_forked_child);
+    }
+}
+
+/// Makes this process's data its own after a fork: its scope is that of a child.
+fn adopt_forked_child() {
+    let pid = platform::pid();
+    set_process(pid);
+    SPAWNING.store(0, Relaxed);
+    STATE.reset(pid as u32);
+    log::adopt_forked_child();
+    if scope_is(Scope::Process) {
+        set_scope(Scope::Sockets);
+    }
+    SIGNAL.replace(|wish| match wish.origin {
+        Origin::Start if !children_ignore(wish) => Action::plain(SIG_DFL),
+        Origin::OverStart if scope_is(Scope::Sockets) => Action { origin: Origin::ProgramBySignal, ..*wish },
+        _ => *wish,
+    });
+}
+
+/// In force while libc starts a program on behalf of this process (posix_spawn, system, popen), and while the process
+/// itself tries to become another program.
+pub struct Spawn(Place);
+
+/// Whose disposition had to be changed.
+enum Place {
+    Nobodys,
+    /// That of this process, by the policy.
+    Process,
+    /// That of a child that borrows our memory, from this action.
+    Borrower(Action),
+}
+
+impl Spawn {
+    /// To be kept until the call has returned.
+    pub fn begin() -> Self {
+        if !SIGNAL.is_active() {
+            return Self(Place::Nobodys);
+        }
+        platform::keeping_errno(|| {
+            if is_own_process() {
+                SPAWNING.fetch_add(1, Relaxed);
+                SIGNAL.circumstances_changed();
+                return Self(Place::Process);
+            }
+            let current = platform::action(SIGPIPE);
+            if !SIGNAL.is_ours(&current) {
+                return Self(Place::Nobodys);
+            }
+            platform::set_action(SIGPIPE, &while_starting(&SIGNAL.believed()));
+            Self(Place::Borrower(current))
+        })
+    }
+}
+
+impl Drop for Spawn {
+    fn drop(&mut self) {
+        match &self.0 {
+            Place::Nobodys => {}
+            Place::Process => platform::keeping_errno(|| {
+                SPAWNING.fetch_sub(1, Relaxed);
+                SIGNAL.circumstances_changed();
+            }),
+            Place::Borrower(before) => platform::keeping_errno(|| platform::set_action(SIGPIPE, before)),
+        }
+    }
+}

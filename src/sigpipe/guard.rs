@@ -1,0 +1,67 @@
+//! The guard handler: what the kernel has for SIGPIPE whenever SIG_IGN would be wrong.
+//!
+//! A socket broke: swallowed, and counted. Anything else: what the program wished.
+
+use libc::{
+    SA_NODEFER, SA_ONSTACK, SA_RESETHAND, SA_RESTART, SA_SIGINFO, SIG_DFL, SIG_IGN, SIGPIPE, c_int, c_void, siginfo_t,
+};
+
+use super::{SIGNAL, is_own_process, log};
+use crate::platform::{self, Broken};
+use crate::signals::Action;
+
+pub fn address() -> usize {
+    guard as *const () as usize
+}
+
+/// The guard in place of a wish. The mask and the flags of a program's handler go to the kernel with it, so that the
+/// handler runs on the stack and with the signals blocked that it asked for.
+pub fn action(wish: &Action) -> Action {
+    let (flags, mask) = if wish.is_handler() {
+        (wish.flags & (SA_ONSTACK | SA_RESTART | SA_NODEFER), wish.mask)
+    } else {
+        (SA_ONSTACK | SA_RESTART, 0)
+    };
+    Action { handler: address(), flags: flags | SA_SIGINFO, mask, ..*wish }
+}
+
+unsafe extern "C" fn guard(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
+    let errno = platform::errno();
+    // SAFETY: the kernel calls us as it calls a handler with SA_SIGINFO.
+    let broken = unsafe { platform::broken(info, context) };
+    let wish = SIGNAL.believed();
+    match broken {
+        Broken::Socket(call, fd) => log::survived(call, fd),
+        Broken::Other(call, fd) if wish.handler == SIG_IGN => log::survived(call, fd),
+        Broken::Nothing if wish.handler == SIG_IGN => {}
+        Broken::Other(..) | Broken::Nothing if wish.handler == SIG_DFL => die(),
+        Broken::Other(..) | Broken::Nothing => {
+            if wish.flags & SA_RESETHAND != 0 && is_own_process() {
+                SIGNAL.replace(|now| if *now == wish { Action { handler: SIG_DFL, ..wish } } else { *now });
+            }
+            platform::set_errno(errno);
+            // The program's handler may leave by siglongjmp: nothing here is held.
+            // SAFETY: the program installed this address as a handler of the kind that its flags say.
+            unsafe {
+                if wish.flags & SA_SIGINFO != 0 {
+                    let handler: unsafe extern "C" fn(c_int, *mut siginfo_t, *mut c_void) =
+                        core::mem::transmute(wish.handler);
+                    handler(signal, info, context);
+                } else {
+                    let handler: unsafe extern "C" fn(c_int) = core::mem::transmute(wish.handler);
+                    handler(signal);
+                }
+            }
+            return;
+        }
+    }
+    platform::set_errno(errno);
+}
+
+/// Dies of SIGPIPE. Returns only as PID 1 of its namespace, to which the kernel does not give signals with the default
+/// action; without us, the call would have returned EPIPE to it as well.
+fn die() {
+    platform::set_action(SIGPIPE, &Action::plain(SIG_DFL));
+    platform::raise_unblocked(SIGPIPE);
+    SIGNAL.apply();
+}

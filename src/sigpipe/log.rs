@@ -1,0 +1,122 @@
+//! Counting broken pipes, and telling of them where that was asked for.
+
+use core::fmt::Write;
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+
+use libc::{EINVAL, EPIPE, c_int};
+
+use super::{is_own_process, scope_is};
+use crate::line::Line;
+use crate::options::{Log, Scope};
+use crate::platform::{self, Peer};
+use crate::state::{CALLS, Call, STATE};
+
+/// Lines per second; what comes beyond is only counted.
+const LINES_PER_SECOND: u32 = 10;
+
+static LINES: AtomicBool = AtomicBool::new(false);
+static SUMMARY: AtomicBool = AtomicBool::new(false);
+/// Second that [`LINES_IN_SECOND`] belongs to.
+static SECOND: AtomicU64 = AtomicU64::new(0);
+static LINES_IN_SECOND: AtomicU32 = AtomicU32::new(0);
+static LEFT_OUT: AtomicU64 = AtomicU64::new(0);
+
+pub(super) fn start(log: Log) {
+    LINES.store(log == Log::BrokenPipes, Relaxed);
+    SUMMARY.store(log == Log::Summary, Relaxed);
+    if log != Log::Off {
+        // SAFETY: the handler is a function of ours, and the library is never unloaded.
+        unsafe { libc::atexit(at_exit) };
+    }
+}
+
+pub(super) fn adopt_forked_child() {
+    LEFT_OUT.store(0, Relaxed);
+}
+
+/// To be called when `send` or a relative has failed and the flag was added to it. Whether it must be called again
+/// without the flag. Keeps errno.
+#[cold]
+#[inline(never)]
+pub fn failed_send(call: Call, fd: c_int) -> bool {
+    platform::keeping_errno(|| match platform::errno() {
+        EPIPE => {
+            survived(call, fd);
+            false
+        }
+        EINVAL => platform::refuses_flags(fd),
+        _ => false,
+    })
+}
+
+/// Counts a broken pipe that the program has survived, and tells of it.
+pub(super) fn survived(call: Call, fd: c_int) {
+    STATE.count_broken_pipe(call);
+    if LINES.load(Relaxed) {
+        tell(call, fd);
+    }
+}
+
+fn tell(call: Call, fd: c_int) {
+    let second = platform::seconds();
+    if SECOND.swap(second, Relaxed) != second {
+        LINES_IN_SECOND.store(0, Relaxed);
+    }
+    if LINES_IN_SECOND.fetch_add(1, Relaxed) >= LINES_PER_SECOND {
+        LEFT_OUT.fetch_add(1, Relaxed);
+        return;
+    }
+    let mut line = Line::<512>::new();
+    let name = CALLS.get(call as usize).copied().unwrap_or_default();
+    let _ = write!(line, "broken pipe survived in {name}, descriptor {fd}, ");
+    let _ = match platform::peer_of(fd) {
+        Peer::Inet(address) => write!(line, "peer {address}"),
+        Peer::Unix => write!(line, "peer on a unix socket"),
+        Peer::Unknown => write!(line, "peer unknown"),
+    };
+    who(&mut line);
+    left_out(&mut line);
+    platform::write_stderr(line.finish());
+}
+
+fn who(line: &mut Line) {
+    line.push(b", in ");
+    line.push_foreign(platform::invocation_name(), 64);
+    let _ = write!(line, "[{}]", platform::pid());
+}
+
+fn left_out(line: &mut Line) {
+    let left_out = LEFT_OUT.swap(0, Relaxed);
+    if left_out > 0 {
+        let _ = write!(line, "; {left_out} more left out before");
+    }
+}
+
+extern "C" fn at_exit() {
+    if !is_own_process() {
+        return;
+    }
+    let mut line = Line::<512>::new();
+    if SUMMARY.load(Relaxed) {
+        let broken = STATE.broken_pipes();
+        // What it starts is only worth a line if something happened there.
+        if broken == 0 && !scope_is(Scope::Process) {
+            return;
+        }
+        let _ = write!(
+            line,
+            "{broken} broken pipes survived, {} sockets made, {} accepted",
+            STATE.sockets.load(Relaxed),
+            STATE.accepted.load(Relaxed)
+        );
+        who(&mut line);
+    } else {
+        let left_out = LEFT_OUT.swap(0, Relaxed);
+        if left_out == 0 {
+            return;
+        }
+        let _ = write!(line, "{left_out} more broken pipes survived, left out");
+        who(&mut line);
+    }
+    platform::keeping_errno(|| platform::write_stderr(line.finish()));
+}

@@ -1,0 +1,150 @@
+//! The policy for SIGPIPE: what the kernel has, what the program is told, what its children start with.
+//!
+//! Nothing in this module may lock, allocate or panic: the hooks of async-signal-safe functions and the guard handler
+//! reach all of it.
+
+mod children;
+mod guard;
+mod log;
+
+pub use children::Spawn;
+pub use log::failed_send;
+
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering::Relaxed};
+
+use libc::{SIG_DFL, SIG_IGN, SIGPIPE, c_int, pid_t};
+
+use crate::options::{Log, Scope};
+use crate::platform;
+use crate::signals::{Action, Origin, Owned, Rules};
+use crate::state::{Disposition, STATE};
+
+/// SIGPIPE, once the constructor has run and the scope is not `off`.
+pub static SIGNAL: Owned = Owned::new(SIGPIPE, Rules { kernel_action, wish, is_ours, changed: publish_belief });
+
+/// Put into the set of blocked signals of a SIG_IGN that is ours, where it has no effect: the kernel copies it into
+/// every child's own table, so that even a vforked child can tell our SIG_IGN from one that was asked for.
+const OURS: u64 = 1 << (SIGPIPE - 1);
+
+/// What `send` and its family add to their flags; in force before the constructor has run.
+static FLAG: AtomicI32 = AtomicI32::new(platform::NOSIGNAL);
+/// The process that the static data belongs to; a vforked child sees its parent's.
+static PROCESS: AtomicI32 = AtomicI32::new(0);
+static SCOPE: AtomicU32 = AtomicU32::new(Scope::Off as u32);
+/// Whether the process was started with SIGPIPE ignored.
+static STARTED_IGNORED: AtomicBool = AtomicBool::new(false);
+/// Whether every broken pipe is to be counted, which only a handler can do.
+static COUNTING: AtomicBool = AtomicBool::new(false);
+
+/// The flag for `send` and its family.
+pub fn flag() -> c_int {
+    FLAG.load(Relaxed)
+}
+
+/// Whether the calling process is the one that our static data belongs to, not one that borrows its memory.
+pub fn is_own_process() -> bool {
+    platform::pid() == PROCESS.load(Relaxed)
+}
+
+fn scope_is(scope: Scope) -> bool {
+    SCOPE.load(Relaxed) == scope as u32
+}
+
+fn set_scope(scope: Scope) {
+    SCOPE.store(scope as u32, Relaxed);
+    STATE.scope.store(scope as u32, Relaxed);
+}
+
+fn set_process(pid: pid_t) {
+    PROCESS.store(pid, Relaxed);
+}
+
+/// Puts the scope in force. For the constructor.
+pub fn start(scope: Scope, log: Log) {
+    set_process(platform::pid());
+    set_scope(scope);
+    if scope == Scope::Off {
+        FLAG.store(0, Relaxed);
+        return;
+    }
+    COUNTING.store(log != Log::Off, Relaxed);
+    log::start(log);
+    children::watch_forks();
+    let found = platform::action(SIGPIPE);
+    STARTED_IGNORED.store(found.handler == SIG_IGN, Relaxed);
+    SIGNAL.own(if found.is_handler() {
+        // Another library's constructor was first.
+        Action { origin: Origin::Program, ..found }
+    } else {
+        at_start(found.handler == SIG_IGN)
+    });
+    platform::learn_restorer(SIGPIPE);
+}
+
+/// What the program is told as long as nobody has set SIGPIPE.
+fn at_start(ignored: bool) -> Action {
+    let made_ignored = !ignored && (scope_is(Scope::Process) || scope_is(Scope::Tree));
+    Action {
+        restorer: if made_ignored { restorer_mark() } else { 0 },
+        ..Action::plain(if ignored || made_ignored { SIG_IGN } else { SIG_DFL })
+    }
+}
+
+/// Told as `sa_restorer` of a SIG_IGN that nobody asked for. A program that saves the structure and sets it again
+/// later, as libcurl does, brings it back, and has asked for nothing.
+fn restorer_mark() -> usize {
+    (&raw const SIGNAL).addr()
+}
+
+/// Makes a wish of what the program sets, given what was in force.
+fn wish(new: Action, before: &Action) -> Action {
+    let by_signal = new.origin == Origin::ProgramBySignal;
+    let ignores = new.handler == SIG_IGN;
+    let origin = if ignores && (new.restorer == restorer_mark() || by_signal && before.origin == Origin::OverStart) {
+        Origin::Start
+    } else if by_signal && !ignores && (before.origin == Origin::OverStart || before.restorer == restorer_mark()) {
+        Origin::OverStart
+    } else {
+        new.origin
+    };
+    if origin == Origin::Start {
+        Action { restorer: restorer_mark(), ..Action::plain(SIG_IGN) }
+    } else {
+        Action { origin, ..platform::as_kept(new) }
+    }
+}
+
+/// Tells `nosigpipe status` what the program believes.
+fn publish_belief(believed: &Action) {
+    let (disposition, handler) = match believed.handler {
+        SIG_DFL => (Disposition::Default, 0),
+        SIG_IGN => (Disposition::Ignore, 0),
+        handler => (Disposition::Handler, handler),
+    };
+    STATE.belief_handler.store(handler as u64, Relaxed);
+    STATE.belief.store(disposition as u32, Relaxed);
+}
+
+/// Whether an action that the kernel has is one of ours, so that the program must not see it.
+fn is_ours(action: &Action) -> bool {
+    action.handler == guard::address() || action.handler == SIG_IGN && action.mask == OURS
+}
+
+/// The policy: what the kernel has for what the program wishes.
+fn kernel_action(wish: &Action) -> Action {
+    if children::is_spawning() {
+        return children::while_starting(wish);
+    }
+    match wish.handler {
+        SIG_IGN if COUNTING.load(Relaxed) => guard::action(wish),
+        // What children start with is decided when they are started.
+        SIG_IGN if !children_ignore(wish) => Action { mask: OURS, ..Action::plain(SIG_IGN) },
+        SIG_IGN => Action::plain(SIG_IGN),
+        _ => guard::action(wish),
+    }
+}
+
+/// Whether what the program starts now is to start with SIGPIPE ignored.
+fn children_ignore(wish: &Action) -> bool {
+    wish.handler == SIG_IGN && (wish.origin != Origin::Start || scope_is(Scope::Tree) || STARTED_IGNORED.load(Relaxed))
+}

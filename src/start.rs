@@ -1,0 +1,124 @@
+//! The constructor: real addresses, options, SIGPIPE, crash handlers, in that order.
+//!
+//! It runs before `main` and, in a program without such libraries, before everything else but libc's own start. The
+//! hooks work before it has run: sockets are safe then, and a signal's action goes straight to the kernel.
+
+use core::ffi::CStr;
+use core::fmt::Write;
+use core::sync::atomic::Ordering::Relaxed;
+
+use crate::line::Line;
+use crate::options::{Log, Options, PROCESS, SETTINGS, Scope};
+use crate::state::{STATE, Stage};
+use crate::{hooks, platform, sigpipe};
+
+/// Programs whose business is to start others: they are never the server.
+const SHELLS: [&[u8]; 14] = [
+    b"sh", b"bash", b"rbash", b"dash", b"ash", b"zsh", b"ksh", b"ksh93", b"mksh", b"fish", b"csh", b"tcsh", b"busybox",
+    b"toybox",
+];
+
+#[ctor::ctor(unsafe)]
+fn start() {
+    platform::keeping_errno(|| {
+        hooks::resolve();
+        let pid = platform::pid();
+        STATE.pid.store(pid as u32, Relaxed);
+
+        let mut path = [0; 4096];
+        let executable = platform::executable_name(&mut path);
+        let invocation = platform::invocation_name();
+
+        let trusted = !platform::is_secure();
+        let environment = Environment::read(trusted);
+        let is_child = environment.process.is_some_and(|started| started != pid);
+        let options = environment.options(trusted && !is_child);
+
+        if !options.acts_in(executable) && !options.acts_in(invocation) {
+            STATE.stage.store(Stage::Inert as u32, Relaxed);
+            sigpipe::start(Scope::Off, Log::Off);
+            return;
+        }
+        if environment.process.is_none() {
+            claim_process(pid);
+        }
+        let is_shell = SHELLS.contains(&executable) || SHELLS.contains(&invocation);
+        let scope = match options.scope {
+            Scope::Process if is_child || is_shell => Scope::Sockets,
+            scope => scope,
+        };
+        sigpipe::start(scope, options.log);
+        STATE.stage.store(Stage::Active as u32, Relaxed);
+    });
+}
+
+/// What the environment says to us.
+struct Environment {
+    /// Value of each setting's variable, in the table's order.
+    values: [Option<&'static CStr>; SETTINGS.len()],
+    /// A variable that looks like a setting and is none.
+    unknown: Option<&'static CStr>,
+    /// The process that was started with the library.
+    process: Option<i32>,
+}
+
+impl Environment {
+    fn read(trusted: bool) -> Self {
+        let mut found = Self { values: [None; SETTINGS.len()], unknown: None, process: None };
+        for entry in platform::environment() {
+            // Nearly all entries end here.
+            let Some(rest) = entry.to_bytes().strip_prefix(b"NOSIGPIPE_") else { continue };
+            let Some(equals) = rest.iter().position(|&c| c == b'=') else { continue };
+            let (name, value) = (rest.get(..equals).unwrap_or_default(), rest.get(equals + 1..).unwrap_or_default());
+            let is = |variable: &str| variable.as_bytes().strip_prefix(b"NOSIGPIPE_") == Some(name);
+            if is(PROCESS) {
+                found.process = core::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
+            } else if trusted {
+                let setting = SETTINGS.iter().position(|setting| is(setting.variable));
+                match setting.and_then(|index| found.values.get_mut(index)) {
+                    Some(place) => *place = CStr::from_bytes_with_nul(entry.to_bytes_with_nul()).ok(),
+                    None => found.unknown = Some(entry),
+                }
+            }
+        }
+        found
+    }
+
+    /// The options that hold; `complain` about what is wrong.
+    fn options(&self, complain: bool) -> Options {
+        let mut options = Options::DEFAULT;
+        for (setting, entry) in SETTINGS.iter().zip(self.values) {
+            let value = entry.and_then(|entry| entry.to_bytes().get(setting.variable.len() + 1..)).unwrap_or_default();
+            if options.set(setting, value).is_none() && complain {
+                let mut line = Line::<512>::new();
+                let _ = write!(line, "{}=", setting.variable);
+                line.push_foreign(value, 64);
+                let default = if setting.default.is_empty() { "unset" } else { setting.default };
+                let _ = write!(line, " is not allowed: it must be {}; using {default}", setting.allowed);
+                platform::write_stderr(line.finish());
+            }
+        }
+        if let Some(unknown) = self.unknown.filter(|_| complain) {
+            let mut line = Line::<512>::new();
+            line.push_foreign(unknown.to_bytes().split(|&c| c == b'=').next().unwrap_or_default(), 64);
+            line.push(b" is not a setting: the settings are");
+            for (index, setting) in SETTINGS.iter().enumerate() {
+                let _ = write!(line, "{} {}", if index == 0 { "" } else { "," }, setting.variable);
+            }
+            platform::write_stderr(line.finish());
+        }
+        options
+    }
+}
+
+/// Says in the environment that this process is the one that was started with the library.
+fn claim_process(pid: i32) {
+    /// Where the entry lives.
+    static mut ENTRY: Line<32> = Line::empty();
+    // SAFETY: only the constructor touches it, once, before there are other threads.
+    let line = unsafe { &mut *(&raw mut ENTRY) };
+    let _ = write!(line, "{PROCESS}={pid}\0");
+    if let Ok(entry) = CStr::from_bytes_until_nul(line.bytes()) {
+        platform::add_to_environment(entry);
+    }
+}

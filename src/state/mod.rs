@@ -1,0 +1,24 @@
+//! The counters of this process, and where `nosigpipe status` finds them.
+
+mod layout;
+
+pub use layout::*;
+
+use core::sync::atomic::{AtomicU32, AtomicU64};
+
+/// The one state of this process.
+#[unsafe(export_name = "nosigpipe_state")]
+pub static STATE: State = State {
+    magic: MAGIC,
+    version: VERSION,
+    size: size_of::<State>() as u32,
+    stage: AtomicU32::new(Stage::Loaded as u32),
+    scope: AtomicU32::new(0),
+    pid: AtomicU32::new(0),
+    belief: AtomicU32::new(Disposition::Default as u32),
+    belief_handler: AtomicU64::new(0),
+    sockets: AtomicU64::new(0),
+    accepted: AtomicU64::new(0),
+    crash_reports: AtomicU64::new(0),
+    broken_pipes: [const { AtomicU64::new(0) }; CALLS.len()],
+};
