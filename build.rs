@@ -26,6 +26,8 @@ fn linux() {
     for argument in [
         // Handlers and atfork entries point into the library for as long as the process lives.
         "-Wl,-z,nodelete",
+        // crtbeginS.o brings four weak names that nobody has and that ld.so looks for in every library.
+        "-nostartfiles",
         // No lazy binding: the first call of a libc function may come from a signal handler.
         "-Wl,-z,now",
         "-Wl,-z,relro",

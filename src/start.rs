@@ -5,6 +5,7 @@
 
 use core::ffi::CStr;
 use core::fmt::Write;
+use core::mem::MaybeUninit;
 use core::sync::atomic::Ordering::Relaxed;
 
 use crate::line::Line;
@@ -25,7 +26,7 @@ fn start() {
         let pid = platform::pid();
         STATE.pid.store(pid as u32, Relaxed);
 
-        let mut path = [0; 4096];
+        let mut path: platform::PathBuffer = [MaybeUninit::uninit(); _];
         let executable = platform::executable_name(&mut path);
         let invocation = platform::invocation_name();
 
@@ -65,8 +66,7 @@ struct Environment {
 impl Environment {
     fn read(trusted: bool) -> Self {
         let mut found = Self { values: [None; SETTINGS.len()], unknown: None, process: None };
-        for entry in platform::environment() {
-            // Nearly all entries end here.
+        for entry in platform::environment(b"NOSIGPIPE_") {
             let Some(rest) = entry.to_bytes().strip_prefix(b"NOSIGPIPE_") else { continue };
             let Some(equals) = rest.iter().position(|&c| c == b'=') else { continue };
             let (name, value) = (rest.get(..equals).unwrap_or_default(), rest.get(equals + 1..).unwrap_or_default());

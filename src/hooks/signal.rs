@@ -4,7 +4,7 @@
 
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use libc::{EINVAL, SA_RESTART, SIG_ERR, SIG_IGN, c_int, sigaction as sigaction_t, sighandler_t, sigset_t};
+use libc::{EINVAL, SA_RESTART, SIG_ERR, SIG_IGN, c_int, sigaction as sigaction_t, sighandler_t};
 
 use super::real;
 use crate::platform::{self, prototypes::SIG_HOLD};
@@ -75,7 +75,7 @@ pub unsafe fn sigset(number: c_int, disposition: sighandler_t) -> sighandler_t {
         return SIG_ERR;
     }
     let how = if disposition == SIG_HOLD { libc::SIG_BLOCK } else { libc::SIG_UNBLOCK };
-    if change_mask(how, number) { SIG_HOLD } else { before }
+    if platform::change_mask(how, number) { SIG_HOLD } else { before }
 }
 
 pub unsafe fn sigignore(number: c_int) -> c_int {
@@ -106,19 +106,5 @@ fn set(signal: c_int, new: Option<Action>) -> Option<Action> {
     match owned(signal) {
         Some(owned) => Some(change(owned, new)),
         None => platform::real_sigaction(signal, new.as_ref()),
-    }
-}
-
-/// Blocks or unblocks one signal in the calling thread; whether it was blocked.
-fn change_mask(how: c_int, signal: c_int) -> bool {
-    let mut set = core::mem::MaybeUninit::<sigset_t>::uninit();
-    let mut before = core::mem::MaybeUninit::<sigset_t>::uninit();
-    // SAFETY: sigemptyset and pthread_sigmask initialise the sets before they are read; the signal is a valid one.
-    unsafe {
-        libc::sigemptyset(set.as_mut_ptr());
-        libc::sigaddset(set.as_mut_ptr(), signal);
-        libc::sigemptyset(before.as_mut_ptr());
-        libc::pthread_sigmask(how, set.as_ptr(), before.as_mut_ptr());
-        libc::sigismember(before.as_ptr(), signal) == 1
     }
 }

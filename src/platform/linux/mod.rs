@@ -7,11 +7,14 @@ compile_error!(
 
 mod action;
 mod broken_pipe;
+mod freestanding;
 mod process;
 pub mod prototypes;
+mod real;
 mod socket;
 
 pub use action::*;
 pub use broken_pipe::*;
 pub use process::*;
+pub use real::*;
 pub use socket::*;

@@ -1,6 +1,7 @@
 //! What the process is called, what it was started with, and errno.
 
 use core::ffi::CStr;
+use core::mem::MaybeUninit;
 
 use libc::{c_char, c_int, pid_t};
 
@@ -9,28 +10,38 @@ unsafe extern "C" {
     static mut environ: *mut *mut c_char;
 }
 
-/// The environment's entries.
-pub fn environment() -> impl Iterator<Item = &'static CStr> {
+/// The environment's entries that begin with a prefix. No entry is read beyond where it differs.
+pub fn environment(prefix: &'static [u8]) -> impl Iterator<Item = &'static CStr> {
+    entries().filter_map(move |entry| {
+        // SAFETY: an entry is a string; nothing behind a byte that differs, such as its end, is read.
+        unsafe {
+            let matches = prefix.iter().enumerate().all(|(index, &byte)| *entry.add(index) as u8 == byte);
+            matches.then(|| CStr::from_ptr(entry))
+        }
+    })
+}
+
+fn entries() -> impl Iterator<Item = *const c_char> {
     // SAFETY: environ is a null-terminated array of strings, or null after clearenv(3). It is only read by the
     // constructor, before other threads exist that might change it.
-    let mut entry = unsafe { environ };
+    let mut next = unsafe { environ };
     core::iter::from_fn(move || {
-        // SAFETY: `entry` has not passed the terminating null pointer yet.
-        let text = if entry.is_null() { core::ptr::null_mut() } else { unsafe { *entry } };
-        (!text.is_null()).then(|| {
-            // SAFETY: a non-null entry is a string; the next one is there, at least as the terminating null pointer.
-            unsafe {
-                entry = entry.add(1);
-                CStr::from_ptr(text)
-            }
-        })
+        if next.is_null() {
+            return None;
+        }
+        // SAFETY: `next` has not passed the terminating null pointer.
+        unsafe {
+            let entry = *next;
+            next = next.add(1);
+            (!entry.is_null()).then_some(entry.cast_const())
+        }
     })
 }
 
 /// Puts one more entry into the environment, without malloc: a second preload's malloc may not be ready for a call
 /// from a constructor. `entry` lives for ever. For the constructor; does nothing when there is no memory.
 pub fn add_to_environment(entry: &'static CStr) {
-    let count = environment().count();
+    let count = entries().count();
     let bytes = (count + 2) * size_of::<*mut c_char>();
     // SAFETY: an anonymous mapping of fresh memory, written below within its size. environ's old array stays as it is,
     // for those who hold it.
@@ -62,11 +73,17 @@ pub fn is_secure() -> bool {
     unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
 }
 
+/// Room for a path, without the cost of clearing it.
+pub type PathBuffer = [MaybeUninit<u8>; libc::PATH_MAX as usize];
+
 /// Base name of the executable file, symbolic links resolved; empty without /proc. `buffer` holds the path.
-pub fn executable_name(buffer: &mut [u8]) -> &[u8] {
-    // SAFETY: readlink writes at most the given number of bytes into the buffer.
-    let length = unsafe { libc::readlink(c"/proc/self/exe".as_ptr(), buffer.as_mut_ptr().cast(), buffer.len()) };
-    base_name(usize::try_from(length).ok().and_then(|length| buffer.get(..length)).unwrap_or_default())
+pub fn executable_name(buffer: &mut PathBuffer) -> &[u8] {
+    // SAFETY: readlink writes at most the given number of bytes into the buffer, and says how many.
+    let path = unsafe {
+        let length = libc::readlink(c"/proc/self/exe".as_ptr(), buffer.as_mut_ptr().cast(), buffer.len());
+        core::slice::from_raw_parts(buffer.as_ptr().cast::<u8>(), usize::try_from(length).unwrap_or(0))
+    };
+    base_name(path)
 }
 
 /// Base name of what the program was called as (`argv[0]`), without a login shell's dash.
@@ -128,12 +145,18 @@ pub fn seconds() -> u64 {
     now.tv_sec.unsigned_abs()
 }
 
+/// Blocks or unblocks (SIG_BLOCK, SIG_UNBLOCK) one signal in the calling thread; whether it was blocked.
+pub fn change_mask(how: c_int, signal: c_int) -> bool {
+    let set = 1u64 << (signal - 1);
+    let mut before = 0u64;
+    // SAFETY: both are kernel signal sets of the size given.
+    unsafe { libc::syscall(libc::SYS_rt_sigprocmask, how, &raw const set, &raw mut before, size_of::<u64>()) };
+    before & set != 0
+}
+
 /// Sends the calling thread a signal and lets it come, whether it was blocked or not.
 pub fn raise_unblocked(signal: c_int) {
-    let set: u64 = 1 << (signal - 1);
-    // SAFETY: `set` is a kernel signal set of the size given. Raw, since glibc's raise blocks signals meanwhile.
-    unsafe {
-        libc::syscall(libc::SYS_tgkill, pid(), libc::syscall(libc::SYS_gettid), signal);
-        libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_UNBLOCK, &raw const set, 0usize, size_of::<u64>());
-    }
+    // SAFETY: no pointers.
+    unsafe { libc::syscall(libc::SYS_tgkill, pid(), libc::gettid(), signal) };
+    change_mask(libc::SIG_UNBLOCK, signal);
 }
