@@ -144,6 +144,9 @@ pub static SETTINGS: [Setting; 10] = [
 /// yet. Whoever finds another pid than its own in it is a child.
 pub const PROCESS: &str = "NOSIGPIPE_PROCESS";
 
+/// Names the library for the launcher; of no meaning to the library.
+pub const LIBRARY: &str = "NOSIGPIPE_LIBRARY";
+
 /// `NOSIGPIPE_SCOPE`
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u32)]

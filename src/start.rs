@@ -9,7 +9,7 @@ use core::mem::MaybeUninit;
 use core::sync::atomic::Ordering::Relaxed;
 
 use crate::line::Line;
-use crate::options::{Log, Options, PROCESS, SETTINGS, Scope};
+use crate::options::{LIBRARY, Log, Options, PROCESS, SETTINGS, Scope};
 use crate::state::{STATE, Stage};
 use crate::{hooks, platform, sigpipe};
 
@@ -73,7 +73,7 @@ impl Environment {
             let is = |variable: &str| variable.as_bytes().strip_prefix(b"NOSIGPIPE_") == Some(name);
             if is(PROCESS) {
                 found.process = core::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
-            } else if trusted {
+            } else if trusted && !is(LIBRARY) {
                 let setting = SETTINGS.iter().position(|setting| is(setting.variable));
                 match setting.and_then(|index| found.values.get_mut(index)) {
                     Some(place) => *place = CStr::from_bytes_with_nul(entry.to_bytes_with_nul()).ok(),

@@ -2,6 +2,8 @@
 //!
 //! These are on the path of every request, so what is not needed for success is out of line.
 
+use core::hint::black_box;
+
 use libc::{c_int, c_uint, c_void, mmsghdr, msghdr, size_t, sockaddr, socklen_t, ssize_t};
 
 use super::real;
@@ -52,18 +54,34 @@ fn accepted(fd: c_int) -> c_int {
     fd
 }
 
-/// Calls with the flag; again without it where the socket's family knows no flags.
+/// Calls with the flag; what follows a failure is [`failed`].
+///
+/// The arguments are kept in memory for that, where they cost a store each: in registers, each would be saved and
+/// restored in every call.
 macro_rules! without_signal {
-    ($call:ident, $fd:expr, $flags:expr, $real:expr) => {{
-        let added = flag() & !$flags;
-        let result = $real($flags | added);
-        if result == -1 && added != 0 && failed_send(Call::$call, $fd) { $real($flags) } else { result }
+    ($call:ident, $fd:ident, $flags:ident, $real:expr) => {{
+        let kept = ($fd, $flags, move |$flags: c_int| $real);
+        black_box(&kept);
+        let result = {
+            let $flags = $flags | flag();
+            $real
+        };
+        if result == -1 { failed(Call::$call, &kept) } else { result }
     }};
+}
+
+/// Counts a broken pipe. Calls again without the flag where the socket's family knows no flags.
+#[cold]
+#[inline(never)]
+fn failed<T: From<i8>>(call: Call, (fd, flags, real): &(c_int, c_int, impl Fn(c_int) -> T)) -> T {
+    // Whoever passes the flag himself has not been saved by us.
+    let added = flag() & !flags;
+    if added != 0 && failed_send(call, *fd) { real(*flags) } else { T::from(-1) }
 }
 
 pub unsafe fn send(fd: c_int, data: *const c_void, length: size_t, flags: c_int) -> ssize_t {
     // SAFETY: the caller's arguments, as the caller gave them but for the flag.
-    without_signal!(Send, fd, flags, |flags| unsafe { real::send()(fd, data, length, flags) })
+    without_signal!(Send, fd, flags, unsafe { real::send()(fd, data, length, flags) })
 }
 
 pub unsafe fn sendto(
@@ -75,16 +93,16 @@ pub unsafe fn sendto(
     to_length: socklen_t,
 ) -> ssize_t {
     // SAFETY: the caller's arguments, as the caller gave them but for the flag.
-    without_signal!(Sendto, fd, flags, |flags| unsafe { real::sendto()(fd, data, length, flags, to, to_length) })
+    without_signal!(Sendto, fd, flags, unsafe { real::sendto()(fd, data, length, flags, to, to_length) })
 }
 
 pub unsafe fn sendmsg(fd: c_int, message: *const msghdr, flags: c_int) -> ssize_t {
     // SAFETY: the caller's arguments, as the caller gave them but for the flag.
-    without_signal!(Sendmsg, fd, flags, |flags| unsafe { real::sendmsg()(fd, message, flags) })
+    without_signal!(Sendmsg, fd, flags, unsafe { real::sendmsg()(fd, message, flags) })
 }
 
 #[cfg(target_os = "linux")]
 pub unsafe fn sendmmsg(fd: c_int, messages: *mut mmsghdr, count: c_uint, flags: c_int) -> c_int {
     // SAFETY: the caller's arguments, as the caller gave them but for the flag.
-    without_signal!(Sendmmsg, fd, flags, |flags| unsafe { real::sendmmsg()(fd, messages, count, flags) })
+    without_signal!(Sendmmsg, fd, flags, unsafe { real::sendmmsg()(fd, messages, count, flags) })
 }

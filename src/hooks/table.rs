@@ -20,7 +20,7 @@ macro_rules! hooks {
                         }
                     }
 
-                    hooks! { @$real $name ( $($type),* ) -> $result }
+                    hooks! { @$real $name ( $($argument : $type),* ) -> $result }
 
                     // The line says what libc says, or this does not compile.
                     const _: unsafe extern "C" fn($($type),*) -> $result = $crate::platform::prototypes::$name;
@@ -38,22 +38,34 @@ macro_rules! hooks {
             $( $(#[$condition])* { hooks! { @resolve $real $name } } )*
         }
     };
-    (@real $name:ident ( $($type:ty),* ) -> $result:ty) => {
-        /// The function that the program would have called without us.
+    (@real $name:ident ( $($argument:ident : $type:ty),* ) -> $result:ty) => {
+        /// The function that the program would have called without us. Whoever calls it first looks it up; a caller
+        /// meanwhile does the same.
+        static REAL: $crate::platform::Real = $crate::platform::Real::new(first as *const ());
+
+        unsafe extern "C" fn first($($argument : $type),*) -> $result {
+            resolve();
+            // SAFETY: the arguments are the caller's, for the function of this name.
+            unsafe { real()($($argument),*) }
+        }
+
         #[inline(always)]
         pub fn real() -> unsafe extern "C" fn($($type),*) -> $result {
-            static REAL: $crate::platform::Real = $crate::platform::Real::new();
-            // SAFETY: the address is that of the function of this name, whose signature the line above has compared.
-            unsafe { core::mem::transmute(REAL.address(concat!(stringify!($name), "\0"))) }
+            // SAFETY: the address is that of the function of this name, whose signature the line has compared.
+            unsafe { core::mem::transmute(REAL.address()) }
+        }
+
+        pub fn resolve() {
+            REAL.look_up(concat!(stringify!($name), "\0"));
         }
     };
-    (@instead $name:ident ( $($type:ty),* ) -> $result:ty) => {};
+    (@instead $name:ident ( $($argument:ident : $type:ty),* ) -> $result:ty) => {};
     (@export real $name:ident) => {
         pub use super::hooked::$name::real as $name;
     };
     (@export instead $name:ident) => {};
     (@resolve real $name:ident) => {
-        real::$name();
+        hooked::$name::resolve();
     };
     (@resolve instead $name:ident) => {};
 }

@@ -5,36 +5,31 @@
 //! here every caller may look up, and all find the same.
 
 use core::ffi::CStr;
-use core::ptr;
 use core::sync::atomic::{AtomicPtr, Ordering::Relaxed};
 
-use libc::{ENOSYS, c_void};
+use libc::ENOSYS;
 
-/// Address of one real function, once it has been looked up.
-pub struct Real(AtomicPtr<c_void>);
+/// Address of one real function; until it has been looked up, of one that does that.
+pub struct Real(AtomicPtr<()>);
 
 impl Real {
     /// Not looked up yet.
-    pub const fn new() -> Self {
-        Self(AtomicPtr::new(ptr::null_mut()))
+    pub const fn new(first: *const ()) -> Self {
+        Self(AtomicPtr::new(first.cast_mut()))
     }
 
-    /// The address; `name` ends in a zero byte.
+    /// The address to call.
     #[inline(always)]
-    pub fn address(&self, name: &'static str) -> *mut c_void {
-        let address = self.0.load(Relaxed);
-        if address.is_null() { self.look_up(name) } else { address }
+    pub fn address(&self) -> *const () {
+        self.0.load(Relaxed)
     }
 
-    #[cold]
-    #[inline(never)]
-    fn look_up(&self, name: &'static str) -> *mut c_void {
+    /// Looks up; `name` ends in a zero byte.
+    pub fn look_up(&self, name: &'static str) {
         let name = CStr::from_bytes_with_nul(name.as_bytes()).unwrap_or_default();
         // SAFETY: the name is a string.
         let found = unsafe { libc::dlsym(libc::RTLD_NEXT, name.as_ptr()) };
-        let address = if found.is_null() { missing as *mut c_void } else { found };
-        self.0.store(address, Relaxed);
-        address
+        self.0.store(if found.is_null() { missing as *mut () } else { found.cast() }, Relaxed);
     }
 }
 
