@@ -79,8 +79,8 @@ pub unsafe fn sigset(number: c_int, disposition: sighandler_t) -> sighandler_t {
 }
 
 pub unsafe fn sigignore(number: c_int) -> c_int {
-    // SAFETY: any value is a disposition.
-    if unsafe { signal(number, SIG_IGN) } == SIG_ERR { -1 } else { 0 }
+    let wish = Action { origin: Origin::ProgramBySignal, ..Action::plain(SIG_IGN) };
+    if set(number, Some(wish)).is_some() { 0 } else { -1 }
 }
 
 pub unsafe fn siginterrupt(signal: c_int, interrupt: c_int) -> c_int {
