@@ -1,0 +1,153 @@
+//! Clients that go away.
+//!
+//! How a broken pipe is made, on Linux. A client that only resets (SO_LINGER {1, 0} and close) gives the
+//! server ECONNRESET at its next call, once, and no signal: many a server closes the connection on that and
+//! never gets to the second write, which would raise SIGPIPE. A client that shuts down its sending side first
+//! (a FIN) and resets then leaves EPIPE behind: a reset in the state CLOSE_WAIT means "broken pipe" to the kernel.
+//! The request is still read, the FIN is an end of file and no error, and the *first* write raises SIGPIPE. FIN and
+//! RST may both be there before the server has even accepted: nothing about this is a race.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::os::fd::AsRawFd;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+/// When a client goes away, after it has sent its request.
+#[derive(Clone, Copy, Debug)]
+pub enum Vanish {
+    /// FIN, then RST, at once.
+    AtOnce,
+    /// FIN, then RST, as soon as this much of the answer was read: the server is in the middle of sending.
+    After(usize),
+    /// Only RST. The server's first call fails with ECONNRESET, a second write would raise SIGPIPE.
+    Reset,
+    /// Only RST, as soon as this much of the answer was read.
+    ResetAfter(usize),
+    /// FIN, then the whole answer is read: not a vanishing client at all, but a server must not mistake it for one.
+    HalfClose,
+}
+
+/// Sends the request and goes away. An error means that the server could not be reached; what
+/// becomes of the connection later is the point of it all.
+pub fn vanish(port: u16, request: &[u8], how: Vanish) -> std::io::Result<()> {
+    let mut stream = connect(port)?;
+    // The server may have answered and closed before it had read all (a body that it didn't want): no error of ours.
+    let _ = stream.write_all(request);
+    match how {
+        Vanish::After(length) | Vanish::ResetAfter(length) => {
+            read_at_most(&mut stream, length);
+        }
+        _ => {}
+    }
+    match how {
+        Vanish::AtOnce | Vanish::After(_) => {
+            let _ = stream.shutdown(Shutdown::Write);
+            reset_on_close(&stream);
+        }
+        Vanish::Reset | Vanish::ResetAfter(_) => reset_on_close(&stream),
+        Vanish::HalfClose => {
+            let _ = stream.shutdown(Shutdown::Write);
+            read_at_most(&mut stream, usize::MAX);
+        }
+    }
+    Ok(())
+}
+
+/// So many clients, eight at a time, all of which vanish. Returns how many found the server there: less than
+/// `clients` if it died. The first one that can't connect ends it.
+pub fn storm(port: u16, request: &[u8], how: Vanish, clients: usize) -> usize {
+    storm_by(clients, |_| vanish(port, request, how).is_ok())
+}
+
+/// So many calls of `client`, eight at a time, until one says false. Returns how many said true.
+pub fn storm_by(clients: usize, client: impl Fn(usize) -> bool + Sync) -> usize {
+    let (next, served) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    if number >= clients {
+                        break;
+                    }
+                    if !client(number) {
+                        next.store(clients, Ordering::Relaxed);
+                        break;
+                    }
+                    served.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+    });
+    served.into_inner()
+}
+
+/// A client that stays: sends the request and reads the answer up to its end, the server's close.
+pub fn ask(port: u16, request: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut stream = connect(port)?;
+    stream.write_all(request)?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    Ok(answer)
+}
+
+/// `GET path`, asking the server to close afterwards.
+pub fn get(path: &str) -> Vec<u8> {
+    format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").into_bytes()
+}
+
+/// The body of an HTTP answer with status 200, by its Content-Length or to its end.
+#[track_caller]
+pub fn body(answer: &[u8]) -> &[u8] {
+    let text = String::from_utf8_lossy(answer);
+    let split =
+        answer.windows(4).position(|window| window == b"\r\n\r\n").unwrap_or_else(|| panic!("no HTTP answer: {text}"));
+    let (head, body) = (&text[..split], &answer[split + 4..]);
+    assert!(head.split(' ').nth(1) == Some("200"), "{head}");
+    let length = head
+        .lines()
+        .find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length:").map(|value| value.trim().parse()));
+    let length: usize = length.map_or(body.len(), |value| value.expect("a length is a number"));
+    assert_eq!(body.len(), length, "{head}");
+    body
+}
+
+fn connect(port: u16) -> std::io::Result<TcpStream> {
+    let stream = TcpStream::connect(("127.0.0.1", port))?;
+    stream.set_nodelay(true)?;
+    // Nobody waits for ever for a server that hangs.
+    stream.set_read_timeout(Some(Duration::from_secs(20)))?;
+    stream.set_write_timeout(Some(Duration::from_secs(20)))?;
+    Ok(stream)
+}
+
+fn read_at_most(stream: &mut TcpStream, mut length: usize) {
+    let mut buffer = [0; 65536];
+    while length > 0 {
+        let part = length.min(buffer.len());
+        match stream.read(&mut buffer[..part]) {
+            Ok(0) => break,
+            Ok(read) => length -= read,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(_) => break,
+        }
+    }
+}
+
+/// close() sends a RST instead of waiting for what was not sent or read yet.
+fn reset_on_close(stream: &TcpStream) {
+    let linger = libc::linger { l_onoff: 1, l_linger: 0 };
+    // SAFETY: the descriptor is the stream's and open, and the option's value is the struct that SO_LINGER wants, with its size.
+    let set = unsafe {
+        libc::setsockopt(
+            stream.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_LINGER,
+            (&raw const linger).cast(),
+            size_of::<libc::linger>() as libc::socklen_t,
+        )
+    };
+    assert_eq!(set, 0, "SO_LINGER");
+}
