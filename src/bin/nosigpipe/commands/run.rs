@@ -1,0 +1,125 @@
+//! `run`: becomes the program, with the library in it.
+
+use std::env;
+use std::ffi::{CString, OsStr, OsString};
+use std::io;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
+
+use clap::{Arg, ArgMatches, Command, value_parser};
+
+use crate::exit::{Failure, NOT_EXECUTABLE, NOT_FOUND, reason};
+use crate::options::{Options, PROCESS, SETTINGS, Setting};
+use crate::{library, output, platform, preflight};
+
+pub fn command() -> Command {
+    Command::new("run")
+        .about("Run a program with the library in it")
+        .long_about(
+            "Become PROGRAM, with the library preloaded: the process, its exit status and its signals are the \
+             program's own. Says why and does nothing where the library could not be loaded.",
+        )
+        .args(SETTINGS.iter().map(flag))
+        .arg(library_flag())
+        .arg(
+            Arg::new("program")
+                .value_name("PROGRAM")
+                .help("The program and its arguments")
+                .num_args(1..)
+                .required(true)
+                .trailing_var_arg(true)
+                .value_parser(value_parser!(OsString)),
+        )
+}
+
+/// `--library`
+pub fn library_flag() -> Arg {
+    Arg::new("library")
+        .long("library")
+        .value_name("FILE")
+        .help("The library, if it is not beside or near this executable [NOSIGPIPE_LIBRARY]")
+        .value_parser(value_parser!(OsString))
+}
+
+/// The flag of a setting.
+fn flag(setting: &'static Setting) -> Arg {
+    let default = if setting.default.is_empty() { "none" } else { setting.default };
+    let (help, allowed, variable) = (setting.help, setting.allowed, setting.variable);
+    Arg::new(setting.flag)
+        .long(setting.flag)
+        .value_name("VALUE")
+        .value_parser(value_parser!(OsString))
+        .help(format!("{help}: {allowed} [default: {default}; {variable}]"))
+}
+
+pub fn run(matches: &ArgMatches) -> Result<u8, Failure> {
+    let words: Vec<OsString> = matches.get_many("program").unwrap_or_default().cloned().collect();
+    let (program, arguments) = words.split_first().ok_or_else(|| Failure::refused("no program given"))?;
+    let settings = settings(matches)?;
+    let plan = preflight::examine(program, arguments)?;
+    let library = library::find(matches.get_one::<OsString>("library").map(OsString::as_os_str))?;
+    for remark in &plan.remarks {
+        output::complain(&format!("{} is {remark}", output::path(&plan.file)));
+    }
+
+    let mut environment: Vec<(OsString, OsString)> = env::vars_os()
+        // The constructor names the process anew: this one becomes the one that was started with the library.
+        .filter(|(name, _)| name != PROCESS && name != platform::PRELOAD)
+        .filter(|(name, _)| settings.iter().all(|(setting, _)| name != setting.variable))
+        .collect();
+    environment
+        .push((platform::PRELOAD.into(), platform::preload_list(&library, env::var_os(platform::PRELOAD).as_deref())));
+    environment.extend(settings.iter().map(|(setting, value)| (setting.variable.into(), value.clone())));
+
+    let failure = if plan.needs_shell {
+        // What execvp(3) does with a file that the kernel does not know.
+        let mut shell_words = vec![OsString::from(preflight::SHELL), plan.file.clone().into_os_string()];
+        shell_words.extend_from_slice(arguments);
+        exec(Path::new(preflight::SHELL), &shell_words, &environment)
+    } else {
+        exec(&plan.file, &words, &environment)
+    };
+    let code = if failure.kind() == io::ErrorKind::NotFound { NOT_FOUND } else { NOT_EXECUTABLE };
+    Err(Failure::new(code, format!("{}: {}", output::path(&plan.file), reason(&failure))))
+}
+
+/// The settings given as flags, with their values.
+fn settings(matches: &ArgMatches) -> Result<Vec<(&'static Setting, OsString)>, Failure> {
+    let mut given = Vec::new();
+    let mut options = Options::DEFAULT;
+    for setting in &SETTINGS {
+        let Some(value) = matches.get_one::<OsString>(setting.flag) else { continue };
+        // The table's checks are made for an environment that stays.
+        let kept: &'static [u8] = value.clone().into_vec().leak();
+        if kept.is_empty() || options.set(setting, kept).is_none() {
+            let (flag, value, allowed) = (setting.flag, output::name(value), setting.allowed);
+            return Err(Failure::refused(format!("--{flag}={value} is not allowed: it must be {allowed}")));
+        }
+        given.push((setting, value.clone()));
+    }
+    Ok(given)
+}
+
+/// execve(2), which only returns when it fails. std's own would set SIGPIPE and the signal mask to what they are by
+/// default, and the program is to start with what we were started with.
+fn exec(file: &Path, words: &[OsString], environment: &[(OsString, OsString)]) -> io::Error {
+    let string = |text: &OsStr| CString::new(text.as_bytes()).map_err(io::Error::other);
+    let entry = |(name, value): &(OsString, OsString)| {
+        CString::new([name.as_bytes(), b"=", value.as_bytes()].concat()).map_err(io::Error::other)
+    };
+    let prepare = || -> io::Result<_> {
+        let words: Vec<_> = words.iter().map(|word| string(word)).collect::<Result<_, _>>()?;
+        let environment: Vec<_> = environment.iter().map(entry).collect::<Result<_, _>>()?;
+        Ok((string(file.as_os_str())?, words, environment))
+    };
+    let (file, words, environment) = match prepare() {
+        Ok(prepared) => prepared,
+        Err(error) => return error,
+    };
+    let pointers = |strings: &[CString]| -> Vec<_> {
+        strings.iter().map(|string| string.as_ptr()).chain([std::ptr::null()]).collect()
+    };
+    // SAFETY: a string, and two null-terminated arrays of strings, all of which live until the call returns.
+    unsafe { libc::execve(file.as_ptr(), pointers(&words).as_ptr(), pointers(&environment).as_ptr()) };
+    io::Error::last_os_error()
+}

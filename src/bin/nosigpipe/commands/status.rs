@@ -1,0 +1,198 @@
+//! `status`: what the library is doing in a running process.
+
+use std::fmt::Write;
+
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use serde_json::{Map, Value, json};
+
+use crate::exit::{Failure, NOT_ACTING, NOT_LOADED, OK, UNKNOWN_VERSION};
+use crate::layout::{Disposition, Stage};
+use crate::options::{SETTINGS, Scope};
+use crate::output;
+use crate::platform::process::{self, Process};
+use crate::snapshot::Snapshot;
+
+/// Calls that no hook and no handler sees while the kernel ignores SIGPIPE.
+pub const NOT_COUNTED: [&str; 6] = ["write", "writev", "pwritev2", "sendfile", "splice", "io_uring_enter"];
+
+pub fn command() -> Command {
+    Command::new("status")
+        .about("Show what the library is doing in a running process")
+        .long_about(
+            "Show whether the library is in force in process PID, in which scope, what the program believes about \
+             SIGPIPE and what the kernel has, and the counters. They are read out of the process's memory, for which \
+             one must be its user or root.",
+        )
+        .arg(Arg::new("pid").value_name("PID").required(true).value_parser(value_parser!(u32).range(1..)))
+        .arg(Arg::new("json").long("json").action(ArgAction::SetTrue).help("Print one JSON object"))
+}
+
+pub fn run(matches: &ArgMatches) -> Result<u8, Failure> {
+    let pid = matches.get_one("pid").copied().unwrap_or_default();
+    let process = process::inspect(pid)?;
+    let Some(library) = &process.library else {
+        return Err(Failure::new(
+            NOT_LOADED,
+            format!("the library is not loaded in process {pid} ({})", output::name(&process.name)),
+        ));
+    };
+    let snapshot = Snapshot::decode(&library.state)
+        .map_err(|problem| Failure::new(UNKNOWN_VERSION, format!("{}: {problem}", output::name(&library.path))))?;
+    let text = if matches.get_flag("json") {
+        format!("{:#}\n", as_json(pid, &process, &library.path, &snapshot))
+    } else {
+        as_text(pid, &process, &library.path, &snapshot)
+    };
+    output::write(&text)?;
+    Ok(if snapshot.stage == Some(Stage::Active) { OK } else { NOT_ACTING })
+}
+
+/// What the kernel does with SIGPIPE, in one word.
+fn kernel_word(process: &Process) -> &'static str {
+    match (process.ignored, process.caught) {
+        (true, _) => "ignore",
+        (_, true) => "handler",
+        _ => "default",
+    }
+}
+
+fn stage_word(snapshot: &Snapshot) -> &'static str {
+    match snapshot.stage {
+        Some(Stage::Loaded) => "loaded",
+        Some(Stage::Active) => "active",
+        Some(Stage::Inert) => "inert",
+        Some(Stage::NotInterposing) => "not-interposing",
+        None => "unknown",
+    }
+}
+
+/// A scope by the name that the settings table has for it.
+fn scope_word(scope: Scope) -> &'static str {
+    match scope {
+        Scope::Process => "process",
+        Scope::Sockets => "sockets",
+        Scope::Tree => "tree",
+        Scope::Off => "off",
+    }
+}
+
+/// What the program would be told about SIGPIPE, where the library answers for the kernel.
+fn belief(snapshot: &Snapshot) -> Option<Disposition> {
+    let answers = snapshot.stage == Some(Stage::Active) && snapshot.scope != Some(Scope::Off);
+    snapshot.belief.filter(|_| answers)
+}
+
+fn as_json(pid: u32, process: &Process, library: &str, snapshot: &Snapshot) -> Value {
+    let belief_word = match belief(snapshot) {
+        Some(Disposition::Default) => "default",
+        Some(Disposition::Ignore) => "ignore",
+        Some(Disposition::Handler) => "handler",
+        None => kernel_word(process),
+    };
+    let handler = snapshot.belief_handler;
+    let broken_pipes: Map<String, Value> = crate::layout::CALLS
+        .iter()
+        .zip(&snapshot.broken_pipes)
+        .map(|(call, n)| ((*call).to_owned(), json!(n)))
+        .collect();
+    json!({
+        "pid": pid,
+        "name": process.name,
+        "library": library,
+        "stage": stage_word(snapshot),
+        "scope": snapshot.scope.map(scope_word),
+        "counters_of": snapshot.pid,
+        "program": {
+            "sigpipe": belief_word,
+            "handler": (handler != 0).then(|| format!("{handler:#x}")),
+            "handler_in": (handler != 0).then(|| process.place(handler)).flatten(),
+        },
+        "kernel": { "sigpipe": kernel_word(process), "blocked": process.blocked },
+        "sockets_made": snapshot.sockets,
+        "sockets_accepted": snapshot.accepted,
+        "broken_pipes_total": snapshot.broken_pipes(),
+        "broken_pipes": broken_pipes,
+        "not_counted": if process.ignored { &NOT_COUNTED[..] } else { &[] },
+        "crash_reports": snapshot.crash_reports,
+    })
+}
+
+fn as_text(pid: u32, process: &Process, library: &str, snapshot: &Snapshot) -> String {
+    let mut lines: Vec<(&str, String)> = Vec::new();
+    lines.push(("process", format!("{pid} ({})", output::name(&process.name))));
+    let stage = match snapshot.stage {
+        Some(Stage::Active) => "in force",
+        Some(Stage::Loaded) => "loaded, but its constructor has not run",
+        Some(Stage::Inert) => "inert: NOSIGPIPE_ONLY names other programs",
+        Some(Stage::NotInterposing) => "loaded, but the system does not let it take the program's calls",
+        None => "in an unknown stage",
+    };
+    lines.push(("library", format!("{}, {stage}", output::name(library))));
+    lines.push(("scope", scope_text(snapshot)));
+    lines.push(("program", program_text(process, snapshot)));
+    lines.push(("kernel", kernel_text(process, snapshot)));
+    if snapshot.pid != process.inner_pid {
+        lines.push(("counters", format!("of process {}, whose memory this one uses or has copied", snapshot.pid)));
+    }
+    lines.push(("sockets", format!("{} made, {} accepted", snapshot.sockets, snapshot.accepted)));
+    lines.push(("survived", survived(snapshot)));
+    if process.ignored {
+        let calls = NOT_COUNTED.join(", ");
+        lines.push(("", format!("not counted while the kernel ignores SIGPIPE: {calls}")));
+        lines.push(("", format!("({}=summary has a handler count them)", log_variable())));
+    }
+    lines.push(("crashes", format!("{} reported", snapshot.crash_reports)));
+    let mut text = String::new();
+    for (name, value) in lines {
+        let _ = writeln!(text, "{name:<9} {value}");
+    }
+    text
+}
+
+fn log_variable() -> &'static str {
+    SETTINGS.iter().find(|setting| setting.flag == "log").map_or("", |setting| setting.variable)
+}
+
+fn scope_text(snapshot: &Snapshot) -> String {
+    match snapshot.scope {
+        Some(scope) => {
+            scope_word(scope).to_owned()
+                + match scope {
+                    Scope::Process | Scope::Tree => ": the process ignores SIGPIPE unless the program sets it",
+                    Scope::Sockets => ": no socket raises SIGPIPE, everything else is as without the library",
+                    Scope::Off => ": SIGPIPE is left alone",
+                }
+        }
+        None => "unknown".into(),
+    }
+}
+
+fn program_text(process: &Process, snapshot: &Snapshot) -> String {
+    match belief(snapshot) {
+        Some(Disposition::Default) => "believes that SIGPIPE has its default action".into(),
+        Some(Disposition::Ignore) => "believes that SIGPIPE is ignored".into(),
+        Some(Disposition::Handler) => {
+            let handler = snapshot.belief_handler;
+            let place = process.place(handler).map(|place| format!(" in {}", output::name(&place))).unwrap_or_default();
+            format!("believes that its own handler has SIGPIPE: {handler:#x}{place}")
+        }
+        None => "believes what the kernel has".into(),
+    }
+}
+
+fn kernel_text(process: &Process, snapshot: &Snapshot) -> String {
+    let action = match (kernel_word(process), belief(snapshot)) {
+        ("ignore", _) => "ignores SIGPIPE",
+        ("handler", Some(_)) => "has a handler for SIGPIPE: the library's guard, unless the program goes past libc",
+        ("handler", None) => "has the program's handler for SIGPIPE",
+        _ => "has the default action for SIGPIPE, which ends the process",
+    };
+    format!("{action}{}", if process.blocked { "; blocked in the main thread" } else { "" })
+}
+
+/// The broken pipes that were counted.
+pub fn survived(snapshot: &Snapshot) -> String {
+    let calls: Vec<_> = snapshot.by_call().map(|(call, count)| format!("{call} {count}")).collect();
+    let of = if calls.is_empty() { String::new() } else { format!(": {}", calls.join(", ")) };
+    format!("{} broken pipes{of}", snapshot.broken_pipes())
+}

@@ -1,0 +1,69 @@
+//! Exit codes, and how a command fails.
+
+use std::fmt::Display;
+
+/// Done, and the answer is good.
+pub const OK: u8 = 0;
+/// nosigpipe itself failed, was used wrongly, or refused to start the program: as env(1), nohup(1) and timeout(1).
+pub const REFUSED: u8 = 125;
+/// The program was found and can't be executed.
+pub const NOT_EXECUTABLE: u8 = 126;
+/// The program was not found.
+pub const NOT_FOUND: u8 = 127;
+
+/// `status`: the library is loaded but does not act.
+pub const NOT_ACTING: u8 = 1;
+/// `status`: the library is not loaded.
+pub const NOT_LOADED: u8 = 2;
+/// `status`: no such process.
+pub const NO_PROCESS: u8 = 3;
+/// `status`: no permission to look into the process.
+pub const NO_PERMISSION: u8 = 4;
+/// `status`: the library in the process is of a version that this launcher does not know.
+pub const UNKNOWN_VERSION: u8 = 5;
+
+/// Every exit code, as help and man page show it.
+pub const TABLE: [(&str, &str); 10] = [
+    ("run", "the program's own, since nosigpipe becomes the program; otherwise:"),
+    ("125", "nosigpipe failed, was used wrongly, or refused to start the program and said why"),
+    ("126", "the program was found but can't be executed"),
+    ("127", "the program, or the interpreter that it names, was not found"),
+    ("check", "0 if run would start the program, or the code that run would end with"),
+    ("status", "0 the library is in force; 1 it is loaded but does not act; 2 it is not loaded"),
+    ("", "3 no such process; 4 no permission to look; 5 the library there is of an unknown version"),
+    ("demo", "0 it went as promised; 1 it did not"),
+    ("others", "0, or 125"),
+    ("", "125 also for every command that was used wrongly"),
+];
+
+/// Why a command ends: one line for standard error, and the exit code.
+#[derive(Debug)]
+pub struct Failure {
+    pub code: u8,
+    pub message: String,
+}
+
+impl Failure {
+    /// A failure with a code of its own.
+    pub fn new(code: u8, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+
+    /// nosigpipe refuses or is unable.
+    pub fn refused(message: impl Into<String>) -> Self {
+        Self::new(REFUSED, message)
+    }
+
+    /// The same after a failed call, about a file or something else with a name.
+    pub fn about(subject: impl Display, error: &std::io::Error) -> Self {
+        Self::refused(format!("{subject}: {}", reason(error)))
+    }
+}
+
+/// An error's own words, without the number that std adds, in lower case.
+pub fn reason(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or_default();
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_lowercase().collect::<String>() + letters.as_str()).unwrap_or_default()
+}

@@ -1,0 +1,38 @@
+//! Standard output and standard error. Neither being closed nor full is a reason to panic.
+
+use std::borrow::Cow;
+use std::ffi::OsStr;
+use std::io::Write;
+use std::path::Path;
+
+use crate::exit::Failure;
+
+/// Writes text to standard output.
+pub fn write(text: &str) -> Result<(), Failure> {
+    let mut stdout = std::io::stdout().lock();
+    // Flushed here: without a runtime nobody does it at the end.
+    stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush())
+        .map_err(|error| Failure::about("standard output", &error))
+}
+
+/// Writes one line about what is wrong, or noteworthy, to standard error.
+pub fn complain(message: &str) {
+    // Nobody is left to be told when this fails.
+    let _ = std::io::stderr().write_all(format!("nosigpipe: {}\n", one_line(message)).as_bytes());
+}
+
+/// A name from outside, as one line that leaves the terminal alone.
+pub fn name(name: &(impl AsRef<OsStr> + ?Sized)) -> String {
+    one_line(&name.as_ref().to_string_lossy()).into_owned()
+}
+
+/// A path from outside, as one line.
+pub fn path(path: &Path) -> String {
+    name(path)
+}
+
+fn one_line(text: &str) -> Cow<'_, str> {
+    if text.contains(char::is_control) { Cow::Owned(text.replace(char::is_control, "?")) } else { Cow::Borrowed(text) }
+}

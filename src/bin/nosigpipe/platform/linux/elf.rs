@@ -1,0 +1,200 @@
+//! ELF files: what ld.so would do with them.
+
+use std::fs::File;
+use std::path::Path;
+
+use object::elf::{self, FileHeader64, Machine};
+use object::read::elf::{Dyn, ElfFile64, FileHeader, ProgramHeader};
+use object::{LittleEndian, Object, ObjectSection, ObjectSymbol, ReadCache, ReadRef};
+
+use super::PRELOAD;
+
+/// The machine that this launcher, and so the library beside it, is for.
+const MACHINE: Machine = if cfg!(target_arch = "aarch64") { elf::EM_AARCH64 } else { elf::EM_X86_64 };
+
+/// An ELF file. All but the first two fields are only filled for a file of our own class and machine.
+#[derive(Default)]
+pub struct Image {
+    is_64: bool,
+    machine: Machine,
+    /// What the kernel starts in its place, with it as the argument.
+    pub interpreter: Option<String>,
+    /// DT_SONAME
+    soname: Option<String>,
+    /// DT_NEEDED
+    pub needed: Vec<String>,
+    /// DT_RPATH
+    pub rpath: Option<String>,
+    /// DT_RUNPATH
+    pub runpath: Option<String>,
+    /// Functions and data that it imports.
+    pub imports: Vec<String>,
+    /// Functions and data that it exports.
+    pub exports: Vec<String>,
+    is_go: bool,
+    is_object_or_core: bool,
+}
+
+type Data<'data> = &'data ReadCache<File>;
+type Elf<'data> = ElfFile64<'data, LittleEndian, Data<'data>>;
+
+impl Image {
+    /// What the file is; `None` when it is not ELF.
+    pub fn read(path: &Path) -> Result<Option<Self>, String> {
+        let file = File::open(path).map_err(|error| crate::exit::reason(&error))?;
+        let data = ReadCache::new(file);
+        let ident = match (&data).read_bytes_at(0, 20) {
+            Ok(ident) if ident.starts_with(&elf::ELFMAG) => ident,
+            _ => return Ok(None),
+        };
+        let (class, order) = (ident.get(4).copied(), ident.get(5).copied());
+        let machine = match ident.get(18..20).and_then(|bytes| <[u8; 2]>::try_from(bytes).ok()) {
+            Some(bytes) if order == Some(elf::ELFDATA2MSB.0) => u16::from_be_bytes(bytes),
+            Some(bytes) => u16::from_le_bytes(bytes),
+            None => 0,
+        };
+        let mut image = Self { is_64: class == Some(elf::ELFCLASS64.0), machine: Machine(machine), ..Self::default() };
+        if image.is_native() {
+            image.fill(&data).map_err(|error| format!("damaged ELF file: {error}"))?;
+        }
+        Ok(Some(image))
+    }
+
+    fn is_native(&self) -> bool {
+        self.is_64 && self.machine == MACHINE
+    }
+
+    fn fill(&mut self, data: Data<'_>) -> object::Result<()> {
+        let header = FileHeader64::<LittleEndian>::parse(data)?;
+        self.is_object_or_core = matches!(header.e_type.get(LittleEndian), elf::ET_REL | elf::ET_CORE);
+        let segments = header.program_headers(LittleEndian, data)?;
+        for segment in segments {
+            if let Some(interpreter) = segment.interpreter(LittleEndian, data)? {
+                self.interpreter = Some(text(interpreter));
+            }
+            if let Ok(Some(mut notes)) = segment.notes(LittleEndian, data) {
+                self.is_go |= matches!(notes.next(), Ok(Some(note)) if note.name() == b"Go");
+            }
+        }
+        for segment in segments {
+            if let Some(entries) = segment.dynamic(LittleEndian, data)? {
+                self.fill_dynamic(entries, segments, data);
+            }
+        }
+        let file = Elf::parse(data)?;
+        self.is_go |= file.sections().any(|section| matches!(section.name(), Ok(".go.buildinfo" | ".note.go.buildid")));
+        for symbol in file.dynamic_symbols() {
+            let Ok(name) = symbol.name() else { continue };
+            if symbol.is_undefined() {
+                self.imports.push(name.to_owned());
+            } else if symbol.is_global() {
+                self.exports.push(name.to_owned());
+            }
+        }
+        Ok(())
+    }
+
+    fn fill_dynamic(
+        &mut self,
+        entries: &[elf::Dyn64<LittleEndian>],
+        segments: &[elf::ProgramHeader64<LittleEndian>],
+        data: Data<'_>,
+    ) {
+        let entries = || {
+            let pairs = entries.iter().map(|entry| (entry.tag(LittleEndian), entry.val(LittleEndian)));
+            pairs.take_while(|(tag, _)| *tag != elf::DT_NULL)
+        };
+        let value = |wanted| entries().find(|(tag, _)| *tag == wanted).map(|(_, value)| value);
+        let strings = value(elf::DT_STRTAB).zip(value(elf::DT_STRSZ)).and_then(|(address, size)| {
+            let segment = segments.iter().find(|segment| {
+                let start = segment.p_vaddr.get(LittleEndian);
+                segment.p_type.get(LittleEndian) == elf::PT_LOAD
+                    && (start..start.saturating_add(segment.p_filesz.get(LittleEndian))).contains(&address)
+            })?;
+            let offset = address - segment.p_vaddr.get(LittleEndian) + segment.p_offset.get(LittleEndian);
+            data.read_bytes_at(offset, size).ok()
+        });
+        let string = |offset: u64| {
+            let bytes = strings?.get(usize::try_from(offset).ok()?..)?;
+            Some(text(bytes.split(|&byte| byte == 0).next()?))
+        };
+        for (tag, value) in entries() {
+            match tag {
+                elf::DT_NEEDED => self.needed.extend(string(value)),
+                elf::DT_SONAME => self.soname = string(value),
+                elf::DT_RPATH => self.rpath = string(value),
+                elf::DT_RUNPATH => self.runpath = string(value),
+                _ => {}
+            }
+        }
+    }
+
+    /// Whether it is ld.so itself, which loads the program that it is given, and the library with it.
+    pub fn is_loader(&self) -> bool {
+        self.interpreter.is_none() && self.soname.as_ref().is_some_and(|name| name.starts_with("ld-linux"))
+    }
+
+    /// Why the library can't be loaded into it.
+    pub fn objection(&self) -> Option<String> {
+        if !self.is_native() {
+            let (theirs, ours) = (machine_name(self.machine, self.is_64), machine_name(MACHINE, true));
+            return Some(format!("it is for {theirs} and the library is for {ours}"));
+        }
+        if self.is_object_or_core {
+            return Some("it is an object file or a core file, not a program".into());
+        }
+        if self.is_loader() {
+            return None;
+        }
+        let Some(interpreter) = &self.interpreter else {
+            let static_go = if self.is_go { " (a Go program without cgo)" } else { "" };
+            return Some(format!("it is statically linked{static_go}, so that nothing can be loaded into it"));
+        };
+        let other = match interpreter.rsplit('/').next().unwrap_or_default() {
+            loader if loader.starts_with("ld-musl") => "musl",
+            "linker64" | "linker" => "Android's libc",
+            _ => return None,
+        };
+        Some(format!("it is linked with {other} (its loader is {interpreter}) and the library is for glibc"))
+    }
+
+    /// What its user should know though the library can be loaded.
+    pub fn remark(&self) -> Option<&'static str> {
+        self.is_go.then_some(
+            "a Go program: Go makes its own system calls and has its own SIGPIPE handler, so only C code in it (cgo) \
+             goes through the library",
+        )
+    }
+}
+
+/// Names that a library exports.
+pub fn exports(path: &Path) -> Result<Vec<String>, String> {
+    let image = Image::read(path)?.ok_or("it is not an ELF file")?;
+    if !image.is_native() {
+        let (theirs, ours) = (machine_name(image.machine, image.is_64), machine_name(MACHINE, true));
+        return Err(format!("it is for {theirs} and this launcher is for {ours}"));
+    }
+    if image.interpreter.is_some() {
+        return Err(format!("it is a program, which {PRELOAD} can't load"));
+    }
+    Ok(image.exports)
+}
+
+fn machine_name(machine: Machine, is_64: bool) -> String {
+    let name = match machine {
+        elf::EM_X86_64 if is_64 => "x86_64",
+        elf::EM_X86_64 => "x32",
+        elf::EM_386 => "32-bit x86",
+        elf::EM_AARCH64 => "aarch64",
+        elf::EM_ARM => "32-bit arm",
+        elf::EM_RISCV => "riscv",
+        elf::EM_PPC64 => "ppc64",
+        elf::EM_S390 => "s390",
+        other => return format!("another machine (ELF machine {})", other.0),
+    };
+    name.into()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}

@@ -1,0 +1,57 @@
+//! Linux: ELF, ld.so, procfs.
+
+mod elf;
+pub mod process;
+mod rights;
+
+pub use elf::{Image, exports};
+pub use rights::gained_rights;
+
+use std::ffi::{CString, OsStr, OsString};
+use std::fs;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+/// The library's file name.
+pub const LIBRARY: &str = "libnosigpipe.so";
+/// The variable that has it loaded, ld.so(8).
+pub const PRELOAD: &str = "LD_PRELOAD";
+
+/// Why the file can't be preloaded by this path.
+pub fn unable_to_preload(path: &Path) -> Option<String> {
+    let name = path.as_os_str().as_bytes();
+    for (byte, what) in [(b' ', "a space"), (b':', "a colon")] {
+        if name.contains(&byte) {
+            return Some(format!("its path has {what} in it, which separates entries of {PRELOAD}: move or copy it"));
+        }
+    }
+    if name.contains(&b'$') {
+        return Some(format!("its path has a dollar sign in it, which {PRELOAD} gives a meaning: move or copy it"));
+    }
+    let path = CString::new(name).ok()?;
+    // SAFETY: an all-zero statvfs is valid, and the call fills in ours.
+    let flags = unsafe {
+        let mut found: libc::statvfs = std::mem::zeroed();
+        if libc::statvfs(path.as_ptr(), &raw mut found) == 0 { found.f_flag } else { 0 }
+    };
+    (flags & libc::ST_NOEXEC != 0).then(|| "it is on a file system that is mounted noexec".into())
+}
+
+/// The value of [`PRELOAD`] with the library in front and everything else that was there. Two of us in one process
+/// would both own SIGPIPE: whatever else has the library's name or is the same file goes.
+pub fn preload_list(library: &Path, inherited: Option<&OsStr>) -> OsString {
+    let identity = |path: &Path| fs::metadata(path).map(|file| (file.dev(), file.ino())).ok();
+    let ours = identity(library);
+    let mut list = library.as_os_str().as_bytes().to_vec();
+    let inherited = inherited.unwrap_or_default().as_bytes();
+    for entry in inherited.split(|&byte| byte == b' ' || byte == b':').filter(|entry| !entry.is_empty()) {
+        let path = Path::new(OsStr::from_bytes(entry));
+        let is_us = path.file_name() == library.file_name() || ours.is_some() && identity(path) == ours;
+        if !is_us {
+            list.push(b':');
+            list.extend_from_slice(entry);
+        }
+    }
+    OsString::from_vec(list)
+}

@@ -1,0 +1,16 @@
+//! All that differs between systems. Each provides:
+//!
+//! - [`LIBRARY`], [`PRELOAD`]: the library's file name and the variable that has it loaded;
+//! - [`preload_list`], [`unable_to_preload`]: that variable's value, and why a file can't be named in it;
+//! - [`exports`]: names that a library exports;
+//! - [`Image::read`]: what an executable file is; [`Image::objection`]: why the library can't be loaded into it, and
+//!   [`Image::remark`]: what its user should know;
+//! - [`gained_rights`]: why the system would start a file in secure mode;
+//! - [`dependencies`]: the libraries that a program is linked with, and what it and they import;
+//! - [`process::inspect`]: what a running process has of us.
+
+#[cfg(target_os = "linux")]
+mod linux;
+
+#[cfg(target_os = "linux")]
+pub use linux::*;

@@ -1,0 +1,141 @@
+//! What will happen when a program is started: which file it is, what the kernel makes of it, and whether the library
+//! can be loaded there.
+
+mod path;
+mod script;
+
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File};
+use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileTypeExt;
+use std::path::{Path, PathBuf};
+
+use crate::exit::{Failure, NOT_EXECUTABLE, NOT_FOUND, reason};
+use crate::output;
+use crate::platform::{self, Image};
+
+/// Interpreters of interpreters that the kernel follows, execve(2).
+const MAX_DEPTH: usize = 5;
+/// Bytes that the kernel reads to see what a file is.
+const HEAD: u64 = 256;
+/// What execvp(3) and every shell start for a file that the kernel does not know.
+pub const SHELL: &str = "/bin/sh";
+
+/// A program that can be started with the library in it.
+pub struct Plan {
+    /// The file to execute.
+    pub file: PathBuf,
+    /// The program, and the interpreters behind it: each is started by the one after it.
+    pub chain: Vec<PathBuf>,
+    /// Whether the kernel will not know the file, so that the shell has to be executed with it.
+    pub needs_shell: bool,
+    /// What the last of the chain is; `None` when its file can be executed but not read, or is for a binfmt_misc(5)
+    /// handler.
+    pub image: Option<Image>,
+    /// What the user should know.
+    pub remarks: Vec<String>,
+}
+
+/// Looks at everything that starting `program`, with these arguments, leads to.
+pub fn examine(program: &OsStr, arguments: &[OsString]) -> Result<Plan, Failure> {
+    let file = path::find(program)?;
+    let mut plan = Plan { file: file.clone(), chain: Vec::new(), needs_shell: false, image: None, remarks: Vec::new() };
+    let mut next = Some(file);
+    let mut depth = 0;
+    while let Some(file) = next.take() {
+        next = plan.step(&file, arguments, &mut depth)?;
+    }
+    Ok(plan)
+}
+
+impl Plan {
+    /// Adds a file to the chain. Returns the next one, if this is not the last.
+    fn step(&mut self, file: &Path, arguments: &[OsString], depth: &mut usize) -> Result<Option<PathBuf>, Failure> {
+        self.chain.push(file.to_owned());
+        let Some(head) = self.head(file)? else { return Ok(None) };
+        if let Some(line) = head.strip_prefix(b"#!") {
+            *depth += 1;
+            if *depth > MAX_DEPTH {
+                return Err(self.fail(NOT_EXECUTABLE, "too many interpreters of interpreters"));
+            }
+            let script = script::parse(line).ok_or_else(|| self.fail(NOT_EXECUTABLE, "its #! line is not valid"))?;
+            path::check_interpreter(&script.interpreter).map_err(|(code, problem)| {
+                self.fail(code, &format!("its interpreter {}: {problem}", output::path(&script.interpreter)))
+            })?;
+            if let Some(target) = script.target() {
+                // env is only on the way, but it is the first into which the library is loaded.
+                self.step(&script.interpreter, &[], depth)?;
+                return path::find(&target).map(Some).map_err(|failure| self.fail(failure.code, &failure.message));
+            }
+            return Ok(Some(script.interpreter));
+        }
+        let image = Image::read(file).map_err(|problem| self.fail(NOT_EXECUTABLE, &problem))?;
+        let Some(image) = image else { return self.unknown(&head) };
+        self.program(file, image, arguments)
+    }
+
+    fn program(&mut self, file: &Path, image: Image, arguments: &[OsString]) -> Result<Option<PathBuf>, Failure> {
+        if let Some(objection) = image.objection() {
+            return Err(self.refuse(&objection));
+        }
+        if let Some(rights) = platform::gained_rights(file) {
+            return Err(
+                self.refuse(&format!("it is {rights}, and {} has no effect on such a program", platform::PRELOAD))
+            );
+        }
+        if let Some(interpreter) = image.interpreter.as_ref().filter(|name| !Path::new(name.as_str()).exists()) {
+            return Err(self.fail(NOT_FOUND, &format!("its loader {interpreter} does not exist")));
+        }
+        self.remarks.extend(image.remark().map(str::to_owned));
+        // ld.so as the program: what it loads is the first of its arguments that is no option.
+        let loaded =
+            image.is_loader().then(|| arguments.iter().find(|argument| !argument.as_bytes().starts_with(b"-")));
+        self.image = Some(image);
+        match loaded.flatten() {
+            Some(loaded) if self.chain.len() == 1 => path::find(loaded).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// A file that the kernel does not know.
+    fn unknown(&mut self, head: &[u8]) -> Result<Option<PathBuf>, Failure> {
+        // As bash decides: text has no zero byte in its first line.
+        let first_line = head.split(|&byte| byte == b'\n').next().unwrap_or_default();
+        if first_line.contains(&0) {
+            // Unless binfmt_misc(5) knows it, the kernel will say that it can't be executed.
+            return Ok(None);
+        }
+        self.needs_shell |= self.chain.len() == 1;
+        Ok(Some(SHELL.into()))
+    }
+
+    /// The first bytes of a file; `None` when it may be executed but not read.
+    fn head(&self, file: &Path) -> Result<Option<Vec<u8>>, Failure> {
+        let kind = fs::metadata(file).map(|file| file.file_type());
+        if kind.is_ok_and(|kind| kind.is_fifo() || kind.is_char_device() || kind.is_block_device()) {
+            return Err(self.fail(NOT_EXECUTABLE, "not a regular file"));
+        }
+        let mut head = Vec::new();
+        match File::open(file).and_then(|opened| opened.take(HEAD).read_to_end(&mut head)) {
+            Ok(_) => Ok(Some(head)),
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => Ok(None),
+            Err(error) => Err(self.fail(NOT_EXECUTABLE, &reason(&error))),
+        }
+    }
+
+    fn refuse(&self, objection: &str) -> Failure {
+        self.fail(crate::exit::REFUSED, objection)
+    }
+
+    /// A failure that tells how the file in question was reached.
+    fn fail(&self, code: u8, problem: &str) -> Failure {
+        let names: Vec<_> = self.chain.iter().map(|file| output::path(file)).collect();
+        let who = names.join(", run by ");
+        let message = match names.len() {
+            1 => format!("{who}: {problem}"),
+            _ => format!("{who}: {problem}", problem = problem.replacen("it ", "the latter ", 1)),
+        };
+        Failure::new(code, message)
+    }
+}

@@ -1,0 +1,50 @@
+//! The #! line, as the kernel reads it, and env(1) on it, as most scripts use it.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+
+/// What a #! line says.
+pub struct Script {
+    /// The interpreter, relative to the current directory if it is.
+    pub interpreter: PathBuf,
+    /// The rest of the line: one argument, whatever is in it.
+    argument: Option<OsString>,
+}
+
+/// Reads what follows `#!` in the first 256 bytes of a file. `None` where the kernel says ENOEXEC.
+pub fn parse(head: &[u8]) -> Option<Script> {
+    let is_blank = |byte: &u8| *byte == b' ' || *byte == b'\t';
+    let end = head.iter().position(|&byte| byte == b'\n');
+    let line = head.get(..end.unwrap_or(head.len()))?;
+    let line = line.split(|&byte| byte == 0).next()?;
+    let line = line.get(line.iter().position(|byte| !is_blank(byte))?..)?;
+    let name_end = line.iter().position(is_blank);
+    if end.is_none() && name_end.is_none() && head.len() + 2 >= 256 {
+        // The name may go on where the kernel has stopped reading.
+        return None;
+    }
+    let (name, rest) = line.split_at(name_end.unwrap_or(line.len()));
+    let rest = rest.trim_ascii();
+    Some(Script {
+        interpreter: PathBuf::from(OsStr::from_bytes(name)),
+        argument: (!rest.is_empty()).then(|| OsStr::from_bytes(rest).to_owned()),
+    })
+}
+
+impl Script {
+    /// The program that env(1) will start, if that is the interpreter.
+    pub fn target(&self) -> Option<OsString> {
+        if self.interpreter.file_name()? != "env" {
+            return None;
+        }
+        let argument = self.argument.as_ref()?.as_bytes();
+        // Without -S the whole argument is one word.
+        let words: Vec<&[u8]> = match argument.strip_prefix(b"-S").or(argument.strip_prefix(b"--split-string=")) {
+            Some(words) => words.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).collect(),
+            None => vec![argument],
+        };
+        let is_program = |word: &&&[u8]| !word.starts_with(b"-") && !word.contains(&b'=');
+        words.iter().find(is_program).map(|word| OsStr::from_bytes(word).to_owned())
+    }
+}

@@ -1,0 +1,70 @@
+//! The library's state, as it was copied out of a process.
+
+use std::mem::offset_of;
+
+use crate::layout::{CALLS, Disposition, MAGIC, Stage, State, VERSION};
+use crate::options::Scope;
+
+/// What the library's static said at one moment.
+pub struct Snapshot {
+    pub stage: Option<Stage>,
+    pub scope: Option<Scope>,
+    /// The process that the numbers belong to, as it sees itself in its own pid namespace.
+    pub pid: u32,
+    pub belief: Option<Disposition>,
+    pub belief_handler: u64,
+    pub sockets: u64,
+    pub accepted: u64,
+    pub crash_reports: u64,
+    /// In the order of [`CALLS`].
+    pub broken_pipes: Vec<u64>,
+}
+
+impl Snapshot {
+    /// Bytes to copy.
+    pub const SIZE: usize = size_of::<State>();
+
+    /// Makes sense of the bytes, or says what is wrong with them.
+    pub fn decode(bytes: &[u8]) -> Result<Self, String> {
+        let u32_at = |offset: usize| {
+            bytes.get(offset..offset + 4).and_then(|bytes| bytes.try_into().ok()).map_or(0, u32::from_ne_bytes)
+        };
+        let u64_at = |offset: usize| {
+            bytes.get(offset..offset + 8).and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_ne_bytes)
+        };
+        if !bytes.starts_with(&MAGIC) {
+            return Err("its state does not begin as it should".into());
+        }
+        let version = u32_at(offset_of!(State, version));
+        if version != VERSION || u32_at(offset_of!(State, size)) as usize != Self::SIZE {
+            return Err(format!("its state has version {version} and this launcher knows version {VERSION}"));
+        }
+        let stages = [Stage::Loaded, Stage::Active, Stage::Inert, Stage::NotInterposing];
+        let scopes = [Scope::Process, Scope::Sockets, Scope::Tree, Scope::Off];
+        let dispositions = [Disposition::Default, Disposition::Ignore, Disposition::Handler];
+        let (stage, scope, belief) =
+            (u32_at(offset_of!(State, stage)), u32_at(offset_of!(State, scope)), u32_at(offset_of!(State, belief)));
+        let broken_pipes = offset_of!(State, broken_pipes);
+        Ok(Self {
+            stage: stages.into_iter().find(|known| *known as u32 == stage),
+            scope: scopes.into_iter().find(|known| *known as u32 == scope),
+            pid: u32_at(offset_of!(State, pid)),
+            belief: dispositions.into_iter().find(|known| *known as u32 == belief),
+            belief_handler: u64_at(offset_of!(State, belief_handler)),
+            sockets: u64_at(offset_of!(State, sockets)),
+            accepted: u64_at(offset_of!(State, accepted)),
+            crash_reports: u64_at(offset_of!(State, crash_reports)),
+            broken_pipes: (0..CALLS.len()).map(|index| u64_at(broken_pipes + 8 * index)).collect(),
+        })
+    }
+
+    /// All broken pipes that were counted.
+    pub fn broken_pipes(&self) -> u64 {
+        self.broken_pipes.iter().sum()
+    }
+
+    /// The calls by which there were any, with their numbers.
+    pub fn by_call(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        CALLS.into_iter().zip(self.broken_pipes.iter().copied()).filter(|(_, count)| *count > 0)
+    }
+}
