@@ -38,5 +38,7 @@ fn linux() {
 }
 
 fn macos() {
-    println!("cargo::rustc-cdylib-link-arg=-Wl,-install_name,@rpath/libnosigpipe.dylib");
+    // Two words and no -Wl: the compiler driver and the linker itself take them alike.
+    println!("cargo::rustc-cdylib-link-arg=-install_name");
+    println!("cargo::rustc-cdylib-link-arg=@rpath/libnosigpipe.dylib");
 }

@@ -49,7 +49,8 @@ fn start() {
             scope => scope,
         };
         sigpipe::start(scope, options.log);
-        STATE.stage.store(Stage::Active as u32, Relaxed);
+        let stage = if platform::is_interposing() { Stage::Active } else { Stage::NotInterposing };
+        STATE.stage.store(stage as u32, Relaxed);
     });
 }
 

@@ -47,17 +47,3 @@ pub unsafe fn fexecve(fd: c_int, arguments: *const *const c_char, environment: *
     // SAFETY: the caller's arguments, as the caller gave them.
     unsafe { real::fexecve()(fd, arguments, environment) }
 }
-
-/// The system call itself: a glibc older than 2.34 has no function for it.
-#[cfg(target_os = "linux")]
-pub unsafe fn execveat(
-    directory: c_int,
-    path: *const c_char,
-    arguments: *const *const c_char,
-    environment: *const *const c_char,
-    flags: c_int,
-) -> c_int {
-    let _exec = Spawn::begin();
-    // SAFETY: the caller's arguments, as the caller gave them.
-    unsafe { libc::syscall(libc::SYS_execveat, directory, path, arguments, environment, flags) as c_int }
-}

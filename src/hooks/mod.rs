@@ -14,8 +14,10 @@ mod spawn;
 #[macro_use]
 mod table;
 
+use crate::platform::hooks as platform;
+
 use libc::{
-    FILE, c_char, c_int, c_uint, c_void, mmsghdr, msghdr, pid_t, posix_spawn_file_actions_t, posix_spawnattr_t,
+    FILE, c_char, c_int, c_void, msghdr, pid_t, posix_spawn_file_actions_t, posix_spawnattr_t,
     sigaction as sigaction_t, sighandler_t, size_t, sockaddr, socklen_t, ssize_t,
 };
 
@@ -29,7 +31,16 @@ hooks! {
     real    socket::sendto(fd: c_int, data: *const c_void, length: size_t, flags: c_int, to: *const sockaddr, to_length: socklen_t) -> ssize_t;
     real    socket::sendmsg(fd: c_int, message: *const msghdr, flags: c_int) -> ssize_t;
     #[cfg(target_os = "linux")]
-    real    socket::sendmmsg(fd: c_int, messages: *mut mmsghdr, count: c_uint, flags: c_int) -> c_int;
+    real    socket::sendmmsg(fd: c_int, messages: *mut libc::mmsghdr, count: libc::c_uint, flags: c_int) -> c_int;
+
+    // A descriptor that comes with a message may be a socket.
+    #[cfg(target_os = "macos")]
+    real    platform::recvmsg(fd: c_int, message: *mut msghdr, flags: c_int) -> ssize_t;
+    // No signal tells of their broken pipes, so these count them.
+    #[cfg(target_os = "macos")]
+    real    platform::write(fd: c_int, data: *const c_void, length: size_t) -> ssize_t;
+    #[cfg(target_os = "macos")]
+    real    platform::writev(fd: c_int, vectors: *const libc::iovec, count: c_int) -> ssize_t;
 
     real    signal::sigaction(signum: c_int, new: *const sigaction_t, old: *mut sigaction_t) -> c_int;
     #[cfg(target_os = "linux")]
@@ -57,12 +68,12 @@ hooks! {
     #[cfg(target_os = "linux")]
     real    exec::fexecve(fd: c_int, arguments: *const *const c_char, environment: *const *const c_char) -> c_int;
     #[cfg(target_os = "linux")]
-    instead exec::execveat(directory: c_int, path: *const c_char, arguments: *const *const c_char, environment: *const *const c_char, flags: c_int) -> c_int;
+    instead platform::execveat(directory: c_int, path: *const c_char, arguments: *const *const c_char, environment: *const *const c_char, flags: c_int) -> c_int;
 
     real    spawn::posix_spawn(pid: *mut pid_t, path: *const c_char, actions: *const posix_spawn_file_actions_t, attributes: *const posix_spawnattr_t, arguments: *const *mut c_char, environment: *const *mut c_char) -> c_int;
     real    spawn::posix_spawnp(pid: *mut pid_t, file: *const c_char, actions: *const posix_spawn_file_actions_t, attributes: *const posix_spawnattr_t, arguments: *const *mut c_char, environment: *const *mut c_char) -> c_int;
     real    spawn::system(command: *const c_char) -> c_int;
     real    spawn::popen(command: *const c_char, mode: *const c_char) -> *mut FILE;
     #[cfg(target_os = "linux")]
-    real    spawn::wordexp(words: *const c_char, result: *mut c_void, flags: c_int) -> c_int;
+    real    platform::wordexp(words: *const c_char, result: *mut c_void, flags: c_int) -> c_int;
 }

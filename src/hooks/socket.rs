@@ -4,11 +4,10 @@
 
 use core::hint::black_box;
 
-use libc::{c_int, c_uint, c_void, mmsghdr, msghdr, size_t, sockaddr, socklen_t, ssize_t};
+use libc::{c_int, c_void, msghdr, size_t, sockaddr, socklen_t, ssize_t};
 
 use super::real;
-use crate::platform;
-use crate::sigpipe::{failed_send, flag};
+use crate::sigpipe::{configure_socket, failed_send, flag};
 use crate::state::{Call, STATE, State};
 
 pub unsafe fn socket(domain: c_int, kind: c_int, protocol: c_int) -> c_int {
@@ -16,7 +15,7 @@ pub unsafe fn socket(domain: c_int, kind: c_int, protocol: c_int) -> c_int {
     let fd = unsafe { real::socket()(domain, kind, protocol) };
     if fd >= 0 {
         State::count(&STATE.sockets);
-        platform::configure_socket(fd);
+        configure_socket(fd);
     }
     fd
 }
@@ -28,7 +27,7 @@ pub unsafe fn socketpair(domain: c_int, kind: c_int, protocol: c_int, pair: *mut
         for end in 0..2 {
             State::count(&STATE.sockets);
             // SAFETY: on success the caller's array has two descriptors.
-            platform::configure_socket(unsafe { pair.add(end).read() });
+            configure_socket(unsafe { pair.add(end).read() });
         }
     }
     result
@@ -49,7 +48,7 @@ pub unsafe fn accept4(fd: c_int, address: *mut sockaddr, length: *mut socklen_t,
 fn accepted(fd: c_int) -> c_int {
     if fd >= 0 {
         State::count(&STATE.accepted);
-        platform::configure_socket(fd);
+        configure_socket(fd);
     }
     fd
 }
@@ -102,7 +101,7 @@ pub unsafe fn sendmsg(fd: c_int, message: *const msghdr, flags: c_int) -> ssize_
 }
 
 #[cfg(target_os = "linux")]
-pub unsafe fn sendmmsg(fd: c_int, messages: *mut mmsghdr, count: c_uint, flags: c_int) -> c_int {
+pub unsafe fn sendmmsg(fd: c_int, messages: *mut libc::mmsghdr, count: libc::c_uint, flags: c_int) -> c_int {
     // SAFETY: the caller's arguments, as the caller gave them but for the flag.
     without_signal!(Sendmmsg, fd, flags, unsafe { real::sendmmsg()(fd, messages, count, flags) })
 }

@@ -2,10 +2,11 @@
 //!
 //! libc makes these children without telling pthread_atfork(3).
 
-use libc::{FILE, c_char, c_int, c_void, pid_t, posix_spawn_file_actions_t, posix_spawnattr_t};
+use libc::{FILE, c_char, c_int, pid_t, posix_spawn_file_actions_t, posix_spawnattr_t};
 
 use super::real;
-use crate::sigpipe::Spawn;
+use crate::platform;
+use crate::sigpipe::{Spawn, children_need_default};
 
 pub unsafe fn posix_spawn(
     pid: *mut pid_t,
@@ -15,9 +16,10 @@ pub unsafe fn posix_spawn(
     arguments: *const *mut c_char,
     environment: *const *mut c_char,
 ) -> c_int {
-    let _spawn = Spawn::begin();
-    // SAFETY: the caller's arguments, as the caller gave them.
-    unsafe { real::posix_spawn()(pid, path, actions, attributes, arguments, environment) }
+    // SAFETY: the caller's arguments, as the caller gave them but for the attributes.
+    spawning(attributes, |attributes| unsafe {
+        real::posix_spawn()(pid, path, actions, attributes, arguments, environment)
+    })
 }
 
 pub unsafe fn posix_spawnp(
@@ -28,9 +30,20 @@ pub unsafe fn posix_spawnp(
     arguments: *const *mut c_char,
     environment: *const *mut c_char,
 ) -> c_int {
+    // SAFETY: the caller's arguments, as the caller gave them but for the attributes.
+    spawning(attributes, |attributes| unsafe {
+        real::posix_spawnp()(pid, file, actions, attributes, arguments, environment)
+    })
+}
+
+fn spawning(attributes: *const posix_spawnattr_t, spawn: impl Fn(*const posix_spawnattr_t) -> c_int) -> c_int {
+    if children_need_default()
+        && let Some(result) = platform::spawn_with_default(libc::SIGPIPE, attributes, &spawn)
+    {
+        return result;
+    }
     let _spawn = Spawn::begin();
-    // SAFETY: the caller's arguments, as the caller gave them.
-    unsafe { real::posix_spawnp()(pid, file, actions, attributes, arguments, environment) }
+    spawn(attributes)
 }
 
 pub unsafe fn system(command: *const c_char) -> c_int {
@@ -43,11 +56,4 @@ pub unsafe fn popen(command: *const c_char, mode: *const c_char) -> *mut FILE {
     let _spawn = Spawn::begin();
     // SAFETY: the caller's arguments, as the caller gave them.
     unsafe { real::popen()(command, mode) }
-}
-
-#[cfg(target_os = "linux")]
-pub unsafe fn wordexp(words: *const c_char, result: *mut c_void, flags: c_int) -> c_int {
-    let _spawn = Spawn::begin();
-    // SAFETY: the caller's arguments, as the caller gave them.
-    unsafe { real::wordexp()(words, result, flags) }
 }

@@ -22,6 +22,8 @@ macro_rules! hooks {
 
                     hooks! { @$real $name ( $($argument : $type),* ) -> $result }
 
+                    $crate::platform::interpose!(hook, $name);
+
                     // The line says what libc says, or this does not compile.
                     const _: unsafe extern "C" fn($($type),*) -> $result = $crate::platform::prototypes::$name;
                 }
@@ -39,25 +41,7 @@ macro_rules! hooks {
         }
     };
     (@real $name:ident ( $($argument:ident : $type:ty),* ) -> $result:ty) => {
-        /// The function that the program would have called without us. Whoever calls it first looks it up; a caller
-        /// meanwhile does the same.
-        static REAL: $crate::platform::Real = $crate::platform::Real::new(first as *const ());
-
-        unsafe extern "C" fn first($($argument : $type),*) -> $result {
-            resolve();
-            // SAFETY: the arguments are the caller's, for the function of this name.
-            unsafe { real()($($argument),*) }
-        }
-
-        #[inline(always)]
-        pub fn real() -> unsafe extern "C" fn($($type),*) -> $result {
-            // SAFETY: the address is that of the function of this name, whose signature the line has compared.
-            unsafe { core::mem::transmute(REAL.address()) }
-        }
-
-        pub fn resolve() {
-            REAL.look_up(concat!(stringify!($name), "\0"));
-        }
+        $crate::platform::real_function! { $name ( $($argument : $type),* ) -> $result }
     };
     (@instead $name:ident ( $($argument:ident : $type:ty),* ) -> $result:ty) => {};
     (@export real $name:ident) => {

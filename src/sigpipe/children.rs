@@ -16,6 +16,12 @@ use crate::state::STATE;
 /// Starts under way in this process, by all its threads.
 static SPAWNING: AtomicU32 = AtomicU32::new(0);
 
+/// Whether SIGPIPE is ignored in this process and must not be in what it starts.
+pub fn children_need_default() -> bool {
+    let wish = SIGNAL.believed();
+    SIGNAL.is_active() && is_own_process() && wish.handler == SIG_IGN && !children_ignore(&wish)
+}
+
 pub(super) fn is_spawning() -> bool {
     SPAWNING.load(Relaxed) != 0
 }

@@ -7,7 +7,7 @@ mod children;
 mod guard;
 mod log;
 
-pub use children::Spawn;
+pub use children::{Spawn, children_need_default};
 pub use log::failed_send;
 
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering::Relaxed};
@@ -41,6 +41,14 @@ pub fn flag() -> c_int {
     FLAG.load(Relaxed)
 }
 
+/// What must be done to a new socket.
+#[inline(always)]
+pub fn configure_socket(fd: c_int) {
+    if flag() != 0 {
+        platform::configure_socket(fd);
+    }
+}
+
 /// Whether the calling process is the one that our static data belongs to, not one that borrows its memory.
 pub fn is_own_process() -> bool {
     platform::pid() == PROCESS.load(Relaxed)
@@ -67,9 +75,10 @@ pub fn start(scope: Scope, log: Log) {
         FLAG.store(0, Relaxed);
         return;
     }
-    COUNTING.store(log != Log::Off, Relaxed);
+    COUNTING.store(log != Log::Off && platform::TELLS_WHAT_BROKE, Relaxed);
     log::start(log);
     children::watch_forks();
+    platform::configure_open_sockets();
     let found = platform::action(SIGPIPE);
     STARTED_IGNORED.store(found.handler == SIG_IGN, Relaxed);
     SIGNAL.own(if found.is_handler() {

@@ -8,18 +8,11 @@
 use libc::{c_int, c_long, c_void, siginfo_t, ucontext_t};
 
 use super::{is_socket, pid};
+use crate::platform::Broken;
 use crate::state::Call;
 
-/// What broke, for the guard handler.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Broken {
-    /// A socket.
-    Socket(Call, c_int),
-    /// A pipe, a FIFO, or anything else that is not a socket.
-    Other(Call, c_int),
-    /// Nothing: somebody sent the signal.
-    Nothing,
-}
+/// Whether a SIGPIPE handler can tell what broke.
+pub const TELLS_WHAT_BROKE: bool = true;
 
 /// Tells what broke when SIGPIPE came.
 ///

@@ -8,13 +8,16 @@ compile_error!(
 mod action;
 mod broken_pipe;
 mod freestanding;
+pub mod hooks;
 mod process;
 pub mod prototypes;
 mod real;
 mod socket;
+mod spawn;
 
 pub use action::*;
 pub use broken_pipe::*;
 pub use process::*;
 pub use real::*;
 pub use socket::*;
+pub use spawn::*;

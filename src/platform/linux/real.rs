@@ -38,3 +38,39 @@ extern "C" fn missing() -> isize {
     super::set_errno(ENOSYS);
     -1
 }
+
+/// For a function of this name and signature, `real`, which returns the one that the program would have called without
+/// us, and `resolve`, which looks it up. Whoever calls it first looks it up; a caller meanwhile does the same.
+macro_rules! real_function {
+    ($name:ident ( $($argument:ident : $type:ty),* ) -> $result:ty) => {
+        static REAL: $crate::platform::Real = $crate::platform::Real::new(first as *const ());
+
+        unsafe extern "C" fn first($($argument : $type),*) -> $result {
+            resolve();
+            // SAFETY: the arguments are the caller's, for the function of this name.
+            unsafe { real()($($argument),*) }
+        }
+
+        #[inline(always)]
+        pub fn real() -> unsafe extern "C" fn($($type),*) -> $result {
+            // SAFETY: the address is that of the function of this name, whose signature the line has compared.
+            unsafe { core::mem::transmute(REAL.address()) }
+        }
+
+        pub fn resolve() {
+            REAL.look_up(concat!(stringify!($name), "\0"));
+        }
+    };
+}
+pub(crate) use real_function;
+
+/// What brings the program's calls to a hook: here its name alone, which comes first in the search order.
+macro_rules! interpose {
+    ($replacement:path, $replacee:path) => {};
+}
+pub(crate) use interpose;
+
+/// Whether the program's calls come to the hooks.
+pub fn is_interposing() -> bool {
+    true
+}

@@ -5,11 +5,16 @@ use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
 use libc::{c_int, sockaddr_in, sockaddr_in6, sockaddr_storage, socklen_t};
 
+use crate::platform::Peer;
+
 /// The flag for send(2) and its family.
 pub const NOSIGNAL: c_int = libc::MSG_NOSIGNAL;
 
 /// What must be done to a new socket: nothing on Linux.
 pub fn configure_socket(_fd: c_int) {}
+
+/// What must be done to the sockets that are open at load: nothing on Linux.
+pub fn configure_open_sockets() {}
 
 /// The same for a program that asks for it and wants to know: only whether `fd` is a socket.
 pub fn configure_socket_or_fail(fd: c_int) -> c_int {
@@ -61,16 +66,6 @@ pub fn peer_of(fd: c_int) -> Peer {
             _ => Peer::Unknown,
         }
     }
-}
-
-/// Who was at the other end.
-pub enum Peer {
-    /// An internet address.
-    Inet(SocketAddr),
-    /// A process on this machine.
-    Unix,
-    /// The kernel would not say.
-    Unknown,
 }
 
 fn socket_option(fd: c_int, option: c_int) -> Option<c_int> {

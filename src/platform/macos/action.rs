@@ -1,0 +1,97 @@
+//! `sigaction` without our hook.
+
+use core::mem::MaybeUninit;
+use core::ptr;
+use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use libc::{SIG_IGN, SIGPIPE, c_int, sigaction as sigaction_t, sigset_t};
+
+use crate::hooks::real;
+use crate::signals::{Action, Origin};
+
+/// Flags that the kernel keeps for a signal other than SIGCHLD (bsd/kern/kern_sig.c, sigaction); it drops others.
+const KEPT_FLAGS: c_int =
+    libc::SA_ONSTACK | libc::SA_RESTART | libc::SA_RESETHAND | libc::SA_NODEFER | libc::SA_SIGINFO;
+
+/// Signals that no action can block.
+const UNBLOCKABLE: u64 = 1 << (libc::SIGKILL - 1) | 1 << (libc::SIGSTOP - 1);
+
+/// The mask that says of a SIG_IGN, where a mask has no effect, that nobody asked for it. There is no `sa_restorer` to
+/// say it with.
+const MARK: u64 = 1 << (SIGPIPE - 1);
+
+/// What [`Action::restorer`] was when an action with the mark was last told to the program.
+static MARKED: AtomicUsize = AtomicUsize::new(0);
+
+/// Finds out what libc gives the kernel besides the program's wish: nothing that it would tell back.
+pub fn learn_restorer(_signal: c_int) {}
+
+/// Gives the kernel an action. Can't fail for the signals that we own.
+pub fn set_action(signal: c_int, action: &Action) {
+    let _ = real_sigaction(signal, Some(action));
+}
+
+/// The action that the kernel has.
+pub fn action(signal: c_int) -> Action {
+    real_sigaction(signal, None).unwrap_or(Action::plain(libc::SIG_DFL))
+}
+
+/// sigaction(2) itself; `None` with errno set when it failed.
+pub fn real_sigaction(signal: c_int, new: Option<&Action>) -> Option<Action> {
+    let mut native = MaybeUninit::<sigaction_t>::zeroed();
+    let mut old = MaybeUninit::<sigaction_t>::zeroed();
+    // SAFETY: the structures are ours, all zero bytes are a valid sigaction, and the real function writes a whole one
+    // or nothing.
+    unsafe {
+        let new = new.map_or(ptr::null(), |new| {
+            fill(native.as_mut_ptr(), new);
+            native.as_ptr()
+        });
+        (real::sigaction()(signal, new, old.as_mut_ptr()) == 0).then(|| read(old.as_ptr()))
+    }
+}
+
+/// Reads an action out of the program's structure.
+///
+/// # Safety
+/// `native` points to a sigaction. As in libc, a wild pointer is the caller's SIGSEGV.
+pub unsafe fn read(native: *const sigaction_t) -> Action {
+    // SAFETY: as promised.
+    let (handler, flags, mask) = unsafe { ((*native).sa_sigaction, (*native).sa_flags, u64::from((*native).sa_mask)) };
+    let restorer = if handler == SIG_IGN && mask == MARK { MARKED.load(Relaxed) } else { 0 };
+    Action { handler, flags, mask, restorer, origin: Origin::Program }
+}
+
+/// Writes an action into the program's structure, as the real function does.
+///
+/// # Safety
+/// `native` points to a sigaction that may be written. As in libc, a wild pointer is the caller's SIGSEGV.
+pub unsafe fn write(native: *mut sigaction_t, action: &Action) {
+    let told = if action.handler == SIG_IGN && action.restorer != 0 {
+        MARKED.store(action.restorer, Relaxed);
+        Action { mask: MARK, ..*action }
+    } else {
+        *action
+    };
+    // SAFETY: as promised.
+    unsafe { fill(native, &told) };
+}
+
+/// # Safety
+/// `native` points to a sigaction that may be written.
+unsafe fn fill(native: *mut sigaction_t, action: &Action) {
+    // SAFETY: as promised.
+    unsafe {
+        (*native).sa_sigaction = action.handler;
+        (*native).sa_flags = action.flags;
+        (*native).sa_mask = action.mask as sigset_t;
+    }
+}
+
+/// What the kernel would keep, and tell back, of an action that the program sets.
+pub fn as_kept(action: Action) -> Action {
+    Action { flags: action.flags & KEPT_FLAGS, mask: action.mask & !UNBLOCKABLE, restorer: 0, ..action }
+}
+
+/// Highest signal number, SIGUSR2.
+pub const LAST_SIGNAL: c_int = 31;

@@ -1,0 +1,178 @@
+//! What the process is called, what it was started with, and errno.
+
+use core::ffi::CStr;
+use core::mem::MaybeUninit;
+
+use libc::{c_char, c_int, pid_t};
+
+unsafe extern "C" {
+    /// environ(7), which a library can't name (crt_externs.h)
+    fn _NSGetEnviron() -> *mut *mut *mut c_char;
+    /// mach-o/dyld.h
+    fn _NSGetExecutablePath(buffer: *mut c_char, length: *mut u32) -> c_int;
+    /// crt_externs.h
+    fn _NSGetArgv() -> *mut *mut *mut c_char;
+}
+
+/// The environment's entries that begin with a prefix. No entry is read beyond where it differs.
+pub fn environment(prefix: &'static [u8]) -> impl Iterator<Item = &'static CStr> {
+    entries().filter_map(move |entry| {
+        // SAFETY: an entry is a string; nothing behind a byte that differs, such as its end, is read.
+        unsafe {
+            let matches = prefix.iter().enumerate().all(|(index, &byte)| *entry.add(index) as u8 == byte);
+            matches.then(|| CStr::from_ptr(entry))
+        }
+    })
+}
+
+fn entries() -> impl Iterator<Item = *const c_char> {
+    // SAFETY: environ is a null-terminated array of strings, or null. It is only read by the constructor, before other
+    // threads exist that might change it.
+    let mut next = unsafe { *_NSGetEnviron() };
+    core::iter::from_fn(move || {
+        if next.is_null() {
+            return None;
+        }
+        // SAFETY: `next` has not passed the terminating null pointer.
+        unsafe {
+            let entry = *next;
+            next = next.add(1);
+            (!entry.is_null()).then_some(entry.cast_const())
+        }
+    })
+}
+
+/// Puts one more entry into the environment, without malloc. `entry` lives for ever. For the constructor; does nothing
+/// when there is no memory.
+pub fn add_to_environment(entry: &'static CStr) {
+    let count = entries().count();
+    let bytes = (count + 2) * size_of::<*mut c_char>();
+    // SAFETY: an anonymous mapping of fresh memory, written below within its size. environ's old array stays as it is,
+    // for those who hold it.
+    unsafe {
+        let place = libc::mmap(
+            core::ptr::null_mut(),
+            bytes,
+            libc::PROT_READ | libc::PROT_WRITE,
+            libc::MAP_PRIVATE | libc::MAP_ANON,
+            -1,
+            0,
+        );
+        if place == libc::MAP_FAILED {
+            return;
+        }
+        let array: *mut *mut c_char = place.cast();
+        if count > 0 {
+            core::ptr::copy_nonoverlapping(*_NSGetEnviron(), array, count);
+        }
+        array.add(count).write(entry.as_ptr().cast_mut());
+        // The mapping is all zero bytes: the terminating null pointer is there.
+        *_NSGetEnviron() = array;
+    }
+}
+
+/// Whether the program runs with more rights than its caller has. dyld inserts nothing into such a program.
+pub fn is_secure() -> bool {
+    // SAFETY: no preconditions.
+    unsafe { libc::issetugid() != 0 }
+}
+
+/// Room for a path, without the cost of clearing it.
+pub type PathBuffer = [MaybeUninit<u8>; libc::PATH_MAX as usize];
+
+/// Base name of the executable file as it was started; empty when its path does not fit. `buffer` holds the path.
+pub fn executable_name(buffer: &mut PathBuffer) -> &[u8] {
+    let mut length = libc::PATH_MAX as u32;
+    // SAFETY: on success the function has written a string of at most `length` bytes into the buffer.
+    let path = unsafe {
+        if _NSGetExecutablePath(buffer.as_mut_ptr().cast(), &raw mut length) != 0 {
+            return b"";
+        }
+        CStr::from_ptr(buffer.as_ptr().cast()).to_bytes()
+    };
+    base_name(path)
+}
+
+/// Base name of what the program was called as (`argv[0]`), without a login shell's dash.
+pub fn invocation_name() -> &'static [u8] {
+    // SAFETY: dyld has set the array before any constructor runs.
+    let arguments = unsafe { *_NSGetArgv() };
+    // SAFETY: a null-terminated array; the first entry is there, at least as the terminating null pointer.
+    let name = if arguments.is_null() { core::ptr::null_mut() } else { unsafe { *arguments } };
+    if name.is_null() {
+        return b"";
+    }
+    // SAFETY: not null, so a string.
+    let name = base_name(unsafe { CStr::from_ptr(name) }.to_bytes());
+    name.strip_prefix(b"-").unwrap_or(name)
+}
+
+fn base_name(path: &[u8]) -> &[u8] {
+    path.rsplit(|&c| c == b'/').next().unwrap_or_default()
+}
+
+/// getpid(2)
+pub fn pid() -> pid_t {
+    // SAFETY: no preconditions.
+    unsafe { libc::getpid() }
+}
+
+/// The calling thread's errno.
+pub fn errno() -> c_int {
+    // SAFETY: the location is valid for the calling thread.
+    unsafe { *libc::__error() }
+}
+
+/// Sets the calling thread's errno.
+pub fn set_errno(value: c_int) {
+    // SAFETY: the location is valid for the calling thread.
+    unsafe { *libc::__error() = value }
+}
+
+/// Runs `body` and leaves errno as it was.
+pub fn keeping_errno<T>(body: impl FnOnce() -> T) -> T {
+    let before = errno();
+    let value = body();
+    set_errno(before);
+    value
+}
+
+/// Writes to standard error; what can't be written is lost, and SIGPIPE stays out of it.
+pub fn write_stderr(bytes: &[u8]) {
+    const F_SETNOSIGPIPE: c_int = 73;
+    const F_GETNOSIGPIPE: c_int = 74;
+    // The flag is the pipe's, and so everybody's who has it open: it is only there for the moment of the write.
+    // SAFETY: the bytes are ours; fcntl takes an int here.
+    unsafe {
+        let borrowed = libc::fcntl(libc::STDERR_FILENO, F_GETNOSIGPIPE) == 0
+            && libc::fcntl(libc::STDERR_FILENO, F_SETNOSIGPIPE, 1) == 0;
+        libc::write(libc::STDERR_FILENO, bytes.as_ptr().cast(), bytes.len());
+        if borrowed {
+            libc::fcntl(libc::STDERR_FILENO, F_SETNOSIGPIPE, 0);
+        }
+    }
+}
+
+/// Seconds on a clock that only goes forward.
+pub fn seconds() -> u64 {
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `now` is ours.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
+    now.tv_sec.unsigned_abs()
+}
+
+/// Blocks or unblocks (SIG_BLOCK, SIG_UNBLOCK) one signal in the calling thread; whether it was blocked.
+pub fn change_mask(how: c_int, signal: c_int) -> bool {
+    let set: libc::sigset_t = 1 << (signal - 1);
+    let mut before: libc::sigset_t = 0;
+    // SAFETY: both sets are ours.
+    unsafe { libc::pthread_sigmask(how, &raw const set, &raw mut before) };
+    before & set != 0
+}
+
+/// Sends the calling thread a signal and lets it come, whether it was blocked or not.
+pub fn raise_unblocked(signal: c_int) {
+    // SAFETY: the calling thread exists.
+    unsafe { libc::pthread_kill(libc::pthread_self(), signal) };
+    change_mask(libc::SIG_UNBLOCK, signal);
+}

@@ -1,0 +1,18 @@
+//! The prototypes that the hook table's signatures are compared with: the libc crate's, and below, as their manual pages
+//! and headers have them, those that it does not declare.
+
+pub use libc::*;
+
+unsafe extern "C" {
+    /// bsd_signal(3)
+    pub fn bsd_signal(signal: c_int, handler: sighandler_t) -> sighandler_t;
+    /// sigset(3)
+    pub fn sigset(signal: c_int, disposition: sighandler_t) -> sighandler_t;
+    /// sigset(3)
+    pub fn sigignore(signal: c_int) -> c_int;
+    /// siginterrupt(3)
+    pub fn siginterrupt(signal: c_int, interrupt: c_int) -> c_int;
+}
+
+/// sigset(3): block the signal.
+pub const SIG_HOLD: sighandler_t = 5;

@@ -1,0 +1,58 @@
+//! How a call of the program comes to a hook, by entries that dyld reads when the library is inserted, and how a hook
+//! calls the real function: by its name. Our own calls are not interposed, while dlsym(3) would answer with the hook.
+
+use core::ffi::c_void;
+
+/// An entry of `__DATA,__interpose`, as dyld reads it.
+#[repr(C)]
+pub struct Interpose {
+    replacement: *const c_void,
+    replacee: *const c_void,
+}
+
+// SAFETY: two addresses that are only read, and only by dyld.
+unsafe impl Sync for Interpose {}
+
+impl Interpose {
+    /// An entry; for [`interpose!`].
+    pub const fn new(replacement: *const c_void, replacee: *const c_void) -> Self {
+        Self { replacement, replacee }
+    }
+}
+
+/// Makes dyld bind the program's and every library's calls of `$replacee` to `$replacement`; our own go on to the
+/// function of that name. redhook makes such an entry too, which the compiler drops from an optimised library for lack
+/// of `#[used]`.
+macro_rules! interpose {
+    ($replacement:path, $replacee:path) => {
+        const _: () = {
+            #[used]
+            #[unsafe(link_section = "__DATA,__interpose")]
+            static ENTRY: $crate::platform::Interpose =
+                $crate::platform::Interpose::new($replacement as *const _, $replacee as *const _);
+        };
+    };
+}
+pub(crate) use interpose;
+
+/// For a function of this name and signature, `real`, which returns the one that the program would have called without
+/// us, and `resolve`, which has nothing to look up here.
+macro_rules! real_function {
+    ($name:ident ( $($argument:ident : $type:ty),* ) -> $result:ty) => {
+        #[inline(always)]
+        pub fn real() -> unsafe extern "C" fn($($type),*) -> $result {
+            redhook::real!($name)
+        }
+
+        pub fn resolve() {}
+    };
+}
+pub(crate) use real_function;
+
+/// Whether the program's calls come to the hooks. With an inserted library the system may allow to load it and forbid
+/// to interpose (AMFI); then dlsym(3), which answers with the replacement even to ourselves, answers with the original.
+pub fn is_interposing() -> bool {
+    // SAFETY: the name is a string; dyld lets a constructor ask.
+    let bound = unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"socket".as_ptr()) };
+    bound.cast_const() != libc::socket as *const c_void
+}
