@@ -11,6 +11,9 @@ pub const NOT_EXECUTABLE: u8 = 126;
 /// The program was not found.
 pub const NOT_FOUND: u8 = 127;
 
+/// `demo`: it did not go as promised.
+pub const DEMO_FAILED: u8 = 1;
+
 /// `status`: the library is loaded but does not act.
 pub const NOT_ACTING: u8 = 1;
 /// `status`: the library is not loaded.

@@ -12,6 +12,7 @@
 
 mod cli;
 mod commands;
+mod coverage;
 mod exit;
 #[expect(dead_code, reason = "the library's; the launcher reads the structure out of another process")]
 #[path = "../../state/layout.rs"]

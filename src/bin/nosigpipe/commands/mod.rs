@@ -1,4 +1,7 @@
 //! The commands: a file each, with its part of the command line (`command`) and what it does (`run`).
 
+pub mod check;
+pub mod demo;
+pub mod man;
 pub mod run;
 pub mod status;

@@ -60,7 +60,8 @@ impl Image {
         Ok(Some(image))
     }
 
-    fn is_native(&self) -> bool {
+    /// Whether it is for the machine that the library is for.
+    pub fn is_native(&self) -> bool {
         self.is_64 && self.machine == MACHINE
     }
 

@@ -1,9 +1,11 @@
 //! Linux: ELF, ld.so, procfs.
 
+mod dependencies;
 mod elf;
 pub mod process;
 mod rights;
 
+pub use dependencies::{Dependencies, dependencies};
 pub use elf::{Image, exports};
 pub use rights::gained_rights;
 

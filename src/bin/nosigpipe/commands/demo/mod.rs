@@ -1,0 +1,227 @@
+//! `demo`: a naive server dies of a client that goes away, and then, with the library in it, of none of thousands.
+
+pub mod server;
+
+use std::env;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, Shutdown, TcpStream};
+use std::os::fd::AsRawFd;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{Child, Command as Process, ExitStatus, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use clap::{Arg, ArgMatches, Command, value_parser};
+
+use crate::commands::run::library_flag;
+use crate::commands::status::survived;
+use crate::exit::{DEMO_FAILED, Failure, OK};
+use crate::platform::process;
+use crate::snapshot::Snapshot;
+use crate::{library, output};
+
+/// Nothing here takes longer than this on a machine that works.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// Clients that vanish while the server is busy with one that stays; fewer than fit into the queue of a listening
+/// socket.
+const BATCH: u32 = 100;
+
+const REQUEST: &str = "GET / HTTP/1.0\r\n\r\n";
+
+pub fn command() -> Command {
+    Command::new("demo")
+        .about("Show a server dying of SIGPIPE, and surviving thousands of vanishing clients with the library")
+        .arg(
+            Arg::new("clients")
+                .long("clients")
+                .value_name("NUMBER")
+                .default_value("5000")
+                .help("Clients that vanish")
+                .value_parser(value_parser!(u32).range(1..=1_000_000)),
+        )
+        .arg(library_flag())
+}
+
+pub fn run(matches: &ArgMatches) -> Result<u8, Failure> {
+    let clients = matches.get_one("clients").copied().unwrap_or_default();
+    let library = library::find(matches.get_one::<std::ffi::OsString>("library").map(|path| path.as_os_str()))?;
+    bare()?;
+    protected(&library, clients)?;
+    say(
+        "\nThat was: nosigpipe run --log summary -- SERVER. Try it with yours; nosigpipe check SERVER says if it can.",
+    )?;
+    Ok(OK)
+}
+
+/// The server as it is.
+fn bare() -> Result<(), Failure> {
+    let executable = env::current_exe().map_err(|error| Failure::about("own executable", &error))?;
+    say("A naive server, as it is:")?;
+    let mut server = Server::start(Process::new(executable).arg(server::NAME))?;
+    server.expect_answer()?;
+    say(&format!("  process {} answers on port {}", server.child.id(), server.port))?;
+    server.be_left_by(1)?;
+    say("  1 client sends its request and is gone before the answer")?;
+    let end = server.end()?;
+    match end.signal() {
+        Some(libc::SIGPIPE) => say("  the server is dead: SIGPIPE, exit code 141 in a shell, and not one log line"),
+        _ => Err(failed(&format!("the server should have died of SIGPIPE, but: {end}"))),
+    }
+}
+
+/// The same server with the library in it.
+fn protected(library: &Path, clients: u32) -> Result<(), Failure> {
+    let executable = env::current_exe().map_err(|error| Failure::about("own executable", &error))?;
+    say("\nThe same server under nosigpipe run --log summary:")?;
+    // Counting the broken pipes of write(2) is what `--log summary` is for: ignored signals can't be counted.
+    let mut command = Process::new(&executable);
+    command.args(["run", "--log", "summary", "--library"]).arg(library).arg("--").arg(&executable).arg(server::NAME);
+    let mut server = Server::start(&mut command)?;
+    server.expect_answer()?;
+    let pid = server.child.id();
+    say(&format!("  process {pid} answers on port {}", server.port))?;
+
+    let start = Instant::now();
+    let mut left = clients;
+    while left > 0 {
+        let batch = left.min(BATCH);
+        server.be_left_by(batch)?;
+        left -= batch;
+    }
+    let seconds = start.elapsed().as_secs_f64();
+    say(&format!("  {clients} clients send their requests and are gone before the answers, in {seconds:.1} s"))?;
+    server.expect_answer()?;
+    say("  the server is alive and answers correctly")?;
+
+    let inspected = process::inspect(pid)?;
+    let state = inspected.library.map(|library| library.state).unwrap_or_default();
+    let snapshot = Snapshot::decode(&state).map_err(Failure::refused)?;
+    say(&format!(
+        "  nosigpipe status {pid} says: survived {}; {} connections accepted",
+        survived(&snapshot),
+        snapshot.accepted
+    ))?;
+    if snapshot.broken_pipes() != u64::from(clients) {
+        return Err(failed(&format!("{clients} broken pipes should have been counted")));
+    }
+    say("  asked to end, it says so itself:")?;
+    server.request(server::QUIT)?;
+    let end = server.end()?;
+    if !end.success() {
+        return Err(failed(&format!("the server should have ended with exit code 0, but: {end}")));
+    }
+    say("  and ends with exit code 0")
+}
+
+/// A running server; killed if it is dropped before it has ended.
+struct Server {
+    child: Child,
+    port: u16,
+}
+
+impl Server {
+    fn start(command: &mut Process) -> Result<Self, Failure> {
+        // std starts children with SIGPIPE at its default action, as a shell does.
+        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
+        let mut server = Self { child: child.map_err(|error| Failure::about("demo server", &error))?, port: 0 };
+        let mut line = String::new();
+        if let Some(stdout) = server.child.stdout.take() {
+            BufReader::new(stdout).read_line(&mut line).map_err(|error| Failure::about("demo server", &error))?;
+        }
+        server.port = line.trim().parse().map_err(|_| failed("the server did not start"))?;
+        Ok(server)
+    }
+
+    fn connect(&self) -> io::Result<TcpStream> {
+        let client = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port))?;
+        client.set_read_timeout(Some(PATIENCE))?;
+        // The two halves of a slow request must not wait for each other's acknowledgement.
+        client.set_nodelay(true)?;
+        Ok(client)
+    }
+
+    /// Whether a client that stays gets the right answer to this request.
+    fn request(&self, request: &str) -> Result<(), Failure> {
+        self.connect()
+            .and_then(|mut client| {
+                client.write_all(request.as_bytes())?;
+                answer(client)
+            })
+            .map_err(|error| Failure::new(DEMO_FAILED, format!("demo: {error}")))
+    }
+
+    fn expect_answer(&self) -> Result<(), Failure> {
+        self.request(REQUEST)
+    }
+
+    /// Has that many clients send a request and go away, before the server comes to them: it is kept busy meanwhile by
+    /// one that takes its time and then gets its answer. So no client's end depends on who is faster.
+    fn be_left_by(&self, clients: u32) -> Result<(), Failure> {
+        let all = || {
+            let mut slow = self.connect()?;
+            let (first, rest) = REQUEST.split_at(4);
+            slow.write_all(first.as_bytes())?;
+            for _ in 0..clients {
+                vanish(self.connect()?)?;
+            }
+            slow.write_all(rest.as_bytes())?;
+            answer(slow)
+        };
+        all().map_err(|error| Failure::new(DEMO_FAILED, format!("demo: {error}")))
+    }
+
+    /// Waits for its end.
+    fn end(&mut self) -> Result<ExitStatus, Failure> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.child.try_wait() {
+                Ok(Some(status)) => return Ok(status),
+                Ok(None) if Instant::now() < deadline => sleep(Duration::from_millis(2)),
+                Ok(None) => return Err(failed("the server should have ended, and runs on")),
+                Err(error) => return Err(Failure::about("demo server", &error)),
+            }
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Without effect on one that has ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn answer(mut client: TcpStream) -> io::Result<()> {
+    let mut text = String::new();
+    client.read_to_string(&mut text)?;
+    if text == server::ANSWER { Ok(()) } else { Err(io::Error::other(format!("wrong answer: {text:?}"))) }
+}
+
+/// The client that kills: a whole request, the end of it, and a reset. To the server the connection is closed in order
+/// and then broken, which is when the first write raises SIGPIPE.
+fn vanish(mut client: TcpStream) -> io::Result<()> {
+    client.write_all(REQUEST.as_bytes())?;
+    client.shutdown(Shutdown::Write)?;
+    let linger = libc::linger { l_onoff: 1, l_linger: 0 };
+    // SAFETY: the option's value is a linger structure of this size.
+    let result = unsafe {
+        libc::setsockopt(
+            client.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_LINGER,
+            (&raw const linger).cast(),
+            size_of_val(&linger) as libc::socklen_t,
+        )
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+fn say(line: &str) -> Result<(), Failure> {
+    output::write(&format!("{line}\n"))
+}
+
+fn failed(what: &str) -> Failure {
+    Failure::new(DEMO_FAILED, format!("demo: {what}"))
+}

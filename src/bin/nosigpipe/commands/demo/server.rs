@@ -1,0 +1,52 @@
+//! The demo's server: the least that answers HTTP, and as naive as a server can be. It is single-threaded, answers by
+//! plain write(2) and has never heard of SIGPIPE.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
+
+use clap::{ArgMatches, Command};
+
+use crate::exit::{Failure, OK};
+use crate::output;
+
+/// Name of the command.
+pub const NAME: &str = "demo-server";
+/// Request that ends it.
+pub const QUIT: &str = "GET /quit HTTP/1.0\r\n\r\n";
+/// What it answers.
+pub const ANSWER: &str = "HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\n\r\nstill here\n";
+
+pub fn command() -> Command {
+    Command::new(NAME).about("The server that demo starts").hide(true)
+}
+
+pub fn run(_: &ArgMatches) -> Result<u8, Failure> {
+    let fail = |error| Failure::about("demo server", &error);
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(fail)?;
+    output::write(&format!("{}\n", listener.local_addr().map_err(fail)?.port()))?;
+    loop {
+        let Ok((client, _)) = listener.accept() else { continue };
+        if serve(client) == QUIT.as_bytes() {
+            return Ok(OK);
+        }
+    }
+}
+
+/// Answers one client and returns its request.
+fn serve(client: TcpStream) -> Vec<u8> {
+    // As a file: std's TcpStream would send with MSG_NOSIGNAL, and most of the world's servers do not.
+    let mut client = File::from(OwnedFd::from(client));
+    let mut request = Vec::new();
+    let mut buffer = [0; 1024];
+    while !request.ends_with(b"\r\n\r\n") {
+        match client.read(&mut buffer) {
+            Ok(0) | Err(_) => break,
+            Ok(count) => request.extend_from_slice(buffer.get(..count).unwrap_or_default()),
+        }
+    }
+    // Whoever is naive does not look at this result either.
+    let _ = client.write_all(ANSWER.as_bytes());
+    request
+}

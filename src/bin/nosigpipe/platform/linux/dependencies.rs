@@ -1,0 +1,176 @@
+//! The libraries that a program is linked with, found as ld.so finds them (ld.so(8)), without running anything.
+//!
+//! One thing is left out: of libraries that exist in variants for newer CPUs (glibc-hwcaps) the plain one is read.
+
+use std::collections::HashMap;
+use std::env;
+use std::ffi::OsString;
+use std::fs;
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use super::Image;
+
+/// Where ld.so looks last: Debian's directories and those of everybody else.
+const DEFAULT_DIRECTORIES: [&str; 8] = [
+    "/lib/x86_64-linux-gnu",
+    "/usr/lib/x86_64-linux-gnu",
+    "/lib/aarch64-linux-gnu",
+    "/usr/lib/aarch64-linux-gnu",
+    "/lib64",
+    "/usr/lib64",
+    "/lib",
+    "/usr/lib",
+];
+
+/// A program and what it is linked with.
+pub struct Dependencies {
+    /// The program first, then the libraries in the order in which ld.so loads them.
+    pub objects: Vec<Object>,
+    /// Libraries that were not found.
+    pub missing: Vec<String>,
+}
+
+/// One file of them.
+pub struct Object {
+    pub path: PathBuf,
+    pub image: Image,
+    /// Device and inode: one file under two names is loaded once.
+    identity: Option<(u64, u64)>,
+    /// Index of the object that needed it first.
+    parent: Option<usize>,
+}
+
+/// Finds everything that `program`, whose image this is, is linked with.
+pub fn dependencies(program: &Path, image: Image) -> Dependencies {
+    let cache = Cache::read();
+    // $ORIGIN of the program is where its file really is.
+    let path = fs::canonicalize(program).unwrap_or_else(|_| program.to_owned());
+    let program = Object { identity: identity(&path), path, image, parent: None };
+    let mut found = Dependencies { objects: vec![program], missing: Vec::new() };
+    let mut names: Vec<String> = Vec::new();
+    let mut index = 0;
+    while let Some(object) = found.objects.get(index) {
+        for name in object.image.needed.clone() {
+            if names.contains(&name) {
+                continue;
+            }
+            match found.search(index, &name, &cache) {
+                Some((path, image)) => {
+                    let identity = identity(&path);
+                    let is_new = found.objects.iter().all(|object| object.identity != identity);
+                    if is_new {
+                        found.objects.push(Object { path, image, identity, parent: Some(index) });
+                    }
+                }
+                None => found.missing.push(name.clone()),
+            }
+            names.push(name);
+        }
+        index += 1;
+    }
+    found
+}
+
+impl Dependencies {
+    fn search(&self, from: usize, name: &str, cache: &Cache) -> Option<(PathBuf, Image)> {
+        let object = self.objects.get(from)?;
+        if name.contains('/') {
+            return load(PathBuf::from(expand(name, &object.path)));
+        }
+        let in_list = |list: &str, origin: &Path| {
+            list.split(':').filter(|entry| !entry.is_empty()).find_map(|entry| {
+                // $LIB is lib, lib64 or Debian's directory.
+                ["lib/x86_64-linux-gnu", "lib/aarch64-linux-gnu", "lib64", "lib"].iter().find_map(|lib| {
+                    let directory = expand(entry, origin).replace("${LIB}", lib).replace("$LIB", lib);
+                    load(Path::new(&directory).join(name))
+                })
+            })
+        };
+        let by_rpath = || {
+            if object.image.runpath.is_some() {
+                return None;
+            }
+            // Its own, that of what needed it, and so on to the program's; but not where RUNPATH takes its place.
+            let mut next = Some(from);
+            while let Some(object) = next.and_then(|index| self.objects.get(index)) {
+                let rpath = object.image.rpath.as_ref().filter(|_| object.image.runpath.is_none());
+                if let Some(found) = rpath.and_then(|list| in_list(list, &object.path)) {
+                    return Some(found);
+                }
+                next = object.parent;
+            }
+            None
+        };
+        let by_environment = || {
+            let list = env::var_os("LD_LIBRARY_PATH")?;
+            in_list(&list.to_string_lossy().replace(';', ":"), &self.objects.first()?.path)
+        };
+        by_rpath()
+            .or_else(by_environment)
+            .or_else(|| object.image.runpath.as_ref().and_then(|list| in_list(list, &object.path)))
+            .or_else(|| cache.find(name).find_map(|path| load(path.clone())))
+            .or_else(|| DEFAULT_DIRECTORIES.iter().find_map(|directory| load(Path::new(directory).join(name))))
+    }
+}
+
+/// A library that ld.so would take: one of another architecture is passed over.
+fn load(path: PathBuf) -> Option<(PathBuf, Image)> {
+    let image = Image::read(&path).ok()??;
+    image.is_native().then_some((path, image))
+}
+
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    fs::metadata(path).ok().map(|file| (file.dev(), file.ino()))
+}
+
+fn expand(text: &str, object: &Path) -> String {
+    let origin = object.parent().unwrap_or(Path::new("/")).to_string_lossy();
+    let platform = if cfg!(target_arch = "aarch64") { "aarch64" } else { "x86_64" };
+    text.replace("${ORIGIN}", &origin)
+        .replace("$ORIGIN", &origin)
+        .replace("${PLATFORM}", platform)
+        .replace("$PLATFORM", platform)
+}
+
+/// /etc/ld.so.cache, the part of it that begins with `glibc-ld.so.cache1.1`.
+struct Cache {
+    paths: HashMap<Vec<u8>, Vec<PathBuf>>,
+}
+
+impl Cache {
+    fn read() -> Self {
+        let paths = fs::read("/etc/ld.so.cache").ok().and_then(|bytes| Self::parse(&bytes)).unwrap_or_default();
+        Self { paths }
+    }
+
+    fn parse(file: &[u8]) -> Option<HashMap<Vec<u8>, Vec<PathBuf>>> {
+        const MAGIC: &[u8] = b"glibc-ld.so.cache1.1";
+        const HEADER: usize = 48;
+        const ENTRY: usize = 24;
+        // Older systems have a part for older loaders in front.
+        let start = file.windows(MAGIC.len()).position(|window| window == MAGIC)?;
+        let part = file.get(start..)?;
+        let u32_at =
+            |bytes: &[u8], offset: usize| Some(u32::from_ne_bytes(bytes.get(offset..offset + 4)?.try_into().ok()?));
+        let string = |offset: u32| {
+            let rest = part.get(offset as usize..)?;
+            Some(rest.get(..rest.iter().position(|&byte| byte == 0)?)?.to_vec())
+        };
+        let count = u32_at(part, MAGIC.len())? as usize;
+        let mut paths: HashMap<_, Vec<_>> = HashMap::new();
+        for entry in part.get(HEADER..)?.chunks_exact(ENTRY).take(count) {
+            let (key, value) = (string(u32_at(entry, 4)?)?, string(u32_at(entry, 8)?)?);
+            let is_variant = entry.get(16..24)? != [0; 8];
+            let list = paths.entry(key).or_default();
+            let path = PathBuf::from(OsString::from_vec(value));
+            if is_variant { list.push(path) } else { list.insert(0, path) }
+        }
+        Some(paths)
+    }
+
+    fn find(&self, name: &str) -> impl Iterator<Item = &PathBuf> {
+        self.paths.get(name.as_bytes()).into_iter().flatten()
+    }
+}
