@@ -3,6 +3,7 @@
 use std::env;
 use std::ffi::OsStr;
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -71,12 +72,13 @@ fn build(directory: &Path) -> Result<PathBuf, Failure> {
     if let Some(package) = env::var_os("CARGO_MANIFEST_DIR") {
         cargo.arg("--manifest-path").arg(Path::new(&package).join("Cargo.toml"));
     }
-    let result = cargo
-        .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
-        .output()
-        .map_err(|error| Failure::about("cargo build --lib", &error))?;
+    if !directory.join(platform::LIBRARY).exists() {
+        output::complain("building the library");
+    }
+    let result = cargo.stdin(Stdio::null()).output().map_err(|error| Failure::about("cargo build --lib", &error))?;
     if !result.status.success() {
+        // Its errors are more than a line, and somebody who works on the library wants to see them.
+        let _ = std::io::stderr().write_all(&result.stderr);
         return Err(Failure::refused("cargo build --lib failed"));
     }
     // One JSON message a line; the artifact's says where it is.

@@ -35,9 +35,15 @@ pub struct Subject {
 impl Subject {
     fn new(program: &OsStr) -> Self {
         let mut command = Command::new(program);
-        // Neither the surrounding's settings nor cargo's library path.
+        // Neither the surrounding's settings nor cargo's library path; nor cargo's other variables, by which the
+        // launcher would know that it is run by cargo, and have the library built.
         for (name, _) in env::vars_os() {
-            if name.as_encoded_bytes().starts_with(b"NOSIGPIPE_") || name == "LD_PRELOAD" || name == "LD_LIBRARY_PATH" {
+            let bytes = name.as_encoded_bytes();
+            if bytes.starts_with(b"NOSIGPIPE_")
+                || bytes.starts_with(b"CARGO_")
+                || name == "LD_PRELOAD"
+                || name == "LD_LIBRARY_PATH"
+            {
                 command.env_remove(name);
             }
         }

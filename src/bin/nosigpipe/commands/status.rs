@@ -101,19 +101,20 @@ fn as_json(pid: u32, process: &Process, library: &str, snapshot: &Snapshot) -> V
         "library": library,
         "stage": stage_word(snapshot),
         "scope": snapshot.scope.map(scope_word),
-        "counters_of": snapshot.pid,
         "program": {
             "sigpipe": belief_word,
             "handler": (handler != 0).then(|| format!("{handler:#x}")),
             "handler_in": (handler != 0).then(|| process.place(handler)).flatten(),
         },
         "kernel": { "sigpipe": kernel_word(process), "blocked": process.blocked },
-        "sockets_made": snapshot.sockets,
-        "sockets_accepted": snapshot.accepted,
-        "broken_pipes_total": snapshot.broken_pipes(),
-        "broken_pipes": broken_pipes,
-        "not_counted": if process.ignored { &NOT_COUNTED[..] } else { &[] },
-        "crash_reports": snapshot.crash_reports,
+        "counters": {
+            "of_pid": snapshot.pid,
+            "sockets": snapshot.sockets,
+            "accepted": snapshot.accepted,
+            "broken_pipes": broken_pipes,
+            "not_counted": if process.ignored { &NOT_COUNTED[..] } else { &[] },
+            "crash_reports": snapshot.crash_reports,
+        },
     })
 }
 
