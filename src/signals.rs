@@ -7,7 +7,7 @@
 
 use core::sync::atomic::{
     AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize,
-    Ordering::{Acquire, Relaxed, Release},
+    Ordering::{Acquire, Relaxed, Release, SeqCst},
 };
 
 use libc::{SIG_DFL, SIG_IGN, c_int, sighandler_t};
@@ -83,6 +83,8 @@ pub struct Owned {
     /// Ticket of the wish in force, times [`SLOTS`], plus its slot. Tickets are never given twice.
     current: AtomicU64,
     ticket: AtomicU64,
+    /// Threads between asking the rules and having told the kernel.
+    applying: AtomicU32,
     /// Grows whenever the rules may answer differently for the same wish.
     circumstances: AtomicU32,
     slots: [Slot; SLOTS],
@@ -135,6 +137,7 @@ impl Owned {
             active: AtomicBool::new(false),
             current: AtomicU64::new(0),
             ticket: AtomicU64::new(0),
+            applying: AtomicU32::new(0),
             circumstances: AtomicU32::new(0),
             slots: [Slot::FREE; SLOTS],
         }
@@ -207,20 +210,40 @@ impl Owned {
     /// Gives the kernel what the rules make of the wish in force. When several threads set wishes at once, whoever
     /// comes last sees that its own is no longer in force and gives the kernel the later one.
     pub fn apply(&self) {
+        self.applying.fetch_add(1, SeqCst);
         loop {
-            let circumstances = self.circumstances.load(Acquire);
+            let circumstances = self.circumstances.load(SeqCst);
             let (current, believed) = self.current();
             platform::set_action(self.signal, &(self.rules.kernel_action)(&believed));
-            if self.current.load(Acquire) == current && self.circumstances.load(Acquire) == circumstances {
-                return;
+            if self.current.load(Acquire) == current && self.circumstances.load(SeqCst) == circumstances {
+                break;
             }
         }
+        self.applying.fetch_sub(1, SeqCst);
     }
 
     /// To be called after a change of what the rules look at besides the wish.
     pub fn circumstances_changed(&self) {
-        self.circumstances.fetch_add(1, Release);
+        self.circumstances.fetch_add(1, SeqCst);
         self.apply();
+    }
+
+    /// In a forked child: whoever else was about to do something is not here.
+    pub fn adopt_forked_child(&self) {
+        self.applying.store(0, SeqCst);
+    }
+
+    /// Waits until nobody is about to give the kernel what the rules said before [`Owned::circumstances_changed`].
+    /// They do it at once, unless one of them is interrupted, by us even: so the wait is bounded, and what remains is a
+    /// child that starts with an action that was right a moment ago.
+    pub fn settle(&self) {
+        const PATIENCE: u32 = 1000;
+        for _ in 0..PATIENCE {
+            if self.applying.load(SeqCst) == 0 {
+                return;
+            }
+            platform::yield_now();
+        }
     }
 
     /// Whether an action that the kernel has is one of ours.

@@ -53,6 +53,7 @@ fn adopt_forked_child() {
     if scope_is(Scope::Process) {
         set_scope(Scope::Sockets);
     }
+    SIGNAL.adopt_forked_child();
     SIGNAL.replace(|wish| match wish.origin {
         Origin::Start if !children_ignore(wish) => Action::plain(SIG_DFL),
         Origin::OverStart if scope_is(Scope::Sockets) => Action { origin: Origin::ProgramBySignal, ..*wish },
@@ -83,6 +84,7 @@ impl Spawn {
             if is_own_process() {
                 SPAWNING.fetch_add(1, Relaxed);
                 SIGNAL.circumstances_changed();
+                SIGNAL.settle();
                 return Self(Place::Process);
             }
             let current = platform::action(SIGPIPE);

@@ -75,21 +75,19 @@ fn tell(call: Call, fd: c_int) {
         Peer::Unknown => write!(line, "peer unknown"),
     };
     who(&mut line);
-    left_out(&mut line);
-    platform::write_stderr(line.finish());
+    let left_out = LEFT_OUT.swap(0, Relaxed);
+    if left_out > 0 {
+        let _ = write!(line, "; {left_out} more left out before");
+    }
+    if !platform::write_stderr(line.finish()) {
+        LEFT_OUT.fetch_add(left_out + 1, Relaxed);
+    }
 }
 
 fn who(line: &mut Line) {
     line.push(b", in ");
     line.push_foreign(platform::invocation_name(), 64);
     let _ = write!(line, "[{}]", platform::pid());
-}
-
-fn left_out(line: &mut Line) {
-    let left_out = LEFT_OUT.swap(0, Relaxed);
-    if left_out > 0 {
-        let _ = write!(line, "; {left_out} more left out before");
-    }
 }
 
 extern "C" fn at_exit() {

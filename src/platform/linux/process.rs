@@ -131,10 +131,53 @@ pub fn keeping_errno<T>(body: impl FnOnce() -> T) -> T {
     value
 }
 
-/// Writes to standard error; what can't be written is lost.
-pub fn write_stderr(bytes: &[u8]) {
-    // SAFETY: the bytes are ours. Raw, so that no interposed write runs in a signal handler.
-    unsafe { libc::syscall(libc::SYS_write, libc::STDERR_FILENO, bytes.as_ptr(), bytes.len()) };
+/// Writes to standard error if that takes no waiting, and never raises SIGPIPE. Whether it was written.
+pub fn write_stderr(bytes: &[u8]) -> bool {
+    let mut stderr = libc::pollfd { fd: libc::STDERR_FILENO, events: libc::POLLOUT, revents: 0 };
+    // SAFETY: one pollfd, and a timeout of no time. Raw, since poll(2) is a cancellation point.
+    let ready = unsafe { libc::syscall(libc::SYS_poll, &raw mut stderr, 1, 0) };
+    if ready != 1 || stderr.revents & libc::POLLOUT == 0 {
+        return false;
+    }
+    let was_pending = is_pending(libc::SIGPIPE);
+    let was_blocked = change_mask(libc::SIG_BLOCK, libc::SIGPIPE);
+    // SAFETY: the bytes are the caller's. Raw, so that no interposed write runs in a signal handler.
+    let written = unsafe { libc::syscall(libc::SYS_write, libc::STDERR_FILENO, bytes.as_ptr(), bytes.len()) };
+    if written < 0 && errno() == libc::EPIPE && !was_pending {
+        take_pending(libc::SIGPIPE);
+    }
+    if !was_blocked {
+        change_mask(libc::SIG_UNBLOCK, libc::SIGPIPE);
+    }
+    written >= 0
+}
+
+fn is_pending(signal: c_int) -> bool {
+    let mut pending = 0u64;
+    // SAFETY: a kernel signal set of the size given.
+    unsafe { libc::syscall(libc::SYS_rt_sigpending, &raw mut pending, size_of::<u64>()) };
+    pending & 1 << (signal - 1) != 0
+}
+
+fn take_pending(signal: c_int) {
+    let set = 1u64 << (signal - 1);
+    let no_time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: a kernel signal set of the size given, and a timeout of no time.
+    unsafe {
+        libc::syscall(
+            libc::SYS_rt_sigtimedwait,
+            &raw const set,
+            core::ptr::null::<u8>(),
+            &raw const no_time,
+            size_of::<u64>(),
+        )
+    };
+}
+
+/// Lets others run.
+pub fn yield_now() {
+    // SAFETY: no preconditions.
+    unsafe { libc::syscall(libc::SYS_sched_yield) };
 }
 
 /// Seconds on a clock that only goes forward.
