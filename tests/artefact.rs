@@ -1,0 +1,58 @@
+//! The release library itself.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use harness::{bare, library, root};
+
+/// First words of the lines of a tool's output that `keep` keeps.
+fn names(tool: &str, arguments: &[&str], keep: impl Fn(&str) -> Option<String>) -> BTreeSet<String> {
+    let outcome = bare(tool).args(arguments).arg(library()).run();
+    outcome.assert_code(0);
+    outcome.stdout().lines().filter_map(keep).collect()
+}
+
+#[test]
+fn it_exports_the_hook_table_and_its_own_names_and_nothing_else() {
+    let exported = names("nm", &["-D", "--defined-only"], |line| line.split_whitespace().last().map(str::to_owned));
+    let table = fs::read_to_string(root().join("src/hooks/mod.rs")).unwrap_or_else(|error| panic!("{error}"));
+    let hooked = table.lines().filter_map(|line| {
+        let line = line.trim_start().strip_prefix("real ").or(line.trim_start().strip_prefix("instead "))?;
+        Some(line.split_once("::")?.1.split_once('(')?.0.to_owned())
+    });
+    let own = ["execl", "execlp", "execle", "nosigpipe_configure_socket", "nosigpipe_send", "nosigpipe_state"];
+    let expected: BTreeSet<String> = hooked.chain(own.map(str::to_owned)).collect();
+    assert!(expected.len() > 30, "the table could not be read: {expected:?}");
+    assert_eq!(exported, expected);
+}
+
+#[test]
+fn it_depends_on_libc_alone() {
+    let needed = names("readelf", &["-dW"], |line| {
+        line.contains("(NEEDED)")
+            .then(|| line.rsplit_once('[').map(|(_, name)| name.trim_end_matches(']').to_owned()))?
+    });
+    // ld-linux is the loader that runs libc itself; __tls_get_addr lives there.
+    let allowed = BTreeSet::from(["libc.so.6".to_owned(), "ld-linux-x86-64.so.2".to_owned()]);
+    assert!(needed.contains("libc.so.6") && needed.is_subset(&allowed), "{needed:?}");
+}
+
+#[test]
+fn it_imports_little_since_each_name_is_looked_up_at_every_start() {
+    let imported = names("nm", &["-D", "--undefined-only"], |line| line.split_whitespace().last().map(str::to_owned));
+    assert!(imported.len() <= 24, "{} names: {imported:?}", imported.len());
+}
+
+#[test]
+fn it_is_never_unloaded_and_binds_at_load() {
+    let flags = bare("readelf").arg("-dW").arg(library()).run().stdout();
+    assert!(flags.contains("NODELETE") && flags.contains("BIND_NOW"), "{flags}");
+    let headers = bare("readelf").arg("-lW").arg(library()).run().stdout();
+    assert!(headers.contains("GNU_RELRO") && !headers.contains("RWE"), "{headers}");
+}
+
+#[test]
+fn it_is_small() {
+    let size = fs::metadata(library()).map(|meta| meta.len()).unwrap_or(u64::MAX);
+    assert!(size <= 1 << 20, "{size} bytes");
+}

@@ -1,0 +1,167 @@
+//! Every call that can break a pipe, on everything that can break, under every scope and every wish of the program.
+
+use harness::{Outcome, SIGPIPE, bare, preloaded, program};
+
+const CALLS: [&str; 18] = [
+    "write",
+    "writev",
+    "pwritev2",
+    "send",
+    "sendto",
+    "sendmsg",
+    "sendmmsg",
+    "raw-write",
+    "raw-sendto",
+    "asm-write",
+    "dprintf",
+    "stdio",
+    "sendfile",
+    "splice",
+    "raw-splice",
+    "tee",
+    "vmsplice",
+    "raise",
+];
+const SENDERS: [&str; 4] = ["raise", "kill", "pthread_kill", "sigqueue"];
+const WISHES: [&str; 6] = ["-", "default", "ignore", "exit", "count", "reset"];
+
+fn is_for_pipes(call: &str) -> bool {
+    ["tee", "vmsplice"].contains(&call)
+}
+
+/// How it ended and what it said: all that the world sees of it.
+fn seen(outcome: &Outcome) -> (Option<i32>, Option<i32>, String, String) {
+    (outcome.code(), outcome.signal(), outcome.stdout(), outcome.stderr())
+}
+
+fn bare_run(call: &str, target: &str, wish: &str) -> Outcome {
+    bare(program("break")).args([call, target, wish]).run()
+}
+
+fn run(scope: &str, call: &str, target: &str, wish: &str) -> Outcome {
+    preloaded(program("break")).scope(scope).args([call, target, wish]).run()
+}
+
+#[test]
+fn a_broken_socket_is_epipe_whatever_the_call_and_whatever_the_program_wishes() {
+    for call in CALLS.into_iter().filter(|call| !is_for_pipes(call) && !SENDERS.contains(call)) {
+        for target in ["tcp", "unix"] {
+            bare_run(call, target, "-").assert_killed_by(SIGPIPE);
+            for scope in ["process", "sockets", "tree"] {
+                for wish in WISHES {
+                    let outcome = run(scope, call, target, wish);
+                    outcome.assert_silent_success();
+                    let stdout = outcome.stdout();
+                    assert!(stdout.lines().all(|line| line == "-1 EPIPE handler ran 0"), "{scope} {wish}: {outcome}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_broken_pipe_does_in_scope_sockets_what_it_does_bare() {
+    for call in CALLS {
+        for target in ["pipe", "fifo"] {
+            for wish in WISHES {
+                assert_eq!(
+                    seen(&run("sockets", call, target, wish)),
+                    seen(&bare_run(call, target, wish)),
+                    "{call} {target} {wish}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_broken_pipe_does_in_scopes_process_and_tree_what_the_program_wishes_and_else_is_epipe() {
+    for call in CALLS {
+        for wish in WISHES {
+            let expected = seen(&bare_run(call, "pipe", if wish == "-" { "ignore" } else { wish }));
+            for scope in ["process", "tree"] {
+                assert_eq!(seen(&run(scope, call, "pipe", wish)), expected, "{scope} {call} {wish}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_signal_that_was_sent_does_what_the_program_wishes() {
+    for call in SENDERS {
+        for wish in WISHES {
+            for target in ["pipe", "unix"] {
+                assert_eq!(
+                    seen(&run("sockets", call, target, wish)),
+                    seen(&bare_run(call, target, wish)),
+                    "{call} {wish}"
+                );
+                let expected = seen(&bare_run(call, target, if wish == "-" { "ignore" } else { wish }));
+                assert_eq!(seen(&run("process", call, target, wish)), expected, "{call} {wish}");
+            }
+        }
+    }
+}
+
+#[test]
+fn scope_off_changes_nothing() {
+    for call in CALLS {
+        for target in ["tcp", "pipe"] {
+            for wish in ["-", "ignore", "count"] {
+                assert_eq!(
+                    seen(&run("off", call, target, wish)),
+                    seen(&bare_run(call, target, wish)),
+                    "{call} {target} {wish}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn counting_changes_nothing_but_the_count() {
+    for call in CALLS.into_iter().chain(SENDERS) {
+        for wish in WISHES {
+            for target in ["unix", "pipe"] {
+                for scope in ["process", "sockets", "tree"] {
+                    let counted =
+                        preloaded(program("break")).scope(scope).log("summary").args([call, target, wish]).run();
+                    let quiet = run(scope, call, target, wish);
+                    assert_eq!(
+                        (counted.status, counted.stdout()),
+                        (quiet.status, quiet.stdout()),
+                        "{scope} {call} {target} {wish}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn each_survived_broken_pipe_is_a_line_where_that_was_asked_for() {
+    for (call, name) in
+        [("write", "write"), ("send", "send"), ("sendmsg", "sendmsg"), ("sendfile", "sendfile"), ("splice", "splice")]
+    {
+        let outcome = preloaded(program("break")).log("broken-pipes").args([call, "tcp"]).run();
+        outcome.assert_code(0);
+        let stderr = outcome.stderr();
+        let lines: Vec<&str> = stderr.lines().collect();
+        assert_eq!(lines.len(), 2, "{outcome}");
+        for line in lines {
+            assert!(line.starts_with(&format!("nosigpipe: broken pipe survived in {name}, descriptor ")), "{outcome}");
+            assert!(line.contains(", peer 127.0.0.1:") && line.contains(", in break["), "{outcome}");
+        }
+    }
+    let outcome = preloaded(program("break")).log("broken-pipes").args(["write", "unix"]).run();
+    assert!(outcome.stderr().contains("peer on a unix socket"), "{outcome}");
+}
+
+#[test]
+fn the_summary_is_one_line_at_exit() {
+    let outcome = preloaded(program("break")).log("summary").args(["write", "tcp"]).run();
+    let stderr = outcome.stderr();
+    let (line, pid) = stderr.trim_end().rsplit_once('[').unwrap_or_default();
+    assert_eq!(line, "nosigpipe: 2 broken pipes survived, 2 sockets made, 1 accepted, in break", "{outcome}");
+    assert!(pid.strip_suffix(']').is_some_and(|pid| pid.parse::<u32>().is_ok()), "{outcome}");
+}

@@ -1,0 +1,160 @@
+//! What the program starts has the SIGPIPE that it would have had without the library.
+
+use harness::{Outcome, Subject, bare, library, preloaded, program};
+
+const WAYS: [&str; 26] = [
+    "fork-execve",
+    "fork-execv",
+    "fork-execvp",
+    "fork-execvpe",
+    "fork-execl",
+    "fork-execlp",
+    "fork-execle",
+    "fork-fexecve",
+    "fork-execveat",
+    "_Fork-execve",
+    "_Fork-execl",
+    "vfork-execve",
+    "vfork-execl",
+    "vfork-execle",
+    "vfork-execvp",
+    "clone-execve",
+    "failed-vfork-execve",
+    "failed-fork-execl",
+    "posix_spawn",
+    "posix_spawnp",
+    "posix_spawn-default",
+    "system",
+    "popen",
+    "wordexp",
+    "execl",
+    "execve",
+];
+const WISHES: [&str; 6] = ["-", "default", "ignore", "handler", "curl", "signal-curl"];
+const CHILD_WISHES: [&str; 3] = ["-", "default", "ignore"];
+
+/// Whether the way has a moment between fork and exec in which the child can do something.
+fn child_acts(way: &str) -> bool {
+    way.contains("ork-") || way.contains("clone")
+}
+
+fn start(subject: Subject, way: &str, wish: &str, child_wish: &str) -> Outcome {
+    let outcome = subject.arg(program("sigpipe_state")).args([way, wish, child_wish]).run();
+    outcome.assert_silent_success();
+    outcome
+}
+
+/// The line that the child printed.
+fn child(outcome: &Outcome) -> String {
+    let stdout = outcome.stdout();
+    stdout.lines().find(|line| line.contains("kernel")).unwrap_or_else(|| panic!("no child: {outcome}")).to_owned()
+}
+
+/// The line that the parent printed, if it did not become the child.
+fn parent(outcome: &Outcome) -> Option<String> {
+    outcome.stdout().lines().find(|line| line.starts_with("parent")).map(str::to_owned)
+}
+
+/// `program`, started with SIGPIPE ignored.
+fn under_ignored(scope: Option<&str>) -> Subject {
+    let env = bare("env").arg("--ignore-signal=PIPE");
+    let env = match scope {
+        Some(scope) => env.arg(format!("NOSIGPIPE_SCOPE={scope}")).arg(format!("LD_PRELOAD={}", library().display())),
+        None => env,
+    };
+    env.arg(program("children"))
+}
+
+fn combinations() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
+    WAYS.into_iter().flat_map(|way| {
+        WISHES.into_iter().flat_map(move |wish| {
+            CHILD_WISHES
+                .into_iter()
+                .filter(move |&child| child == "-" || child_acts(way))
+                .map(move |child| (way, wish, child))
+        })
+    })
+}
+
+#[test]
+fn a_child_without_the_library_starts_as_bare() {
+    for (way, wish, child_wish) in combinations() {
+        let expected = child(&start(bare(program("children")), way, wish, child_wish));
+        for scope in ["process", "sockets", "off"] {
+            let subject = preloaded(program("children")).scope(scope).env("TEST_STRIP", "1");
+            assert_eq!(child(&start(subject, way, wish, child_wish)), expected, "{scope} {way} {wish} {child_wish}");
+        }
+    }
+}
+
+#[test]
+fn a_child_with_the_library_believes_what_it_believes_bare() {
+    let belief = |outcome: &Outcome| child(outcome).split(',').next().map(str::to_owned);
+    for (way, wish, child_wish) in combinations().filter(|(way, ..)| !way.starts_with("exec")) {
+        let expected = belief(&start(bare(program("children")), way, wish, child_wish));
+        for scope in ["process", "sockets", "off"] {
+            let outcome = start(preloaded(program("children")).scope(scope), way, wish, child_wish);
+            assert_eq!(belief(&outcome), expected, "{scope} {way} {wish} {child_wish}");
+        }
+    }
+}
+
+#[test]
+fn who_was_started_with_sigpipe_ignored_hands_that_on() {
+    for (way, wish, child_wish) in combinations() {
+        let expected = child(&start(under_ignored(None), way, wish, child_wish));
+        for scope in ["process", "sockets", "tree"] {
+            let subject = under_ignored(Some(scope)).env("TEST_STRIP", "1");
+            assert_eq!(child(&start(subject, way, wish, child_wish)), expected, "{scope} {way} {wish} {child_wish}");
+        }
+    }
+}
+
+#[test]
+fn in_scope_tree_children_start_with_sigpipe_ignored() {
+    for way in WAYS.into_iter().filter(|&way| way != "posix_spawn-default") {
+        for log in ["off", "summary"] {
+            let subject = preloaded(program("children")).scope("tree").log(log).env("TEST_STRIP", "1");
+            let outcome = subject.arg(program("sigpipe_state")).args([way, "-", "-"]).run();
+            assert_eq!(child(&outcome), "believes ignored, kernel ignored", "{way} {outcome}");
+        }
+    }
+}
+
+#[test]
+fn no_child_leaves_a_trace_in_its_parent() {
+    for (way, wish, child_wish) in combinations() {
+        let expected = parent(&start(bare(program("children")), way, wish, child_wish));
+        let outcome = start(preloaded(program("children")).scope("sockets"), way, wish, child_wish);
+        assert_eq!(parent(&outcome), expected, "{way} {wish} {child_wish}");
+    }
+}
+
+#[test]
+fn counting_changes_nothing_for_children() {
+    for (way, wish, child_wish) in combinations() {
+        let expected = child(&start(bare(program("children")), way, wish, child_wish));
+        let subject = preloaded(program("children")).log("summary").env("TEST_STRIP", "1");
+        let outcome = subject.arg(program("sigpipe_state")).args([way, wish, child_wish]).run();
+        assert_eq!(child(&outcome), expected, "{way} {wish} {child_wish}");
+    }
+}
+
+#[test]
+fn many_threads_may_start_programs_at_once() {
+    for (scope, expected) in [("process", "default"), ("sockets", "default"), ("tree", "ignored")] {
+        let outcome = preloaded(program("spawners")).scope(scope).arg(program("sigpipe_state")).run();
+        outcome.assert_silent_success();
+        let stdout = outcome.stdout();
+        assert_eq!(stdout.lines().count(), 200, "{outcome}");
+        assert!(stdout.lines().all(|line| line.starts_with(&format!("believes {expected},"))), "{scope}: {outcome}");
+    }
+}
+
+#[test]
+fn a_library_that_saves_and_restores_sigpipe_meanwhile_does_not_change_children() {
+    let outcome = preloaded(program("spawners")).arg(program("sigpipe_state")).arg("and-curl").run();
+    outcome.assert_silent_success();
+    let stdout = outcome.stdout();
+    assert!(stdout.lines().all(|line| line.starts_with("believes default,")), "{outcome}");
+}
