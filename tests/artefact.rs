@@ -16,7 +16,10 @@ fn names(tool: &str, arguments: &[&str], keep: impl Fn(&str) -> Option<String>) 
 fn it_exports_the_hook_table_and_its_own_names_and_nothing_else() {
     let exported = names("nm", &["-D", "--defined-only"], |line| line.split_whitespace().last().map(str::to_owned));
     let table = fs::read_to_string(root().join("src/hooks/mod.rs")).unwrap_or_else(|error| panic!("{error}"));
-    let hooked = table.lines().filter_map(|line| {
+    let mac_only = "cfg(target_os = \"macos\")";
+    let lines: Vec<&str> = table.lines().collect();
+    let hooked = lines.windows(2).filter(|pair| !pair[0].contains(mac_only)).filter_map(|pair| {
+        let line = pair[1];
         let line = line.trim_start().strip_prefix("real ").or(line.trim_start().strip_prefix("instead "))?;
         Some(line.split_once("::")?.1.split_once('(')?.0.to_owned())
     });

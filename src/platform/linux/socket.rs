@@ -3,7 +3,7 @@
 use core::mem::MaybeUninit;
 use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
-use libc::{c_int, sockaddr_in, sockaddr_in6, sockaddr_storage, socklen_t};
+use libc::{c_int, sockaddr_in, sockaddr_in6, socklen_t};
 
 use crate::platform::Peer;
 
@@ -37,34 +37,32 @@ pub fn is_socket(fd: c_int) -> Option<bool> {
 }
 
 /// Address of a socket's peer, even when the connection is gone: getpeername(2) answers ENOTCONN then, SO_PEERNAME
-/// does not (net/core/sock.c, sk_getsockopt; net/ipv4/af_inet.c, inet_getname with peer 2).
+/// does not, but wants no more room than it needs (net/core/sock.c, sk_getsockopt; net/ipv4/af_inet.c, inet_getname with
+/// peer 2).
 pub fn peer_of(fd: c_int) -> Peer {
+    match socket_option(fd, libc::SO_DOMAIN) {
+        Some(libc::AF_INET) => peer_name::<sockaddr_in>(fd).map_or(Peer::Unknown, |v4| {
+            let ip = Ipv4Addr::from_bits(u32::from_be(v4.sin_addr.s_addr));
+            Peer::Inet(SocketAddr::V4(SocketAddrV4::new(ip, u16::from_be(v4.sin_port))))
+        }),
+        Some(libc::AF_INET6) => peer_name::<sockaddr_in6>(fd).map_or(Peer::Unknown, |v6| {
+            let ip = Ipv6Addr::from(v6.sin6_addr.s6_addr);
+            Peer::Inet(SocketAddr::V6(SocketAddrV6::new(ip, u16::from_be(v6.sin6_port), 0, v6.sin6_scope_id)))
+        }),
+        Some(libc::AF_UNIX) => Peer::Unix,
+        _ => Peer::Unknown,
+    }
+}
+
+fn peer_name<T>(fd: c_int) -> Option<T> {
     const SO_PEERNAME: c_int = 28;
-    let mut address = MaybeUninit::<sockaddr_storage>::zeroed();
-    let mut length = size_of::<sockaddr_storage>() as socklen_t;
-    // SAFETY: the kernel writes at most `length` bytes; all zero bytes are a valid sockaddr_storage, and one is large
-    // and aligned enough to be read as the address of its family.
+    let mut address = MaybeUninit::<T>::zeroed();
+    let mut length = size_of::<T>() as socklen_t;
+    // SAFETY: the kernel writes at most `length` bytes into `address`, and T is a socket address: integers, for which
+    // all zero bytes are valid.
     unsafe {
-        if libc::getsockopt(fd, libc::SOL_SOCKET, SO_PEERNAME, address.as_mut_ptr().cast(), &raw mut length) != 0 {
-            return match socket_option(fd, libc::SO_DOMAIN) {
-                Some(libc::AF_UNIX) => Peer::Unix,
-                _ => Peer::Unknown,
-            };
-        }
-        match c_int::from((*address.as_ptr()).ss_family) {
-            libc::AF_INET => {
-                let v4 = &*address.as_ptr().cast::<sockaddr_in>();
-                let ip = Ipv4Addr::from_bits(u32::from_be(v4.sin_addr.s_addr));
-                Peer::Inet(SocketAddr::V4(SocketAddrV4::new(ip, u16::from_be(v4.sin_port))))
-            }
-            libc::AF_INET6 => {
-                let v6 = &*address.as_ptr().cast::<sockaddr_in6>();
-                let ip = Ipv6Addr::from(v6.sin6_addr.s6_addr);
-                Peer::Inet(SocketAddr::V6(SocketAddrV6::new(ip, u16::from_be(v6.sin6_port), 0, v6.sin6_scope_id)))
-            }
-            libc::AF_UNIX => Peer::Unix,
-            _ => Peer::Unknown,
-        }
+        let result = libc::getsockopt(fd, libc::SOL_SOCKET, SO_PEERNAME, address.as_mut_ptr().cast(), &raw mut length);
+        (result == 0).then(|| address.assume_init())
     }
 }
 
