@@ -18,6 +18,7 @@ mod api;
 mod crash;
 mod hooks;
 mod line;
+#[expect(dead_code, reason = "flags and help texts are for the launcher, which compiles this file, too")]
 mod options;
 mod platform;
 mod signals;

@@ -100,14 +100,16 @@ struct Slot {
 }
 
 impl Slot {
-    const FREE: Self = Self {
-        taken: AtomicBool::new(false),
-        handler: AtomicUsize::new(0),
-        flags: AtomicI32::new(0),
-        mask: AtomicU64::new(0),
-        restorer: AtomicUsize::new(0),
-        origin: AtomicU32::new(0),
-    };
+    const fn free() -> Self {
+        Self {
+            taken: AtomicBool::new(false),
+            handler: AtomicUsize::new(0),
+            flags: AtomicI32::new(0),
+            mask: AtomicU64::new(0),
+            restorer: AtomicUsize::new(0),
+            origin: AtomicU32::new(0),
+        }
+    }
 
     fn load(&self) -> Action {
         Action {
@@ -139,7 +141,7 @@ impl Owned {
             ticket: AtomicU64::new(0),
             applying: AtomicU32::new(0),
             circumstances: AtomicU32::new(0),
-            slots: [Slot::FREE; SLOTS],
+            slots: [const { Slot::free() }; SLOTS],
         }
     }
 

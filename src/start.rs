@@ -116,8 +116,9 @@ impl Environment {
 fn claim_process(pid: i32) {
     /// Where the entry lives.
     static mut ENTRY: Line<32> = Line::empty();
+    let entry = &raw mut ENTRY;
     // SAFETY: only the constructor touches it, once, before there are other threads.
-    let line = unsafe { &mut *(&raw mut ENTRY) };
+    let line = unsafe { &mut *entry };
     let _ = write!(line, "{PROCESS}={pid}\0");
     if let Ok(entry) = CStr::from_bytes_until_nul(line.bytes()) {
         platform::add_to_environment(entry);

@@ -17,12 +17,12 @@ fn it_exports_the_hook_table_and_its_own_names_and_nothing_else() {
     let exported = names("nm", &["-D", "--defined-only"], |line| line.split_whitespace().last().map(str::to_owned));
     let table = fs::read_to_string(root().join("src/hooks/mod.rs")).unwrap_or_else(|error| panic!("{error}"));
     let mac_only = "cfg(target_os = \"macos\")";
-    let lines: Vec<&str> = table.lines().collect();
-    let hooked = lines.windows(2).filter(|pair| !pair[0].contains(mac_only)).filter_map(|pair| {
-        let line = pair[1];
-        let line = line.trim_start().strip_prefix("real ").or(line.trim_start().strip_prefix("instead "))?;
-        Some(line.split_once("::")?.1.split_once('(')?.0.to_owned())
-    });
+    let hooked = table.lines().zip(table.lines().skip(1)).filter(|(before, _)| !before.contains(mac_only)).filter_map(
+        |(_, line)| {
+            let line = line.trim_start().strip_prefix("real ").or(line.trim_start().strip_prefix("instead "))?;
+            Some(line.split_once("::")?.1.split_once('(')?.0.to_owned())
+        },
+    );
     let own = ["execl", "execlp", "execle", "nosigpipe_configure_socket", "nosigpipe_send", "nosigpipe_state"];
     let expected: BTreeSet<String> = hooked.chain(own.map(str::to_owned)).collect();
     assert!(expected.len() > 30, "the table could not be read: {expected:?}");

@@ -1,5 +1,7 @@
 //! signal(), sigaction() and their twins answer as they do bare.
 
+#![expect(clippy::panic, reason = "what reads a program's answer is part of the test")]
+
 use harness::{bare, library, preloaded, program};
 
 #[test]
