@@ -10,6 +10,7 @@
 //! - [`bare`], [`preloaded`], [`launched`]: a program to run, with and without the library; always in an
 //!   environment without our settings, in a process group of its own, and under a time limit.
 //! - [`Running`]: a program that was started and is still there; killed with its group when dropped.
+//! - [`Scratch`]: a directory for what a program leaves behind.
 //! - [`clients`]: clients that go away.
 //! - [`status`], [`counter`]: what the library says about a running process.
 //!
@@ -20,6 +21,7 @@ pub mod clients;
 mod ports;
 mod programs;
 mod running;
+mod scratch;
 mod status;
 mod subject;
 
@@ -27,7 +29,8 @@ pub use artefacts::{launcher, library, root, target};
 pub use ports::{free_port, wait_for_port};
 pub use programs::{compile, program, server};
 pub use running::{Outcome, Running};
+pub use scratch::Scratch;
 pub use status::{broken_pipes, counter, status};
 pub use subject::{Subject, bare, launched, preloaded};
 
-pub use libc::{SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGINT, SIGKILL, SIGPIPE, SIGSEGV, SIGTERM};
+pub use libc::{SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGINT, SIGKILL, SIGPIPE, SIGSEGV, SIGSYS, SIGTERM, SIGTRAP};

@@ -9,7 +9,8 @@ use std::time::SystemTime;
 use crate::{root, target};
 
 /// tests/programs/NAME.c or .cpp, compiled. A line `// flags: ...` in the file adds compiler flags
-/// (libraries too), one `// sources: ...` what else it is to be newer than.
+/// (libraries too), one `// sources: ...` what else it is to be newer than, one `// link: NAME.c` a shared library
+/// beside it to be linked with.
 pub fn program(name: &str) -> PathBuf {
     in_directory("tests/programs", name)
 }
@@ -36,7 +37,12 @@ pub fn compile(source: &Path, flags: &[&str]) -> PathBuf {
             .map(str::to_owned)
             .collect()
     };
-    let (own_flags, sources) = (wanted("// flags:"), wanted("// sources:"));
+    let (mut own_flags, mut sources) = (wanted("// flags:"), wanted("// sources:"));
+    for name in wanted("// link:") {
+        let library = compile(&source.with_file_name(&name), flags);
+        own_flags.extend([library.display().to_string(), "-Wl,-rpath,$ORIGIN".into()]);
+        sources.push(name);
+    }
 
     // The flags are part of the name: the same source may be wanted in several ways.
     let directory =

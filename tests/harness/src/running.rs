@@ -118,9 +118,9 @@ impl Running {
         assert_eq!(sent, 0, "{}: kill {signal}", self.name);
     }
 
-    /// Waits for the end of the program and of its output.
-    pub fn wait(self, limit: Duration) -> Outcome {
-        let outcome = self.news.wait(limit, |state| {
+    /// Waits for the end of the program and of its output; none if that takes longer.
+    pub fn ended(&self, limit: Duration) -> Option<Outcome> {
+        self.news.wait(limit, |state| {
             let status = state.status.filter(|_| state.open_streams == 0)?;
             Some(Outcome {
                 name: self.name.clone(),
@@ -128,8 +128,12 @@ impl Running {
                 stdout: state.stdout.clone(),
                 stderr: state.stderr.clone(),
             })
-        });
-        outcome.unwrap_or_else(|| panic!("{}: not over after {limit:?}\n{}", self.name, self.so_far()))
+        })
+    }
+
+    /// Waits for the end of the program and of its output.
+    pub fn wait(self, limit: Duration) -> Outcome {
+        self.ended(limit).unwrap_or_else(|| panic!("{}: not over after {limit:?}\n{}", self.name, self.so_far()))
     }
 
     /// Asks it to end by SIGTERM, and waits for that.

@@ -1,0 +1,38 @@
+//! Directories for what programs leave behind.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::target;
+
+/// A new directory, removed when dropped.
+pub struct Scratch(PathBuf);
+
+impl Scratch {
+    #[expect(clippy::new_without_default, reason = "each one is another directory")]
+    pub fn new() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let path = target().join("scratch").join(name);
+        fs::create_dir_all(&path).expect("target can be written to");
+        Self(path)
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// What is in it.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let entries = fs::read_dir(&self.0).expect("the directory is there");
+        entries.map(|entry| entry.expect("it can be read").path()).collect()
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // What is left behind costs room, not truth.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
