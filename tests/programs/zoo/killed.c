@@ -1,0 +1,48 @@
+// sources: zoo.h
+/* Another process sends the signal. With "worker" main waits for a thread, and only the thread takes signals. */
+#include "zoo.h"
+
+int fail(int depth) {
+    pid_t parent = getpid();
+    long thread = syscall(SYS_gettid);
+    will_crash_at(NULL);
+    pid_t child = fork();
+    if (child == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        dprintf(1, "sender pid=%d\n", getpid());
+        /* Once it waits, and not before. */
+        char name[64], state[8] = "";
+        snprintf(name, sizeof name, "/proc/%d/task/%ld/syscall", parent, thread);
+        while (atoi(state) != SYS_pause) {
+            int file = open(name, O_RDONLY);
+            check(file >= 0 && read(file, state, sizeof state - 1) > 0, "/proc/PID/task/TID/syscall");
+            close(file);
+        }
+        kill(parent, atoi(strchr(way, ':') + 1));
+        /* Whoever reports on the sender must find it; it goes when its parent is gone. */
+        for (;;)
+            pause();
+    }
+    for (;;)
+        pause(); /* CRASH */
+    return depth;
+}
+
+FN static void *worker(void *name) {
+    prctl(PR_SET_NAME, name);
+    sink = serve(0); /* CALL */
+    return NULL;
+}
+
+int main(int count, char **arguments) {
+    ARGUMENTS(count, arguments);
+    if (strncmp(way, "worker", 6) == 0) {
+        pthread_t thread = start(worker, "victim", 0);
+        sigset_t all;
+        sigfillset(&all);
+        pthread_sigmask(SIG_BLOCK, &all, NULL);
+        pthread_join(thread, NULL); /* CALL */
+    }
+    sink = serve(0); /* CALL */
+    return 0;
+}

@@ -1,0 +1,11 @@
+// sources: zoo.h
+// flags: -shared -fPIC
+/* Its constructor never ends; it says so first. */
+#define OWN_CHAIN
+#include "zoo.h"
+
+__attribute__((constructor)) static void stay(void) {
+    check(write(atoi(getenv("ZOO_READY")), "x", 1) == 1, "write");
+    for (;;)
+        pause(); /* CALL */
+}

@@ -1,0 +1,15 @@
+// sources: zoo.h
+/* Reads at an address that is no address: the processor's general protection fault, which names none. */
+#include "zoo.h"
+
+static int *volatile wild = (int *)0x4141414141414141;
+
+int fail(int depth) {
+    will_crash_at(NULL);
+    return *wild + depth; /* CRASH */
+}
+
+int main(void) {
+    sink = serve(0); /* CALL */
+    return 0;
+}

@@ -1,0 +1,89 @@
+/*
+ * What the programs of the zoo share. Each dies in one way, in fail(), which most of them reach by
+ *
+ *     main -> serve -> parse -> fail
+ *
+ * The line that dies is marked CRASH in a comment, those that led there are marked CALL: the judge finds them there.
+ * A file that needs a library of its own says so in a line "// library: NAME.c".
+ */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+/* A function with a frame of its own in every build: not inlined, not cloned, nothing assumed about it. */
+#define FN __attribute__((noipa, unused))
+/* The same for its callees: what is written to `sink` after a call keeps that call from becoming a jump. */
+static volatile long sink __attribute__((unused));
+/* Nobody can know at compile time where these point. */
+static int *volatile nowhere __attribute__((unused));
+static volatile int zero __attribute__((unused));
+
+/* Which way, where a program knows several. */
+static const char *way __attribute__((unused)) = "";
+
+/* Tells the judge, on stdout, by the plainest means: who will crash and where. */
+FN static void will_crash_at(const void *address) {
+    char name[16] = "", line[128];
+    prctl(PR_GET_NAME, name);
+    int length = snprintf(line, sizeof line, "crash pid=%d tid=%ld address=%#lx name=%s\n", getpid(),
+                          syscall(SYS_gettid), (unsigned long)address, name);
+    sink = write(1, line, (size_t)length);
+}
+
+FN static void check(int holds, const char *what) {
+    if (!holds) {
+        char line[128];
+        int length = snprintf(line, sizeof line, "zoo: %s: %s\n", what, strerror(errno));
+        sink = write(2, line, (size_t)length);
+        _exit(99);
+    }
+}
+
+#ifndef OWN_CHAIN
+FN int fail(int depth);
+
+FN static int parse(int depth) {
+    sink = fail(depth + 1); /* CALL */
+    return (int)sink + 1;
+}
+
+FN static int serve(int depth) {
+    sink = parse(depth + 1); /* CALL */
+    return (int)sink + 1;
+}
+#endif
+
+#define ARGUMENTS(count, vector) (way = (count) > 1 ? (vector)[1] : "")
+
+/* A thread with a name. */
+FN static pthread_t __attribute__((unused)) start(void *(*body)(void *), const char *name, size_t stack) {
+    pthread_attr_t attributes;
+    pthread_t thread;
+    pthread_attr_init(&attributes);
+    if (stack)
+        check(pthread_attr_setstacksize(&attributes, stack) == 0, "stack size");
+    check(pthread_create(&thread, &attributes, body, (void *)name) == 0, "pthread_create"); /* CALL */
+    return thread;
+}
+
+static void __attribute__((unused)) handle(int signal, void (*handler)(int), int flags) {
+    struct sigaction action = {};
+    action.sa_flags = flags;
+    action.sa_handler = handler;
+    check(sigaction(signal, &action, NULL) == 0, "sigaction");
+}
