@@ -146,3 +146,17 @@ fn gdb_runs_a_preloaded_program() {
         .run();
     assert!(outcome.stdout().contains("-1 EPIPE handler ran 0") && outcome.stdout().contains("$1 = 0"), "{outcome}");
 }
+
+#[test]
+fn the_guard_handler_takes_little_stack() {
+    let bytes = |outcome: harness::Outcome| outcome.assert_code(0).stdout().trim().parse::<u32>().unwrap_or(u32::MAX);
+    let frame = bytes(bare(program("stack_use")).arg("handler").run());
+    for log in LOGS {
+        let used = bytes(preloaded(program("stack_use")).scope("sockets").log(log).run());
+        assert!(
+            used > frame && used - frame <= if log == "broken-pipes" { 2560 } else { 1024 },
+            "{log}: {used} bytes, of which {frame} are the signal frame"
+        );
+        println!("{log}: {} bytes above the signal frame of {frame}", used - frame);
+    }
+}
