@@ -44,7 +44,14 @@ impl Script {
             Some(words) => words.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).collect(),
             None => vec![argument],
         };
-        let is_program = |word: &&&[u8]| !word.starts_with(b"-") && !word.contains(&b'=');
-        words.iter().find(is_program).map(|word| OsStr::from_bytes(word).to_owned())
+        let mut words = words.into_iter();
+        while let Some(word) = words.next() {
+            if matches!(word, b"-u" | b"--unset" | b"-C" | b"--chdir") {
+                words.next();
+            } else if !word.starts_with(b"-") && !word.contains(&b'=') {
+                return Some(OsStr::from_bytes(word).to_owned());
+            }
+        }
+        None
     }
 }

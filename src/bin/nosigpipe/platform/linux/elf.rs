@@ -162,8 +162,9 @@ impl Image {
     /// What its user should know though the library can be loaded.
     pub fn remark(&self) -> Option<&'static str> {
         self.is_go.then_some(
-            "a Go program: Go makes its own system calls and has its own SIGPIPE handler, so only C code in it (cgo) \
-             goes through the library",
+            "a Go program, whose runtime makes its own system calls and handles its own signals: broken connections \
+             were only errors to it anyway, a broken stdout or stderr ends it as ever, and Go itself tells of its \
+             crashes; C code in it (cgo) is covered as in any program",
         )
     }
 }

@@ -1,0 +1,18 @@
+//! The launcher, as its users have it: the release binary, real ELF files, real processes.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "a test says what went wrong by panicking, and what it left out on standard error"
+)]
+
+mod check;
+mod demo;
+mod finding;
+mod output;
+mod refusing;
+mod running;
+mod scratch;
+mod status;

@@ -1,0 +1,231 @@
+//! `status`: what is read out of a running process.
+
+use std::fs;
+use std::time::Duration;
+
+use harness::{Running, bare, launched, library, preloaded, program, status};
+use serde_json::{Value, json};
+
+use crate::scratch::{NOBODY, Scratch, as_nobody, assert_refused, is_root, nosigpipe};
+
+/// A program that has begun and waits for us.
+fn waiting(flags: &[&str], script: &str) -> Running {
+    let running = launched(flags, "python3")
+        .args(["-c", &format!("{script}\nprint('ready', flush=True)\nimport time\ntime.sleep(60)")])
+        .start();
+    running.wait_for_line("ready", Duration::from_secs(20));
+    running
+}
+
+/// Python sets SIGPIPE to SIG_IGN itself; this takes it back.
+const DEFAULT: &str = "import signal; signal.signal(signal.SIGPIPE, signal.SIG_DFL)";
+
+#[test]
+fn scope_belief_and_kernel_are_told_in_each_scope() {
+    for (scope, untouched) in [("process", "ignore"), ("sockets", "default"), ("tree", "ignore"), ("off", "default")] {
+        let running = launched(&["--scope", scope], "sleep").arg("60").start();
+        // Until it is sleep, it is the launcher, in which there is nothing.
+        let state = awaited_status(&running);
+        assert_eq!(state["stage"], "active");
+        assert_eq!(state["scope"], scope);
+        assert_eq!(state["program"]["sigpipe"], untouched, "{state:#}");
+        let kernel = if scope == "sockets" { "handler" } else { untouched };
+        assert_eq!(state["kernel"], json!({ "sigpipe": kernel, "blocked": false }), "{state:#}");
+        assert_eq!(state["library"], library().to_str().unwrap());
+        assert_eq!(state["pid"], running.pid());
+        assert_eq!(state["counters"]["of_pid"], running.pid());
+
+        let default = waiting(&["--scope", scope], DEFAULT);
+        let state = status(default.pid());
+        assert_eq!(state["program"]["sigpipe"], "default");
+        assert_eq!(state["kernel"]["sigpipe"], if scope == "off" { "default" } else { "handler" });
+    }
+}
+
+/// The status as soon as the process has become the program.
+fn awaited_status(running: &Running) -> Value {
+    let deadline = std::time::Instant::now() + Duration::from_secs(20);
+    loop {
+        let outcome = nosigpipe().args(["status", "--json", &running.pid().to_string()]).run();
+        if outcome.code() == Some(0) || std::time::Instant::now() > deadline {
+            outcome.assert_silent_success();
+            return serde_json::from_slice(&outcome.stdout).unwrap();
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn the_programs_handler_is_told_with_its_module() {
+    let running = waiting(&[], "import signal; signal.signal(signal.SIGPIPE, lambda *_: None)");
+    let state = status(running.pid());
+    assert_eq!(state["program"]["sigpipe"], "handler");
+    assert!(state["program"]["handler"].as_str().unwrap().starts_with("0x"), "{state:#}");
+    assert!(state["program"]["handler_in"].as_str().unwrap().contains("python"), "{state:#}");
+}
+
+#[test]
+fn a_blocked_sigpipe_is_told() {
+    let running = waiting(&[], "import signal; signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGPIPE])");
+    assert_eq!(status(running.pid())["kernel"]["blocked"], true);
+}
+
+const TWO_BROKEN: &str = "
+import socket, os
+for call in (lambda s: s.send(b'x'), lambda s: os.write(s.fileno(), b'x')):
+    a, b = socket.socketpair()
+    b.close()
+    try: call(a)
+    except BrokenPipeError: pass
+";
+
+#[test]
+fn broken_pipes_are_counted_by_call_and_what_cannot_be_counted_is_said() {
+    let silent = status(waiting(&[], TWO_BROKEN).pid());
+    let counters = &silent["counters"];
+    assert_eq!(counters["broken_pipes"]["send"], 1);
+    assert_eq!(counters["broken_pipes"]["write"], 0);
+    assert!(counters["not_counted"].as_array().unwrap().contains(&json!("write")), "{silent:#}");
+    assert_eq!(counters["sockets"], 4);
+
+    // With a handler in the kernel each is counted: the one that the log needs, or the guard of a program that has not
+    // ignored SIGPIPE.
+    let guarded = format!("{DEFAULT}\n{TWO_BROKEN}");
+    for (flag, script) in [("--log=summary", TWO_BROKEN), ("--scope=sockets", &guarded), ("--scope=process", &guarded)]
+    {
+        let told = status(waiting(&[flag], script).pid());
+        assert_eq!(told["counters"]["broken_pipes"]["send"], 1);
+        assert_eq!(told["counters"]["broken_pipes"]["write"], 1, "{flag}");
+        assert_eq!(told["counters"]["not_counted"], json!([]));
+    }
+}
+
+#[test]
+fn the_text_says_it_for_people() {
+    let running = waiting(&[], TWO_BROKEN);
+    let outcome = nosigpipe().args(["status", &running.pid().to_string()]).run();
+    outcome.assert_silent_success();
+    for line in [
+        format!("process   {} (python3", running.pid()),
+        format!("library   {}, in force", library().display()),
+        "scope     process: ".into(),
+        "program   believes that SIGPIPE is ignored".into(),
+        "kernel    ignores SIGPIPE".into(),
+        "sockets   4 made, 0 accepted".into(),
+        "survived  1 broken pipes: send 1".into(),
+        "          not counted while the kernel ignores SIGPIPE: write, ".into(),
+    ] {
+        assert!(outcome.stdout().lines().any(|shown| shown.starts_with(&line)), "{line}\n{outcome}");
+    }
+}
+
+#[test]
+fn a_library_that_only_acts_elsewhere_is_inert_and_that_has_a_code_of_its_own() {
+    let running = waiting(&["--only=another"], "");
+    let outcome = nosigpipe().args(["status", "--json", &running.pid().to_string()]).run();
+    outcome.assert_code(1).assert_silent();
+    let state: Value = serde_json::from_slice(&outcome.stdout).unwrap();
+    assert_eq!(state["stage"], "inert");
+}
+
+#[test]
+fn a_forked_child_has_counters_of_its_own() {
+    let script = format!("{TWO_BROKEN}\nimport os\nchild = os.fork()\nif child: print('child', child, flush=True)");
+    let running = waiting(&[], &script);
+    let line = running.wait_for_line("child", Duration::from_secs(10));
+    let child: i32 = line.split(' ').next_back().unwrap().parse().unwrap();
+    let state = status(child);
+    assert_eq!(state["counters"]["of_pid"], child);
+    assert_eq!(state["counters"]["sockets"], 0);
+    assert_eq!(status(running.pid())["counters"]["sockets"], 4);
+}
+
+#[test]
+fn the_library_is_found_under_another_name_and_after_its_file_is_gone() {
+    let scratch = Scratch::new();
+    let copy = scratch.copy(library(), "quite different.so");
+    let renamed = scratch.path("quite-different.so");
+    fs::rename(copy, &renamed).unwrap();
+    let running = bare(program("sigpipe_state")).env("LD_PRELOAD", &renamed).run();
+    running.assert_silent_success().assert_stdout("believes ignored, kernel ignored\n");
+    let running = bare("python3").env("LD_PRELOAD", &renamed).args(["-c", "print('ready', flush=True); input()"]);
+    let (input, output) = std::io::pipe().unwrap();
+    let running = running
+        .command(|command| {
+            command.stdin(input);
+        })
+        .start();
+    running.wait_for_line("ready", Duration::from_secs(20));
+    fs::remove_file(&renamed).unwrap();
+    let state = status(running.pid());
+    assert_eq!(state["stage"], "active");
+    assert_eq!(state["library"], format!("{} (deleted)", renamed.display()));
+    drop(output);
+}
+
+#[test]
+fn each_way_of_not_knowing_has_its_own_code_and_line() {
+    let without = bare("sleep").arg("60").start();
+    let pid = without.pid();
+    assert_refused(
+        nosigpipe().args(["status", &pid.to_string()]),
+        2,
+        &format!("the library is not loaded in process {pid} (sleep)"),
+    );
+    // Above every pid_max.
+    assert_refused(nosigpipe().args(["status", "4194305"]), 3, "no process 4194305");
+    for wrong in ["0", "-1", "x", "4294967296", ""] {
+        let outcome = nosigpipe().args(["status", "--", wrong]).run();
+        outcome.assert_code(125).assert_stdout("");
+        assert_eq!(outcome.stderr().lines().count(), 1, "{outcome}");
+    }
+}
+
+#[test]
+fn a_process_that_has_ended_is_none() {
+    let running = waiting(
+        &[],
+        "import os\nchild = os.fork()\nif not child: os._exit(0)\nos.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)\nprint('child', child, flush=True)",
+    );
+    let line = running.wait_for_line("child", Duration::from_secs(10));
+    let child = line.split(' ').next_back().unwrap();
+    assert_refused(
+        nosigpipe().args(["status", child]),
+        3,
+        &format!("process {child} has ended, and its parent has not asked how"),
+    );
+}
+
+#[test]
+fn another_users_process_is_out_of_reach() {
+    if !is_root() {
+        return;
+    }
+    let scratch = Scratch::new();
+    let launcher = scratch.install("bin", "lib");
+    let running = preloaded("sleep").arg("60").start();
+    let pid = running.pid().to_string();
+    let line = format!("no permission to look into process {pid}: be its user, or root");
+    assert_refused(as_nobody(bare(&launcher).args(["status", &pid])), 4, &line);
+
+    let library = scratch.path("lib/libnosigpipe.so");
+    let nobodys = as_nobody(bare("sleep").arg("60").env("LD_PRELOAD", library)).start();
+    let pid = nobodys.pid().to_string();
+    let theirs = as_nobody(bare(&launcher).args(["status", "--json", &pid])).run();
+    assert!(matches!(theirs.code(), Some(0 | 2)), "uid {NOBODY} may look into its own\n{theirs}");
+}
+
+#[test]
+fn an_unknown_version_of_the_library_is_not_misread() {
+    let scratch = Scratch::new();
+    let text = "struct { char magic[8]; unsigned version, size; char rest[4096]; } nosigpipe_state = { \"nosigpip\", 99, 4112, \"\" };\n";
+    let newer = scratch.compile("newer.so", text, &["-shared", "-fPIC"]);
+    let running = bare("python3")
+        .env("LD_PRELOAD", &newer)
+        .args(["-c", "print('ready', flush=True)\nimport time\ntime.sleep(60)"])
+        .start();
+    running.wait_for_line("ready", Duration::from_secs(20));
+    let outcome = nosigpipe().args(["status", &running.pid().to_string()]).run();
+    outcome.assert_code(5).assert_stdout("");
+    assert!(outcome.stderr().contains("its state has version 99 and this launcher knows version"), "{outcome}");
+}
