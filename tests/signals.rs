@@ -103,3 +103,12 @@ fn a_process_that_ignores_sigpipe_by_itself_goes_on_doing_so() {
         assert_eq!(kernel(&bare("env").args(arguments).run().stdout()), "ignored", "{scope}");
     }
 }
+
+#[test]
+fn sigaction_is_an_exchange_for_threads_and_signal_handlers_at_once() {
+    let expected = "1 did not come back once, kernel has a handler 1, with the mask that is told 1\n";
+    bare(program("races")).run().assert_silent_success().assert_stdout(expected);
+    for scope in ["process", "sockets"] {
+        preloaded(program("races")).scope(scope).run().assert_silent_success().assert_stdout(expected);
+    }
+}
