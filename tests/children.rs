@@ -160,3 +160,30 @@ fn a_library_that_saves_and_restores_sigpipe_meanwhile_does_not_change_children(
     let stdout = outcome.stdout();
     assert!(stdout.lines().all(|line| line.starts_with("believes default,")), "{outcome}");
 }
+
+#[test]
+fn a_forked_child_that_executes_nothing_is_a_child_too() {
+    for how in ["fork", "twice"] {
+        let expected = "child believes default\nsocket -1 EPIPE\nstatus 113\n";
+        for scope in ["process", "sockets"] {
+            for log in ["off", "summary"] {
+                let outcome = preloaded(program("forked")).scope(scope).log(log).arg(how).run();
+                outcome.assert_code(0).assert_stdout(expected);
+            }
+        }
+        let outcome = preloaded(program("forked")).scope("tree").arg(how).run();
+        outcome
+            .assert_silent_success()
+            .assert_stdout("child believes ignored\nsocket -1 EPIPE\npipe -1 EPIPE\nstatus 0\n");
+    }
+}
+
+#[test]
+fn the_counters_of_a_forked_child_are_its_own() {
+    let outcome = preloaded(program("forked")).log("summary").arg("fork").run();
+    // The child leaves by _exit; the parent has made nothing.
+    assert!(
+        outcome.stderr().starts_with("nosigpipe: 0 broken pipes survived, 0 sockets made, 0 accepted, in forked["),
+        "{outcome}"
+    );
+}
