@@ -49,8 +49,16 @@ fn start() {
             scope => scope,
         };
         sigpipe::start(scope, options.log);
-        let stage = if platform::is_interposing() { Stage::Active } else { Stage::NotInterposing };
+        let interposing = platform::is_interposing();
+        let stage = if interposing { Stage::Active } else { Stage::NotInterposing };
         STATE.stage.store(stage as u32, Relaxed);
+        if !interposing && options.log != Log::Off {
+            let mut line = Line::<512>::new();
+            line.push(
+                b"loaded, but the system does not let the program's calls come by: SIGPIPE is ignored, and that is all",
+            );
+            platform::write_stderr(line.finish());
+        }
     });
 }
 

@@ -137,20 +137,33 @@ pub fn keeping_errno<T>(body: impl FnOnce() -> T) -> T {
     value
 }
 
-/// Writes to standard error; what can't be written is lost, and SIGPIPE stays out of it.
-pub fn write_stderr(bytes: &[u8]) {
+/// Writes to standard error if that takes no waiting, and never raises SIGPIPE. Whether it was written.
+pub fn write_stderr(bytes: &[u8]) -> bool {
     const F_SETNOSIGPIPE: c_int = 73;
     const F_GETNOSIGPIPE: c_int = 74;
+    let mut stderr = libc::pollfd { fd: libc::STDERR_FILENO, events: libc::POLLOUT, revents: 0 };
+    // SAFETY: one pollfd, and a timeout of no time.
+    let ready = unsafe { libc::poll(&raw mut stderr, 1, 0) };
+    if ready != 1 || stderr.revents & libc::POLLOUT == 0 {
+        return false;
+    }
     // The flag is the pipe's, and so everybody's who has it open: it is only there for the moment of the write.
-    // SAFETY: the bytes are ours; fcntl takes an int here.
+    // SAFETY: the bytes are the caller's; fcntl takes an int here.
     unsafe {
         let borrowed = libc::fcntl(libc::STDERR_FILENO, F_GETNOSIGPIPE) == 0
             && libc::fcntl(libc::STDERR_FILENO, F_SETNOSIGPIPE, 1) == 0;
-        libc::write(libc::STDERR_FILENO, bytes.as_ptr().cast(), bytes.len());
+        let written = libc::write(libc::STDERR_FILENO, bytes.as_ptr().cast(), bytes.len());
         if borrowed {
             libc::fcntl(libc::STDERR_FILENO, F_SETNOSIGPIPE, 0);
         }
+        written >= 0
     }
+}
+
+/// Lets others run.
+pub fn yield_now() {
+    // SAFETY: no preconditions.
+    unsafe { libc::sched_yield() };
 }
 
 /// Seconds on a clock that only goes forward.

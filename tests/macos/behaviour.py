@@ -1,0 +1,580 @@
+"""The macOS library in the emulator: each test starts a process with it inserted and looks at what it does."""
+
+import os
+import struct
+import unittest
+
+from models import *  # noqa: F403
+
+LIBRARY = os.environ["NOSIGPIPE_TEST_LIBRARY"]
+CLIENT = os.environ.get("NOSIGPIPE_TEST_CLIENT")
+TOLD = 1 << (SIGPIPE - 1)
+"""The mask of a SIG_IGN that nobody asked for, as the program is told it and as the kernel has it."""
+
+
+class Process(unittest.TestCase):
+    arch = None
+
+    def start(self, *more, **rest):
+        rest.setdefault("env", {})
+        return Machine(LIBRARY, *more, arch=self.arch, **rest)
+
+    def scope(self, scope, **rest):
+        return self.start(env={"NOSIGPIPE_SCOPE": scope}, **rest)
+
+
+class Constructor(Process):
+    def test_process_scope_ignores_sigpipe_and_says_which_process_it_is(self):
+        w = self.start()
+        self.assertEqual(w.disposition(), SIG_IGN)
+        self.assertIn(b"NOSIGPIPE_PROCESS=4242", [w.cstr(p) for p in w.environ()])
+        state = w.state()
+        self.assertEqual((state["magic"], state["size"], state["stage"], state["pid"]), (b"nosigpip", 152, 1, PARENT))
+        self.assertEqual(w.stdout + w.stderr, b"")
+
+    def test_the_environment_keeps_all_that_was_in_it(self):
+        w = self.start(env={"A": "1", "B": "2"})
+        self.assertEqual([w.cstr(p) for p in w.environ()], [b"A=1", b"B=2", b"NOSIGPIPE_PROCESS=4242"])
+
+    def test_tree_scope_ignores_sigpipe(self):
+        self.assertEqual(self.scope("tree").disposition(), SIG_IGN)
+
+    def test_sockets_scope_leaves_sigpipe_alone(self):
+        for started in (SIG_DFL, SIG_IGN):
+            w = self.scope("sockets", started_with=started)
+            self.assertEqual(w.disposition(), started)
+            self.assertEqual(w.sigaction(SIGPIPE)[0], started)
+
+    def test_scope_off_does_nothing_at_all(self):
+        w = self.scope("off")
+        self.assertEqual(w.disposition(), SIG_DFL)
+        fd = w.call_hook("socket", AF_INET, SOCK_STREAM, 0)
+        self.assertFalse(w.kernel.fds[fd].nosigpipe)
+        self.assertEqual(w.log("_setsockopt"), [])
+
+    def test_a_child_of_the_started_process_has_scope_sockets(self):
+        w = self.start(env={"NOSIGPIPE_PROCESS": "41"})
+        self.assertEqual(w.disposition(), SIG_DFL)
+        self.assertTrue(w.kernel.fds[w.call_hook("socket", AF_INET, SOCK_STREAM, 0)].nosigpipe)
+
+    def test_the_same_process_after_exec_has_scope_process(self):
+        self.assertEqual(self.start(env={"NOSIGPIPE_PROCESS": str(PARENT)}).disposition(), SIG_IGN)
+
+    def test_a_shell_has_scope_sockets(self):
+        for name in ("/bin/zsh", "-bash", "sh"):
+            self.assertEqual(self.start(argv=(name,)).disposition(), SIG_DFL, name)
+
+    def test_a_program_that_only_leaves_out_is_left_alone(self):
+        w = self.start(env={"NOSIGPIPE_ONLY": "tritonserver"})
+        self.assertEqual(w.disposition(), SIG_DFL)
+        self.assertEqual(w.state()["stage"], 2)
+        w.call_hook("socket", AF_INET, SOCK_STREAM, 0)
+        self.assertEqual(w.log("_setsockopt"), [])
+
+    def test_a_wrong_setting_is_told_in_one_line_and_the_default_holds(self):
+        w = self.scope("everything")
+        self.assertEqual(w.disposition(), SIG_IGN)
+        self.assertEqual(
+            bytes(w.stderr),
+            b"nosigpipe: NOSIGPIPE_SCOPE=everything is not allowed: it must be process, sockets, tree or off; "
+            b"using process\n")
+
+    def test_a_setuid_program_is_told_nothing_by_the_environment(self):
+        def secure(w):
+            w.overrides["_issetugid"] = lambda w: 1
+        w = self.start(env={"NOSIGPIPE_SCOPE": "off"}, before=secure)
+        self.assertEqual(w.disposition(), SIG_IGN)
+
+    def test_sockets_that_are_open_at_load_are_made_silent_and_pipes_are_not(self):
+        for count in (3, 300):
+            def before(w):
+                w.kernel.max_fds = 1000
+                for _ in range(count):
+                    w.real("_socket")(AF_INET, SOCK_STREAM, 0)
+                w.real("_pipe")(w.buf(bytes(8)))
+            w = self.start(before=before)
+            kinds = [(o.kind, o.nosigpipe) for o in w.kernel.fds.values()]
+            self.assertEqual(kinds.count(("socket", True)), count)
+            self.assertEqual([silent for kind, silent in kinds if kind != "socket"], [False] * 5)
+
+    def test_a_system_that_tells_no_descriptors_stops_nothing(self):
+        w = self.start(before=lambda w: w.inject("_proc_pidinfo", errno=1, ret=0))
+        self.assertEqual(w.disposition(), SIG_IGN)
+
+    def test_no_memory_for_the_environment_stops_nothing(self):
+        w = self.start(before=lambda w: w.inject("_mmap", errno=ENOMEM))
+        self.assertEqual(w.disposition(), SIG_IGN)
+
+    def test_errno_is_kept(self):
+        def before(w):
+            w.errno = 77
+            w.inject("_proc_pidinfo", errno=1, ret=0)
+            w.inject("_sigaction", errno=EINVAL)
+        self.assertEqual(self.start(before=before).errno, 77)
+
+    def test_a_system_that_forbids_interposing_is_noticed(self):
+        w = self.start(may_interpose=False)
+        self.assertEqual(w.state()["stage"], 3)
+        self.assertEqual(w.disposition(), SIG_IGN)
+        self.assertEqual(w.stderr, b"")
+
+    def test_a_system_that_forbids_interposing_is_told_of_on_request(self):
+        w = self.start(may_interpose=False, env={"NOSIGPIPE_LOG": "summary"})
+        self.assertIn(b"nosigpipe: loaded", w.stderr)
+        self.assertEqual(self.start(env={"NOSIGPIPE_LOG": "summary"}).stderr, b"")
+
+
+class Sockets(Process):
+    def silent(self, w, fd):
+        return w.kernel.fds[fd].nosigpipe
+
+    def test_socket_makes_it_silent_and_keeps_errno(self):
+        w = self.start()
+        w.errno = 5
+        mark = w.mark()
+        fd = w.call_hook("socket", AF_INET, SOCK_STREAM, 0)
+        self.assertTrue(self.silent(w, fd))
+        self.assertEqual(w.errno, 5)
+        [call] = w.log("_setsockopt", since=mark)
+        self.assertEqual(call.args[:3], (fd, SOL_SOCKET, SO_NOSIGPIPE))
+        self.assertEqual(call.notes["value"], struct.pack("<i", 1))
+
+    def test_a_failed_socket_fails_as_without_us(self):
+        w = self.start()
+        mark = w.mark()
+        self.assertEqual(w.call_hook("socket", 99, SOCK_STREAM, 0), -1)
+        self.assertEqual(w.errno, 47)
+        self.assertEqual(w.log("_setsockopt", since=mark), [])
+
+    def test_socketpair_makes_both_ends_silent(self):
+        w = self.start()
+        pair = w.buf(bytes(8))
+        self.assertEqual(w.call_hook("socketpair", AF_UNIX, SOCK_STREAM, 0, pair), 0)
+        self.assertTrue(all(self.silent(w, fd) for fd in struct.unpack("<ii", w.rd(pair, 8))))
+
+    def test_a_failed_socketpair_fails_as_without_us(self):
+        w = self.start()
+        pair = w.buf(b"\xff" * 8)
+        self.assertEqual(w.call_hook("socketpair", AF_INET, SOCK_STREAM, 0, pair), -1)
+        self.assertEqual((w.errno, w.rd(pair, 8)), (102, b"\xff" * 8))
+
+    def listening(self, w, inherits):
+        fd = w.call_hook("socket", AF_INET, SOCK_STREAM, 0)
+        w.kernel.fds[fd].nosigpipe = inherits
+        w.kernel.fds[fd].listening = True
+        return fd
+
+    def test_accept_makes_it_silent_though_the_listener_is_not(self):
+        w = self.start()
+        listener = self.listening(w, inherits=False)
+        w.kernel.incoming(listener)
+        address, length = w.buf(bytes(64)), w.buf(struct.pack("<I", 64))
+        fd = w.call_hook("accept", listener, address, length)
+        self.assertTrue(self.silent(w, fd))
+        self.assertEqual(w.u32(length), 16)
+        self.assertEqual(w.state()["accepted"], 1)
+
+    def test_accept_of_a_client_that_has_gone_already_succeeds(self):
+        w = self.start()
+        listener = self.listening(w, inherits=False)
+        w.kernel.incoming(listener).last_close()
+        w.errno = 5
+        fd = w.call_hook("accept", listener, 0, 0)
+        self.assertGreaterEqual(fd, 0)
+        self.assertEqual(w.log("_setsockopt")[-1].errno, EINVAL)
+        self.assertEqual(w.errno, 5)
+
+    def test_a_failed_accept_fails_as_without_us(self):
+        w = self.start()
+        mark = w.mark()
+        self.assertEqual(w.call_hook("accept", 1, 0, 0), -1)
+        self.assertEqual(w.errno, ENOTSOCK)
+        self.assertEqual(w.log("_setsockopt", since=mark), [])
+
+    def receive(self, w, objects, room=256, control=True):
+        pair = w.buf(bytes(8))
+        w.call_hook("socketpair", AF_UNIX, SOCK_STREAM, 0, pair)
+        w.arriving.append((b"x", objects))
+        space = w.buf(bytes(room)) if control else 0
+        message = w.buf(struct.pack("<QI4xQi4xQIi", 0, 0, 0, 0, space, room if control else 0, 0))
+        return w.call_hook("recvmsg", w.i32(pair), message, 0)
+
+    def test_sockets_that_arrive_with_a_message_are_made_silent(self):
+        from macho_emu import PipeEnd, Sock
+        w = self.start()
+        w.errno = 5
+        sockets, pipe = [Sock(1, 1, 0) for _ in range(4)], PipeEnd(bytearray(), True)
+        self.assertEqual(self.receive(w, [[sockets[0], pipe, sockets[1]], [sockets[2]], [sockets[3]]]), 1)
+        self.assertEqual([s.nosigpipe for s in sockets], [True] * 4)
+        self.assertFalse(pipe.nosigpipe)
+        self.assertEqual(w.errno, 5)
+
+    def test_a_message_whose_descriptors_do_not_all_fit_is_read_to_its_end_only(self):
+        from macho_emu import Sock
+        w = self.start()
+        sockets = [Sock(1, 1, 0) for _ in range(3)]
+        self.receive(w, [sockets], room=12 + 4 + 2)
+        self.assertEqual([s.nosigpipe for s in sockets], [True, False, False])
+        self.assertEqual(len(w.log("_setsockopt")), 3)                  # the pair's and one
+
+    def test_a_message_without_room_for_descriptors_is_left_alone(self):
+        w = self.start()
+        mark = w.mark()
+        self.assertEqual(self.receive(w, [], control=False), 1)
+        self.assertEqual(len(w.log("_setsockopt", since=mark)), 2)     # the pair's
+
+    def test_a_failed_recvmsg_fails_as_without_us(self):
+        w = self.start()
+        self.assertEqual(w.call_hook("recvmsg", 1, w.buf(bytes(48)), 0), -1)
+        self.assertEqual(w.errno, ENOTSOCK)
+
+    def test_an_option_that_fails_stops_nothing(self):
+        for error in (EINVAL, 1, 42):
+            w = self.start()
+            w.errno = 5
+            w.inject("_setsockopt", errno=error, times=2)
+            self.assertEqual(w.call_hook("socketpair", AF_UNIX, SOCK_STREAM, 0, w.buf(bytes(8))), 0)
+            self.assertEqual(w.errno, 5)
+
+    SENDS = {
+        "send": lambda w, fd: w.call_hook("send", fd, w.buf(b"abc"), 3, 0x40),
+        "sendto": lambda w, fd: w.call_hook("sendto", fd, w.buf(b"abc"), 3, 0x40, 0, 0),
+        "sendmsg": lambda w, fd: w.call_hook("sendmsg", fd, w.buf(struct.pack(
+            "<QI4xQi4xQIi", 0, 0, w.buf(struct.pack("<QQ", w.buf(b"abc"), 3)), 1, 0, 0, 0)), 0x40),
+        "write": lambda w, fd: w.call_hook("write", fd, w.buf(b"abc"), 3),
+        "writev": lambda w, fd: w.call_hook("writev", fd, w.buf(struct.pack("<QQ", w.buf(b"abc"), 3)), 1),
+    }
+
+    def test_every_call_on_a_broken_socket_fails_and_no_signal_comes(self):
+        for scope in ("process", "sockets", "tree"):
+            for name, call in self.SENDS.items():
+                w = self.scope(scope)
+                fd = w.broken_socket()
+                self.assertEqual(call(w, fd), -1, name)
+                self.assertEqual(w.errno, EPIPE, name)
+                self.assertEqual(w.kernel.delivered, [], name)
+                self.assertEqual(sum(w.state()["broken"]), 1, name)
+
+    def test_the_flag_keeps_the_send_family_silent_where_the_option_was_refused(self):
+        for name in ("send", "sendto", "sendmsg"):
+            w = self.scope("sockets")
+            w.kernel.msg_nosignal = True
+            self.assertEqual(self.SENDS[name](w, w.broken_socket(silent=False)), -1, name)
+            self.assertEqual(w.kernel.delivered, [], name)
+            self.assertEqual(w.log("_" + name)[-1].args[2 if name == "sendmsg" else 3], 0x40 | MSG_NOSIGNAL)
+
+    def test_scope_off_changes_no_flags(self):
+        w = self.scope("off")
+        pair = w.buf(bytes(8))
+        w.call_hook("socketpair", AF_UNIX, SOCK_STREAM, 0, pair)
+        for name in ("send", "sendto", "sendmsg"):
+            self.assertEqual(self.SENDS[name](w, w.i32(pair)), 3)
+            self.assertEqual(w.log("_" + name)[-1].args[2 if name == "sendmsg" else 3], 0x40)
+
+    def test_what_a_call_returns_and_its_errno_pass_through(self):
+        for name, call in self.SENDS.items():
+            w = self.start()
+            pair = w.buf(bytes(8))
+            w.call_hook("socketpair", AF_UNIX, SOCK_STREAM, 0, pair)
+            w.errno = 5
+            self.assertEqual((call(w, w.i32(pair)), w.errno), (3, 5), name)
+            for error in (4, 35, 32, 22, 55):
+                w.inject("_" + name, errno=error)
+                self.assertEqual((call(w, w.i32(pair)), w.errno), (-1, error), name)
+
+    def test_the_api_configures_a_socket_and_says_what_is_none(self):
+        w = self.start()
+        configure = w.func("nosigpipe_configure_socket", "i:i")
+        fd = w.real("_socket")(AF_INET, SOCK_STREAM, 0)
+        self.assertEqual(configure(fd), 0)
+        self.assertTrue(self.silent(w, fd))
+        self.assertEqual((configure(1), w.errno), (-1, ENOTSOCK))
+        w.inject("_setsockopt", errno=EINVAL)
+        self.assertEqual(configure(fd), 0)
+
+    def test_the_api_sends_without_a_signal(self):
+        w = self.scope("off")
+        w.kernel.msg_nosignal = True
+        fd = w.broken_socket(silent=False)
+        self.assertEqual((w.func("nosigpipe_send", "l:ippi")(fd, w.buf(b"x"), 1, 0), w.errno), (-1, EPIPE))
+        self.assertEqual(w.kernel.delivered, [])
+
+
+class Pipes(Process):
+    def test_a_broken_pipe_fails_in_scope_process(self):
+        w = self.start()
+        self.assertEqual(w.call_hook("write", w.broken_pipe(), w.buf(b"x"), 1), -1)
+        self.assertEqual(w.kernel.delivered, [(SIGPIPE, "ignored")])
+        self.assertEqual(sum(w.state()["broken"]), 1)
+
+    def test_a_broken_pipe_kills_in_scope_sockets(self):
+        from macho_emu import Terminated
+        w = self.scope("sockets")
+        with self.assertRaises(Terminated) as death:
+            w.call_hook("write", w.broken_pipe(), w.buf(b"x"), 1)
+        self.assertEqual(death.exception.sig, SIGPIPE)
+
+    def test_a_program_that_wants_to_die_of_its_pipes_does_and_its_sockets_stay_safe(self):
+        from macho_emu import Terminated
+        w = self.start()
+        w.call_hook("signal", SIGPIPE, SIG_DFL)
+        self.assertEqual(w.call_hook("write", w.broken_socket(), w.buf(b"x"), 1), -1)
+        with self.assertRaises(Terminated):
+            w.call_hook("write", w.broken_pipe(), w.buf(b"x"), 1)
+
+    def test_our_own_line_on_a_broken_standard_error_kills_nobody(self):
+        def before(w):
+            out = w.buf(bytes(8))
+            w.real("_pipe")(out)
+            reading, writing = struct.unpack("<ii", w.rd(out, 8))
+            w.kernel.close(reading)
+            w.kernel.fds[2] = w.kernel.fds.pop(writing)
+        w = self.start(env={"NOSIGPIPE_SCOPE": "sockets", "NOSIGPIPE_LOG": "nonsense"}, before=before)
+        self.assertEqual(w.kernel.delivered, [])
+        self.assertFalse(w.kernel.fds[2].nosigpipe)
+
+
+class Signals(Process):
+    def handler(self, w):
+        return w.function({"arm64": "c0035fd6", "x86_64": "c3"})
+
+    def test_the_program_is_told_sig_ign(self):
+        w = self.start()
+        self.assertEqual(w.sigaction(SIGPIPE), (SIG_IGN, TOLD, 0))
+        self.assertEqual(w.call_hook("signal", SIGPIPE, SIG_DFL), SIG_IGN)
+
+    def test_what_the_program_sets_it_is_told_and_the_kernel_has(self):
+        w = self.start()
+        handler = self.handler(w)
+        for action in ((handler, 0x5002, SA_RESTART | SA_SIGINFO), (SIG_DFL, 0, 0), (SIG_IGN, 0, 0)):
+            w.sigaction(SIGPIPE, *action)
+            self.assertEqual(w.sigaction(SIGPIPE), action)
+            self.assertEqual(w.disposition(), action[0])
+
+    def test_flags_and_blocked_signals_that_the_kernel_drops_are_not_told_back(self):
+        w = self.start()
+        w.sigaction(SIGPIPE, self.handler(w), 0xFFFFFFFF, 0x7F)
+        self.assertEqual(w.sigaction(SIGPIPE)[1:], (0xFFFFFFFF & ~(1 << 8 | 1 << 16), 0x57))
+
+    def test_signal_is_bsd_signal(self):
+        for name in ("signal", "bsd_signal"):
+            w = self.start()
+            for number in (SIGINT, SIGTERM, SIGPIPE):
+                handler = self.handler(w)
+                before = SIG_IGN if number == SIGPIPE else SIG_DFL
+                self.assertEqual(w.call_hook(name, number, handler), before)
+                self.assertEqual(w.sigaction(number), (handler, 0, SA_RESTART))
+                self.assertEqual(w.kernel.action(number), (handler, 0, SA_RESTART))
+            self.assertEqual(w.log("_signal", "_bsd_signal"), [])
+
+    def test_signal_refuses_what_libc_refuses(self):
+        w = self.start()
+        for name in ("signal", "bsd_signal", "sigset"):
+            for number in (0, 32, 9):
+                w.errno = 0
+                self.assertEqual((w.call_hook(name, number, SIG_IGN) & SIG_ERR, w.errno), (SIG_ERR, EINVAL), name)
+        self.assertEqual((w.call_hook("sigignore", 99), w.errno), (-1, EINVAL))
+        self.assertEqual((w.call_hook("siginterrupt", 99, 1), w.errno), (-1, EINVAL))
+
+    def test_siginterrupt_takes_restart_away_for_good(self):
+        w = self.start()
+        for number in (SIGTERM, SIGPIPE):
+            handler = self.handler(w)
+            w.call_hook("signal", number, handler)
+            self.assertEqual(w.call_hook("siginterrupt", number, 1), 0)
+            self.assertEqual(w.sigaction(number), (handler, 0, 0))
+            w.call_hook("signal", number, handler)
+            self.assertEqual(w.sigaction(number), (handler, 0, 0))
+            self.assertEqual(w.call_hook("siginterrupt", number, 0), 0)
+            self.assertEqual(w.sigaction(number), (handler, 0, SA_RESTART))
+
+    def test_sigset_holds_and_lets_go(self):
+        w = self.start()
+        self.assertEqual(w.call_hook("sigset", SIGPIPE, SIG_HOLD), SIG_IGN)
+        self.assertEqual(w.thread.mask, 1 << (SIGPIPE - 1))
+        self.assertEqual(w.call_hook("sigset", SIGPIPE, SIG_DFL), SIG_HOLD)
+        self.assertEqual((w.thread.mask, w.disposition()), (0, SIG_DFL))
+
+    def test_sigignore_ignores(self):
+        w = self.start()
+        self.assertEqual(w.call_hook("sigignore", SIGTERM), 0)
+        self.assertEqual(w.kernel.action(SIGTERM)[0], SIG_IGN)
+
+    def test_other_signals_are_the_kernels(self):
+        w = self.start()
+        handler = self.handler(w)
+        w.sigaction(SIGTERM, handler, 0x20, SA_SIGINFO)
+        self.assertEqual(w.kernel.action(SIGTERM), (handler, 0x20, SA_SIGINFO))
+        self.assertEqual(w.sigaction(SIGTERM), (handler, 0x20, SA_SIGINFO))
+
+    def test_saving_and_restoring_the_action_asks_for_nothing(self):
+        # As libcurl does around every transfer.
+        w = self.start()
+        for _ in range(40):
+            saved = w.sigaction(SIGPIPE)
+            w.sigaction(SIGPIPE, SIG_IGN)
+            w.sigaction(SIGPIPE, *saved)
+        self.assertEqual(w.disposition(), SIG_IGN)
+        self.call_execve(w)
+        self.assertEqual(w.log("_execve")[-1].notes["child"], SIG_DFL)
+
+    def test_a_handler_of_the_program_is_called_for_a_pipe(self):
+        w = self.start()
+        w.call_hook("signal", SIGPIPE, self.handler(w))
+        self.assertEqual(w.call_hook("write", w.broken_pipe(), w.buf(b"x"), 1), -1)
+        self.assertEqual(w.kernel.delivered, [(SIGPIPE, "handled")])
+
+    def call_execve(self, w):
+        self.assertEqual(w.call_hook("execve", w.string(b"/bin/ls"), w.buf(bytes(8)), w.buf(bytes(8))), -1)
+        self.assertEqual(w.errno, ENOENT)
+
+
+class Children(Process):
+    def execve(self, w):
+        self.assertEqual(w.call_hook("execve", w.string(b"/bin/ls"), w.buf(bytes(8)), w.buf(bytes(8))), -1)
+        self.assertEqual(w.errno, ENOENT)
+        return w.log("_execve")[-1].notes["child"]
+
+    def posix_spawn(self, w, name="posix_spawn", attributes=0):
+        pid = w.buf(bytes(4))
+        w.errno = 5
+        self.assertEqual(w.call_hook(name, pid, w.string(b"/bin/ls"), 0, attributes, 0, 0), 0)
+        self.assertEqual((w.i32(pid), w.errno), (777, 5))
+        return w.log("_" + name)[-1].notes["child"]
+
+    def posix_spawnp(self, w):
+        return self.posix_spawn(w, "posix_spawnp")
+
+    def system(self, w):
+        self.assertEqual(w.call_hook("system", w.string(b"ls")), 0x1700)
+        return w.log("_system")[-1].notes["child"]
+
+    def popen(self, w):
+        self.assertEqual(w.call_hook("popen", w.string(b"ls"), w.string(b"r")), 0x50F1)
+        return w.log("_popen")[-1].notes["child"]
+
+    def each(self):
+        return (self.execve, self.posix_spawn, self.posix_spawnp, self.system, self.popen)
+
+    def expect(self, scope, started, child, prepare=lambda w: None):
+        for start in self.each():
+            w = self.scope(scope, started_with=started)
+            prepare(w)
+            before = w.kernel.action(SIGPIPE)
+            self.assertEqual(start(w), child, (scope, started, start.__name__))
+            self.assertEqual(w.kernel.action(SIGPIPE), before, start.__name__)
+            self.assertEqual(w.attributes, {})
+
+    def test_children_start_with_the_default_action_in_scope_process(self):
+        self.expect("process", SIG_DFL, SIG_DFL)
+
+    def test_children_start_with_what_the_program_was_started_with(self):
+        self.expect("process", SIG_IGN, SIG_IGN)
+        self.expect("sockets", SIG_IGN, SIG_IGN)
+        self.expect("sockets", SIG_DFL, SIG_DFL)
+
+    def test_children_ignore_sigpipe_in_scope_tree(self):
+        self.expect("tree", SIG_DFL, SIG_IGN)
+
+    def test_children_get_what_the_program_asked_for(self):
+        self.expect("process", SIG_DFL, SIG_IGN, lambda w: w.sigaction(SIGPIPE, SIG_IGN))
+        self.expect("process", SIG_IGN, SIG_DFL, lambda w: w.sigaction(SIGPIPE, SIG_DFL))
+
+    def attributes(self, w, flags=0, defaults=0):
+        block = w.malloc(256)
+        w.attributes[block] = [flags, defaults]
+        return w.buf(struct.pack("<Q", block)), block
+
+    def test_posix_spawn_says_it_by_an_attribute_and_leaves_the_process_alone(self):
+        w = self.start()
+        mark = w.mark()
+        self.assertEqual(self.posix_spawn(w), SIG_DFL)
+        self.assertEqual(w.log("_sigaction", since=mark), [])
+
+    def test_attributes_of_the_program_are_not_changed(self):
+        w = self.start()
+        attributes, block = self.attributes(w, SPAWN_SETSIGDEF, 1 << 2)
+        self.assertEqual(self.posix_spawn(w, attributes=attributes), SIG_DFL)
+        self.assertEqual(w.attributes[block], [SPAWN_SETSIGDEF, 1 << 2])
+        self.assertEqual(w.disposition(), SIG_IGN)
+
+    def test_attributes_that_say_it_themselves_are_enough(self):
+        w = self.start()
+        mark = w.mark()
+        attributes, _ = self.attributes(w, SPAWN_SETSIGDEF, 1 << (SIGPIPE - 1))
+        self.assertEqual(self.posix_spawn(w, attributes=attributes), SIG_DFL)
+        self.assertEqual(w.log("_sigaction", since=mark), [])
+
+    def test_without_memory_for_attributes_the_child_starts_all_the_same(self):
+        w = self.start()
+        w.overrides["_posix_spawnattr_init"] = lambda w, a: ENOMEM
+        self.assertEqual(self.posix_spawn(w), SIG_DFL)
+        self.assertEqual(w.disposition(), SIG_IGN)
+
+    def test_a_failed_start_returns_its_error(self):
+        for name, result in (("posix_spawn", 2), ("posix_spawnp", 13)):
+            w = self.start()
+            w.overrides["_" + name] = lambda w, *a: result
+            self.assertEqual(w.call_hook(name, 0, w.string(b"x"), 0, 0, 0, 0), result)
+            self.assertEqual(w.disposition(), SIG_IGN)
+
+    def test_a_forked_child_has_scope_sockets(self):
+        w = self.start()
+        w.fork_child()
+        self.assertEqual(w.disposition(), SIG_DFL)
+        self.assertEqual(w.state()["pid"], PARENT + 1)
+        self.assertTrue(w.kernel.fds[w.call_hook("socket", AF_INET, SOCK_STREAM, 0)].nosigpipe)
+
+    def test_a_forked_child_keeps_what_the_program_asked_for(self):
+        w = self.start()
+        w.sigaction(SIGPIPE, SIG_IGN)
+        w.fork_child()
+        self.assertEqual(w.disposition(), SIG_IGN)
+
+    def test_a_vforked_child_that_resets_sigpipe_leaves_no_trace_in_the_parent(self):
+        # As libuv and CPython do between vfork and exec.
+        w = self.start()
+        parent, table = w.overrides.get("_getpid"), dict(w.kernel.actions)
+        w.vfork_child()
+        self.assertEqual(w.sigaction(SIGPIPE, SIG_DFL)[0], SIG_IGN)
+        self.assertEqual(self.execve(w), SIG_DFL)
+        w.kernel.actions = table                     # the child had its own
+        w.overrides["_getpid"] = parent or (lambda w: PARENT)
+        self.assertEqual(w.sigaction(SIGPIPE)[0], SIG_IGN)
+
+    def test_a_vforked_child_that_does_nothing_starts_with_the_default_action(self):
+        w = self.start()
+        w.vfork_child()
+        self.assertEqual(self.execve(w), SIG_DFL)
+
+
+@unittest.skipUnless(CLIENT, "no client program was built")
+class Programs(Process):
+    """A whole macOS program, alone and with the library inserted."""
+
+    def run_client(self, *arguments, inserted=True, env=None):
+        from macho_emu import Terminated
+        w = self.start(env=env) if inserted else Machine(CLIENT, arch=self.arch, argv=("client",))
+        image = w.load(CLIENT) if inserted else w.images[0]
+        try:
+            status = w.run_main(image, "client", *arguments)
+        except Terminated as death:
+            status = -death.sig
+        return status, bytes(w.stdout), bytes(w.stderr)
+
+    def test_a_program_that_dies_alone_survives(self):
+        self.assertEqual(self.run_client("socket", inserted=False)[0], -SIGPIPE)
+        self.assertEqual(self.run_client("socket"), (0, b"survived\n", b""))
+
+    def test_a_program_that_resets_sigpipe_survives_its_sockets(self):
+        self.assertEqual(self.run_client("socket", "reset", inserted=False)[0], -SIGPIPE)
+        self.assertEqual(self.run_client("socket", "reset"), (0, b"survived\n", b""))
+
+    def test_a_program_survives_its_pipes_in_scope_process_only(self):
+        self.assertEqual(self.run_client("pipe", inserted=False)[0], -SIGPIPE)
+        self.assertEqual(self.run_client("pipe"), (0, b"survived\n", b""))
+        self.assertEqual(self.run_client("pipe", env={"NOSIGPIPE_SCOPE": "sockets"})[0], -SIGPIPE)
+        self.assertEqual(self.run_client("pipe", "reset")[0], -SIGPIPE)
+
+
+KINDS = (Constructor, Sockets, Pipes, Signals, Children, Programs)

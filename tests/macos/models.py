@@ -1,0 +1,261 @@
+"""What the library asks of macOS besides what the emulator models: children, messages with descriptors, dyld.
+
+Importing this adds the models. `Machine` is the emulator's World with what the tests need around it.
+"""
+
+import os
+import pathlib
+import struct
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+EMULATOR = pathlib.Path(os.environ.get("NOSIGPIPE_EMULATOR", ROOT.parent / "shared" / "macho"))
+sys.path.insert(0, str(EMULATOR))
+
+import macho_emu  # noqa: E402
+from macho_emu import QUIET, Errno, Func, World, api  # noqa: E402
+
+SIGINT, SIGPIPE, SIGTERM = 2, 13, 15
+SIG_DFL, SIG_IGN, SIG_ERR, SIG_HOLD = 0, 1, (1 << 64) - 1, 5
+SA_ONSTACK, SA_RESTART, SA_RESETHAND, SA_NODEFER, SA_SIGINFO = 1, 2, 4, 0x10, 0x40
+ENOENT, ENOMEM, EINVAL, ENOTSOCK, ENOTCONN, EPIPE = 2, 12, 22, 38, 57, 32
+SOL_SOCKET, SO_NOSIGPIPE, SCM_RIGHTS = 0xFFFF, 0x1022, 1
+MSG_NOSIGNAL = 0x80000
+AF_UNIX, AF_INET, SOCK_STREAM = 1, 2, 1
+SPAWN_SETSIGDEF, SPAWN_SETEXEC = 0x04, 0x40
+PARENT = 4242
+
+
+# ------------------------------------------------------------- children
+
+def inherited(w, defaults=0):
+    """The SIGPIPE that a program starts with which is started now: a handler does not survive execve."""
+    handler = w.kernel.action(SIGPIPE)[0]
+    return SIG_IGN if handler == SIG_IGN and not defaults >> (SIGPIPE - 1) & 1 else SIG_DFL
+
+
+@api("i:ppp", "_pthread_atfork")
+def _pthread_atfork(w, prepare, parent, child):
+    w.atfork_child.append(child)
+    return 0
+
+
+@api("i:ppp", "_execve")
+def _execve(w, path, arguments, environment):
+    w.note(child=inherited(w))
+    raise Errno(ENOENT)
+
+
+@api("i:pppppp", "_posix_spawn", "_posix_spawnp")
+def _posix_spawn(w, pid, path, actions, attributes, arguments, environment):
+    flags, defaults = w.attributes[w.u64(attributes)] if attributes else (0, 0)
+    w.note(child=inherited(w, defaults if flags & SPAWN_SETSIGDEF else 0))
+    if pid:
+        w.put32(pid, 777)
+    return 0
+
+
+def attribute(w, attributes):
+    return w.attributes[w.u64(attributes)]
+
+
+@api("i:p", "_posix_spawnattr_init")
+def _attr_init(w, attributes):
+    block = w.malloc(256)
+    w.put64(attributes, block)
+    w.attributes[block] = [0, 0]
+    return 0
+
+
+@api("i:p", "_posix_spawnattr_destroy")
+def _attr_destroy(w, attributes):
+    block = w.u64(attributes)
+    del w.attributes[block]
+    w.free(block)
+    return 0
+
+
+@api("i:pi", "_posix_spawnattr_setflags")
+def _attr_setflags(w, attributes, flags):
+    attribute(w, attributes)[0] = flags & 0xFFFF
+    return 0
+
+
+@api("i:pp", "_posix_spawnattr_getflags")
+def _attr_getflags(w, attributes, out):
+    w.wr(out, struct.pack("<H", attribute(w, attributes)[0]))
+    return 0
+
+
+@api("i:pp", "_posix_spawnattr_setsigdefault")
+def _attr_setsigdefault(w, attributes, signals):
+    attribute(w, attributes)[1] = w.u32(signals)
+    return 0
+
+
+@api("i:pp", "_posix_spawnattr_getsigdefault")
+def _attr_getsigdefault(w, attributes, out):
+    w.put32(out, attribute(w, attributes)[1])
+    return 0
+
+
+@api("i:s", "_system")
+def _system(w, command):
+    w.note(child=inherited(w))
+    return 0x1700
+
+
+@api("p:ss", "_popen")
+def _popen(w, command, mode):
+    w.note(child=inherited(w))
+    return 0x50F1
+
+
+# ---------------------------------------------------------- descriptors
+
+# Hooked, and never called by the library.
+api("p:ip", "_sigset")(lambda w, signal, handler: w.fail(EINVAL))
+api("i:i", "_sigignore")(lambda w, signal: w.fail(EINVAL))
+api("i:ii", "_siginterrupt")(lambda w, signal, interrupt: w.fail(EINVAL))
+
+
+@api("l:ipi", "_recvmsg")
+def _recvmsg(w, fd, message, flags):
+    """Receives what the test put into `w.arriving`: data, then objects that become descriptors here."""
+    w.kernel.sock(fd)
+    if not w.arriving:
+        raise Errno(35)
+    data, objects = w.arriving.pop(0)
+    control, room = w.u64(message + 32), w.u32(message + 40)
+    used = 0
+    for group in objects:
+        fds = [w.kernel.add(o) for o in group]
+        body = struct.pack("<III", 12 + 4 * len(fds), SOL_SOCKET, SCM_RIGHTS) + struct.pack(f"<{len(fds)}i", *fds)
+        body = body[:max(room - used, 0)]
+        w.wr(control + used, body)
+        used += len(body)
+        w.note(fds=fds)
+    w.put32(message + 40, used)
+    return len(data)
+
+
+@api("i:pui", "_poll", "_poll$NOCANCEL")
+def _poll(w, fds, count, timeout):
+    """Everything that is open can be written to, except what `w.full` names."""
+    hits = 0
+    for index in range(count):
+        fd, events, _ = struct.unpack("<ihh", w.rd(fds + 8 * index, 8))
+        found = 0x20 if fd not in w.kernel.fds else 0 if fd in w.full else events & 4
+        w.wr(fds + 8 * index + 6, struct.pack("<h", found))
+        hits += bool(found)
+    return hits
+
+
+@api("i:iippi", "_proc_pidinfo")
+def _proc_pidinfo(w, pid, flavor, argument, buffer, size):
+    if pid != PARENT or flavor != 1:
+        raise Errno(EINVAL)
+    kinds = {"file": 1, "socket": 2, "pipe": 6}
+    entries = [struct.pack("<II", fd, kinds[o.kind]) for fd, o in sorted(w.kernel.fds.items())]
+    if not buffer:
+        return 8 * (len(entries) + 20)
+    entries = b"".join(entries[:size // 8])
+    w.wr(buffer, entries)
+    return len(entries)
+
+
+@api("i:ipp", "_getpeername")
+def _getpeername(w, fd, address, length):
+    if not w.kernel.sock(fd).connected:
+        raise Errno(ENOTCONN)
+    body = bytes([16, AF_INET, 0x30, 0x39, 127, 0, 0, 1]) + bytes(8)
+    w.wr(address, body)
+    w.put32(length, len(body))
+    return 0
+
+
+# ----------------------------------------------------------------- dyld
+
+@api("p:ps", "_dlsym", kind=QUIET)
+def _dlsym(w, handle, name):
+    """Unlike a bind, an answer of dlsym is interposed for everybody, the interposing library included."""
+    symbol = "_" + w.cstr(name).decode()
+    return 0 if symbol not in macho_emu.API else w.resolve(symbol) if w.may_interpose else w.trap(symbol)
+
+
+
+
+class Machine(World):
+    """A process that was started with the library inserted."""
+
+    def __init__(self, *paths, started_with=None, may_interpose=True, before=None, **rest):
+        self.atfork_child, self.attributes, self.arriving, self.full = [], {}, [], set()
+        self.may_interpose = may_interpose
+        super().__init__(*paths, init=False, **rest)
+        if started_with is not None:
+            self.kernel.actions[SIGPIPE] = (started_with, 0, 0)
+        if before:
+            before(self)
+        self.loaded = self.mark()
+        for image in list(self.images):
+            self.run_initializers(image)
+
+    def call_hook(self, name, *arguments):
+        return self.interposed["_" + name](*arguments)
+
+    def disposition(self):
+        """What the kernel has for SIGPIPE."""
+        return self.kernel.action(SIGPIPE)[0]
+
+    def sigaction(self, signal, handler=None, mask=0, flags=0, hook="_sigaction"):
+        """Calls sigaction as the program does; what it is told was there before."""
+        new = self.buf(struct.pack("<QIi", handler, mask, flags)) if handler is not None else 0
+        old = self.buf(bytes(16))
+        assert self.interposed[hook](signal, new, old) == 0, self.errno
+        return struct.unpack("<QIi", self.rd(old, 16))
+
+    def fork_child(self):
+        """Goes on as a forked child does."""
+        self.overrides["_getpid"] = lambda w: PARENT + 1
+        for handler in self.atfork_child:
+            self.call(handler, sig="v:")
+
+    def vfork_child(self):
+        """Goes on as a vforked child does, in the parent's memory."""
+        self.overrides["_getpid"] = lambda w: PARENT + 1
+
+    def state(self):
+        """The counters, as src/state/layout.rs lays them out."""
+        address = self.images[0].exports["_nosigpipe_state"]
+        magic, version, size, stage, scope, pid, belief = struct.unpack("<8sIIIIII", self.rd(address, 32))
+        handler, sockets, accepted, crashes = struct.unpack("<4Q", self.rd(address + 32, 32))
+        broken = struct.unpack("<11Q", self.rd(address + 64, 88))
+        return dict(magic=magic, version=version, size=size, stage=stage, scope=scope, pid=pid, belief=belief,
+                    handler=handler, sockets=sockets, accepted=accepted, crashes=crashes, broken=broken)
+
+    def broken_socket(self, silent=None):
+        """A socket whose peer is gone, with the option as it was made or as `silent` says."""
+        pair = self.buf(bytes(8))
+        assert self.call_hook("socketpair", AF_UNIX, SOCK_STREAM, 0, pair) == 0
+        near, far = struct.unpack("<ii", self.rd(pair, 8))
+        if silent is not None:
+            self.kernel.fds[near].nosigpipe = silent
+        self.kernel.close(far)
+        return near
+
+    def broken_pipe(self):
+        out = self.buf(bytes(8))
+        assert self.real("_pipe")(out) == 0
+        reading, writing = struct.unpack("<ii", self.rd(out, 8))
+        self.kernel.close(reading)
+        return writing
+
+    def function(self, code):
+        """A function of the program, by its instructions for this processor: {'arm64': hex, 'x86_64': hex}."""
+        page = self.mmap(0x1000)
+        self.uc.mem_write(page, bytes.fromhex(code[self.arch.name]))
+        self.uc.mem_protect(page, (0x1000 + self.arch.page - 1) & ~(self.arch.page - 1), 5)
+        return page
+
+
+__all__ = [name for name in dir() if not name.startswith("__")]

@@ -1,0 +1,111 @@
+#!/usr/bin/env python3
+"""mutants.py [NAME...]: plants mistakes into a copy of the sources, one at a time, and shows that a test notices each.
+
+For one processor only; the tests of both are the same.
+"""
+
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+CACHE = pathlib.Path(os.environ.get("NOSIGPIPE_MACOS_CACHE", ROOT / "target/macos")).resolve()
+COPY = CACHE / "mutant"
+ARCH = "x86_64"
+
+# Name, file, what is there, what comes in its place.
+MUTANTS = [
+    ("entries are not kept", "src/platform/macos/real.rs", "#[used]\n", ""),
+    ("another section", "src/platform/macos/real.rs", '"__DATA,__interpose"', '"__DATA,__interpos"'),
+    ("no constructor", "src/start.rs", "#[ctor::ctor(unsafe)]", "#[expect(dead_code)]"),
+    ("the wrong option", "src/platform/macos/socket.rs", "libc::SO_NOSIGPIPE", "0x1023"),
+    ("the wrong level", "src/platform/macos/socket.rs", "libc::SOL_SOCKET, libc::SO_NOSIGPIPE", "6, libc::SO_NOSIGPIPE"),
+    ("errno is not kept", "src/platform/macos/socket.rs", "    keeping_errno(|| {\n        set_option(fd);\n    });",
+     "    keeping_errno(|| ());\n    set_option(fd);"),
+    ("only one end of a pair", "src/hooks/socket.rs", "for end in 0..2", "for end in 0..1"),
+    ("accepted sockets are forgotten", "src/hooks/socket.rs",
+     "State::count(&STATE.accepted);\n        configure_socket(fd);", "State::count(&STATE.accepted);"),
+    ("open sockets are forgotten", "src/sigpipe/mod.rs", "    platform::configure_open_sockets();\n", ""),
+    ("no flag at send", "src/platform/macos/socket.rs", "NOSIGNAL: c_int = 0x80000", "NOSIGNAL: c_int = 0x40000"),
+    ("descriptors are read beyond the message", "src/platform/macos/hooks.rs",
+     "if at.add(size_of::<c_int>()) <= end {", "if end > core::ptr::null_mut() {"),
+    ("the mark is not told", "src/platform/macos/action.rs", "Action { mask: MARK, ..*action }", "*action"),
+    ("the attribute is not set", "src/platform/macos/spawn.rs", "libc::POSIX_SPAWN_SETSIGDEF as c_short) == 0",
+     "0) == 0"),
+    ("attributes are not given back", "src/platform/macos/spawn.rs",
+     "        libc::posix_spawnattr_destroy(ours.as_mut_ptr());\n        result", "        result"),
+    ("our own line may kill", "src/platform/macos/process.rs", "F_SETNOSIGPIPE, 1) == 0", "F_GETNOSIGPIPE, 1) == 0"),
+    ("interposing is taken for granted", "src/platform/macos/real.rs", "bound.cast_const() != ", "core::ptr::null() != "),
+]
+
+
+def copy_tree():
+    """All that a build reads; build output stays, so that only what a mutant changes is compiled."""
+    for name in ("src", "scripts", "tests/macos", "include"):
+        shutil.rmtree(COPY / name, ignore_errors=True)
+        if (ROOT / name).exists():
+            shutil.copytree(ROOT / name, COPY / name)
+    for name in ("Cargo.toml", "Cargo.lock", "build.rs", "README.md"):
+        if (ROOT / name).exists():
+            shutil.copy2(ROOT / name, COPY / name)
+    manifest = (COPY / "Cargo.toml").read_text()
+    # The copy is built without its tests.
+    kept, skip = [], False
+    for line in manifest.splitlines():
+        if line.startswith("["):
+            skip = line.strip("[]").startswith(("dev-dependencies", "workspace", "test", "bench"))
+        kept += [] if skip else [line]
+    (COPY / "Cargo.toml").write_text("\n".join(kept) + "\n\n[workspace]\n")
+
+
+def build_and_test():
+    out = COPY / "out"
+    environment = dict(os.environ, NOSIGPIPE_MACOS_CACHE=str(CACHE), NOSIGPIPE_TEST_ARCH=ARCH,
+                       NOSIGPIPE_TEST_LIBRARY=str(out / "libnosigpipe.dylib"), NOSIGPIPE_TEST_CLIENT=str(out / "client"))
+    more = os.environ.get("NOSIGPIPE_BUILD_MACOS", "").split()
+    build = subprocess.run([COPY / "scripts/build-macos", *more, "--library", "--client", "--arch", ARCH, "--out", out],
+                           env=environment, capture_output=True, text=True, timeout=900)
+    if build.returncode:
+        return None, build.stderr
+    tests = subprocess.run([sys.executable, COPY / "tests/macos/run.py"], env=environment, capture_output=True,
+                           text=True, timeout=600)
+    return tests.returncode == 0, tests.stdout
+
+
+def red(output):
+    return [line.split()[1] for line in output.splitlines() if line.startswith(("FAIL:", "ERROR:"))]
+
+
+def main():
+    only = sys.argv[1:]
+    COPY.mkdir(parents=True, exist_ok=True)
+    copy_tree()
+    passed, output = build_and_test()
+    if not passed:
+        sys.exit(f"mutants.py: the sources as they are do not pass\n{output[-3000:]}")
+    survived = tried = 0
+    for name, file, old, new in MUTANTS:
+        if only and not any(part in name for part in only):
+            continue
+        copy_tree()
+        text = (COPY / file).read_text()
+        if text.count(old) != 1:
+            sys.exit(f"mutants.py: {name}: {file} has {old!r} {text.count(old)} times")
+        (COPY / file).write_text(text.replace(old, new))
+        tried += 1
+        passed, output = build_and_test()
+        if passed is None:
+            sys.exit(f"mutants.py: {name}: does not build\n{output[-3000:]}")
+        if passed:
+            survived += 1
+            print(f"SURVIVED: {name}", flush=True)
+        else:
+            tests = red(output)
+            print(f"caught: {name}: {len(tests)} tests, such as {tests[0] if tests else '?'}", flush=True)
+    print(f"mutants: {tried - survived} passed, {survived} failed")
+    sys.exit(survived > 0 or tried == 0)
+
+
+main()
