@@ -2,7 +2,8 @@
 //! with the library, and judged from outside: how it ended, whether it hung, and what the report says.
 //!
 //! `cargo test --test crash_zoo -- overflow several` runs the cases whose names contain one of the words;
-//! `-- --gdb` judges what gdb says about the same programs instead; `-- --verbose` shows every report that is wrong in full.
+//! `-- --gdb` judges what gdb says about the same programs instead, where it can be compared; `-- --comparable` judges the library
+//! on those alone; `-- --verbose` shows every report that is wrong in full.
 
 #![expect(
     clippy::expect_used,

@@ -2,10 +2,12 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 
-use harness::{compile, root};
+use harness::{compile, root, target};
 
 /// Every program is judged in both.
 pub static BUILDS: [(&str, &[&str]); 2] =
@@ -13,9 +15,39 @@ pub static BUILDS: [(&str, &[&str]); 2] =
 
 /// A program or library of the zoo, built in one of the ways. They do wrong on purpose: no warnings.
 pub fn build(name: &str, flags: &[&str]) -> PathBuf {
+    let rust = directory().join(format!("{name}.rs"));
+    if rust.exists() {
+        return build_rust(&rust, flags);
+    }
     let source = ["c", "cpp"].map(|extension| directory().join(format!("{name}.{extension}")));
     let source = source.iter().find(|path| path.exists()).unwrap_or_else(|| panic!("no {name}.c or {name}.cpp"));
     compile(source, flags)
+}
+
+/// The same in Rust, by cargo's own compiler; a panic aborts.
+fn build_rust(source: &Path, flags: &[&str]) -> PathBuf {
+    let (level, pointers) = if flags.contains(&"-O1") { ("1", "yes") } else { ("2", "no") };
+    let directory = target().join("programs/zoo");
+    let binary = directory.join(format!("rust-O{level}"));
+    let age = |path: &Path| fs::metadata(path).and_then(|meta| meta.modified()).ok();
+    if age(&binary) > age(source) {
+        return binary;
+    }
+    fs::create_dir_all(&directory).expect("target can be written to");
+    // Two of the program's cases may be here at once.
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let unfinished = binary.with_extension(format!("{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed)));
+    let compiler = std::env::var_os("RUSTC").unwrap_or("rustc".into());
+    let status = Command::new(compiler)
+        .args(["--edition=2024", "-g", "-Cpanic=abort", "-Awarnings", "-o"])
+        .args([&unfinished, &source.to_owned()])
+        .arg(format!("-Copt-level={level}"))
+        .arg(format!("-Cforce-frame-pointers={pointers}"))
+        .status()
+        .expect("rustc starts");
+    assert!(status.success(), "{} does not compile", source.display());
+    fs::rename(&unfinished, &binary).expect("the binary can be renamed");
+    binary
 }
 
 /// What a comment says about its line.

@@ -123,7 +123,7 @@ impl Frame {
 }
 
 fn of_the_zoo(path: &str) -> String {
-    path.rsplit_once("/tests/programs/zoo/").map_or("", |(_, name)| name).to_owned()
+    path.rsplit_once("tests/programs/zoo/").map_or("", |(_, name)| name).to_owned()
 }
 
 /// `inference::Cache<int>::at(int const&)` is `at`.

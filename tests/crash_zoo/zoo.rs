@@ -32,7 +32,10 @@ pub fn main() -> ExitCode {
     let jobs: Vec<_> = BUILDS
         .iter()
         .flat_map(|build| CASES.iter().map(move |case| (case, build)))
-        .filter(|(case, _)| selected(case) && !(has("--gdb") && (case.without_gdb || case.wanted != Wanted::Full)))
+        .filter(|(case, _)| {
+            selected(case)
+                && !((has("--gdb") || has("--comparable")) && (case.without_gdb || case.wanted != Wanted::Full))
+        })
         .collect();
     if has("--list") {
         jobs.iter().for_each(|(case, (build, _))| println!("{} {build}: test", case.name()));

@@ -4,7 +4,7 @@
 #include <setjmp.h>
 
 static sigjmp_buf back;
-static char *page;
+static char *volatile page;
 static volatile int faults;
 
 static void jump(int signal) {
@@ -14,7 +14,7 @@ static void jump(int signal) {
 
 static void open_page(int signal, siginfo_t *info, void *context) {
     (void)signal, (void)context;
-    check((char *)info->si_addr == page, "si_addr");
+    check(info->si_addr == page, "si_addr");
     faults++;
     mprotect(page, 4096, PROT_READ | PROT_WRITE);
 }
@@ -29,6 +29,17 @@ static void skip(int signal, siginfo_t *info, void *context) {
 static void count(int signal) {
     (void)signal;
     faults++;
+}
+
+static void open_known_page(int signal) {
+    (void)signal;
+    faults++;
+    mprotect(page, 4096, PROT_READ | PROT_WRITE);
+}
+
+FN static void write_to_page(void) {
+    mprotect(page, 4096, PROT_NONE);
+    *(volatile char *)page = 1;
 }
 
 int fail(int depth) {
@@ -49,6 +60,19 @@ int fail(int depth) {
         for (int i = 0; i < 1000; i++) {
             mprotect(page, 4096, PROT_NONE);
             *(volatile char *)page = 1;
+        }
+    } else if (strcmp(way, "mprotect-same") == 0) {
+        /* With the same in every register at each fault: the counter is in memory. */
+        struct sigaction action = {.sa_flags = SA_SIGINFO};
+        action.sa_sigaction = open_page;
+        sigaction(SIGSEGV, &action, NULL);
+        while (faults < 1000)
+            write_to_page();
+    } else if (strcmp(way, "signal-mprotect") == 0) {
+        signal(SIGSEGV, open_known_page);
+        for (int i = 0; i < 1000; i++) {
+            mprotect(page, 4096, PROT_NONE);
+            ((volatile char *)page)[i] = 1;
         }
     } else if (strcmp(way, "skip") == 0) {
         struct sigaction action = {.sa_flags = SA_SIGINFO | SA_ONSTACK};
