@@ -214,9 +214,9 @@ pub static CASES: &[Case] = &[
     // Several at once.
     Case::dies("several", SIGSEGV).way("2").chain("fail parse serve worker").others(MAIN_JOINS),
     Case::dies("several", SIGSEGV).way("10").chain("fail parse serve worker").others(MAIN_JOINS).with_core(),
-    Case::dies("exit_meanwhile", SIGSEGV).way("exit").chain("fail parse serve worker"),
-    Case::dies("exit_meanwhile", SIGSEGV).way("_exit").chain("fail parse serve worker"),
-    Case::dies("exit_meanwhile", SIGSEGV).way("return").chain("fail parse serve worker"),
+    Case::dies("exit_meanwhile", SIGSEGV).way("exit").chain("fail parse serve worker").without_gdb(),
+    Case::dies("exit_meanwhile", SIGSEGV).way("_exit").chain("fail parse serve worker").without_gdb(),
+    Case::dies("exit_meanwhile", SIGSEGV).way("return").chain("fail parse serve worker").without_gdb(),
     Case::dies("others", SIGSEGV).others(&[
         ("pool", "wait_for_work pool"),
         ("reader", "read_request reader"),
