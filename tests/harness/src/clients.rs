@@ -5,14 +5,20 @@
 //! never gets to the second write, which would raise SIGPIPE. A client that shuts down its sending side first
 //! (a FIN) and resets then leaves EPIPE behind: a reset in the state CLOSE_WAIT means "broken pipe" to the kernel.
 //! The request is still read, the FIN is an end of file and no error, and the *first* write raises SIGPIPE. FIN and
-//! RST may both be there before the server has even accepted: nothing about this is a race.
+//! RST may both be there before the server has even accepted.
+//!
+//! Only a server that writes between the request and the RST gets away. So the request is corked and leaves in one
+//! segment with the FIN, and all that is left to do then is close.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::os::fd::AsRawFd;
+use std::ptr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
+
+use libc::c_int;
 
 /// When a client goes away, after it has sent its request.
 #[derive(Clone, Copy, Debug)]
@@ -33,21 +39,30 @@ pub enum Vanish {
 /// becomes of the connection later is the point of it all.
 pub fn vanish(port: u16, request: &[u8], how: Vanish) -> std::io::Result<()> {
     let mut stream = connect(port)?;
-    // The server may have answered and closed before it had read all (a body that it didn't want): no error of ours.
-    let _ = stream.write_all(request);
     match how {
-        Vanish::After(length) | Vanish::ResetAfter(length) => {
+        Vanish::AtOnce => {
+            set_option::<c_int>(&stream, libc::IPPROTO_TCP, CORK, &1);
+            reset_on_close(&stream);
+            send(&mut stream, request);
+            let _ = stream.shutdown(Shutdown::Write);
+        }
+        Vanish::After(length) => {
+            reset_on_close(&stream);
+            send(&mut stream, request);
+            read_at_most(&mut stream, length);
+            let _ = stream.shutdown(Shutdown::Write);
+        }
+        Vanish::Reset => {
+            reset_on_close(&stream);
+            send(&mut stream, request);
+        }
+        Vanish::ResetAfter(length) => {
+            reset_on_close(&stream);
+            send(&mut stream, request);
             read_at_most(&mut stream, length);
         }
-        _ => {}
-    }
-    match how {
-        Vanish::AtOnce | Vanish::After(_) => {
-            let _ = stream.shutdown(Shutdown::Write);
-            reset_on_close(&stream);
-        }
-        Vanish::Reset | Vanish::ResetAfter(_) => reset_on_close(&stream),
         Vanish::HalfClose => {
+            send(&mut stream, request);
             let _ = stream.shutdown(Shutdown::Write);
             read_at_most(&mut stream, usize::MAX);
         }
@@ -136,18 +151,33 @@ fn read_at_most(stream: &mut TcpStream, mut length: usize) {
     }
 }
 
+/// The server may have answered and closed before it had read all (a body that it didn't want): no error of ours.
+fn send(stream: &mut TcpStream, request: &[u8]) {
+    let _ = stream.write_all(request);
+}
+
 /// close() sends a RST instead of waiting for what was not sent or read yet.
 fn reset_on_close(stream: &TcpStream) {
-    let linger = libc::linger { l_onoff: 1, l_linger: 0 };
-    // SAFETY: the descriptor is the stream's and open, and the option's value is the struct that SO_LINGER wants, with its size.
+    set_option(stream, libc::SOL_SOCKET, libc::SO_LINGER, &libc::linger { l_onoff: 1, l_linger: 0 });
+}
+
+#[cfg(target_os = "linux")]
+const CORK: c_int = libc::TCP_CORK;
+#[cfg(not(target_os = "linux"))]
+const CORK: c_int = libc::TCP_NOPUSH;
+
+fn set_option<T>(stream: &TcpStream, level: c_int, name: c_int, value: &T) {
+    // SAFETY: the descriptor is the stream's and open; the value is read only, with its own size, and the kernel
+    // refuses one that is too short for the option.
     let set = unsafe {
         libc::setsockopt(
             stream.as_raw_fd(),
-            libc::SOL_SOCKET,
-            libc::SO_LINGER,
-            (&raw const linger).cast(),
-            size_of::<libc::linger>() as libc::socklen_t,
+            level,
+            name,
+            ptr::from_ref(value).cast(),
+            size_of::<T>() as libc::socklen_t,
         )
     };
-    assert_eq!(set, 0, "SO_LINGER");
+    // macOS refuses options on a socket whose peer is gone already, which is what we are about to be.
+    assert!(set == 0 || cfg!(not(target_os = "linux")), "{}", std::io::Error::last_os_error());
 }
