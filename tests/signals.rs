@@ -112,3 +112,19 @@ fn sigaction_is_an_exchange_for_threads_and_signal_handlers_at_once() {
         preloaded(program("races")).scope(scope).run().assert_silent_success().assert_stdout(expected);
     }
 }
+
+#[test]
+fn signal_and_its_twins_keep_the_handler_and_restart_calls() {
+    let upgraded = "before IGN, flags 10000000, blocks itself 0, stays 1, ran 2";
+    for scope in ["process", "sockets", "off"] {
+        let outcome = preloaded(program("twins")).scope(scope).run();
+        outcome.assert_silent_success();
+        let (twins, interrupting) = (outcome.stdout().lines().count() - 1, outcome.stdout());
+        for line in interrupting.lines().take(twins) {
+            assert!(line.ends_with(upgraded), "{scope}: {outcome}");
+        }
+        // Who has asked for interruption gets it.
+        assert!(interrupting.ends_with("before IGN, flags 0, blocks itself 0, stays 1, ran 2\n"), "{scope}: {outcome}");
+    }
+    assert!(bare(program("twins")).run().stdout().contains("stays 0"), "nothing was upgraded: the test shows nothing");
+}
