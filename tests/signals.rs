@@ -128,3 +128,10 @@ fn signal_and_its_twins_keep_the_handler_and_restart_calls() {
     }
     assert!(bare(program("twins")).run().stdout().contains("stays 0"), "nothing was upgraded: the test shows nothing");
 }
+
+#[test]
+fn signal_and_its_twins_are_as_bare_where_the_library_is_inert() {
+    let expected = bare(program("twins")).run();
+    let outcome = preloaded(program("twins")).env("NOSIGPIPE_ONLY", "another").run();
+    outcome.assert_silent_success().assert_stdout(&expected.stdout());
+}

@@ -10,6 +10,7 @@ use super::real;
 use crate::platform::{self, prototypes::SIG_HOLD};
 use crate::signals::{Action, Origin, Owned};
 use crate::sigpipe;
+use crate::state::{STATE, Stage};
 
 /// Signals that siginterrupt(3) was asked to let interrupt system calls, bit n for signal n + 1.
 static INTERRUPTING: AtomicU64 = AtomicU64::new(0);
@@ -42,23 +43,34 @@ pub unsafe fn sigaction(signal: c_int, new: *const sigaction_t, old: *mut sigact
 #[cfg(target_os = "linux")]
 pub use sigaction as __sigaction;
 
-/// signal(2) as BSD has it: the handler stays, calls are restarted, nothing else is blocked.
-pub unsafe fn signal(signal: c_int, handler: sighandler_t) -> sighandler_t {
+/// signal(2) as BSD has it, with nothing else blocked: the handler stays, and calls are restarted. Where
+/// NOSIGPIPE_ONLY keeps us out of the program, with the flags and the mask that the twin has without us.
+fn install(signum: c_int, handler: sighandler_t, bare_flags: c_int, bare_mask: u64) -> sighandler_t {
     if handler == SIG_ERR {
         platform::set_errno(EINVAL);
         return SIG_ERR;
     }
-    let wish = Action { flags: flags_of(signal), origin: Origin::ProgramBySignal, ..Action::plain(handler) };
-    set(signal, Some(wish)).map_or(SIG_ERR, |before| before.handler)
+    let is_inert = STATE.stage.load(Relaxed) == Stage::Inert as u32;
+    let (flags, mask) = if is_inert { (bare_flags, bare_mask) } else { (flags_of(signum), 0) };
+    let wish = Action { flags, mask, origin: Origin::ProgramBySignal, ..Action::plain(handler) };
+    set(signum, Some(wish)).map_or(SIG_ERR, |before| before.handler)
+}
+
+pub unsafe fn signal(signum: c_int, handler: sighandler_t) -> sighandler_t {
+    install(signum, handler, flags_of(signum), platform::mask_of(signum))
 }
 
 pub use signal as bsd_signal;
 #[cfg(target_os = "linux")]
 pub use signal as ssignal;
+
 #[cfg(target_os = "linux")]
-pub use signal as sysv_signal;
+pub unsafe fn sysv_signal(signum: c_int, handler: sighandler_t) -> sighandler_t {
+    install(signum, handler, platform::SYSTEM_V_FLAGS, 0)
+}
+
 #[cfg(target_os = "linux")]
-pub use signal as __sysv_signal;
+pub use sysv_signal as __sysv_signal;
 
 pub unsafe fn sigset(number: c_int, disposition: sighandler_t) -> sighandler_t {
     if disposition == SIG_ERR || !(1..=platform::LAST_SIGNAL).contains(&number) {
@@ -68,8 +80,7 @@ pub unsafe fn sigset(number: c_int, disposition: sighandler_t) -> sighandler_t {
     let before = if disposition == SIG_HOLD {
         set(number, None).map_or(SIG_ERR, |before| before.handler)
     } else {
-        // SAFETY: any value is a disposition.
-        unsafe { signal(number, disposition) }
+        install(number, disposition, 0, 0)
     };
     if before == SIG_ERR {
         return SIG_ERR;
@@ -85,7 +96,7 @@ pub unsafe fn sigignore(number: c_int) -> c_int {
 
 pub unsafe fn siginterrupt(signal: c_int, interrupt: c_int) -> c_int {
     let Some(current) = set(signal, None) else { return -1 };
-    let bit = 1u64 << (signal - 1);
+    let bit = platform::mask_of(signal);
     let flags = if interrupt != 0 {
         INTERRUPTING.fetch_or(bit, Relaxed);
         current.flags & !SA_RESTART
@@ -96,9 +107,8 @@ pub unsafe fn siginterrupt(signal: c_int, interrupt: c_int) -> c_int {
     if set(signal, Some(Action { flags, ..current })).is_some() { 0 } else { -1 }
 }
 
-fn flags_of(signal: c_int) -> c_int {
-    let bit = u32::try_from(signal - 1).ok().and_then(|shift| 1u64.checked_shl(shift)).unwrap_or(0);
-    if INTERRUPTING.load(Relaxed) & bit != 0 { 0 } else { SA_RESTART }
+fn flags_of(signum: c_int) -> c_int {
+    if INTERRUPTING.load(Relaxed) & platform::mask_of(signum) != 0 { 0 } else { SA_RESTART }
 }
 
 /// Sets an action, or none, and returns the one before; `None` with errno set when there is no such signal.

@@ -103,3 +103,11 @@ pub fn as_kept(action: Action) -> Action {
 
 /// Highest signal number, SIGRTMAX.
 pub const LAST_SIGNAL: c_int = 64;
+
+/// What sysv_signal(3) sets: one signal, no restart, nothing blocked. The last is SA_INTERRUPT, which the kernel ignores.
+pub const SYSTEM_V_FLAGS: c_int = libc::SA_RESETHAND | libc::SA_NODEFER | 0x2000_0000;
+
+/// The set of one signal; empty when there is no such signal.
+pub fn mask_of(signal: c_int) -> u64 {
+    u32::try_from(signal - 1).ok().and_then(|shift| 1u64.checked_shl(shift)).unwrap_or(0)
+}
