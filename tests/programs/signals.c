@@ -1,3 +1,4 @@
+// flags: -Wno-restrict -Wno-deprecated-declarations
 /* Prints what sigaction, signal and their twins answer, for a signal that the library owns and for one that it does not.
    The output must be the same with and without the library wherever the library does not promise a change. */
 #include <errno.h>
