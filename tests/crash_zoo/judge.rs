@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use harness::Outcome;
+use libc::SI_KERNEL;
 
 use crate::cases::{Case, Sender, Wanted};
 use crate::programs::{Mark, marks};
@@ -103,9 +104,12 @@ fn judge_cause(case: &Case, report: &Report, crashes: &[Announced], outcome: &Ou
     verdict.say(Question::Cause, report.signal == Some(signal), || format!("signal {:?}, not {signal}", report.signal));
     match case.sender {
         None if !crashes.is_empty() && case.signal != harness::SIGABRT => {
-            // Recursion ends where nobody can foresee, but not at address 0.
-            let right = |crash: &Announced| {
-                if case.recursive { report.address > Some(4096) } else { report.address == Some(crash.address) }
+            let right = |crash: &Announced| match report.address {
+                // Recursion ends where nobody can foresee, but not at address 0.
+                address if case.recursive => address > Some(4096),
+                // The kernel gives 0 as the address where it knows none.
+                None => crash.address == 0 && report.code == Some(i64::from(SI_KERNEL)),
+                Some(address) => address == crash.address,
             };
             verdict.say(Question::Cause, crashes.iter().any(right), || {
                 format!(
@@ -244,7 +248,8 @@ pub fn judge_text(case: &Case, outcome: &Outcome, verdict: &mut Verdict) {
         return verdict.say(Question::Report, false, || format!("no line names {signal}\n{stderr}"));
     };
     if case.wanted == Wanted::Raw {
-        let offset = stderr.lines().any(|line| line.contains("starved") && line.contains("+0x"));
+        let place = |line: &str| line.contains("starved.c:") || line.contains("starved-") && line.contains("+0x");
+        let offset = stderr.lines().skip(start + 1).any(place);
         return verdict.say(Question::Readable, offset, || format!("no frame says where it is\n{stderr}"));
     }
     let first: Vec<_> = stderr.lines().skip(start).take(10).collect();

@@ -4,8 +4,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, OnceLock};
 
 use harness::{compile, root, target};
 
@@ -26,6 +25,9 @@ pub fn build(name: &str, flags: &[&str]) -> PathBuf {
 
 /// The same in Rust, by cargo's own compiler; a panic aborts.
 fn build_rust(source: &Path, flags: &[&str]) -> PathBuf {
+    // Several of the program's cases may be here at once.
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _one = ONE_AT_A_TIME.lock().expect("nobody panics with it");
     let (level, pointers) = if flags.contains(&"-O1") { ("1", "yes") } else { ("2", "no") };
     let directory = target().join("programs/zoo");
     let binary = directory.join(format!("rust-O{level}"));
@@ -34,9 +36,7 @@ fn build_rust(source: &Path, flags: &[&str]) -> PathBuf {
         return binary;
     }
     fs::create_dir_all(&directory).expect("target can be written to");
-    // Two of the program's cases may be here at once.
-    static COUNT: AtomicU32 = AtomicU32::new(0);
-    let unfinished = binary.with_extension(format!("{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed)));
+    let unfinished = binary.with_extension("unfinished");
     let compiler = std::env::var_os("RUSTC").unwrap_or("rustc".into());
     let status = Command::new(compiler)
         .args(["--edition=2024", "-g", "-Cpanic=abort", "-Awarnings", "-o"])

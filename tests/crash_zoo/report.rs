@@ -6,6 +6,7 @@ use serde_json::Value;
 pub struct Report {
     pub pid: Option<i64>,
     pub signal: Option<i64>,
+    pub code: Option<i64>,
     pub address: Option<u64>,
     pub sender: Option<i64>,
     /// The crashing thread first.
@@ -55,6 +56,7 @@ impl Report {
         Self {
             pid: value["pid"].as_i64(),
             signal: value["signal"]["number"].as_i64(),
+            code: value["signal"]["code"].as_i64(),
             address: number(&value["signal"]["address"]),
             sender: value["signal"]["sender_pid"].as_i64(),
             threads: threads.map(|thread| Thread::of_json(thread, modules)).collect(),

@@ -51,9 +51,10 @@ pub fn main() -> ExitCode {
         for _ in 0..WORKERS {
             scope.spawn(|| {
                 while let Some((case, (name, flags))) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let start = Instant::now();
                     let verdict = if has("--gdb") { ask_gdb(case, flags) } else { run(case, flags) };
                     let mut verdicts = verdicts.lock().expect("no worker panics with it");
-                    show(&format!("{} {name}", case.name()), &verdict, has("--verbose"));
+                    show(&format!("{} {name}", case.name()), &verdict, start.elapsed(), has("--verbose"));
                     verdicts.push(verdict);
                 }
             });
@@ -66,10 +67,10 @@ pub fn main() -> ExitCode {
     if wrong == 0 || has("--gdb") { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn show(name: &str, verdict: &Verdict, verbose: bool) {
+fn show(name: &str, verdict: &Verdict, took: Duration, verbose: bool) {
     let wrong: Vec<_> =
         verdict.0.iter().filter_map(|(question, answer)| Some((question, answer.as_ref().err()?))).collect();
-    println!("{name} ... {}", if wrong.is_empty() { "ok" } else { "WRONG" });
+    println!("{name} ... {} ({:.1} s)", if wrong.is_empty() { "ok" } else { "WRONG" }, took.as_secs_f32());
     for (question, why) in wrong {
         let shown = if verbose { why.clone() } else { why.lines().take(40).collect::<Vec<_>>().join("\n") };
         println!("    {question:?}: {shown}");
@@ -103,6 +104,8 @@ fn subject(case: &Case, flags: &[&str], scratch: &Scratch, of: impl Fn(&Path) ->
     };
     let limit = if case.core { libc::RLIM_INFINITY } else { 0 };
     let subject = of(&program).current_dir(scratch.path()).command(|command| limit_core(command, limit));
+    // What Rust's runtime says of itself would only be in the way.
+    let subject = subject.command(|command| _ = command.env_remove("RUST_BACKTRACE"));
     if case.way.is_empty() { subject } else { subject.arg(way) }
 }
 

@@ -17,7 +17,7 @@ FN static void work() {
 }
 
 int main() {
-    std::thread thread(work);
+    std::thread thread(work); /* CALL */
     thread.join(); /* CALL */
     return 0;
 }
