@@ -161,6 +161,15 @@ impl Owned {
         self.replace(|_| believed);
     }
 
+    /// Takes the signal over when the kernel already has what the rules make of this belief. For the constructor, before
+    /// anything else was told.
+    pub fn own_as_is(&self, believed: Action) {
+        if let Some(first) = self.slots.first() {
+            first.store(&believed);
+        }
+        self.active.store(true, Release);
+    }
+
     /// What `sigaction` does: sets an action, or none, and returns what the program believed before.
     pub fn sigaction(&self, new: Option<Action>) -> Action {
         match new {

@@ -11,7 +11,7 @@ use core::sync::atomic::Ordering::Relaxed;
 use crate::line::Line;
 use crate::options::{LIBRARY, Log, Options, PROCESS, SETTINGS, Scope};
 use crate::state::{STATE, Stage};
-use crate::{hooks, platform, sigpipe};
+use crate::{crash, hooks, platform, sigpipe};
 
 /// Programs whose business is to start others: they are never the server.
 const SHELLS: [&[u8]; 14] = [
@@ -49,6 +49,7 @@ fn start() {
             scope => scope,
         };
         sigpipe::start(scope, options.log);
+        crash::start(&options, if executable.is_empty() { invocation } else { executable });
         let interposing = platform::is_interposing();
         let stage = if interposing { Stage::Active } else { Stage::NotInterposing };
         STATE.stage.store(stage as u32, Relaxed);

@@ -1,1 +1,118 @@
 //! From a signal to the end of the process: the crash report.
+//!
+//! The order is that of risk, and each step works if all later ones fail:
+//!
+//! 1. [`handler`]: whose crash it is, and that only one is reported at a time
+//! 2. [`header`]: the first lines, from a fixed buffer
+//! 3. [`snapshot`]: a copy of the process that takes its time over the rest
+//! 4. [`raw`]: addresses, if there could be no snapshot
+//! 5. [`death`]: the end that the process would have had without us
+//!
+//! Everything outside `snapshot` runs in a broken process: no malloc, no lock, no panic, no libc
+//! function but those that the library brings itself, no memory that might not be there.
+
+mod arena;
+mod death;
+mod handler;
+mod header;
+mod ownership;
+mod raw;
+mod snapshot;
+mod stacks;
+mod words;
+
+pub use ownership::owned;
+pub use stacks::{Routine, create as create_thread};
+
+use core::cell::UnsafeCell;
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+
+use libc::pid_t;
+
+use crate::options::{Core, Crash, Options};
+use crate::platform::{self, Fault};
+
+/// What was decided at load.
+pub struct Settings {
+    options: UnsafeCell<Options>,
+    /// Base name of the executable file, zero-padded.
+    program: UnsafeCell<[u8; 64]>,
+}
+
+// SAFETY: written by the constructor, before there are other threads; only read since.
+unsafe impl Sync for Settings {}
+
+static SETTINGS: Settings = Settings { options: UnsafeCell::new(Options::DEFAULT), program: UnsafeCell::new([0; 64]) };
+
+/// Whether any signal is owned.
+static ACTIVE: AtomicBool = AtomicBool::new(false);
+
+/// When the process began, for us: the load, or the fork.
+static STARTED: AtomicU64 = AtomicU64::new(0);
+
+fn options() -> &'static Options {
+    // SAFETY: only read after the constructor.
+    unsafe { &*SETTINGS.options.get() }
+}
+
+fn program() -> &'static [u8] {
+    // SAFETY: only read after the constructor.
+    let name = unsafe { &*SETTINGS.program.get() };
+    name.split(|&byte| byte == 0).next().unwrap_or_default()
+}
+
+/// Whether threads get an alternate stack.
+pub fn is_active() -> bool {
+    ACTIVE.load(Relaxed)
+}
+
+/// Takes the crash signals over. For the constructor.
+pub fn start(options: &Options, program: &[u8]) {
+    match options.core {
+        Core::Keep => {}
+        Core::Unlimited => platform::raise_core_limit(u64::MAX),
+        Core::Bytes(bytes) => platform::raise_core_limit(bytes),
+    }
+    if options.crash == Crash::Off || options.crash_signals == 0 || platform::is_sanitized() {
+        return;
+    }
+    // SAFETY: the constructor runs alone.
+    unsafe {
+        *SETTINGS.options.get() = *options;
+        for (to, from) in (*SETTINGS.program.get()).iter_mut().take(63).zip(program) {
+            *to = *from;
+        }
+    }
+    STARTED.store(platform::nanoseconds(), Relaxed);
+    ACTIVE.store(true, Relaxed);
+    stacks::start();
+    ownership::start(options.crash_signals);
+}
+
+/// Makes this process's data its own after a fork.
+pub fn adopt_forked_child() {
+    if is_active() {
+        STARTED.store(platform::nanoseconds(), Relaxed);
+        handler::adopt_forked_child();
+    }
+}
+
+/// A crash, as the snapshot finds it in its copy of our memory.
+#[derive(Clone, Copy)]
+pub struct Incident {
+    pub fault: Fault,
+    /// The whole siginfo.
+    pub info: [u64; 16],
+    pub pid: pid_t,
+    pub tid: pid_t,
+    /// Zero-padded.
+    pub thread: [u8; 16],
+    /// Seconds and nanoseconds since 1970.
+    pub time: (i64, u32),
+    /// Nanoseconds.
+    pub uptime: u64,
+    /// When the report must be done, on the clock of [`platform::nanoseconds`].
+    pub deadline: u64,
+    /// When a reader of standard error that does not read is given up.
+    pub patience: u64,
+}

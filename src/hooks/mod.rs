@@ -11,14 +11,15 @@ mod exec;
 mod signal;
 mod socket;
 mod spawn;
+mod thread;
 #[macro_use]
 mod table;
 
 use crate::platform::hooks as platform;
 
 use libc::{
-    FILE, c_char, c_int, c_void, msghdr, pid_t, posix_spawn_file_actions_t, posix_spawnattr_t,
-    sigaction as sigaction_t, sighandler_t, size_t, sockaddr, socklen_t, ssize_t,
+    FILE, c_char, c_int, c_void, msghdr, pid_t, posix_spawn_file_actions_t, posix_spawnattr_t, pthread_attr_t,
+    pthread_t, sigaction as sigaction_t, sighandler_t, size_t, sockaddr, socklen_t, ssize_t,
 };
 
 hooks! {
@@ -56,6 +57,8 @@ hooks! {
     instead signal::sigset(signum: c_int, disposition: sighandler_t) -> sighandler_t;
     instead signal::sigignore(signum: c_int) -> c_int;
     instead signal::siginterrupt(signum: c_int, interrupt: c_int) -> c_int;
+
+    real    thread::pthread_create(thread: *mut pthread_t, attributes: *const pthread_attr_t, routine: extern "C" fn(*mut c_void) -> *mut c_void, argument: *mut c_void) -> c_int;
 
     // execl, execlp and execle are beside these, in exec/list.rs: a line can't say their signature.
     real    exec::execve(path: *const c_char, arguments: *const *const c_char, environment: *const *const c_char) -> c_int;

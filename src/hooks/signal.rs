@@ -9,14 +9,17 @@ use libc::{EINVAL, SA_RESTART, SIG_ERR, SIG_IGN, c_int, sigaction as sigaction_t
 use super::real;
 use crate::platform::{self, prototypes::SIG_HOLD};
 use crate::signals::{Action, Origin, Owned};
-use crate::sigpipe;
 use crate::state::{STATE, Stage};
+use crate::{crash, sigpipe};
 
 /// Signals that siginterrupt(3) was asked to let interrupt system calls, bit n for signal n + 1.
 static INTERRUPTING: AtomicU64 = AtomicU64::new(0);
 
 fn owned(signal: c_int) -> Option<&'static Owned> {
-    (signal == sigpipe::SIGNAL.signal() && sigpipe::SIGNAL.is_active()).then_some(&sigpipe::SIGNAL)
+    if signal == sigpipe::SIGNAL.signal() {
+        return sigpipe::SIGNAL.is_active().then_some(&sigpipe::SIGNAL);
+    }
+    crash::owned(signal)
 }
 
 fn change(owned: &Owned, new: Option<Action>) -> Action {

@@ -9,9 +9,9 @@ use libc::{SIG_DFL, SIG_IGN, SIGPIPE};
 
 use super::{SIGNAL, children_ignore, guard, is_own_process, log, scope_is, set_process, set_scope};
 use crate::options::Scope;
-use crate::platform;
 use crate::signals::{Action, Origin};
 use crate::state::STATE;
+use crate::{crash, platform};
 
 /// Starts under way in this process, by all its threads.
 static SPAWNING: AtomicU32 = AtomicU32::new(0);
@@ -38,9 +38,13 @@ pub(super) fn watch_forks() {
 }
 
 extern "C" fn forked() {
-    if SIGNAL.is_active() {
-        platform::keeping_errno(adopt_forked_child);
-    }
+    platform::keeping_errno(|| {
+        set_process(platform::pid());
+        crash::adopt_forked_child();
+        if SIGNAL.is_active() {
+            adopt_forked_child();
+        }
+    });
 }
 
 /// Makes this process's data its own after a fork: its scope is that of a child.

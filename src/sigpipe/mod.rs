@@ -71,13 +71,13 @@ fn set_process(pid: pid_t) {
 pub fn start(scope: Scope, log: Log) {
     set_process(platform::pid());
     set_scope(scope);
+    children::watch_forks();
     if scope == Scope::Off {
         FLAG.store(0, Relaxed);
         return;
     }
     COUNTING.store(log != Log::Off && platform::TELLS_WHAT_BROKE, Relaxed);
     log::start(log);
-    children::watch_forks();
     platform::configure_open_sockets();
     let found = platform::action(SIGPIPE);
     STARTED_IGNORED.store(found.handler == SIG_IGN, Relaxed);

@@ -31,12 +31,19 @@ static RESTORER: AtomicUsize = AtomicUsize::new(0);
 
 /// Finds out what glibc gives the kernel besides the program's wish. For the constructor.
 pub fn learn_restorer(signal: c_int) {
-    RESTORER.store(action(signal).restorer, Relaxed);
+    if RESTORER.load(Relaxed) == 0 {
+        RESTORER.store(action(signal).restorer, Relaxed);
+    }
 }
 
 /// Gives the kernel an action. Can't fail for the signals that we own.
 pub fn set_action(signal: c_int, action: &Action) {
     let _ = real_sigaction(signal, Some(action));
+}
+
+/// Gives the kernel an action and returns the one before.
+pub fn exchange_action(signal: c_int, action: &Action) -> Action {
+    real_sigaction(signal, Some(action)).unwrap_or(Action::plain(libc::SIG_DFL))
 }
 
 /// The action that the kernel has.

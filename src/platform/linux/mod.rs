@@ -7,17 +7,27 @@ compile_error!(
 
 mod action;
 mod broken_pipe;
+mod fault;
 mod freestanding;
 pub mod hooks;
+mod maps;
+mod memory;
 mod process;
 pub mod prototypes;
 mod real;
+mod snapshot;
 mod socket;
 mod spawn;
+mod tracing;
 
 pub use action::*;
 pub use broken_pipe::*;
+pub use fault::*;
+pub use maps::*;
+pub use memory::*;
 pub use process::*;
 pub use real::*;
+pub use snapshot::*;
 pub use socket::*;
 pub use spawn::*;
+pub use tracing::*;

@@ -203,3 +203,45 @@ pub fn raise_unblocked(signal: c_int) {
     unsafe { libc::syscall(libc::SYS_tgkill, pid(), libc::gettid(), signal) };
     change_mask(libc::SIG_UNBLOCK, signal);
 }
+
+/// Raises RLIMIT_CORE's soft limit, as far as the hard limit lets it. For the constructor.
+pub fn raise_core_limit(bytes: u64) {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the structure is ours.
+    unsafe {
+        if libc::syscall(libc::SYS_prlimit64, 0, libc::RLIMIT_CORE, 0, &raw mut limit) == 0 {
+            limit.rlim_cur = bytes.min(limit.rlim_max);
+            libc::syscall(libc::SYS_prlimit64, 0, libc::RLIMIT_CORE, &raw const limit, 0);
+        }
+    }
+}
+
+/// No core files from this process, which is a copy.
+pub fn lower_core_limit() {
+    let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the structure is ours.
+    unsafe { libc::syscall(libc::SYS_prlimit64, 0, libc::RLIMIT_CORE, &raw const none, 0) };
+}
+
+// A weak reference: 0 where nobody defines it. All sanitizers' runtimes have this function in common.
+core::arch::global_asm!(
+    ".weak __sanitizer_set_report_path",
+    ".pushsection .data.rel.ro, \"aw\"",
+    ".balign 8",
+    "nosigpipe_sanitizer: .quad __sanitizer_set_report_path",
+    ".popsection",
+);
+
+/// Whether a sanitizer's runtime is in the process: crash signals are its own.
+pub fn is_sanitized() -> bool {
+    unsafe extern "C" {
+        static nosigpipe_sanitizer: usize;
+    }
+    // SAFETY: defined above; the loader has written it before our constructor runs.
+    unsafe { (&raw const nosigpipe_sanitizer).read_volatile() != 0 }
+}
+
+/// Address of abort(3).
+pub fn abort_address() -> u64 {
+    libc::abort as *const () as u64
+}

@@ -9,6 +9,7 @@ compile_error!("on macOS nosigpipe is for arm64 and x86_64");
 
 mod action;
 mod broken_pipe;
+pub mod crash;
 pub mod hooks;
 mod process;
 pub mod prototypes;

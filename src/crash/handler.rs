@@ -1,0 +1,279 @@
+//! The handlers themselves.
+//!
+//! [`handler`] is what the kernel has in place of the default action; [`trampoline`] stands in front of a handler of the
+//! program whose return means something.
+
+use core::cell::UnsafeCell;
+use core::sync::atomic::{
+    AtomicU64,
+    Ordering::{AcqRel, Acquire, Relaxed, Release},
+};
+
+use libc::{SA_RESETHAND, SA_SIGINFO, SIG_DFL, SIG_IGN, SIGABRT, c_int, c_void, pid_t, siginfo_t};
+
+use super::{Incident, STARTED, death, header, options, ownership, raw, snapshot};
+use crate::options::Crash;
+use crate::platform::{self, Fault, Registers};
+use crate::signals::Action;
+use crate::sigpipe::is_own_process;
+use crate::state::{STATE, State};
+
+/// Who is reporting: pid and tid in the halves of a word, 0 for nobody.
+static CLAIM: AtomicU64 = AtomicU64::new(0);
+
+struct Reported(UnsafeCell<Incident>);
+
+// SAFETY: only the thread that holds the claim writes it; the snapshot has a copy of its own.
+unsafe impl Sync for Reported {}
+
+static INCIDENT: Reported = Reported(UnsafeCell::new(Incident {
+    fault: Fault::NONE,
+    info: [0; 16],
+    pid: 0,
+    tid: 0,
+    thread: [0; 16],
+    time: (0, 0),
+    uptime: 0,
+    deadline: 0,
+    patience: 0,
+}));
+
+/// The crash under report.
+pub fn incident() -> &'static Incident {
+    // SAFETY: read by the thread that holds the claim, and in the snapshot that it made.
+    unsafe { &*INCIDENT.0.get() }
+}
+
+pub fn address() -> usize {
+    handler as *const () as usize
+}
+
+pub fn trampoline_address() -> usize {
+    trampoline as *const () as usize
+}
+
+/// A forked child owes nothing to a report that was under way in its parent.
+pub fn adopt_forked_child() {
+    CLAIM.store(0, Relaxed);
+}
+
+unsafe extern "C" fn handler(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
+    let errno = platform::errno();
+    // SAFETY: the kernel calls us as it calls a handler with SA_SIGINFO.
+    let fault = unsafe { platform::fault(signal, info, context) };
+    let (pid, tid) = (platform::pid(), platform::tid());
+    // The first process of a pid namespace does not get signals whose action is the default, unless its own
+    // instruction raised them.
+    let kernel_would_drop = pid == 1 && !fault.is_by_instruction();
+    if !kernel_would_drop || is_in_abort(&fault) {
+        // SAFETY: both are what the kernel gave us.
+        unsafe { report_and_die(pid, tid, &fault, info, context) };
+    }
+    platform::set_errno(errno);
+}
+
+/// Reports, if that is still to be done, and makes the return from the handler the end of the process.
+///
+/// # Safety
+/// `info` and `context` are what the kernel gave to the running handler.
+unsafe fn report_and_die(pid: pid_t, tid: pid_t, fault: &Fault, info: *const siginfo_t, context: *mut c_void) {
+    // SAFETY: as promised.
+    unsafe {
+        if report(pid, tid, fault, info) {
+            death::prepare(pid, tid, fault, info, context);
+        }
+    }
+}
+
+/// In front of a program's handler. It may leave by siglongjmp: nothing is held while it runs.
+unsafe extern "C" fn trampoline(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
+    let errno = platform::errno();
+    let Some(owned) = ownership::owned(signal) else { return };
+    let wish = owned.believed();
+    match wish.handler {
+        // Another thread has changed it since.
+        // SAFETY: as the kernel called us.
+        SIG_DFL => return unsafe { handler(signal, info, context) },
+        SIG_IGN => return,
+        _ => {}
+    }
+    // SAFETY: as above.
+    let fault = unsafe { platform::fault(signal, info, context) };
+    let (pid, tid) = (platform::pid(), platform::tid());
+    let own = is_own_process();
+    let give_up = |handler: &Action| {
+        if own {
+            owned.replace(|now| if now == handler { Action::plain(SIG_DFL) } else { *now });
+        }
+    };
+    if fault.is_by_instruction() && has_returned_from(tid, &fault) {
+        // Nothing has changed since the handler returned from this very fault, and nothing ever would.
+        give_up(&wish);
+        // SAFETY: both are what the kernel gave us.
+        return unsafe { report_and_die(pid, tid, &fault, info, context) };
+    }
+    if options().crash == Crash::First {
+        // SAFETY: as above.
+        unsafe { report(pid, tid, &fault, info) };
+        snapshot::let_go();
+        release(pid, tid);
+    }
+    if wish.flags & SA_RESETHAND != 0 {
+        give_up(&wish);
+    }
+    platform::set_errno(errno);
+    // SAFETY: the program installed this address as a handler of the kind that its flags say.
+    unsafe {
+        if wish.flags & SA_SIGINFO != 0 {
+            let handler: unsafe extern "C" fn(c_int, *mut siginfo_t, *mut c_void) = core::mem::transmute(wish.handler);
+            handler(signal, info, context);
+        } else {
+            // Some handlers of this kind know that the kernel passes all three.
+            let handler: unsafe extern "C" fn(c_int, *mut siginfo_t, *mut c_void) = core::mem::transmute(wish.handler);
+            handler(signal, info, context);
+        }
+    }
+    let errno = platform::errno();
+    if fault.is_by_instruction() {
+        // SAFETY: the handler may have changed what the thread goes on with.
+        let goes_on = unsafe { platform::registers(context) };
+        if goes_on.general == fault.registers.general {
+            remember_return_from(tid, &fault);
+        }
+    } else if is_in_abort(&fault) {
+        // Now abort would set the default action behind our back and raise the signal again.
+        // SAFETY: both are what the kernel gave us.
+        unsafe { report_and_die(pid, tid, &fault, info, context) };
+    }
+    platform::set_errno(errno);
+}
+
+/// Everything between the crash and the death; whether death is next.
+///
+/// # Safety
+/// `info` is what the kernel gave to the running handler.
+unsafe fn report(pid: pid_t, tid: pid_t, fault: &Fault, info: *const siginfo_t) -> bool {
+    match claim(pid, tid) {
+        Claim::Ours => {}
+        Claim::Already => {
+            if fault.is_by_instruction() || fault.sender == pid {
+                // Our own work crashed.
+                raw::write_again();
+                death::now();
+            }
+            return false;
+        }
+        Claim::Refused => return true,
+    }
+    let now = platform::nanoseconds();
+    let timeout = u64::from(options().crash_timeout) * 1_000_000_000;
+    let mut incident = Incident {
+        fault: *fault,
+        // SAFETY: as promised.
+        info: unsafe { info.cast::<[u64; 16]>().read() },
+        pid,
+        tid,
+        thread: [0; 16],
+        time: platform::time_of_day(),
+        uptime: now.saturating_sub(STARTED.load(Relaxed)),
+        deadline: now + timeout,
+        patience: now + timeout.min(2_000_000_000),
+    };
+    platform::thread_name(&mut incident.thread);
+    // SAFETY: we hold the claim.
+    unsafe { *INCIDENT.0.get() = incident };
+    if is_own_process() {
+        State::count(&STATE.crash_reports);
+    }
+    let before = platform::block(!ownership::CRASH_SIGNALS);
+    header::write();
+    if !snapshot::write() {
+        raw::write();
+    }
+    platform::block(before);
+    true
+}
+
+enum Claim {
+    Ours,
+    /// By this very thread, before.
+    Already,
+    /// Another thread's report took all the time that there was.
+    Refused,
+}
+
+fn word(pid: pid_t, tid: pid_t) -> u64 {
+    u64::from(pid.cast_unsigned()) << 32 | u64::from(tid.cast_unsigned())
+}
+
+fn claim(pid: pid_t, tid: pid_t) -> Claim {
+    let mine = word(pid, tid);
+    let give_up = platform::nanoseconds() + (u64::from(options().crash_timeout) + 5) * 1_000_000_000;
+    loop {
+        let holder = CLAIM.load(Acquire);
+        if holder == mine {
+            return Claim::Already;
+        }
+        let (holder_pid, holder_tid) = ((holder >> 32) as pid_t, holder as u32 as pid_t);
+        // A vforked child that crashed has left its claim in our memory.
+        let abandoned = holder == 0 || holder_pid != pid || !platform::is_alive(pid, holder_tid);
+        if abandoned {
+            if CLAIM.compare_exchange(holder, mine, AcqRel, Relaxed).is_ok() {
+                return Claim::Ours;
+            }
+        } else if platform::nanoseconds() > give_up {
+            return Claim::Refused;
+        } else {
+            platform::sleep(5_000_000);
+        }
+    }
+}
+
+fn release(pid: pid_t, tid: pid_t) {
+    let _ = CLAIM.compare_exchange(word(pid, tid), 0, Release, Relaxed);
+}
+
+/// Faults from which handlers of the program have returned, by thread: its tid and what it was about to do.
+static RETURNS: [(AtomicU64, AtomicU64); 16] = [const { (AtomicU64::new(0), AtomicU64::new(0)) }; 16];
+
+fn place(tid: pid_t) -> Option<&'static (AtomicU64, AtomicU64)> {
+    RETURNS.get(tid.unsigned_abs() as usize % RETURNS.len())
+}
+
+fn remember_return_from(tid: pid_t, fault: &Fault) {
+    if let Some((thread, state)) = place(tid) {
+        thread.store(u64::from(tid.cast_unsigned()), Relaxed);
+        state.store(digest(fault), Relaxed);
+    }
+}
+
+fn has_returned_from(tid: pid_t, fault: &Fault) -> bool {
+    place(tid).is_some_and(|(thread, state)| {
+        thread.load(Relaxed) == u64::from(tid.cast_unsigned()) && state.swap(0, Relaxed) == digest(fault)
+    })
+}
+
+/// Tells one state of a thread from another (FNV-1a over its registers and the fault's address).
+fn digest(fault: &Fault) -> u64 {
+    let Fault { signal, address, registers: Registers { general, .. }, .. } = fault;
+    let start = 0xcbf2_9ce4_8422_2325 ^ u64::from(signal.unsigned_abs());
+    general.iter().chain([address]).fold(start, |sum, word| {
+        word.to_le_bytes().iter().fold(sum, |sum, &byte| (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+    })
+}
+
+/// Whether SIGABRT was raised by abort(3), which does not return whatever the handler does.
+fn is_in_abort(fault: &Fault) -> bool {
+    if fault.signal != SIGABRT || fault.is_by_instruction() || fault.sender != platform::pid() {
+        return false;
+    }
+    let start = platform::abort_address();
+    // The return address is that of the call of raise, or in newer glibc of what raise has become.
+    let code = start..start + 0x400;
+    let mut stack = [0; 128 * 8];
+    let length = platform::read_memory(platform::pid(), fault.registers.sp(), &mut stack);
+    stack
+        .chunks_exact(8)
+        .take(length / 8)
+        .any(|word| word.try_into().is_ok_and(|word| code.contains(&u64::from_le_bytes(word))))
+}

@@ -1,0 +1,133 @@
+//! Who has the crash signals: their default action becomes "report, then default action", and the program believes that
+//! it is as ever.
+//!
+//! A handler that the program sets by sigaction(2) goes to the kernel as it is: the program owns the signal. Only where
+//! its return would matter to us, a [`handler::trampoline`] stands in front of it.
+
+use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+use libc::{
+    SA_NODEFER, SA_ONSTACK, SA_RESETHAND, SA_RESTART, SA_SIGINFO, SIG_DFL, SIG_IGN, SIGABRT, SIGBUS, SIGFPE, SIGILL,
+    SIGSEGV, SIGSYS, SIGTRAP, c_int,
+};
+
+use super::{handler, options};
+use crate::options::Crash;
+use crate::platform;
+use crate::signals::{Action, Origin, Owned, Rules};
+
+const RULES: Rules = Rules { kernel_action, wish, is_ours, changed: |_| {} };
+/// abort(3) raises SIGABRT and dies if the handler returns: that return is to be seen.
+const RULES_OF_ABORT: Rules = Rules { kernel_action: kernel_action_for_abort, ..RULES };
+
+/// In the order of `options::CRASH_SIGNALS`.
+static SIGNALS: [Owned; 7] = [
+    Owned::new(SIGSEGV, RULES),
+    Owned::new(SIGBUS, RULES),
+    Owned::new(SIGILL, RULES),
+    Owned::new(SIGFPE, RULES),
+    Owned::new(SIGABRT, RULES_OF_ABORT),
+    Owned::new(SIGTRAP, RULES),
+    Owned::new(SIGSYS, RULES),
+];
+
+/// All of them, as a signal mask.
+pub const CRASH_SIGNALS: u64 = 1 << (SIGSEGV - 1)
+    | 1 << (SIGBUS - 1)
+    | 1 << (SIGILL - 1)
+    | 1 << (SIGFPE - 1)
+    | 1 << (SIGABRT - 1)
+    | 1 << (SIGTRAP - 1)
+    | 1 << (SIGSYS - 1);
+
+/// Set when the process is about to die: the kernel gets the default action for whatever anybody wishes.
+static DYING: AtomicBool = AtomicBool::new(false);
+
+/// The owned signal of this number.
+pub fn owned(signal: c_int) -> Option<&'static Owned> {
+    let index = match signal {
+        SIGSEGV => 0,
+        SIGBUS => 1,
+        SIGILL => 2,
+        SIGFPE => 3,
+        SIGABRT => 4,
+        SIGTRAP => 5,
+        SIGSYS => 6,
+        _ => return None,
+    };
+    SIGNALS.get(index).filter(|owned| owned.is_active())
+}
+
+/// Takes over the signals whose bits are set. For the constructor.
+pub fn start(selected: u8) {
+    for (index, owned) in SIGNALS.iter().enumerate() {
+        if selected & 1 << index == 0 {
+            continue;
+        }
+        let before = platform::exchange_action(owned.signal(), &handler_action());
+        // Nearly always it was the default action, and the kernel already has what that becomes.
+        owned.own_as_is(Action { origin: if before.is_handler() { Origin::Program } else { Origin::Start }, ..before });
+        if before.handler != SIG_DFL {
+            owned.apply();
+        }
+    }
+    platform::learn_restorer(SIGSEGV);
+}
+
+/// From now on the signal does to the process what it does by default.
+pub fn give_up(signal: c_int) {
+    DYING.store(true, Relaxed);
+    platform::set_action(signal, &Action::plain(SIG_DFL));
+}
+
+/// In a snapshot: no handler is called any more.
+pub fn default_everywhere() {
+    DYING.store(true, Relaxed);
+    for owned in &SIGNALS {
+        platform::set_action(owned.signal(), &Action::plain(SIG_DFL));
+    }
+}
+
+/// Whether [`give_up`] was called.
+pub fn is_dying() -> bool {
+    DYING.load(Relaxed)
+}
+
+fn wish(new: Action, _before: &Action) -> Action {
+    Action { origin: new.origin, ..platform::as_kept(new) }
+}
+
+fn is_ours(action: &Action) -> bool {
+    action.handler == handler::address() || action.handler == handler::trampoline_address()
+}
+
+fn kernel_action(wish: &Action) -> Action {
+    match wish.handler {
+        _ if is_dying() => Action::plain(SIG_DFL),
+        SIG_DFL => handler_action(),
+        SIG_IGN => *wish,
+        _ if options().crash == Crash::First
+            || wish.origin == Origin::ProgramBySignal
+            || wish.flags & SA_RESETHAND != 0 =>
+        {
+            trampoline_action(wish)
+        }
+        _ => *wish,
+    }
+}
+
+fn kernel_action_for_abort(wish: &Action) -> Action {
+    if wish.is_handler() && !is_dying() { trampoline_action(wish) } else { kernel_action(wish) }
+}
+
+/// SA_NODEFER, and no crash signal in the mask: a crash in our own handler comes to it, too. Everything else waits.
+fn handler_action() -> Action {
+    Action { flags: SA_SIGINFO | SA_ONSTACK | SA_NODEFER, mask: !CRASH_SIGNALS, ..Action::plain(handler::address()) }
+}
+
+/// The mask and the flags of a program's handler go to the kernel with the trampoline, so that the handler runs on the
+/// stack and with the signals blocked that it asked for.
+fn trampoline_action(wish: &Action) -> Action {
+    let flags = wish.flags & (SA_ONSTACK | SA_RESTART | SA_NODEFER) | SA_SIGINFO;
+    Action { handler: handler::trampoline_address(), flags, ..*wish }
+}

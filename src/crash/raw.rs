@@ -1,0 +1,97 @@
+//! What can be told without a snapshot: addresses, with the module, the offset and the build id that names can be found
+//! by later.
+
+use core::fmt::Write;
+use core::sync::atomic::Ordering::Acquire;
+
+use super::handler::incident;
+use super::header;
+use super::snapshot;
+use crate::line::Line;
+use crate::options::Format;
+use crate::platform;
+
+/// Frames that are shown.
+const FRAMES: usize = 64;
+
+/// Says that there is no more than this, and this.
+pub fn write() {
+    if super::options().format == Format::Json && super::options().report.is_none() {
+        header::write_now();
+    }
+    header::say(b"nosigpipe: the report could not be completed; addresses for addr2line or eu-addr2line:\n");
+    frames();
+}
+
+/// After a crash in the report itself: nothing is tried but what can't fail.
+pub fn write_again() {
+    header::say(b"nosigpipe: the report crashed\n");
+    let registers = &incident().fault.registers;
+    let mut line = Line::<128>::empty();
+    let _ = write!(line, "  pc {:#x} sp {:#x}", registers.pc(), registers.sp());
+    header::say(line.finish());
+}
+
+fn frames() {
+    let registers = &incident().fault.registers;
+    if let Some(progress) = snapshot::progress()
+        && let known @ 1.. = progress.known.load(Acquire) as usize
+    {
+        for (index, frame) in progress.frames.iter().take(known.min(FRAMES)).enumerate() {
+            write_frame(index, frame.load(Acquire));
+        }
+        return;
+    }
+    write_frame(0, registers.pc());
+    // By frame pointers, for want of anything better; the return address of a call through a wild pointer is on top.
+    let mut index = 1;
+    let mut fp = registers.get(platform::FRAME_POINTER);
+    let mut above = registers.sp();
+    if let Some([address]) = words(above) {
+        write_frame(index, address);
+        index += 1;
+    }
+    while index < FRAMES && fp >= above && fp.is_multiple_of(8) {
+        let Some([next, address]) = words(fp) else { break };
+        if address == 0 {
+            break;
+        }
+        write_frame(index, address);
+        (above, fp, index) = (fp + 16, next, index + 1);
+    }
+}
+
+fn words<const N: usize>(address: u64) -> Option<[u64; N]> {
+    let mut words = [0; N];
+    let mut bytes = [0; 16];
+    let length = N * 8;
+    let buffer = bytes.get_mut(..length)?;
+    if platform::read_memory(platform::pid(), address, buffer) != length {
+        return None;
+    }
+    for (word, chunk) in words.iter_mut().zip(buffer.chunks_exact(8)) {
+        *word = u64::from_le_bytes(chunk.try_into().ok()?);
+    }
+    Some(words)
+}
+
+fn write_frame(index: usize, address: u64) {
+    let mut line = Line::<512>::empty();
+    let _ = write!(line, "  #{index:<3}{address:#x}");
+    let mut path = [0; 256];
+    if let Some((start, length)) = platform::file_at(address, &mut path) {
+        let path = path.get(..length).unwrap_or_default();
+        line.push(b" [");
+        line.push_foreign(path.rsplit(|&byte| byte == b'/').next().unwrap_or_default(), 128);
+        let _ = write!(line, "+{:#x}", address.wrapping_sub(start));
+        let mut id = [0; 20];
+        if platform::build_id_at(start, &mut id) {
+            line.push(b" ");
+            for byte in id {
+                let _ = write!(line, "{byte:02x}");
+            }
+        }
+        line.push(b"]");
+    }
+    header::say(line.finish());
+}

@@ -1,0 +1,252 @@
+//! Collects the report and writes it, the most important part first.
+
+use core::cell::RefCell;
+use core::sync::atomic::Ordering::Relaxed;
+use std::collections::BTreeMap;
+
+use super::memory::Memory;
+use super::modules::{Map, Module};
+use super::output::Output;
+use super::report::{self, Frame, Group, Report};
+use super::symbols::{Places, Symbols, hex};
+use super::threads::{self, Thread};
+use super::unwind::{Found, Stack, Unwinder};
+use super::{address, in_memory, progress, system};
+use crate::crash::handler::incident;
+use crate::crash::{header, options, program, words};
+use crate::options::{Format, Threads};
+use crate::platform::{self, REGISTER_NAMES};
+
+/// Where distributions put separate debug files.
+const DEBUG_DIRECTORY: &str = "/usr/lib/debug";
+
+/// Bytes of code that are shown before and from the program counter on.
+const CODE_BEFORE: u64 = 16;
+const CODE: usize = 40;
+
+/// Writes the report. `lines` says whether to read debug information, `others` whether to show the other threads.
+pub fn write(stderr: i32, lines: bool, others: bool) {
+    let output = Output::new(stderr);
+    let incident = incident();
+    let memory = RefCell::new(Memory::own());
+    let map = Map::read(&mut memory.borrow_mut());
+    let directories = [DEBUG_DIRECTORY.to_owned()];
+    let places = Places { directories: &directories, open };
+    let symbolizer = Symbolizer { map: &map, places, lines, loaded: RefCell::new(BTreeMap::new()) };
+    let debug_frames = |module: &Module| symbolizer.with(module, |symbols| symbols.section(".debug_frame")).flatten();
+    let debug_frames = &debug_frames;
+    // Half of the time is for names.
+    let now = platform::nanoseconds();
+    let mut unwinder = Unwinder::new(&map, now + incident.deadline.saturating_sub(now) / 2, debug_frames);
+
+    let others = others && options().threads == Threads::All;
+    let (others, note) = if others { threads::stop_all(incident.pid, incident.tid) } else { Default::default() };
+
+    let stack = unwinder.stack(&mut memory.borrow_mut(), &incident.fault.registers);
+    publish(&stack);
+
+    let mut report = circumstances(&map, &mut memory.borrow_mut(), &stack, &symbolizer);
+    report.frames = symbolizer.frames(&stack);
+    report.omitted = stack.omitted;
+
+    let stream = options().format == Format::Text && options().report.is_none();
+    if stream {
+        output.say(&report::text::crashed_thread(&report));
+    }
+    report.threads = groups(&others, &mut unwinder, &symbolizer);
+    report.threads_note = note;
+    if stream {
+        output.say(&report::text::other_threads(&report));
+    }
+    details(&mut report, &mut memory.borrow_mut());
+    if stream {
+        output.say(&report::text::details(&report));
+        return;
+    }
+    let (ending, text) = match options().format {
+        Format::Text => ("txt", report::text::whole(&report)),
+        Format::Json => ("json", report::json::whole(&report)),
+    };
+    let time = report.time.replace(':', "");
+    match options().report {
+        Some(directory) if output.save(directory, ending, &time, &text) => {}
+        // The header is there already.
+        Some(_) if options().format == Format::Text => output.say(&report::text::body(&report)),
+        _ => output.say(&text),
+    }
+}
+
+fn open(path: &str) -> Option<&'static [u8]> {
+    system::map_file(format!("{path}\0").as_bytes())
+}
+
+/// Tells the parent what it can write if we come to grief from here on.
+fn publish(stack: &Stack) {
+    let Some(progress) = progress() else { return };
+    for (place, frame) in progress.frames.iter().zip(&stack.frames) {
+        place.store(frame.pc, Relaxed);
+    }
+    let known = stack.frames.len().min(super::FRAMES);
+    progress.known.store(known as u32, core::sync::atomic::Ordering::Release);
+}
+
+struct Symbolizer<'a> {
+    map: &'a Map,
+    places: Places<'a>,
+    lines: bool,
+    /// By the module's start.
+    loaded: RefCell<BTreeMap<u64, Symbols>>,
+}
+
+impl Symbolizer<'_> {
+    fn with<T>(&self, module: &Module, action: impl FnOnce(&Symbols) -> T) -> Option<T> {
+        let mut loaded = self.loaded.try_borrow_mut().ok()?;
+        let symbols = loaded.entry(module.start).or_insert_with(|| {
+            // The kernel's own module is no file.
+            let image = (module.path == "[vdso]")
+                .then(|| in_memory(self.map, module.start, module.end - module.start))
+                .flatten();
+            Symbols::find(&module.path, &hex(&module.build_id), image, self.places, self.lines)
+        });
+        Some(action(symbols))
+    }
+
+    fn frames(&self, stack: &Stack) -> Vec<Frame> {
+        stack.frames.iter().flat_map(|frame| self.frame(frame)).collect()
+    }
+
+    /// One frame, and before it what was inlined into it.
+    fn frame(&self, raw: &super::unwind::Frame) -> Vec<Frame> {
+        let index = self.map.module(raw.pc);
+        let module = index.and_then(|index| self.map.modules.get(index));
+        let frame = Frame {
+            address: raw.pc,
+            module: index.map(|index| index as u64),
+            offset: module.map_or(0, |module| raw.pc.wrapping_sub(module.bias)),
+            interrupted: raw.interrupted,
+            found_by: if raw.found == Found::ByScan { "scan".to_owned() } else { String::new() },
+            ..Frame::default()
+        };
+        if let Some((signal, code, address)) = raw.signal {
+            let (name, _) = words::signal(signal);
+            let (code_name, _) = words::code(signal, code);
+            let mut note = format!("signal handler called by {name}");
+            if name == "a signal" {
+                note = format!("signal handler called by signal {signal}");
+            } else if words::has_address(signal, code) {
+                note.push_str(&format!(", {code_name} at {address:#x}"));
+            }
+            return vec![Frame { note, ..frame }];
+        }
+        let Some(module) = module else { return vec![frame] };
+        let lookup = frame.offset.wrapping_sub(u64::from(!raw.interrupted));
+        let names = self.with(module, |symbols| symbols.names(lookup)).unwrap_or_default();
+        if names.is_empty() {
+            return vec![frame];
+        }
+        names
+            .into_iter()
+            .map(|name| Frame {
+                function: name.function,
+                function_offset: name.function_offset.map(|offset| offset + u64::from(!raw.interrupted)),
+                file: name.file,
+                line: name.line,
+                inlined: name.inlined,
+                ..frame.clone()
+            })
+            .collect()
+    }
+}
+
+/// Everything about the crash but the stacks.
+fn circumstances(map: &Map, memory: &mut Memory, stack: &Stack, symbolizer: &Symbolizer) -> Report {
+    let incident = incident();
+    let fault = &incident.fault;
+    let text =
+        |bytes: &[u8]| String::from_utf8_lossy(bytes.split(|&byte| byte == 0).next().unwrap_or_default()).into_owned();
+    let ([year, month, day], [hour, minute, second]) = header::civil(incident.time.0);
+    let millisecond = incident.time.1 / 1_000_000;
+    let command = system::read_file(format!("/proc/{}/cmdline\0", incident.pid).as_bytes(), 4096).unwrap_or_default();
+    let command = String::from_utf8_lossy(&command).trim_end_matches('\0').replace('\0', " ");
+    let has_address = words::has_address(fault.signal, fault.code);
+    Report {
+        program: text(program()),
+        executable: system::executable_path(),
+        command,
+        pid: i64::from(incident.pid),
+        tid: i64::from(incident.tid),
+        thread: text(&incident.thread),
+        time: format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millisecond:03}Z"),
+        uptime: incident.uptime / 1_000_000,
+        signal: i64::from(fault.signal),
+        code: i64::from(fault.code),
+        address: has_address.then_some(fault.address),
+        access: address::access(fault.access).to_owned(),
+        address_is: if has_address { address::describe(map, memory, fault, stack) } else { String::new() },
+        sender: words::was_sent(fault.code).then(|| (i64::from(fault.sender), i64::from(fault.user))),
+        call: (fault.signal == libc::SIGSYS && fault.code > 0).then(|| i64::from(fault.call)),
+        message: abort_message(map, memory, symbolizer).unwrap_or_default(),
+        modules: modules(map),
+        ..Report::default()
+    }
+}
+
+fn modules(map: &Map) -> Vec<report::Module> {
+    map.modules
+        .iter()
+        .map(|module| report::Module {
+            path: module.path.clone(),
+            build_id: hex(&module.build_id),
+            start: module.start,
+            end: module.end,
+            bias: module.bias,
+        })
+        .collect()
+}
+
+/// What libc said before it called abort(3), which it keeps for debuggers: struct { unsigned size; char text[]; }.
+fn abort_message(map: &Map, memory: &mut Memory, symbolizer: &Symbolizer) -> Option<String> {
+    if incident().fault.signal != libc::SIGABRT {
+        return None;
+    }
+    let libc =
+        map.modules.iter().find(|module| module.path.rsplit('/').next().is_some_and(|n| n.starts_with("libc.")))?;
+    let address = symbolizer.with(libc, |symbols| symbols.object("__abort_msg")).flatten()?;
+    let place = memory.word(libc.bias.wrapping_add(address)).filter(|&place| place != 0)?;
+    let mut text = vec![0; 512];
+    let length = memory.read(place + 4, &mut text);
+    text.truncate(length);
+    let text = text.split(|&byte| byte == 0).next()?;
+    Some(String::from_utf8_lossy(text).trim().to_owned())
+}
+
+fn details(report: &mut Report, memory: &mut Memory) {
+    let registers = &incident().fault.registers;
+    report.registers =
+        REGISTER_NAMES.iter().zip(registers.general).map(|(name, value)| ((*name).to_owned(), value)).collect();
+    report.registers.push(("rflags".to_owned(), registers.flags));
+    let start = registers.pc().saturating_sub(CODE_BEFORE);
+    let mut code = vec![0; CODE];
+    let length = memory.read(start, &mut code);
+    code.truncate(length);
+    report.instructions = (start, code);
+}
+
+/// The other threads' stacks, equal ones once, those of many threads first.
+fn groups(threads: &[Thread], unwinder: &mut Unwinder, symbolizer: &Symbolizer) -> Vec<Group> {
+    // They stand still, but have run on since the copy was made: their stacks are read where they are.
+    let mut memory = Memory::of(incident().pid);
+    let mut found: Vec<(Stack, Vec<(i64, String)>)> = Vec::new();
+    for thread in threads {
+        let stack = thread.registers.map(|registers| unwinder.stack(&mut memory, &registers)).unwrap_or_default();
+        let who = (i64::from(thread.tid), thread.name.clone());
+        match found.iter_mut().find(|(known, _)| *known == stack) {
+            Some((_, threads)) => threads.push(who),
+            None => found.push((stack, vec![who])),
+        }
+    }
+    found
+        .into_iter()
+        .map(|(stack, threads)| Group { threads, frames: symbolizer.frames(&stack), omitted: stack.omitted })
+        .collect()
+}

@@ -1,0 +1,93 @@
+//! Memory of the crashed process, read without the risk of a fault and with a cache of pages.
+
+use std::collections::BTreeMap;
+
+use libc::pid_t;
+
+use super::modules::Mapping;
+use crate::platform::{self, PAGE};
+
+/// Pages kept; a stack that is walked to its end passes by many.
+const PAGES: usize = 256;
+
+pub struct Memory {
+    pid: pid_t,
+    /// Without process_vm_readv (seccomp): what may be read directly, in our own copy.
+    direct: Option<Vec<(u64, u64)>>,
+    pages: BTreeMap<u64, Box<[u8; PAGE]>>,
+}
+
+impl Memory {
+    /// Our own.
+    pub fn own() -> Self {
+        Self { pid: platform::pid(), direct: None, pages: BTreeMap::new() }
+    }
+
+    /// That of the process that we are a copy of, which goes on meanwhile.
+    pub fn of(pid: pid_t) -> Self {
+        Self { pid, direct: None, pages: BTreeMap::new() }
+    }
+
+    /// Says what is mapped, for the case that the kernel does not let us look.
+    pub fn learn(&mut self, mappings: &[Mapping]) {
+        if self.pid == platform::pid() && !platform::can_read_memory() {
+            let readable = mappings.iter().filter(|mapping| mapping.readable);
+            self.direct = Some(readable.map(|mapping| (mapping.start, mapping.end)).collect());
+        }
+    }
+
+    fn page(&mut self, number: u64) -> Option<&[u8; PAGE]> {
+        if !self.pages.contains_key(&number) {
+            let mut page = Box::new([0; PAGE]);
+            let address = number * PAGE as u64;
+            if let Some(readable) = &self.direct {
+                if !readable.iter().any(|&(start, end)| start <= address && address < end) {
+                    return None;
+                }
+                // SAFETY: the page was mapped readable when the process was copied, and the copy has one thread.
+                *page = unsafe { core::ptr::with_exposed_provenance::<[u8; PAGE]>(address as usize).read() };
+            } else if platform::read_memory(self.pid, address, page.as_mut_slice()) != PAGE {
+                return None;
+            }
+            if self.pages.len() >= PAGES {
+                self.pages.clear();
+            }
+            self.pages.insert(number, page);
+        }
+        self.pages.get(&number).map(|page| &**page)
+    }
+
+    /// Reads as many bytes as are there.
+    pub fn read(&mut self, address: u64, buffer: &mut [u8]) -> usize {
+        let mut done = 0;
+        while done < buffer.len() {
+            let Some(at) = address.checked_add(done as u64) else { break };
+            let within = at as usize % PAGE;
+            let Some(page) = self.page(at / PAGE as u64) else { break };
+            let take = (buffer.len() - done).min(PAGE - within);
+            if let (Some(to), Some(from)) = (buffer.get_mut(done..done + take), page.get(within..within + take)) {
+                to.copy_from_slice(from);
+            }
+            done += take;
+        }
+        done
+    }
+
+    /// The word at an address.
+    pub fn word(&mut self, address: u64) -> Option<u64> {
+        let mut bytes = [0; 8];
+        (self.read(address, &mut bytes) == 8).then(|| u64::from_le_bytes(bytes))
+    }
+
+    /// The half word at an address.
+    pub fn half(&mut self, address: u64) -> Option<u32> {
+        let mut bytes = [0; 4];
+        (self.read(address, &mut bytes) == 4).then(|| u32::from_le_bytes(bytes))
+    }
+
+    /// Bytes, if all are there.
+    pub fn bytes(&mut self, address: u64, length: usize) -> Option<Vec<u8>> {
+        let mut bytes = vec![0; length];
+        (self.read(address, &mut bytes) == length).then_some(bytes)
+    }
+}

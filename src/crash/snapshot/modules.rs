@@ -1,0 +1,258 @@
+//! What is mapped: from /proc/self/maps, or from the loader's list where there is no /proc.
+
+use std::collections::BTreeMap;
+
+use super::memory::Memory;
+use super::system;
+
+/// One line of /proc/PID/maps.
+#[derive(Clone)]
+pub struct Mapping {
+    pub start: u64,
+    pub end: u64,
+    pub offset: u64,
+    pub readable: bool,
+    pub writable: bool,
+    pub executable: bool,
+    pub path: String,
+}
+
+/// A file that is mapped with code in it.
+pub struct Module {
+    pub path: String,
+    pub start: u64,
+    pub end: u64,
+    /// Address in memory minus address in the file.
+    pub bias: u64,
+    pub build_id: Vec<u8>,
+    /// Address and length of .eh_frame_hdr in memory.
+    pub unwind_table: Option<(u64, u64)>,
+    /// Address of the dynamic section in memory.
+    pub dynamic: Option<u64>,
+}
+
+/// Everything that is mapped.
+pub struct Map {
+    pub mappings: Vec<Mapping>,
+    pub modules: Vec<Module>,
+}
+
+/// The ELF constants that are needed here (elf.h).
+const PT_LOAD: u32 = 1;
+const PT_DYNAMIC: u32 = 2;
+const PT_NOTE: u32 = 4;
+const PT_GNU_EH_FRAME: u32 = 0x6474_e550;
+const NT_GNU_BUILD_ID: u32 = 3;
+const DT_DEBUG: u64 = 21;
+
+impl Map {
+    pub fn read(memory: &mut Memory) -> Self {
+        let mappings = read_maps();
+        memory.learn(&mappings);
+        if mappings.is_empty() {
+            return from_loader(memory);
+        }
+        let mut modules: Vec<Module> = Vec::new();
+        // A module's mappings stand in ascending order, the one with the ELF header first.
+        let mut index = 0;
+        while let Some(first) = mappings.get(index) {
+            index += 1;
+            if first.path.is_empty() || first.offset != 0 || first.path.starts_with('[') && first.path != "[vdso]" {
+                continue;
+            }
+            let mut end = first.end;
+            let mut executable = first.executable;
+            while let Some(next) = mappings.get(index) {
+                // .bss follows without a name.
+                if next.path != first.path || next.offset == 0 {
+                    break;
+                }
+                end = next.end;
+                executable |= next.executable;
+                index += 1;
+            }
+            if executable && let Some(module) = module(memory, first.start, end, first.path.clone()) {
+                modules.push(module);
+            }
+        }
+        Self { mappings, modules }
+    }
+
+    /// The module that an address belongs to.
+    pub fn module(&self, address: u64) -> Option<usize> {
+        self.modules.iter().position(|module| module.start <= address && address < module.end)
+    }
+
+    /// The mapping that an address belongs to.
+    pub fn mapping(&self, address: u64) -> Option<&Mapping> {
+        let after = self.mappings.partition_point(|mapping| mapping.end <= address);
+        self.mappings.get(after).filter(|mapping| mapping.start <= address)
+    }
+
+    /// Whether code can be there.
+    pub fn is_code(&self, address: u64) -> bool {
+        self.mapping(address).is_some_and(|mapping| mapping.executable)
+    }
+}
+
+fn read_maps() -> Vec<Mapping> {
+    let Some(text) = system::read_file(b"/proc/self/maps\0", 64 << 20) else { return Vec::new() };
+    String::from_utf8_lossy(&text).lines().filter_map(mapping).collect()
+}
+
+fn mapping(line: &str) -> Option<Mapping> {
+    // 55e0c0a00000-55e0c0a02000 r--p 00000000 fe:00 1234   /usr/bin/true
+    let mut fields = line.splitn(6, ' ');
+    let (start, end) = fields.next()?.split_once('-')?;
+    let rights = fields.next()?.as_bytes();
+    let offset = fields.next()?;
+    let path = fields.nth(2).unwrap_or_default().trim_start();
+    Some(Mapping {
+        start: u64::from_str_radix(start, 16).ok()?,
+        end: u64::from_str_radix(end, 16).ok()?,
+        offset: u64::from_str_radix(offset, 16).ok()?,
+        readable: rights.first() == Some(&b'r'),
+        writable: rights.get(1) == Some(&b'w'),
+        executable: rights.get(2) == Some(&b'x'),
+        path: path.to_owned(),
+    })
+}
+
+struct Segment {
+    kind: u32,
+    flags: u32,
+    offset: u64,
+    address: u64,
+    size: u64,
+}
+
+fn segments(memory: &mut Memory, header: u64) -> Option<Vec<Segment>> {
+    let elf = memory.bytes(header, 64)?;
+    if !elf.starts_with(b"\x7fELF\x02\x01") {
+        return None;
+    }
+    let table = word_at(&elf, 32)?;
+    let count = u16::from_le_bytes(elf.get(56..58)?.try_into().ok()?);
+    program_headers(memory, header + table, u64::from(count))
+}
+
+fn program_headers(memory: &mut Memory, table: u64, count: u64) -> Option<Vec<Segment>> {
+    let table = memory.bytes(table, 56 * usize::try_from(count).ok()?)?;
+    table
+        .chunks_exact(56)
+        .map(|entry| {
+            Some(Segment {
+                kind: u32::from_le_bytes(entry.get(..4)?.try_into().ok()?),
+                flags: u32::from_le_bytes(entry.get(4..8)?.try_into().ok()?),
+                offset: word_at(entry, 8)?,
+                address: word_at(entry, 16)?,
+                size: word_at(entry, 40)?,
+            })
+        })
+        .collect()
+}
+
+fn word_at(bytes: &[u8], offset: usize) -> Option<u64> {
+    Some(u64::from_le_bytes(bytes.get(offset..offset + 8)?.try_into().ok()?))
+}
+
+fn module(memory: &mut Memory, start: u64, end: u64, path: String) -> Option<Module> {
+    let segments = segments(memory, start)?;
+    let first = segments.iter().find(|segment| segment.kind == PT_LOAD)?;
+    let bias = start.wrapping_sub(first.address.wrapping_sub(first.offset));
+    Some(finish(
+        memory,
+        &segments,
+        Module { path, start, end, bias, build_id: Vec::new(), unwind_table: None, dynamic: None },
+    ))
+}
+
+fn finish(memory: &mut Memory, segments: &[Segment], mut module: Module) -> Module {
+    for segment in segments {
+        let address = module.bias.wrapping_add(segment.address);
+        match segment.kind {
+            PT_NOTE if module.build_id.is_empty() => {
+                module.build_id = build_id(memory, address, segment.size).unwrap_or_default();
+            }
+            PT_GNU_EH_FRAME => module.unwind_table = Some((address, segment.size)),
+            PT_DYNAMIC => module.dynamic = Some(address),
+            _ => {}
+        }
+    }
+    module
+}
+
+fn build_id(memory: &mut Memory, start: u64, size: u64) -> Option<Vec<u8>> {
+    let notes = memory.bytes(start, usize::try_from(size.min(4096)).ok()?)?;
+    let mut rest = notes.as_slice();
+    while let Some((header, after)) = rest.split_at_checked(12) {
+        let number = |at: usize| Some(u32::from_le_bytes(header.get(at..at + 4)?.try_into().ok()?));
+        let (name_size, size, kind) = (number(0)? as usize, number(4)? as usize, number(8)?);
+        let data = name_size.next_multiple_of(4);
+        if kind == NT_GNU_BUILD_ID && after.starts_with(b"GNU\0") {
+            return after.get(data..data + size).map(<[u8]>::to_vec);
+        }
+        rest = after.get(data + size.next_multiple_of(4)..)?;
+    }
+    None
+}
+
+/// Without /proc: the list that the dynamic loader keeps for debuggers (link.h), read but not locked.
+fn from_loader(memory: &mut Memory) -> Map {
+    let mut map = Map { mappings: Vec::new(), modules: Vec::new() };
+    let (headers, count) = system::program_headers();
+    let Some(own) = program_headers(memory, headers, count) else { return map };
+    let dynamic = |segments: &[Segment]| segments.iter().find(|s| s.kind == PT_DYNAMIC).map(|s| s.address);
+    // PT_PHDR (6) says where the table would be without a bias.
+    let bias = own.iter().find(|s| s.kind == 6).map_or(0, |s| headers.wrapping_sub(s.address));
+    let mut seen = BTreeMap::new();
+    add(memory, &mut map, bias, &own, system::executable_path());
+    let Some(dynamic) = dynamic(&own) else { return map };
+    let mut entry = bias.wrapping_add(dynamic);
+    let mut link = loop {
+        match (memory.word(entry), memory.word(entry + 8)) {
+            (Some(DT_DEBUG), Some(debug)) => break memory.word(debug + 8).unwrap_or(0),
+            (Some(tag), Some(_)) if tag != 0 => entry += 16,
+            _ => return map,
+        }
+    };
+    while link != 0 && seen.insert(link, ()).is_none() {
+        let (Some(base), Some(name), Some(next)) = (memory.word(link), memory.word(link + 8), memory.word(link + 24))
+        else {
+            break;
+        };
+        if base != bias
+            && let Some(segments) = segments(memory, base)
+        {
+            let mut path = vec![0; 1024];
+            let length = memory.read(name, &mut path);
+            path.truncate(length);
+            let path = path.split(|&byte| byte == 0).next().unwrap_or_default();
+            let path = String::from_utf8_lossy(path).into_owned();
+            add(memory, &mut map, base, &segments, path);
+        }
+        link = next;
+    }
+    map.mappings.sort_by_key(|mapping| mapping.start);
+    map
+}
+
+fn add(memory: &mut Memory, map: &mut Map, bias: u64, segments: &[Segment], path: String) {
+    let (mut start, mut end) = (u64::MAX, 0);
+    for segment in segments.iter().filter(|segment| segment.kind == PT_LOAD) {
+        let from = bias.wrapping_add(segment.address) & !4095;
+        let to = (bias.wrapping_add(segment.address) + segment.size + 4095) & !4095;
+        (start, end) = (start.min(from), end.max(to));
+        map.mappings.push(Mapping {
+            start: from,
+            end: to,
+            offset: segment.offset & !4095,
+            readable: segment.flags & 4 != 0,
+            writable: segment.flags & 2 != 0,
+            executable: segment.flags & 1 != 0,
+            path: path.clone(),
+        });
+    }
+    let module = Module { path, start, end, bias, build_id: Vec::new(), unwind_table: None, dynamic: None };
+    map.modules.push(finish(memory, segments, module));
+}

@@ -1,0 +1,211 @@
+//! A report for programs: one JSON object.
+
+use std::fmt::Write;
+
+use super::{Frame, Report, SCHEMA};
+use crate::crash::words;
+
+/// The whole report, with a newline at its end.
+#[must_use]
+pub fn whole(report: &Report) -> String {
+    let mut json = Json::default();
+    json.object(|json| {
+        json.number("nosigpipe_crash_report", SCHEMA);
+        json.text("program", &report.program);
+        json.text("executable", &report.executable);
+        json.text("command", &report.command);
+        json.signed("pid", report.pid);
+        json.text("time", &report.time);
+        json.number("uptime_ms", report.uptime);
+        json.key("signal");
+        json.object(|json| {
+            let (name, meaning) = words::signal(report.signal as i32);
+            let (code, reason) = words::code(report.signal as i32, report.code as i32);
+            json.signed("number", report.signal);
+            json.text("name", name);
+            json.text("meaning", meaning);
+            json.signed("code", report.code);
+            json.text("code_name", code);
+            json.text("code_meaning", reason);
+            if let Some(address) = report.address {
+                json.address("address", address);
+                json.text("access", &report.access);
+            }
+            json.text("address_is", &report.address_is);
+            if let Some((pid, uid)) = report.sender {
+                json.signed("sender_pid", pid);
+                json.signed("sender_uid", uid);
+            }
+            if let Some(call) = report.call {
+                json.signed("system_call", call);
+            }
+        });
+        json.text("message", &report.message);
+        json.key("crashed_thread");
+        json.object(|json| {
+            json.signed("tid", report.tid);
+            json.text("name", &report.thread);
+            frames(json, &report.frames, report.omitted);
+            json.key("registers");
+            json.object(|json| {
+                for (name, value) in &report.registers {
+                    json.address(name, *value);
+                }
+            });
+            json.address("instructions_at", report.instructions.0);
+            let bytes = report.instructions.1.iter().fold(String::new(), |mut hex, byte| {
+                let _ = write!(hex, "{byte:02x}");
+                hex
+            });
+            json.text("instructions", &bytes);
+        });
+        json.key("other_threads");
+        json.array(&report.threads, |json, group| {
+            json.object(|json| {
+                json.key("threads");
+                json.array(&group.threads, |json, (tid, name)| {
+                    json.object(|json| {
+                        json.signed("tid", *tid);
+                        json.text("name", name);
+                    });
+                });
+                frames(json, &group.frames, group.omitted);
+            });
+        });
+        json.text("other_threads_note", &report.threads_note);
+        json.key("modules");
+        json.array(&report.modules, |json, module| {
+            json.object(|json| {
+                json.text("path", &module.path);
+                json.text("build_id", &module.build_id);
+                json.address("start", module.start);
+                json.address("end", module.end);
+                json.address("bias", module.bias);
+            });
+        });
+    });
+    json.out.push('\n');
+    json.out
+}
+
+fn frames(json: &mut Json, frames: &[Frame], omitted: Option<(u64, u64)>) {
+    json.key("frames");
+    json.array(frames, |json, frame| {
+        json.object(|json| {
+            json.address("address", frame.address);
+            if let Some(module) = frame.module {
+                json.number("module", module);
+                json.address("offset", frame.offset);
+            }
+            if !frame.function.is_empty() {
+                json.text("function", &frame.function);
+            }
+            if let Some(offset) = frame.function_offset {
+                json.number("function_offset", offset);
+            }
+            if !frame.file.is_empty() {
+                json.text("file", &frame.file);
+                json.number("line", frame.line);
+            }
+            json.flag("inlined", frame.inlined);
+            json.flag("interrupted", frame.interrupted);
+            if !frame.note.is_empty() {
+                json.text("note", &frame.note);
+            }
+            if !frame.found_by.is_empty() {
+                json.text("found_by", &frame.found_by);
+            }
+        });
+    });
+    if let Some((count, before)) = omitted {
+        json.number("omitted_frames", count);
+        json.number("omitted_before", before);
+    }
+}
+
+#[derive(Default)]
+struct Json {
+    out: String,
+    /// Whether a comma is due before the next thing.
+    comma: bool,
+}
+
+impl Json {
+    fn object(&mut self, body: impl FnOnce(&mut Self)) {
+        self.separate();
+        self.out.push('{');
+        self.comma = false;
+        body(self);
+        self.out.push('}');
+        self.comma = true;
+    }
+
+    fn array<T>(&mut self, items: &[T], each: impl Fn(&mut Self, &T)) {
+        self.separate();
+        self.out.push('[');
+        self.comma = false;
+        for item in items {
+            each(self, item);
+        }
+        self.out.push(']');
+        self.comma = true;
+    }
+
+    fn separate(&mut self) {
+        if core::mem::replace(&mut self.comma, true) {
+            self.out.push(',');
+        }
+    }
+
+    fn key(&mut self, key: &str) {
+        self.separate();
+        let _ = write!(self.out, "\"{key}\":");
+        self.comma = false;
+    }
+
+    fn number(&mut self, key: &str, value: u64) {
+        self.key(key);
+        let _ = write!(self.out, "{value}");
+        self.comma = true;
+    }
+
+    fn signed(&mut self, key: &str, value: i64) {
+        self.key(key);
+        let _ = write!(self.out, "{value}");
+        self.comma = true;
+    }
+
+    fn flag(&mut self, key: &str, value: bool) {
+        if value {
+            self.key(key);
+            self.out.push_str("true");
+            self.comma = true;
+        }
+    }
+
+    /// Addresses are strings: JSON's numbers have 53 bits in many readers.
+    fn address(&mut self, key: &str, value: u64) {
+        self.key(key);
+        let _ = write!(self.out, "\"{value:#x}\"");
+        self.comma = true;
+    }
+
+    fn text(&mut self, key: &str, value: &str) {
+        self.key(key);
+        self.out.push('"');
+        for character in value.chars() {
+            match character {
+                '"' => self.out.push_str("\\\""),
+                '\\' => self.out.push_str("\\\\"),
+                '\n' => self.out.push_str("\\n"),
+                '\t' => self.out.push_str("\\t"),
+                control if (control as u32) < 0x20 => {
+                    let _ = write!(self.out, "\\u{:04x}", control as u32);
+                }
+                other => self.out.push(other),
+            }
+        }
+        self.out.push('"');
+        self.comma = true;
+    }
+}

@@ -1,0 +1,106 @@
+//! What a report says, apart from how it is written.
+//!
+//! The launcher compiles this file and its neighbours, too: `nosigpipe report` reads JSON back into it.
+
+pub mod json;
+pub mod text;
+
+/// Version of the JSON schema; docs/crash-reports.md describes it.
+pub const SCHEMA: u64 = 1;
+
+/// A crash, as far as it is known.
+#[derive(Clone, Default)]
+pub struct Report {
+    /// Base name of the executable file.
+    pub program: String,
+    /// The executable file.
+    pub executable: String,
+    /// Arguments, joined by spaces.
+    pub command: String,
+    pub pid: i64,
+    pub tid: i64,
+    pub thread: String,
+    /// `2026-01-31T12:00:00.123Z`
+    pub time: String,
+    /// Milliseconds since the process began.
+    pub uptime: u64,
+    pub signal: i64,
+    pub code: i64,
+    /// The address of the fault, where the signal has one.
+    pub address: Option<u64>,
+    /// `reading`, `writing`, `executing`, or nothing.
+    pub access: String,
+    /// What is known about the address.
+    pub address_is: String,
+    /// Process and user that sent the signal, where somebody did.
+    pub sender: Option<(i64, i64)>,
+    /// Number of the system call that seccomp forbade.
+    pub call: Option<i64>,
+    /// What libc said before it aborted.
+    pub message: String,
+    pub registers: Vec<(String, u64)>,
+    /// Bytes around the program counter, and the address of the first of them.
+    pub instructions: (u64, Vec<u8>),
+    /// The crashed thread's frames, innermost first.
+    pub frames: Vec<Frame>,
+    /// How many frames were left out in the middle, and before which index.
+    pub omitted: Option<(u64, u64)>,
+    /// The others.
+    pub threads: Vec<Group>,
+    /// Why there are no others, or not all.
+    pub threads_note: String,
+    pub modules: Vec<Module>,
+}
+
+/// Threads that stand at the same place.
+#[derive(Clone, Default)]
+pub struct Group {
+    pub threads: Vec<(i64, String)>,
+    pub frames: Vec<Frame>,
+    pub omitted: Option<(u64, u64)>,
+}
+
+/// One function that has not returned.
+#[derive(Clone, Default, PartialEq)]
+pub struct Frame {
+    /// Where it goes on; for all but interrupted functions, just behind a call.
+    pub address: u64,
+    /// Index into the report's modules.
+    pub module: Option<u64>,
+    /// Address within the module's file, as its symbols have it.
+    pub offset: u64,
+    /// Demangled; empty when unknown.
+    pub function: String,
+    /// Bytes from the function's start.
+    pub function_offset: Option<u64>,
+    pub file: String,
+    pub line: u64,
+    /// Inlined into the frame that follows.
+    pub inlined: bool,
+    /// Interrupted at `address`: the innermost one, and below a signal handler.
+    pub interrupted: bool,
+    /// What the frame is when it is no function: `signal handler called`.
+    pub note: String,
+    /// `scan` when it was found by searching the stack, and may be left over from an earlier call.
+    pub found_by: String,
+}
+
+/// A file that is mapped with code in it.
+#[derive(Clone, Default)]
+pub struct Module {
+    pub path: String,
+    pub build_id: String,
+    /// First and last address + 1.
+    pub start: u64,
+    pub end: u64,
+    /// What to subtract from an address to get one of the file's.
+    pub bias: u64,
+}
+
+impl Module {
+    /// The last part of the path.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.path.rsplit('/').next().unwrap_or(&self.path)
+    }
+}

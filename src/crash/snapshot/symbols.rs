@@ -1,0 +1,292 @@
+//! Names, files and lines for the addresses of one module.
+//!
+//! From the module's own file, from separate debug files (by build id or .gnu_debuglink), from supplementary ones
+//! (.gnu_debugaltlink, as Debian's), from .dwo files. The launcher compiles this file, too.
+
+use std::sync::Arc;
+
+use addr2line::{Context, LookupContinuation, LookupResult};
+use backtrace::SymbolName;
+use gimli::{Dwarf, EndianSlice, LittleEndian};
+use object::Endianness;
+use object::elf;
+use object::read::elf::{FileHeader, SectionHeader, SectionTable, Sym};
+
+type Elf = elf::FileHeader64<Endianness>;
+type Reader = EndianSlice<'static, LittleEndian>;
+
+/// Longest name that is demangled; there are symbols of a megabyte.
+const LONGEST_NAME: usize = 8192;
+
+/// Where debug files are, and how a file comes into memory for good.
+#[derive(Clone, Copy)]
+pub struct Places<'a> {
+    pub directories: &'a [String],
+    pub open: fn(&str) -> Option<&'static [u8]>,
+}
+
+/// What an address is called.
+#[derive(Clone, Default)]
+pub struct Name {
+    pub function: String,
+    pub function_offset: Option<u64>,
+    pub file: String,
+    pub line: u64,
+    pub inlined: bool,
+}
+
+/// An ELF file.
+#[derive(Clone, Copy)]
+pub struct File {
+    data: &'static [u8],
+    sections: SectionTable<'static, Elf>,
+}
+
+impl File {
+    pub fn parse(data: &'static [u8]) -> Option<Self> {
+        let header = Elf::parse(data).ok()?;
+        let sections = header.sections(Endianness::Little, data).ok()?;
+        Some(Self { data, sections })
+    }
+
+    /// A section's content, decompressed; `None` if there is none.
+    pub fn section(&self, name: &str) -> Option<&'static [u8]> {
+        let (_, section) = self.sections.section_by_name(Endianness::Little, name.as_bytes())?;
+        if section.sh_type(Endianness::Little) == elf::SHT_NOBITS {
+            return None;
+        }
+        match section.compression(Endianness::Little, self.data).ok()? {
+            None => section.data(Endianness::Little, self.data).ok(),
+            Some((header, offset, size)) => {
+                let start = usize::try_from(offset).ok()?;
+                let compressed = self.data.get(start..start.checked_add(usize::try_from(size).ok()?)?)?;
+                let size = usize::try_from(header.ch_size.get(Endianness::Little)).ok()?;
+                (header.ch_type.get(Endianness::Little) == elf::ELFCOMPRESS_ZLIB).then_some(())?;
+                inflate(compressed, size)
+            }
+        }
+    }
+
+    /// The build id, from the note that every such file has as a section.
+    pub fn build_id(&self) -> Option<&'static [u8]> {
+        let note = self.section(".note.gnu.build-id")?;
+        note.get(16..)
+    }
+
+    fn has_debug_info(&self) -> bool {
+        self.sections.section_by_name(Endianness::Little, b".debug_info").is_some()
+    }
+
+    /// The function that an address lies in, of a symbol table.
+    fn symbol(&self, table: elf::SectionType, address: u64) -> Option<(&'static [u8], u64)> {
+        let symbols = self.sections.symbols(Endianness::Little, self.data, table).ok()?;
+        let mut best: Option<(_, (u64, bool, bool))> = None;
+        for symbol in symbols.iter() {
+            let kind = symbol.st_type();
+            if symbol.st_shndx(Endianness::Little) == elf::SHN_UNDEF
+                || !(kind == elf::STT_FUNC || kind == elf::STT_GNU_IFUNC || kind == elf::STT_NOTYPE)
+            {
+                continue;
+            }
+            let (start, size) = (symbol.st_value(Endianness::Little), symbol.st_size(Endianness::Little));
+            if start > address
+                || start == 0
+                || size > 0 && address >= start + size
+                || size == 0 && kind != elf::STT_NOTYPE
+            {
+                continue;
+            }
+            // The innermost; a sized one before a label; a global name before a local alias.
+            let rank = (start, size > 0, symbol.st_bind() == elf::STB_GLOBAL);
+            if best.is_none_or(|(_, best)| rank > best) {
+                best = Some((symbol, rank));
+            }
+        }
+        let (symbol, (start, sized, _)) = best?;
+        let name = symbols.symbol_name(Endianness::Little, symbol).ok()?;
+        // A label far away says nothing.
+        (!name.is_empty() && (sized || address - start < 4096)).then_some((name, address - start))
+    }
+}
+
+/// Decompresses, into memory that stays.
+fn inflate(compressed: &[u8], size: usize) -> Option<&'static [u8]> {
+    use miniz_oxide::inflate::core::{DecompressorOxide, decompress, inflate_flags};
+    let mut content = vec![0; size];
+    let mut state = Box::<DecompressorOxide>::default();
+    let flags = inflate_flags::TINFL_FLAG_PARSE_ZLIB_HEADER | inflate_flags::TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF;
+    let (_, _, written) = decompress(&mut state, compressed, &mut content, 0, flags);
+    (written == size).then(|| &*content.leak())
+}
+
+/// All that is known about one module's addresses.
+pub struct Symbols {
+    /// The module's file, and its debug file.
+    files: Vec<File>,
+    lines: Option<Context<Reader>>,
+    places_open: fn(&str) -> Option<&'static [u8]>,
+}
+
+impl Symbols {
+    /// Looks for a module's symbols. `image` is what of it can be had without its file. `lines` says whether to read
+    /// debug information, which takes longer and can be damaged in more ways.
+    pub fn find(path: &str, build_id: &str, image: Option<&'static [u8]>, places: Places, lines: bool) -> Self {
+        let same = |file: &File| build_id.is_empty() || file.build_id().is_none_or(|id| hex(id) == build_id);
+        let open = |path: &str| (places.open)(path).and_then(File::parse).filter(same);
+        let own = image.and_then(File::parse).or_else(|| open(path));
+        let mut files: Vec<File> = own.into_iter().collect();
+        if !own.is_some_and(|own| own.has_debug_info()) {
+            let by_id = |directory: &String| {
+                let (first, rest) = build_id.split_at_checked(2)?;
+                open(&format!("{directory}/.build-id/{first}/{rest}.debug"))
+            };
+            let separate = places.directories.iter().find_map(by_id).or_else(|| {
+                let link = own?.section(".gnu_debuglink")?;
+                let name = core::str::from_utf8(link.split(|&byte| byte == 0).next()?).ok()?;
+                let (directory, _) = path.rsplit_once('/')?;
+                [format!("{directory}/{name}"), format!("{directory}/.debug/{name}")]
+                    .into_iter()
+                    .chain(places.directories.iter().map(|debug| format!("{debug}{directory}/{name}")))
+                    .find_map(|path| open(&path))
+            });
+            files.extend(separate);
+        }
+        let lines = if lines {
+            files.iter().find(|file| file.has_debug_info()).and_then(|file| context(file, places))
+        } else {
+            None
+        };
+        Self { files, lines, places_open: places.open }
+    }
+
+    /// A section of the module's files.
+    pub fn section(&self, name: &str) -> Option<&'static [u8]> {
+        self.files.iter().find_map(|file| file.section(name))
+    }
+
+    /// Where the module's file has a variable.
+    pub fn object(&self, name: &str) -> Option<u64> {
+        let file = self.files.first()?;
+        let symbols = file.sections.symbols(Endianness::Little, file.data, elf::SHT_DYNSYM).ok()?;
+        let is = |symbol: &&elf::Sym64<Endianness>| {
+            symbols.symbol_name(Endianness::Little, symbol).is_ok_and(|found| found == name.as_bytes())
+        };
+        symbols.iter().find(is).map(|symbol| symbol.st_value(Endianness::Little))
+    }
+
+    /// What an address of the file is called: the function that it lies in last, what was inlined there first.
+    pub fn names(&self, address: u64) -> Vec<Name> {
+        let symbol =
+            self.files.iter().rev().find_map(|file| {
+                file.symbol(elf::SHT_SYMTAB, address).or_else(|| file.symbol(elf::SHT_DYNSYM, address))
+            });
+        let mut names =
+            self.lines.as_ref().and_then(|lines| self.by_debug_information(lines, address)).unwrap_or_default();
+        if names.is_empty() {
+            names.push(Name::default());
+        }
+        if let Some(outermost) = names.last_mut() {
+            if let Some((name, offset)) = symbol {
+                outermost.function_offset = Some(offset);
+                if outermost.function.is_empty() {
+                    outermost.function = demangle(name);
+                }
+            }
+            outermost.inlined = false;
+        }
+        names
+    }
+
+    fn by_debug_information(&self, lines: &Context<Reader>, address: u64) -> Option<Vec<Name>> {
+        let mut result = lines.find_frames(address);
+        let mut frames = loop {
+            match result {
+                LookupResult::Output(frames) => break frames.ok()?,
+                LookupResult::Load { load, continuation } => {
+                    let path = |part: Option<Reader>| part.and_then(|part| core::str::from_utf8(part.slice()).ok());
+                    let name = path(load.path).unwrap_or_default();
+                    let name = match path(load.comp_dir) {
+                        Some(directory) if !name.starts_with('/') => format!("{directory}/{name}"),
+                        _ => name.to_owned(),
+                    };
+                    let split = (self.places_open)(&name).and_then(File::parse).and_then(|file| {
+                        let mut split = Dwarf::load(|id| {
+                            Ok::<_, gimli::Error>(reader(id.dwo_name().and_then(|name| file.section(name))))
+                        })
+                        .ok()?;
+                        split.make_dwo(&load.parent);
+                        Some(Arc::new(split))
+                    });
+                    result = continuation.resume(split);
+                }
+            }
+        };
+        let mut names = Vec::new();
+        while let Ok(Some(frame)) = frames.next() {
+            let function = frame.function.map(|function| demangle(function.name.slice())).unwrap_or_default();
+            let (file, line) = frame.location.map_or_else(Default::default, |location| {
+                (location.file.unwrap_or_default().to_owned(), u64::from(location.line.unwrap_or(0)))
+            });
+            names.push(Name { function, function_offset: None, file, line, inlined: true });
+        }
+        Some(names)
+    }
+}
+
+fn reader(section: Option<&'static [u8]>) -> Reader {
+    EndianSlice::new(section.unwrap_or_default(), LittleEndian)
+}
+
+fn context(file: &File, places: Places) -> Option<Context<Reader>> {
+    let load = |file: File| move |id: gimli::SectionId| Ok::<_, gimli::Error>(reader(file.section(id.name())));
+    let mut dwarf = Dwarf::load(load(*file)).ok()?;
+    if let Some(link) = file.section(".gnu_debugaltlink")
+        && let Some(end) = link.iter().position(|&byte| byte == 0)
+        && let (Some(name), Some(id)) = (link.get(..end), link.get(end + 1..))
+    {
+        let id = hex(id);
+        let name = String::from_utf8_lossy(name);
+        let by_id = id.split_at_checked(2).and_then(|(first, rest)| {
+            let path = |directory: &String| format!("{directory}/.build-id/{first}/{rest}.debug");
+            places.directories.iter().find_map(|directory| (places.open)(&path(directory)))
+        });
+        // The name is relative to the debug file, whose place is one of these.
+        let other = by_id.or_else(|| {
+            let name = name.trim_start_matches("../");
+            places.directories.iter().find_map(|directory| (places.open)(&format!("{directory}/{name}")))
+        });
+        if let Some(other) = other.and_then(File::parse) {
+            dwarf.load_sup(load(other)).ok()?;
+        }
+    }
+    Context::from_dwarf(dwarf).ok()
+}
+
+/// A name as people write it.
+pub fn demangle(name: &[u8]) -> String {
+    use std::fmt::Write;
+    let mut text = String::new();
+    if name.len() <= LONGEST_NAME && (name.starts_with(b"_Z") || name.starts_with(b"_R")) {
+        let _ = write!(text, "{:#}", SymbolName::new(name));
+    }
+    if text.is_empty() {
+        text = String::from_utf8_lossy(name).into_owned();
+    }
+    // Rust's legacy mangling ends in a hash.
+    if let Some((front, hash)) = text.rsplit_once("::h")
+        && hash.len() == 16
+        && hash.bytes().all(|byte| byte.is_ascii_hexdigit())
+    {
+        text.truncate(front.len());
+    }
+    text
+}
+
+/// Bytes as hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

@@ -1,0 +1,160 @@
+//! Files and descriptors, for the snapshot: what here allocates must not be where a signal handler can come by.
+
+use core::ptr;
+
+use libc::{c_char, c_int, pid_t};
+
+use crate::platform::PAGE;
+
+/// A whole file, mapped for reading for the rest of the process's life. `path` ends in a zero byte.
+pub fn map_file(path: &[u8]) -> Option<&'static [u8]> {
+    let path = core::ffi::CStr::from_bytes_with_nul(path).ok()?;
+    // SAFETY: the path is a string, the descriptor is closed once, and the mapping is never undone. What is mapped is
+    // private; should the file shrink meanwhile, the snapshot dies of it and the process tells what it can itself.
+    unsafe {
+        let fd = libc::open64(path.as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC);
+        if fd < 0 {
+            return None;
+        }
+        let size = libc::lseek64(fd, 0, libc::SEEK_END);
+        let place = if size > 0 {
+            libc::mmap(ptr::null_mut(), size as usize, libc::PROT_READ, libc::MAP_PRIVATE, fd, 0)
+        } else {
+            libc::MAP_FAILED
+        };
+        libc::close(fd);
+        (place != libc::MAP_FAILED).then(|| core::slice::from_raw_parts(place.cast::<u8>(), size as usize))
+    }
+}
+
+/// The content of a file, /proc's included, up to a limit. `path` ends in a zero byte. For the snapshot: it allocates.
+pub fn read_file(path: &[u8], limit: usize) -> Option<Vec<u8>> {
+    let path = core::ffi::CStr::from_bytes_with_nul(path).ok()?;
+    // SAFETY: the path is a string.
+    let fd = unsafe { libc::open64(path.as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC) };
+    if fd < 0 {
+        return None;
+    }
+    let mut content = Vec::new();
+    let mut chunk = [0; PAGE];
+    while content.len() < limit {
+        // SAFETY: writes into `chunk` only.
+        let length = unsafe { libc::read(fd, chunk.as_mut_ptr().cast(), chunk.len()) };
+        match usize::try_from(length).ok().and_then(|length| chunk.get(..length)) {
+            None | Some([]) => break,
+            Some(part) => content.extend_from_slice(part),
+        }
+    }
+    // SAFETY: opened above.
+    unsafe { libc::close(fd) };
+    Some(content)
+}
+
+/// Address and number of the main program's program headers (getauxval(3)).
+pub fn program_headers() -> (u64, u64) {
+    // SAFETY: getauxval reads the auxiliary vector and has no preconditions.
+    unsafe { (libc::getauxval(libc::AT_PHDR), libc::getauxval(libc::AT_PHNUM)) }
+}
+
+/// The executable file's path as it was given to execve(2) (AT_EXECFN), or as /proc has it.
+pub fn executable_path() -> String {
+    let mut buffer = [0u8; 4096];
+    // SAFETY: readlink writes at most the given number of bytes into the buffer.
+    let length = unsafe { libc::readlink(c"/proc/self/exe".as_ptr(), buffer.as_mut_ptr().cast(), buffer.len()) };
+    if let Some(path) = usize::try_from(length).ok().and_then(|length| buffer.get(..length)) {
+        return String::from_utf8_lossy(path).into_owned();
+    }
+    // SAFETY: getauxval has no preconditions; what it tells is a string on the process's first stack, and null or
+    // damaged at worst, which only the snapshot would feel.
+    unsafe {
+        let path = libc::getauxval(libc::AT_EXECFN) as *const c_char;
+        if path.is_null() { String::new() } else { core::ffi::CStr::from_ptr(path).to_string_lossy().into_owned() }
+    }
+}
+
+/// Writes a new file under a temporary name and gives it its own when it is complete. Both end in a zero byte.
+pub fn write_file(temporary: &str, path: &str, content: &[u8]) -> bool {
+    // SAFETY: the paths end in zero bytes, the content is readable.
+    unsafe {
+        let fd = libc::syscall(
+            libc::SYS_open,
+            temporary.as_ptr(),
+            libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL | libc::O_CLOEXEC | libc::O_NOFOLLOW,
+            0o600,
+        ) as c_int;
+        if fd < 0 {
+            return false;
+        }
+        let mut rest = content;
+        while !rest.is_empty() {
+            let done = libc::write(fd, rest.as_ptr().cast(), rest.len());
+            match usize::try_from(done).ok().filter(|&done| done > 0).and_then(|done| rest.get(done..)) {
+                Some(after) => rest = after,
+                None => break,
+            }
+        }
+        let complete = rest.is_empty()
+            && libc::close(fd) == 0
+            && libc::syscall(libc::SYS_rename, temporary.as_ptr(), path.as_ptr()) == 0;
+        if !complete {
+            libc::syscall(libc::SYS_unlink, temporary.as_ptr());
+        }
+        complete
+    }
+}
+
+/// Closes every descriptor but the first three; the process has its own table of them.
+pub fn close_others() {
+    const SYS_CLOSE_RANGE: libc::c_long = 436;
+    // SAFETY: nothing here uses any of them.
+    unsafe {
+        if libc::syscall(SYS_CLOSE_RANGE, 3, u32::MAX, 0) != 0 {
+            for fd in 3..1024 {
+                libc::close(fd);
+            }
+        }
+    }
+}
+
+/// Takes standard error away from whoever might write to it, and returns it by another number.
+pub fn move_stderr() -> c_int {
+    // SAFETY: only descriptors change.
+    unsafe {
+        let moved = libc::fcntl(libc::STDERR_FILENO, libc::F_DUPFD_CLOEXEC, 3);
+        if moved < 0 {
+            return libc::STDERR_FILENO;
+        }
+        libc::close(libc::STDERR_FILENO);
+        moved
+    }
+}
+
+/// The threads of a process, by /proc; empty without it.
+pub fn thread_ids(pid: pid_t) -> Vec<pid_t> {
+    let mut ids = Vec::new();
+    let path = format!("/proc/{pid}/task\0");
+    // SAFETY: the path ends in a zero byte; getdents64 writes into the buffer only.
+    unsafe {
+        let flags = libc::O_RDONLY | libc::O_DIRECTORY | libc::O_CLOEXEC;
+        let fd = libc::open64(path.as_ptr().cast(), flags);
+        if fd < 0 {
+            return ids;
+        }
+        let mut buffer = vec![0u8; 32768];
+        loop {
+            let length = libc::syscall(libc::SYS_getdents64, fd, buffer.as_mut_ptr(), buffer.len());
+            let Some(mut rest) = usize::try_from(length).ok().and_then(|length| buffer.get(..length)) else { break };
+            if rest.is_empty() {
+                break;
+            }
+            // struct linux_dirent64: inode, offset, length of the entry, type, name.
+            while let (Some(&[low, high]), Some(name)) = (rest.get(16..18), rest.get(19..)) {
+                let name = name.split(|&byte| byte == 0).next().unwrap_or_default();
+                ids.extend(core::str::from_utf8(name).ok().and_then(|name| name.parse::<pid_t>().ok()));
+                rest = rest.get(usize::from(u16::from_le_bytes([low, high]))..).unwrap_or_default();
+            }
+        }
+        libc::close(fd);
+    }
+    ids
+}

@@ -1,0 +1,75 @@
+//! The other threads: their registers, and that they stand still until the process has died.
+
+use libc::pid_t;
+
+use super::system;
+use crate::platform::{self, Registers, Seized};
+
+/// A thread of the crashed process.
+pub struct Thread {
+    pub tid: pid_t,
+    pub name: String,
+    /// None when it could not be stopped.
+    pub registers: Option<Registers>,
+}
+
+/// How long a thread may take to stop; one in an uninterruptible system call takes as long as that.
+const PATIENCE: u64 = 500_000_000;
+
+/// All threads but the crashed one, and why not all have registers.
+pub fn stop_all(pid: pid_t, crashed: pid_t) -> (Vec<Thread>, String) {
+    let tids: Vec<pid_t> = system::thread_ids(pid).into_iter().filter(|&tid| tid != crashed).collect();
+    let give_up = platform::nanoseconds() + PATIENCE;
+    let mut refused = 0;
+    let seized: Vec<(pid_t, bool)> = tids
+        .into_iter()
+        .map(|tid| {
+            // At first we may be faster than our parent, which has yet to say that we are allowed to.
+            let allowed_until = platform::nanoseconds() + 20_000_000;
+            while !platform::seize(tid) {
+                if refused > 0 || platform::nanoseconds() > allowed_until {
+                    refused += 1;
+                    return (tid, false);
+                }
+                platform::sleep(1_000_000);
+            }
+            (tid, true)
+        })
+        .collect();
+    let mut running = 0;
+    let threads = seized
+        .into_iter()
+        .map(|(tid, seized)| {
+            let mut registers = None;
+            while seized && registers.is_none() {
+                match platform::seized(tid) {
+                    Seized::Stopped => {
+                        registers = platform::registers_of(tid);
+                        break;
+                    }
+                    Seized::Gone => break,
+                    Seized::Running if platform::nanoseconds() > give_up => {
+                        running += 1;
+                        break;
+                    }
+                    Seized::Running => platform::sleep(200_000),
+                }
+            }
+            Thread { tid, name: name(pid, tid), registers }
+        })
+        .collect();
+    let note = if refused > 0 {
+        format!("the stacks of {refused} threads can't be read: ptrace is not allowed here")
+    } else if running > 0 {
+        format!("the stacks of {running} threads can't be read: they are in system calls that can't be interrupted")
+    } else {
+        String::new()
+    };
+    (threads, note)
+}
+
+fn name(pid: pid_t, tid: pid_t) -> String {
+    let path = format!("/proc/{pid}/task/{tid}/comm\0");
+    let name = system::read_file(path.as_bytes(), 64).unwrap_or_default();
+    String::from_utf8_lossy(&name).trim_end().to_owned()
+}

@@ -1,0 +1,392 @@
+//! Stacks, from given registers to their ends.
+//!
+//! Call frame information first, with all sixteen registers, since code that realigns its stack or keeps the frame
+//! address in another register needs more than rbp. Where there is none, or where it leads nowhere because the stack is
+//! damaged: what the calling convention promises, and at last a search.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use gimli::{
+    BaseAddresses, CfaRule, CieOrFde, DebugFrame, EhFrame, EhFrameHdr, EndianSlice, LittleEndian, RegisterRule,
+    UnwindContext, UnwindSection, UnwindTableRow,
+};
+
+use super::expression;
+use super::memory::Memory;
+use super::modules::{Map, Module};
+use crate::platform::{self, FRAME_POINTER, PROGRAM_COUNTER, Registers, STACK_POINTER};
+
+type Slice = EndianSlice<'static, LittleEndian>;
+
+/// Frames kept at the inner and at the outer end of a stack.
+const INNER: usize = 48;
+const OUTER: usize = 24;
+/// How far a search looks, in words.
+const SEARCH: u64 = 1024;
+/// Longest distance between frames that is believed without call frame information.
+const LONGEST_FRAME: u64 = 16 << 20;
+
+/// How a frame was found.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Found {
+    Surely,
+    ByScan,
+}
+
+/// One frame.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Frame {
+    pub pc: u64,
+    /// The thread was about to execute at `pc`; otherwise it returns there.
+    pub interrupted: bool,
+    /// A signal handler's return address, with the signal and its code.
+    pub signal: Option<(i32, i32, u64)>,
+    pub found: Found,
+}
+
+/// A stack; the middle of a very long one is only counted.
+#[derive(Clone, Default, PartialEq)]
+pub struct Stack {
+    pub frames: Vec<Frame>,
+    /// How many were left out, and before which of those that are there.
+    pub omitted: Option<(u64, u64)>,
+}
+
+/// What a row of call frame information says, kept for the next time that the same code is passed.
+#[derive(Clone)]
+struct Rules {
+    cfa: Cfa,
+    registers: Vec<(usize, Value)>,
+}
+
+#[derive(Clone, Copy)]
+enum Cfa {
+    Register(usize, i64),
+    Expression(&'static [u8]),
+}
+
+#[derive(Clone, Copy)]
+enum Value {
+    Undefined,
+    At(i64),
+    Is(i64),
+    Register(usize),
+    AtExpression(&'static [u8]),
+    IsExpression(&'static [u8]),
+}
+
+/// Where a module's call frame information is.
+enum Frames {
+    Table { header: gimli::ParsedEhFrameHdr<Slice>, frames: EhFrame<Slice>, bases: BaseAddresses },
+    Debug { frames: DebugFrame<Slice>, bias: u64 },
+}
+
+pub struct Unwinder<'a> {
+    map: &'a Map,
+    frames: BTreeMap<usize, Vec<Frames>>,
+    known: BTreeMap<u64, Option<Rules>>,
+    context: UnwindContext<usize>,
+    deadline: u64,
+    debug_frames: &'a dyn Fn(&Module) -> Option<&'static [u8]>,
+}
+
+impl<'a> Unwinder<'a> {
+    /// `debug_frames` finds a module's .debug_frame section in files.
+    pub fn new(map: &'a Map, deadline: u64, debug_frames: &'a dyn Fn(&Module) -> Option<&'static [u8]>) -> Self {
+        let context = UnwindContext::new();
+        Self { map, frames: BTreeMap::new(), known: BTreeMap::new(), context, deadline, debug_frames }
+    }
+
+    /// The whole stack of a thread with these registers; `memory` has its stack.
+    pub fn stack(&mut self, memory: &mut Memory, registers: &Registers) -> Stack {
+        let mut inner = Vec::new();
+        let mut outer = VecDeque::new();
+        let mut count = 0u64;
+        let mut registers = *registers;
+        let mut frame = Frame { pc: registers.pc(), interrupted: true, signal: None, found: Found::Surely };
+        loop {
+            if inner.len() < INNER {
+                inner.push(frame);
+            } else {
+                outer.push_back(frame);
+                if outer.len() > OUTER {
+                    outer.pop_front();
+                }
+            }
+            count += 1;
+            if count.is_multiple_of(256) && platform::nanoseconds() > self.deadline {
+                break;
+            }
+            match self.step(memory, &mut registers, &mut frame) {
+                Some(next) => frame = next,
+                None => break,
+            }
+        }
+        let left_out = count - (inner.len() + outer.len()) as u64;
+        let omitted = (left_out > 0).then_some((left_out, INNER as u64));
+        inner.extend(outer);
+        Stack { frames: inner, omitted }
+    }
+
+    /// From a frame to its caller's, whose registers replace the given ones.
+    fn step(&mut self, memory: &mut Memory, registers: &mut Registers, frame: &mut Frame) -> Option<Frame> {
+        if is_signal_return(memory, frame.pc) {
+            frame.signal = Some(signal_of(memory, registers.sp()));
+            let interrupted = interrupted_registers(memory, registers.sp())?;
+            *registers = interrupted;
+            return Some(Frame { pc: registers.pc(), interrupted: true, signal: None, found: Found::Surely });
+        }
+        let lookup = if frame.interrupted { frame.pc } else { frame.pc.wrapping_sub(1) };
+        if self.map.is_code(frame.pc)
+            && let Some(rules) = self.rules(lookup)
+        {
+            match follow(memory, registers, &rules, frame.interrupted) {
+                Step::End => return None,
+                Step::Caller(caller) => {
+                    if self.map.is_code(caller.pc()) {
+                        *registers = caller;
+                        return Some(Frame { pc: caller.pc(), interrupted: false, signal: None, found: Found::Surely });
+                    }
+                    if is_signal_return(memory, caller.pc()) {
+                        *registers = caller;
+                        return Some(Frame { pc: caller.pc(), interrupted: false, signal: None, found: Found::Surely });
+                    }
+                    // The return address is none: the stack is damaged from here on.
+                    if caller.pc() == 0 && !frame.interrupted {
+                        return None;
+                    }
+                    return self.search(memory, registers, caller.sp());
+                }
+                Step::Lost => return self.search(memory, registers, registers.sp()),
+            }
+        }
+        self.without_information(memory, registers, frame)
+    }
+
+    /// By the calling convention: a call has pushed a return address, and most code has rbp pushed next.
+    fn without_information(&mut self, memory: &mut Memory, registers: &mut Registers, frame: &Frame) -> Option<Frame> {
+        let sp = registers.sp();
+        let mut next = *registers;
+        if frame.interrupted
+            && let Some(address) = memory.word(sp)
+            && self.is_return_address(memory, address)
+        {
+            // Jumped to by a call: through a null pointer, or into code that has not made a frame.
+            set(&mut next, PROGRAM_COUNTER, address);
+            set(&mut next, STACK_POINTER, sp + 8);
+            *registers = next;
+            return Some(Frame { pc: address, interrupted: false, signal: None, found: Found::Surely });
+        }
+        let fp = registers.get(FRAME_POINTER);
+        if fp >= sp
+            && fp - sp < LONGEST_FRAME
+            && let (Some(caller), Some(address)) = (memory.word(fp), memory.word(fp.wrapping_add(8)))
+            && self.is_return_address(memory, address)
+        {
+            set(&mut next, PROGRAM_COUNTER, address);
+            set(&mut next, STACK_POINTER, fp + 16);
+            set(&mut next, FRAME_POINTER, caller);
+            *registers = next;
+            return Some(Frame { pc: address, interrupted: false, signal: None, found: Found::Surely });
+        }
+        if frame.interrupted || frame.found == Found::Surely { self.search(memory, registers, sp) } else { None }
+    }
+
+    /// Looks for the next return address on the stack.
+    fn search(&mut self, memory: &mut Memory, registers: &mut Registers, from: u64) -> Option<Frame> {
+        let from = from.next_multiple_of(8);
+        for place in (0..SEARCH).map(|word| from.wrapping_add(word * 8)) {
+            let address = memory.word(place)?;
+            if !self.is_return_address(memory, address) {
+                continue;
+            }
+            set(registers, PROGRAM_COUNTER, address);
+            set(registers, STACK_POINTER, place + 8);
+            // A frame pointer that was saved stands just below, if it was not destroyed.
+            if let Some(fp) = memory.word(place.wrapping_sub(8)).filter(|&fp| fp > place && fp - place < LONGEST_FRAME)
+            {
+                set(registers, FRAME_POINTER, fp);
+            }
+            return Some(Frame { pc: address, interrupted: false, signal: None, found: Found::ByScan });
+        }
+        None
+    }
+
+    fn is_return_address(&self, memory: &mut Memory, address: u64) -> bool {
+        self.map.is_code(address) && follows_call(memory, address)
+    }
+
+    fn rules(&mut self, pc: u64) -> Option<Rules> {
+        if let Some(known) = self.known.get(&pc) {
+            return known.clone();
+        }
+        let rules = self.map.module(pc).and_then(|index| {
+            let module = self.map.modules.get(index)?;
+            let (map, debug_frames) = (self.map, self.debug_frames);
+            let frames = self.frames.entry(index).or_insert_with(|| all_frames(map, module, debug_frames));
+            let context = &mut self.context;
+            frames.iter().find_map(|frames| look_up(frames, context, pc))
+        });
+        self.known.insert(pc, rules.clone());
+        rules
+    }
+}
+
+/// The sources of call frame information for a module, the one in memory first.
+fn all_frames(map: &Map, module: &Module, debug_frames: &dyn Fn(&Module) -> Option<&'static [u8]>) -> Vec<Frames> {
+    let mut all = Vec::new();
+    if let Some((address, size)) = module.unwind_table
+        && let Some(table) = super::in_memory(map, address, size)
+    {
+        let bases = BaseAddresses::default().set_eh_frame_hdr(address);
+        if let Ok(header) = EhFrameHdr::new(table, LittleEndian).parse(&bases, 8)
+            && let Ok(start) = header.eh_frame_ptr().direct()
+            && let Some(mapping) = map.mapping(start)
+            && let Some(frames) = super::in_memory(map, start, mapping.end - start)
+        {
+            let bases = bases.set_eh_frame(start);
+            all.push(Frames::Table { header, frames: EhFrame::new(frames, LittleEndian), bases });
+        }
+    }
+    if let Some(section) = debug_frames(module) {
+        let mut frames = DebugFrame::new(section, LittleEndian);
+        frames.set_address_size(8);
+        all.push(Frames::Debug { frames, bias: module.bias });
+    }
+    all
+}
+
+fn look_up(frames: &Frames, context: &mut UnwindContext<usize>, pc: u64) -> Option<Rules> {
+    match frames {
+        Frames::Table { header, frames, bases } => {
+            let table = header.table()?;
+            let entry = table.fde_for_address(frames, bases, pc, EhFrame::cie_from_offset).ok()?;
+            let row = entry.unwind_info_for_address(frames, bases, context, pc).ok()?;
+            rules_of(row, frames)
+        }
+        Frames::Debug { frames, bias } => {
+            let bases = BaseAddresses::default();
+            let pc = pc.wrapping_sub(*bias);
+            let mut entries = frames.entries(&bases);
+            while let Ok(Some(entry)) = entries.next() {
+                let CieOrFde::Fde(partial) = entry else { continue };
+                let Ok(entry) = partial.parse(DebugFrame::cie_from_offset) else { continue };
+                if entry.contains(pc) {
+                    let row = entry.unwind_info_for_address(frames, &bases, context, pc).ok()?;
+                    return rules_of(row, frames);
+                }
+            }
+            None
+        }
+    }
+}
+
+fn rules_of<S: UnwindSection<Slice>>(row: &UnwindTableRow<usize>, section: &S) -> Option<Rules> {
+    let expression = |expression: &gimli::UnwindExpression<usize>| Some(expression.get(section).ok()?.0.slice());
+    let cfa = match row.cfa() {
+        CfaRule::RegisterAndOffset { register, offset } => Cfa::Register(usize::from(register.0), *offset),
+        CfaRule::Expression(at) => Cfa::Expression(expression(at)?),
+    };
+    let registers = row
+        .registers()
+        .filter_map(|(register, rule)| {
+            let value = match rule {
+                RegisterRule::Undefined => Value::Undefined,
+                RegisterRule::Offset(offset) => Value::At(*offset),
+                RegisterRule::ValOffset(offset) => Value::Is(*offset),
+                RegisterRule::Register(other) => Value::Register(usize::from(other.0)),
+                RegisterRule::Expression(at) => Value::AtExpression(expression(at)?),
+                RegisterRule::ValExpression(at) => Value::IsExpression(expression(at)?),
+                _ => return None,
+            };
+            Some((usize::from(register.0), value))
+        })
+        .collect();
+    Some(Rules { cfa, registers })
+}
+
+enum Step {
+    Caller(Registers),
+    /// The outermost function.
+    End,
+    /// The rules can't be right here.
+    Lost,
+}
+
+fn follow(memory: &mut Memory, registers: &Registers, rules: &Rules, interrupted: bool) -> Step {
+    let cfa = match rules.cfa {
+        Cfa::Register(register, offset) => Some(registers.get(register).wrapping_add_signed(offset)),
+        Cfa::Expression(code) => expression::evaluate(code, memory, registers, None),
+    };
+    let Some(cfa) = cfa else { return Step::Lost };
+    // The stack grows downwards. A leaf's frame may be empty but for the return address.
+    if cfa < registers.sp() || cfa == registers.sp() && !interrupted {
+        return Step::Lost;
+    }
+    let mut caller = *registers;
+    set(&mut caller, STACK_POINTER, cfa);
+    let mut found = false;
+    for &(register, value) in &rules.registers {
+        let value = match value {
+            Value::Undefined if register == PROGRAM_COUNTER => return Step::End,
+            Value::Undefined => continue,
+            Value::At(offset) => memory.word(cfa.wrapping_add_signed(offset)),
+            Value::Is(offset) => Some(cfa.wrapping_add_signed(offset)),
+            Value::Register(other) => Some(registers.get(other)),
+            Value::AtExpression(code) => {
+                expression::evaluate(code, memory, registers, Some(cfa)).and_then(|address| memory.word(address))
+            }
+            Value::IsExpression(code) => expression::evaluate(code, memory, registers, Some(cfa)),
+        };
+        match value {
+            Some(value) => set(&mut caller, register, value),
+            None if register == PROGRAM_COUNTER => return Step::Lost,
+            None => {}
+        }
+        found |= register == PROGRAM_COUNTER;
+    }
+    if found { Step::Caller(caller) } else { Step::Lost }
+}
+
+fn set(registers: &mut Registers, number: usize, value: u64) {
+    if let Some(place) = registers.general.get_mut(number) {
+        *place = value;
+    }
+}
+
+/// Whether a call instruction ends just before an address.
+fn follows_call(memory: &mut Memory, address: u64) -> bool {
+    let mut code = [0; 7];
+    // At the start of a mapping there may be nothing before it.
+    let start = address.wrapping_sub(7);
+    if memory.read(start, &mut code) != 7 {
+        return false;
+    }
+    // call *reg, call *disp8(reg), call *disp8(reg,reg), call *disp32(reg), call *disp32(reg,reg): opcode ff /2
+    let indirect = |opcode: u8, modrm: u8| opcode == 0xff && modrm >> 3 & 7 == 2;
+    let [a, b, c, d, e, f, g] = code;
+    c == 0xe8 || indirect(f, g) || indirect(e, f) || indirect(d, e) || indirect(b, c) || indirect(a, b)
+}
+
+/// Whether this is where a signal handler returns to: `mov $__NR_rt_sigreturn, %rax; syscall`.
+fn is_signal_return(memory: &mut Memory, pc: u64) -> bool {
+    let mut code = [0; 9];
+    memory.read(pc, &mut code) == 9 && code == [0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05]
+}
+
+/// Offset of the registers in the ucontext that the kernel pushes, and of the siginfo behind it (struct rt_sigframe).
+const GREGS: u64 = 40;
+const SIGINFO: u64 = 304;
+
+fn signal_of(memory: &mut Memory, context: u64) -> (i32, i32, u64) {
+    let number = |memory: &mut Memory, at: u64| memory.half(context + SIGINFO + at).unwrap_or(0).cast_signed();
+    (number(memory, 0), number(memory, 8), memory.word(context + SIGINFO + 16).unwrap_or(0))
+}
+
+fn interrupted_registers(memory: &mut Memory, context: u64) -> Option<Registers> {
+    let mut registers = Registers::NONE;
+    for (number, index) in platform::IN_CONTEXT.into_iter().enumerate() {
+        set(&mut registers, number, memory.word(context + GREGS + index as u64 * 8)?);
+    }
+    Some(registers)
+}

@@ -1,0 +1,80 @@
+//! /proc/self/maps for those who may not allocate.
+
+use super::{PAGE, pid, read_memory};
+
+/// The file that is mapped at an address: where its first byte is mapped, and how much of `path` its name takes.
+pub fn file_at(address: u64, path: &mut [u8]) -> Option<(u64, usize)> {
+    // SAFETY: the path is a string.
+    let fd = unsafe { libc::open64(c"/proc/self/maps".as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC) };
+    if fd < 0 {
+        return None;
+    }
+    let mut buffer = [0u8; 1024];
+    let mut filled = 0;
+    let mut base = 0;
+    let mut found = None;
+    while found.is_none() {
+        let Some(room) = buffer.get_mut(filled..).filter(|room| !room.is_empty()) else { break };
+        // SAFETY: writes into the rest of `buffer` only.
+        let length = unsafe { libc::read(fd, room.as_mut_ptr().cast(), room.len()) };
+        let Some(length) = usize::try_from(length).ok().filter(|&length| length > 0) else { break };
+        filled += length;
+        while let Some(end) = buffer.get(..filled).and_then(|text| text.iter().position(|&byte| byte == b'\n')) {
+            if let Some(line) = buffer.get(..end).and_then(parse) {
+                if line.offset == 0 {
+                    base = line.start;
+                }
+                if (line.start..line.end).contains(&address) {
+                    let length = line.path.len().min(path.len());
+                    if let (Some(to), Some(from)) = (path.get_mut(..length), line.path.get(..length)) {
+                        to.copy_from_slice(from);
+                    }
+                    found = Some((base, length));
+                    break;
+                }
+            }
+            buffer.copy_within(end + 1..filled, 0);
+            filled -= end + 1;
+        }
+    }
+    // SAFETY: opened above.
+    unsafe { libc::close(fd) };
+    found.filter(|&(_, length)| length > 0)
+}
+
+struct MapsLine<'a> {
+    start: u64,
+    end: u64,
+    offset: u64,
+    path: &'a [u8],
+}
+
+fn parse(line: &[u8]) -> Option<MapsLine<'_>> {
+    let mut fields = line.splitn(6, |&byte| byte == b' ');
+    let mut range = fields.next()?.split(|&byte| byte == b'-');
+    let (start, end) = (hexadecimal(range.next()?)?, hexadecimal(range.next()?)?);
+    let offset = hexadecimal(fields.nth(1)?)?;
+    let path = fields.nth(2).unwrap_or_default().trim_ascii_start();
+    Some(MapsLine { start, end, offset, path })
+}
+
+fn hexadecimal(text: &[u8]) -> Option<u64> {
+    text.iter().try_fold(0u64, |sum, digit| Some(sum << 4 | u64::from(char::from(*digit).to_digit(16)?)))
+}
+
+/// The build id in the ELF file whose first page is mapped there.
+pub fn build_id_at(start: u64, id: &mut [u8; 20]) -> bool {
+    /// What comes before the id: its name's length, its own, the type NT_GNU_BUILD_ID, the name.
+    const NOTE: [u8; 16] = [4, 0, 0, 0, 20, 0, 0, 0, 3, 0, 0, 0, b'G', b'N', b'U', 0];
+    let mut page = [0; PAGE];
+    let length = read_memory(pid(), start, &mut page);
+    let page = page.get(..length).unwrap_or_default();
+    if !page.starts_with(b"\x7fELF") {
+        return false;
+    }
+    // Linkers put it into the first page, behind the program headers.
+    let Some(note) = page.windows(NOTE.len()).position(|window| window == NOTE) else { return false };
+    let Some(found) = page.get(note + NOTE.len()..note + NOTE.len() + id.len()) else { return false };
+    id.copy_from_slice(found);
+    true
+}

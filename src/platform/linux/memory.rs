@@ -1,0 +1,104 @@
+//! Memory: looked at without the risk of a fault, and mapped without malloc.
+
+use core::ptr;
+
+use libc::{c_int, c_void, pid_t};
+
+/// Size of a page.
+pub const PAGE: usize = 4096;
+
+/// Reads memory of a process, this one included; how many bytes could be read. Bad addresses are no fault.
+pub fn read_memory(pid: pid_t, address: u64, buffer: &mut [u8]) -> usize {
+    let local = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
+    let remote = libc::iovec { iov_base: address as *mut c_void, iov_len: buffer.len() };
+    // SAFETY: writes into `buffer` only.
+    let read = unsafe { libc::process_vm_readv(pid, &raw const local, 1, &raw const remote, 1, 0) };
+    usize::try_from(read).unwrap_or(0)
+}
+
+/// Whether `read_memory` of this very process works; a sandbox may forbid it.
+pub fn can_read_memory() -> bool {
+    let (probe, mut copy) = (1u8, [0]);
+    read_memory(super::pid(), (&raw const probe).addr() as u64, &mut copy) == 1
+}
+
+/// Fresh memory, zeroed when it is first touched; null when there is none.
+pub fn map(size: usize, protection: c_int, sharing: c_int) -> *mut u8 {
+    // SAFETY: a new anonymous mapping touches nothing that exists.
+    let place = unsafe { libc::mmap(ptr::null_mut(), size, protection, sharing | libc::MAP_ANONYMOUS, -1, 0) };
+    if place == libc::MAP_FAILED { ptr::null_mut() } else { place.cast() }
+}
+
+/// Gives memory of [`map`] back.
+///
+/// # Safety
+/// Nobody uses it any more.
+pub unsafe fn unmap(place: *mut u8, size: usize) {
+    // SAFETY: as promised.
+    unsafe { libc::munmap(place.cast(), size) };
+}
+
+/// Changes what may be done with whole pages; whether that worked.
+///
+/// # Safety
+/// The pages are ours.
+pub unsafe fn protect(place: *mut u8, size: usize, protection: c_int) -> bool {
+    // SAFETY: as promised.
+    unsafe { libc::mprotect(place.cast(), size, protection) == 0 }
+}
+
+/// What the kernel needs on a signal stack (AT_MINSIGSTKSZ, getauxval(3)).
+pub fn minimum_signal_stack() -> usize {
+    const AT_MINSIGSTKSZ: libc::c_ulong = 51;
+    // SAFETY: getauxval reads the auxiliary vector and has no preconditions.
+    let size = unsafe { libc::getauxval(AT_MINSIGSTKSZ) } as usize;
+    size.clamp(libc::MINSIGSTKSZ, 1 << 20)
+}
+
+/// Makes this the calling thread's alternate signal stack, unless it has one; whether it was made so.
+///
+/// # Safety
+/// The memory stays for as long as the thread uses it.
+pub unsafe fn use_signal_stack_if_none(stack: *mut u8, size: usize) -> bool {
+    let new = libc::stack_t { ss_sp: stack.cast(), ss_flags: 0, ss_size: size };
+    let mut old = libc::stack_t { ss_sp: ptr::null_mut(), ss_flags: 0, ss_size: 0 };
+    // SAFETY: the structures are ours, the memory as promised.
+    unsafe {
+        if libc::syscall(libc::SYS_sigaltstack, &raw const new, &raw mut old) != 0 {
+            return false;
+        }
+        if old.ss_flags & libc::SS_DISABLE == 0 {
+            libc::syscall(libc::SYS_sigaltstack, &raw const old, 0);
+            return false;
+        }
+    }
+    true
+}
+
+/// Takes this stack out of the calling thread's use, unless the program has replaced it.
+pub fn leave_signal_stack(stack: *mut u8) {
+    let none = libc::stack_t { ss_sp: ptr::null_mut(), ss_flags: libc::SS_DISABLE, ss_size: 0 };
+    let mut old = none;
+    // SAFETY: the structures are ours; the old one is set again if it is not ours.
+    unsafe {
+        if libc::syscall(libc::SYS_sigaltstack, &raw const none, &raw mut old) == 0
+            && old.ss_flags & libc::SS_DISABLE == 0
+            && old.ss_sp != stack.cast()
+        {
+            libc::syscall(libc::SYS_sigaltstack, &raw const old, 0);
+        }
+    }
+}
+
+/// A thread-specific key (pthread_key_create(3)); `u32::MAX` when there is none left.
+pub fn new_key(destructor: unsafe extern "C" fn(*mut c_void)) -> u32 {
+    let mut key = 0;
+    // SAFETY: the library, and so the destructor, is never unloaded.
+    if unsafe { libc::pthread_key_create(&raw mut key, Some(destructor)) } == 0 { key } else { u32::MAX }
+}
+
+/// Sets the calling thread's value of a key. The first keys of a process need no malloc for that (glibc: 32).
+pub fn set_key(key: u32, value: *mut u8) -> bool {
+    // SAFETY: setting a value dereferences nothing; a key that does not exist is an error.
+    unsafe { libc::pthread_setspecific(key, value.cast()) == 0 }
+}

@@ -1,0 +1,48 @@
+//! Other threads of another process, by ptrace(2).
+
+use libc::{c_int, c_long, c_void, pid_t};
+
+use super::{IN_USER_REGS, Registers};
+
+const PTRACE_SEIZE: c_long = 0x4206;
+const PTRACE_INTERRUPT: c_long = 0x4207;
+const PTRACE_GETREGS: c_long = 12;
+
+/// Takes hold of a thread; whether that is allowed.
+pub fn seize(thread: pid_t) -> bool {
+    // SAFETY: no memory is involved.
+    unsafe {
+        libc::syscall(libc::SYS_ptrace, PTRACE_SEIZE, thread, 0, 0) == 0
+            && libc::syscall(libc::SYS_ptrace, PTRACE_INTERRUPT, thread, 0, 0) == 0
+    }
+}
+
+/// What has become of a thread that was seized.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Seized {
+    Stopped,
+    Gone,
+    /// In a system call that can't be interrupted.
+    Running,
+}
+
+/// Asks whether a seized thread stands still.
+pub fn seized(thread: pid_t) -> Seized {
+    let mut status: c_int = 0;
+    // SAFETY: `status` is ours.
+    let found = unsafe { libc::syscall(libc::SYS_wait4, thread, &raw mut status, libc::WNOHANG | libc::__WALL, 0) };
+    match found {
+        0 => Seized::Running,
+        found if found > 0 && libc::WIFSTOPPED(status) => Seized::Stopped,
+        _ => Seized::Gone,
+    }
+}
+
+/// Registers of a thread that stands still.
+pub fn registers_of(thread: pid_t) -> Option<Registers> {
+    let mut all = [0u64; 27];
+    // SAFETY: user_regs_struct is 27 words.
+    let done = unsafe { libc::syscall(libc::SYS_ptrace, PTRACE_GETREGS, thread, 0, (&raw mut all).cast::<c_void>()) };
+    let get = |index: usize| all.get(index).copied().unwrap_or(0);
+    (done == 0).then(|| Registers { general: IN_USER_REGS.map(get), flags: get(18) })
+}
