@@ -31,8 +31,6 @@ pub enum Vanish {
     Reset,
     /// Only RST, as soon as this much of the answer was read.
     ResetAfter(usize),
-    /// FIN, then the whole answer is read: not a vanishing client at all, but a server must not mistake it for one.
-    HalfClose,
 }
 
 /// Sends the request and goes away. An error means that the server could not be reached; what
@@ -60,11 +58,6 @@ pub fn vanish(port: u16, request: &[u8], how: Vanish) -> std::io::Result<()> {
             reset_on_close(&stream);
             send(&mut stream, request);
             read_at_most(&mut stream, length);
-        }
-        Vanish::HalfClose => {
-            send(&mut stream, request);
-            let _ = stream.shutdown(Shutdown::Write);
-            read_at_most(&mut stream, usize::MAX);
         }
     }
     Ok(())
@@ -103,6 +96,25 @@ pub fn storm_by(clients: usize, client: impl Fn(usize) -> bool + Sync) -> usize 
 pub fn ask(port: u16, request: &[u8]) -> std::io::Result<Vec<u8>> {
     let mut stream = connect(port)?;
     stream.write_all(request)?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    Ok(answer)
+}
+
+/// The same with a server that keeps the connection open: reads so many bytes of the answer.
+pub fn ask_for(port: u16, request: &[u8], length: usize) -> std::io::Result<Vec<u8>> {
+    let mut stream = connect(port)?;
+    stream.write_all(request)?;
+    let mut answer = vec![0; length];
+    stream.read_exact(&mut answer)?;
+    Ok(answer)
+}
+
+/// A client that shuts down its sending side and reads the answer up to its end.
+pub fn ask_half_closed(port: u16, request: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut stream = connect(port)?;
+    stream.write_all(request)?;
+    stream.shutdown(Shutdown::Write)?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer)?;
     Ok(answer)

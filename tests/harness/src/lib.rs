@@ -11,13 +11,14 @@
 //!   environment without our settings, in a process group of its own, and under a time limit.
 //! - [`Running`]: a program that was started and is still there; killed with its group when dropped.
 //! - [`Scratch`]: a directory for what a program leaves behind.
-//! - [`clients`]: clients that go away.
+//! - [`clients`], [`grpc`]: clients that go away.
 //! - [`status`], [`counter`]: what the library says about a running process.
 //!
 //! Everything here panics when something is wrong: a test that can't be set up has failed.
 
 mod artefacts;
 pub mod clients;
+pub mod grpc;
 mod ports;
 mod programs;
 mod python;

@@ -1,11 +1,19 @@
-"""A model that gives back what it was given."""
+"""A model that gives back what it was given, after as many seconds as the request's parameter "delay" says."""
+
+import json
+import time
 
 import triton_python_backend_utils as pb_utils
 
 
 class TritonPythonModel:
     def execute(self, requests):
-        return [
-            pb_utils.InferenceResponse([pb_utils.Tensor("OUT", pb_utils.get_input_tensor_by_name(request, "IN").as_numpy())])
-            for request in requests
-        ]
+        return [self.answer(request) for request in requests]
+
+    def answer(self, request):
+        delay = json.loads(request.parameters() or "{}").get("delay")
+        if delay:
+            print("echo waits", flush=True)
+            time.sleep(float(delay))
+        given = pb_utils.get_input_tensor_by_name(request, "IN").as_numpy()
+        return pb_utils.InferenceResponse([pb_utils.Tensor("OUT", given)])
