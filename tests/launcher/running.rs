@@ -114,6 +114,27 @@ fn arguments_and_environment_are_passed_on_byte_by_byte() {
     assert_eq!(outcome.stdout, b"a\xff\n ba\xff\n b");
 }
 
+/// Shells and `env` don't make such entries, but execve(2) takes them.
+#[test]
+fn entries_of_the_environment_that_are_no_variables_are_passed_on() {
+    let scratch = Scratch::new();
+    let show = "#include <stdio.h>\nextern char **environ;\n\
+                int main(void) { for (char **e = environ; *e; e++) puts(*e); }\n";
+    let show = scratch.compile("show", show, &[]);
+    let start = "#include <unistd.h>\nint main(int c, char **v) {\n\
+                 char *e[] = {\"no-equals-sign\", \"=x\", \"A=1\", \"A=2\", \"NOSIGPIPE_PROCESS=1\", 0};\n\
+                 return execve(v[1], v + 1, e) + 0 * c; }\n";
+    let outcome = bare(scratch.compile("start", start, &[])).arg(launcher()).arg("run").arg(&show).run();
+    outcome.assert_silent_success();
+    let lines: Vec<_> = outcome.stdout().lines().map(str::to_owned).collect();
+    assert_eq!(lines[..4], ["no-equals-sign", "=x", "A=1", "A=2"]);
+    assert_eq!(lines[4], format!("LD_PRELOAD={}", library_name()));
+    assert!(
+        lines[5].starts_with("NOSIGPIPE_PROCESS=") && lines[5] != "NOSIGPIPE_PROCESS=1" && lines.len() == 6,
+        "{outcome}"
+    );
+}
+
 #[test]
 fn signals_start_as_they_were() {
     let show = ["grep", "-E", "Sig(Blk|Ign)", "/proc/self/status"];

@@ -1,7 +1,7 @@
 //! `run`: becomes the program, with the library in it.
 
 use std::env;
-use std::ffi::{CString, OsStr, OsString};
+use std::ffi::{CStr, CString, OsStr, OsString, c_char};
 use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
@@ -49,7 +49,7 @@ fn flag(setting: &'static Setting) -> Arg {
         .long(setting.flag)
         .value_name("VALUE")
         .value_parser(value_parser!(OsString))
-        .help(format!("{help}: {allowed} [default: {default}; {variable}]"))
+        .help(format!("{help}. VALUE is {allowed} [default: {default}; {variable}]"))
 }
 
 pub fn run(matches: &ArgMatches) -> Result<u8, Failure> {
@@ -62,14 +62,14 @@ pub fn run(matches: &ArgMatches) -> Result<u8, Failure> {
         output::complain(&format!("{} is {remark}", output::path(&plan.file)));
     }
 
-    let mut environment: Vec<(OsString, OsString)> = env::vars_os()
-        // The constructor names the process anew: this one becomes the one that was started with the library.
-        .filter(|(name, _)| name != PROCESS && name != platform::PRELOAD)
-        .filter(|(name, _)| settings.iter().all(|(setting, _)| name != setting.variable))
-        .collect();
-    environment
-        .push((platform::PRELOAD.into(), platform::preload_list(&library, env::var_os(platform::PRELOAD).as_deref())));
-    environment.extend(settings.iter().map(|(setting, value)| (setting.variable.into(), value.clone())));
+    let mut environment: Vec<CString> =
+        inherited().filter(|entry| stays(entry, &settings)).map(CStr::to_owned).collect();
+    let preload = platform::preload_list(&library, env::var_os(platform::PRELOAD).as_deref());
+    let own = settings.iter().map(|(setting, value)| (setting.variable, value)).chain([(platform::PRELOAD, &preload)]);
+    for (name, value) in own {
+        let entry = [name.as_bytes(), b"=", value.as_bytes()].concat();
+        environment.push(CString::new(entry).map_err(|_| Failure::refused(format!("{name} has a zero byte in it")))?);
+    }
 
     let failure = if plan.needs_shell {
         // What execvp(3) does with a file that the kernel does not know.
@@ -100,19 +100,39 @@ fn settings(matches: &ArgMatches) -> Result<Vec<(&'static Setting, OsString)>, F
     Ok(given)
 }
 
+/// The environment that we were started with, entry by entry: also what std takes for no variable.
+fn inherited() -> impl Iterator<Item = &'static CStr> {
+    unsafe extern "C" {
+        /// environ(7)
+        static environ: *const *const c_char;
+    }
+    // SAFETY: a null-terminated array of strings; nothing here changes it or starts a thread that could.
+    let mut entry = unsafe { environ };
+    std::iter::from_fn(move || {
+        // SAFETY: as above, and `entry` has not passed the null pointer.
+        unsafe {
+            let text = entry.as_ref().copied().filter(|text| !text.is_null())?;
+            entry = entry.add(1);
+            Some(CStr::from_ptr(text))
+        }
+    })
+}
+
+/// Whether an entry stays in the environment beside our own.
+fn stays(entry: &CStr, settings: &[(&Setting, OsString)]) -> bool {
+    let name = entry.to_bytes().split(|&byte| byte == b'=').next().unwrap_or_default();
+    // The constructor names the process anew: this one becomes the one that was started with the library.
+    name != PROCESS.as_bytes()
+        && name != platform::PRELOAD.as_bytes()
+        && settings.iter().all(|(setting, _)| name != setting.variable.as_bytes())
+}
+
 /// execve(2), which only returns when it fails. std's own would set SIGPIPE and the signal mask to what they are by
 /// default, and the program is to start with what we were started with.
-fn exec(file: &Path, words: &[OsString], environment: &[(OsString, OsString)]) -> io::Error {
+fn exec(file: &Path, words: &[OsString], environment: &[CString]) -> io::Error {
     let string = |text: &OsStr| CString::new(text.as_bytes()).map_err(io::Error::other);
-    let entry = |(name, value): &(OsString, OsString)| {
-        CString::new([name.as_bytes(), b"=", value.as_bytes()].concat()).map_err(io::Error::other)
-    };
-    let prepare = || -> io::Result<_> {
-        let words: Vec<_> = words.iter().map(|word| string(word)).collect::<Result<_, _>>()?;
-        let environment: Vec<_> = environment.iter().map(entry).collect::<Result<_, _>>()?;
-        Ok((string(file.as_os_str())?, words, environment))
-    };
-    let (file, words, environment) = match prepare() {
+    let words: io::Result<Vec<_>> = words.iter().map(|word| string(word)).collect();
+    let (file, words) = match string(file.as_os_str()).and_then(|file| Ok((file, words?))) {
         Ok(prepared) => prepared,
         Err(error) => return error,
     };
@@ -120,6 +140,6 @@ fn exec(file: &Path, words: &[OsString], environment: &[(OsString, OsString)]) -
         strings.iter().map(|string| string.as_ptr()).chain([std::ptr::null()]).collect()
     };
     // SAFETY: a string, and two null-terminated arrays of strings, all of which live until the call returns.
-    unsafe { libc::execve(file.as_ptr(), pointers(&words).as_ptr(), pointers(&environment).as_ptr()) };
+    unsafe { libc::execve(file.as_ptr(), pointers(&words).as_ptr(), pointers(environment).as_ptr()) };
     io::Error::last_os_error()
 }

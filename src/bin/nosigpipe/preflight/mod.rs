@@ -132,10 +132,11 @@ impl Plan {
     fn fail(&self, code: u8, problem: &str) -> Failure {
         let names: Vec<_> = self.chain.iter().map(|file| output::path(file)).collect();
         let who = names.join(", run by ");
-        let message = match names.len() {
-            1 => format!("{who}: {problem}"),
-            _ => format!("{who}: {problem}", problem = problem.replacen("it ", "the latter ", 1)),
+        let problem = match problem.split_once(' ') {
+            Some(("it", rest)) if names.len() > 1 => format!("the latter {rest}"),
+            Some(("its", rest)) if names.len() > 1 => format!("the latter's {rest}"),
+            _ => problem.to_owned(),
         };
-        Failure::new(code, message)
+        Failure::new(code, format!("{who}: {problem}"))
     }
 }
