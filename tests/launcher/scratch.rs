@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use harness::{Subject, bare, compile, launcher, library, root};
 
 /// A user who owns nothing.
-pub const NOBODY: u32 = 65534;
+const NOBODY: u32 = 65534;
 
 /// Removed when dropped.
 pub struct Scratch {
@@ -34,7 +34,10 @@ impl Scratch {
     pub fn file(&self, name: &str, content: impl AsRef<[u8]>, mode: u32) -> PathBuf {
         let path = self.path(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(&path, content).unwrap();
+        // Not by fs::write: while we had it open for writing, another test's fork could take the open descriptor with it
+        // to its exec, until which nobody can execute the file (ETXTBSY).
+        let write = bare("sh").args(["-c", "cat >\"$0\""]).arg(&path).stdin(content.as_ref());
+        write.run().assert_silent_success();
         fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
         path
     }

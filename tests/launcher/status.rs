@@ -1,20 +1,31 @@
 //! `status`: what is read out of a running process.
 
 use std::fs;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use harness::{Running, bare, launched, library, preloaded, program, status};
+use harness::{Running, Subject, bare, launched, library, preloaded, program, status};
 use serde_json::{Value, json};
 
-use crate::scratch::{NOBODY, Scratch, as_nobody, assert_refused, is_root, nosigpipe};
+use crate::scratch::{Scratch, as_nobody, assert_refused, is_root, nosigpipe};
 
-/// A program that has begun and waits for us.
+/// A Python program that has done what it is here for and waits for us.
 fn waiting(flags: &[&str], script: &str) -> Running {
-    let running = launched(flags, "python3")
-        .args(["-c", &format!("{script}\nprint('ready', flush=True)\nimport time\ntime.sleep(60)")])
-        .start();
+    ready(launched(flags, "python3").args(["-c", &format!("{script}\n{READY}")]))
+}
+
+const READY: &str = "import os, time\nos.write(1, b'ready\\n')\ntime.sleep(60)";
+
+fn ready(subject: Subject) -> Running {
+    let running = subject.start();
     running.wait_for_line("ready", Duration::from_secs(20));
     running
+}
+
+/// A program that leaves all signals alone, and waits for us.
+fn plain(scratch: &Scratch) -> PathBuf {
+    let source = "#include <unistd.h>\nint main(void) { write(1, \"ready\\n\", 6); pause(); }\n";
+    scratch.compile("plain", source, &[])
 }
 
 /// Python sets SIGPIPE to SIG_IGN itself; this takes it back.
@@ -22,10 +33,11 @@ const DEFAULT: &str = "import signal; signal.signal(signal.SIGPIPE, signal.SIG_D
 
 #[test]
 fn scope_belief_and_kernel_are_told_in_each_scope() {
+    let scratch = Scratch::new();
+    let plain = plain(&scratch);
     for (scope, untouched) in [("process", "ignore"), ("sockets", "default"), ("tree", "ignore"), ("off", "default")] {
-        let running = launched(&["--scope", scope], "sleep").arg("60").start();
-        // Until it is sleep, it is the launcher, in which there is nothing.
-        let state = awaited_status(&running);
+        let running = ready(launched(&["--scope", scope], &plain));
+        let state = status(running.pid());
         assert_eq!(state["stage"], "active");
         assert_eq!(state["scope"], scope);
         assert_eq!(state["program"]["sigpipe"], untouched, "{state:#}");
@@ -39,19 +51,6 @@ fn scope_belief_and_kernel_are_told_in_each_scope() {
         let state = status(default.pid());
         assert_eq!(state["program"]["sigpipe"], "default");
         assert_eq!(state["kernel"]["sigpipe"], if scope == "off" { "default" } else { "handler" });
-    }
-}
-
-/// The status as soon as the process has become the program.
-fn awaited_status(running: &Running) -> Value {
-    let deadline = std::time::Instant::now() + Duration::from_secs(20);
-    loop {
-        let outcome = nosigpipe().args(["status", "--json", &running.pid().to_string()]).run();
-        if outcome.code() == Some(0) || std::time::Instant::now() > deadline {
-            outcome.assert_silent_success();
-            return serde_json::from_slice(&outcome.stdout).unwrap();
-        }
-        std::thread::sleep(Duration::from_millis(5));
     }
 }
 
@@ -130,10 +129,11 @@ fn a_library_that_only_acts_elsewhere_is_inert_and_that_has_a_code_of_its_own() 
 
 #[test]
 fn a_forked_child_has_counters_of_its_own() {
-    let script = format!("{TWO_BROKEN}\nimport os\nchild = os.fork()\nif child: print('child', child, flush=True)");
-    let running = waiting(&[], &script);
+    // The child says so itself: the library is told of the fork a little after it.
+    let fork = "import os, time\nif not os.fork():\n  os.write(1, b'child %d\\n' % os.getpid())\n  time.sleep(60)";
+    let running = waiting(&[], &format!("{TWO_BROKEN}\n{fork}"));
     let line = running.wait_for_line("child", Duration::from_secs(10));
-    let child: i32 = line.split(' ').next_back().unwrap().parse().unwrap();
+    let child: i32 = line.strip_prefix("child ").and_then(|pid| pid.parse().ok()).unwrap_or_else(|| panic!("{line}"));
     let state = status(child);
     assert_eq!(state["counters"]["of_pid"], child);
     assert_eq!(state["counters"]["sockets"], 0);
@@ -148,30 +148,20 @@ fn the_library_is_found_under_another_name_and_after_its_file_is_gone() {
     fs::rename(copy, &renamed).unwrap();
     let running = bare(program("sigpipe_state")).env("LD_PRELOAD", &renamed).run();
     running.assert_silent_success().assert_stdout("believes ignored, kernel ignored\n");
-    let running = bare("python3").env("LD_PRELOAD", &renamed).args(["-c", "print('ready', flush=True); input()"]);
-    let (input, output) = std::io::pipe().unwrap();
-    let running = running
-        .command(|command| {
-            command.stdin(input);
-        })
-        .start();
-    running.wait_for_line("ready", Duration::from_secs(20));
+    let running = ready(bare(plain(&scratch)).env("LD_PRELOAD", &renamed));
     fs::remove_file(&renamed).unwrap();
     let state = status(running.pid());
     assert_eq!(state["stage"], "active");
     assert_eq!(state["library"], format!("{} (deleted)", renamed.display()));
-    drop(output);
 }
 
 #[test]
 fn each_way_of_not_knowing_has_its_own_code_and_line() {
-    let without = bare("sleep").arg("60").start();
+    let scratch = Scratch::new();
+    let without = ready(bare(plain(&scratch)));
     let pid = without.pid();
-    assert_refused(
-        nosigpipe().args(["status", &pid.to_string()]),
-        2,
-        &format!("the library is not loaded in process {pid} (sleep)"),
-    );
+    let line = format!("the library is not loaded in process {pid} (plain)");
+    assert_refused(nosigpipe().args(["status", &pid.to_string()]), 2, &line);
     // Above every pid_max.
     assert_refused(nosigpipe().args(["status", "4194305"]), 3, "no process 4194305");
     for wrong in ["0", "-1", "x", "4294967296", ""] {
@@ -183,17 +173,13 @@ fn each_way_of_not_knowing_has_its_own_code_and_line() {
 
 #[test]
 fn a_process_that_has_ended_is_none() {
-    let running = waiting(
-        &[],
-        "import os\nchild = os.fork()\nif not child: os._exit(0)\nos.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)\nprint('child', child, flush=True)",
-    );
+    let end = "import os\nchild = os.fork()\nif not child: os._exit(0)\n\
+               os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)\nos.write(1, b'child %d\\n' % child)";
+    let running = waiting(&[], end);
     let line = running.wait_for_line("child", Duration::from_secs(10));
-    let child = line.split(' ').next_back().unwrap();
-    assert_refused(
-        nosigpipe().args(["status", child]),
-        3,
-        &format!("process {child} has ended, and its parent has not asked how"),
-    );
+    let child = line.strip_prefix("child ").unwrap();
+    let line = format!("process {child} has ended, and its parent has not asked how");
+    assert_refused(nosigpipe().args(["status", child]), 3, &line);
 }
 
 #[test]
@@ -203,16 +189,15 @@ fn another_users_process_is_out_of_reach() {
     }
     let scratch = Scratch::new();
     let launcher = scratch.install("bin", "lib");
-    let running = preloaded("sleep").arg("60").start();
+    let plain = plain(&scratch);
+    let running = ready(preloaded(&plain));
     let pid = running.pid().to_string();
     let line = format!("no permission to look into process {pid}: be its user, or root");
     assert_refused(as_nobody(bare(&launcher).args(["status", &pid])), 4, &line);
 
-    let library = scratch.path("lib/libnosigpipe.so");
-    let nobodys = as_nobody(bare("sleep").arg("60").env("LD_PRELOAD", library)).start();
-    let pid = nobodys.pid().to_string();
-    let theirs = as_nobody(bare(&launcher).args(["status", "--json", &pid])).run();
-    assert!(matches!(theirs.code(), Some(0 | 2)), "uid {NOBODY} may look into its own\n{theirs}");
+    let own = ready(as_nobody(bare(&plain).env("LD_PRELOAD", scratch.path("lib/libnosigpipe.so"))));
+    let pid = own.pid().to_string();
+    as_nobody(bare(&launcher).args(["status", "--json", &pid])).run().assert_silent_success();
 }
 
 #[test]
@@ -220,11 +205,7 @@ fn an_unknown_version_of_the_library_is_not_misread() {
     let scratch = Scratch::new();
     let text = "struct { char magic[8]; unsigned version, size; char rest[4096]; } nosigpipe_state = { \"nosigpip\", 99, 4112, \"\" };\n";
     let newer = scratch.compile("newer.so", text, &["-shared", "-fPIC"]);
-    let running = bare("python3")
-        .env("LD_PRELOAD", &newer)
-        .args(["-c", "print('ready', flush=True)\nimport time\ntime.sleep(60)"])
-        .start();
-    running.wait_for_line("ready", Duration::from_secs(20));
+    let running = ready(bare(plain(&scratch)).env("LD_PRELOAD", &newer));
     let outcome = nosigpipe().args(["status", &running.pid().to_string()]).run();
     outcome.assert_code(5).assert_stdout("");
     assert!(outcome.stderr().contains("its state has version 99 and this launcher knows version"), "{outcome}");
