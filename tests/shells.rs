@@ -132,8 +132,8 @@ fn ends_as_bare(shell: usize, producers: &str) {
         // Nobody but the producer's own shell can tell how it ended; where that one itself is killed, it tells nothing.
         let _ = writeln!(
             script,
-            "producer='{}'\necho \"$producer\" >&2\n\
-             {{ {producer}\necho \"$producer: $?\" >&3; }} | head -c1 >/dev/null",
+            "producer='{}'\nprintf '%s\\n' \"$producer\" >&2\n\
+             {{ {producer}\nprintf '%s: %d\\n' \"$producer\" $? >&3; }} | head -c1 >/dev/null",
             producer.replace('\'', "'\\''")
         );
     }
@@ -352,7 +352,7 @@ const BASH_SITUATIONS: &[(&str, Option<&str>)] = &[
     ("set -m; yes | head -1; echo ${PIPESTATUS[*]}; yes | head -1 & wait $!; echo $?", None),
     ("set -bm; sleep 0.1 & yes | head -1; wait; jobs", None),
     ("cat <<<$(yes | head -3)", None),
-    ("time -p yes 2>&1 | head -1 2>/dev/null", None),
+    ("TIMEFORMAT=; time yes | head -1; echo ${PIPESTATUS[*]}", Some("y\n141 0\n")),
     ("trap 'echo err $?' ERR; set -o pipefail; yes | head -1; yes | head -1", None),
     ("trap 'echo child' CHLD; set -m; yes | head -1; echo end", None),
     ("bash -ic 'yes | head -1; echo ${PIPESTATUS[*]}' 2>/dev/null", Some("y\n141 0\n")),
