@@ -4,6 +4,13 @@
 //! not simply ignored everywhere is what is at stake: shells can't undo that, and endless pipelines, dead traps and
 //! floods of "Broken pipe" are what comes of it.
 
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "what cannot be set up has failed the test"
+)]
+
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
