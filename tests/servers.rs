@@ -16,7 +16,7 @@ mod table;
 use std::fs;
 use std::time::Duration;
 
-use harness::clients::storm;
+use harness::clients::{Vanish, storm};
 use harness::{Outcome, Running, SIGPIPE, Subject, bare, broken_pipes, preloaded, program, status};
 use table::{Client, Server};
 
@@ -70,6 +70,23 @@ servers! {
     ocaml_unix;
     gsoap;
     thrift_tls;
+}
+
+/// What is no TLS at all, and a greeting that is cut off: the server's alert meets a broken pipe.
+#[test]
+fn tls_clients_may_leave_in_the_middle_of_the_handshake() {
+    let thrift = table::thrift_tls();
+    let greeting = [&b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"[..], &[0; 100]].concat();
+    for scope in ["process", "sockets"] {
+        let (server, port) = thrift.start(thrift.subject(preloaded).scope(scope).log("summary"));
+        for request in [&b"GET / HTTP/1.0\r\n\r\n"[..], &greeting] {
+            for how in [Vanish::AtOnce, Vanish::Reset] {
+                assert_eq!(storm(port, request, how, 500), 500);
+            }
+        }
+        (thrift.answers)(port);
+        assert!(summary(&server.terminate()) > 0, "no broken pipe at all");
+    }
 }
 
 impl Server {
