@@ -69,8 +69,10 @@ struct Report {
 }
 
 fn verdict(program: &OsStr, arguments: &[OsString], library: Option<&OsStr>) -> Result<Report, Failure> {
-    let Plan { chain, image, remarks, .. } = preflight::examine(program, arguments)?;
+    let plan = preflight::examine(program, arguments)?;
     let library = library::find(library)?;
+    plan.fits(&library)?;
+    let Plan { chain, image, remarks, .. } = plan;
     let exports = platform::exports(&library)
         .map_err(|problem| Failure::refused(format!("{}: {problem}", output::path(&library))))?;
     let dependencies = chain.last().zip(image).map(|(file, image)| platform::dependencies(file, image));

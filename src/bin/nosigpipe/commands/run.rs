@@ -58,6 +58,7 @@ pub fn run(matches: &ArgMatches) -> Result<u8, Failure> {
     let settings = settings(matches)?;
     let plan = preflight::examine(program, arguments)?;
     let library = library::find(matches.get_one::<OsString>("library").map(OsString::as_os_str))?;
+    plan.fits(&library)?;
     for remark in &plan.remarks {
         output::complain(&format!("{} is {remark}", output::path(&plan.file)));
     }

@@ -5,6 +5,7 @@
 //! - [`exports`]: names that a library exports;
 //! - [`Image::read`]: what an executable file is; [`Image::objection`]: why the library can't be loaded into it, and
 //!   [`Image::remark`]: what its user should know;
+//! - [`mismatch`]: why this library and this program do not fit, though each might others;
 //! - [`gained_rights`]: why the system would start a file in secure mode;
 //! - [`dependencies`]: the libraries that a program is linked with, and what it and they import;
 //! - [`process::inspect`]: what a running process has of us.
@@ -14,3 +15,9 @@ mod linux;
 
 #[cfg(target_os = "linux")]
 pub use linux::*;
+
+#[cfg(target_os = "macos")]
+mod macos;
+
+#[cfg(target_os = "macos")]
+pub use macos::*;

@@ -98,6 +98,14 @@ impl Plan {
         }
     }
 
+    /// Fails when the program can't be started with this library in it, though each could with others.
+    pub fn fits(&self, library: &Path) -> Result<(), Failure> {
+        match self.image.as_ref().and_then(|image| platform::mismatch(image, library)) {
+            Some(objection) => Err(self.refuse(&objection)),
+            None => Ok(()),
+        }
+    }
+
     /// A file that the kernel does not know.
     fn unknown(&mut self, head: &[u8]) -> Result<Option<PathBuf>, Failure> {
         // As bash decides: text has no zero byte in its first line.

@@ -40,6 +40,12 @@ pub fn unable_to_preload(path: &Path) -> Option<String> {
     (flags & libc::ST_NOEXEC != 0).then(|| "it is on a file system that is mounted noexec".into())
 }
 
+/// Why this library can't be loaded into this program, of which each could be used with others: both are for the one
+/// machine of this launcher.
+pub fn mismatch(_program: &Image, _library: &Path) -> Option<String> {
+    None
+}
+
 /// The value of [`PRELOAD`] with the library in front and everything else that was there. Two of us in one process
 /// would both own SIGPIPE: whatever else has the library's name or is the same file goes.
 pub fn preload_list(library: &Path, inherited: Option<&OsStr>) -> OsString {

@@ -1,0 +1,84 @@
+//! macOS: Mach-O, dyld, code signatures, System Integrity Protection.
+
+mod dependencies;
+mod macho;
+pub mod process;
+mod rights;
+mod signature;
+
+pub use dependencies::{Dependencies, dependencies};
+pub use macho::Image;
+pub use rights::gained_rights;
+
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::Path;
+
+use macho::{Cpu, Kind};
+
+/// The library's file name.
+pub const LIBRARY: &str = "libnosigpipe.dylib";
+/// The variable that has it loaded, dyld(1).
+pub const PRELOAD: &str = "DYLD_INSERT_LIBRARIES";
+
+/// The processor that this launcher runs on.
+const HOST: Cpu = if cfg!(target_arch = "aarch64") { Cpu::Arm64 } else { Cpu::X86_64 };
+
+impl Image {
+    /// What the file is; `None` when it is not Mach-O.
+    pub fn read(path: &Path) -> Result<Option<Self>, String> {
+        let file = File::open(path).map_err(|error| crate::exit::reason(&error))?;
+        let read = |offset: u64, size: usize| {
+            // A damaged file may ask for any size.
+            let length = file.metadata().ok()?.len();
+            (offset.checked_add(size as u64)? <= length).then_some(())?;
+            let mut bytes = vec![0; size];
+            file.read_exact_at(&mut bytes, offset).ok().map(|()| bytes)
+        };
+        Self::parse(&read, HOST)
+    }
+}
+
+/// Names that a library exports.
+pub fn exports(path: &Path) -> Result<Vec<String>, String> {
+    let image = Image::read(path)?.ok_or("it is not a Mach-O file")?;
+    match image.kind {
+        Kind::Library => Ok(image.exports),
+        _ => Err(format!("it is a program, which {PRELOAD} can't load")),
+    }
+}
+
+/// Why this library can't be inserted into this program, of which each could be used with others.
+pub fn mismatch(program: &Image, library: &Path) -> Option<String> {
+    let library = Image::read(library).ok()??;
+    (!library.has_slice_for(program))
+        .then(|| format!("it will run as {}, and the library is for {}", program.cpu_name(), library.slices_in_words()))
+}
+
+/// Why the file can't be inserted by this path.
+pub fn unable_to_preload(path: &Path) -> Option<String> {
+    path.as_os_str()
+        .as_bytes()
+        .contains(&b':')
+        .then(|| format!("its path has a colon in it, which separates entries of {PRELOAD}: move or copy it"))
+}
+
+/// The value of [`PRELOAD`] with the library in front and everything else that was there. Two of us in one process
+/// would both own SIGPIPE: whatever else has the library's name or is the same file goes.
+pub fn preload_list(library: &Path, inherited: Option<&OsStr>) -> OsString {
+    let identity = |path: &Path| fs::metadata(path).map(|file| (file.dev(), file.ino())).ok();
+    let ours = identity(library);
+    let mut list = library.as_os_str().as_bytes().to_vec();
+    let inherited = inherited.unwrap_or_default().as_bytes();
+    for entry in inherited.split(|&byte| byte == b':').filter(|entry| !entry.is_empty()) {
+        let path = Path::new(OsStr::from_bytes(entry));
+        let is_us = path.file_name() == library.file_name() || ours.is_some() && identity(path) == ours;
+        if !is_us {
+            list.push(b':');
+            list.extend_from_slice(entry);
+        }
+    }
+    OsString::from_vec(list)
+}
