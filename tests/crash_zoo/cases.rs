@@ -222,6 +222,11 @@ pub static CASES: &[Case] = &[
         ("reader", "read_request reader"),
         ("computer", "compute computer"),
     ]),
+    Case::dies("others", SIGSEGV).way("200").others(&[
+        ("pool", "wait_for_work pool"),
+        ("reader", "read_request reader"),
+        ("computer", "compute computer"),
+    ]),
     // C++.
     Case::dies("uncaught", SIGABRT),
     Case::dies("uncaught_thread", SIGABRT).chain("fail parse serve work").others(MAIN_JOINS),

@@ -1,5 +1,6 @@
 // sources: zoo.h
-/* What the other threads do while one crashes: wait for work, read, compute; and eight of them all the same. */
+/* What the other threads do while one crashes: wait for work, read, compute; and eight of them, or as many as
+   are asked for, all the same. */
 #include "zoo.h"
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -49,10 +50,12 @@ int fail(int depth) {
     return nowhere[0] + depth; /* CRASH */
 }
 
-int main(void) {
-    pthread_barrier_init(&ready, NULL, 11);
+int main(int count, char **arguments) {
+    ARGUMENTS(count, arguments);
+    int many = *way ? atoi(way) : 8;
+    pthread_barrier_init(&ready, NULL, (unsigned)many + 3);
     check(pipe(channel) == 0, "pipe");
-    for (int i = 0; i < 8; i++)
+    for (int i = 0; i < many; i++)
         start(pool, "pool", 0);
     start(reader, "reader", 0);
     start(computer, "computer", 0);
