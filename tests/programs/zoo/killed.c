@@ -37,7 +37,7 @@ FN static void *worker(void *name) {
 int main(int count, char **arguments) {
     ARGUMENTS(count, arguments);
     if (strncmp(way, "worker", 6) == 0) {
-        pthread_t thread = start(worker, "victim", 0);
+        pthread_t thread = start(worker, "victim", 0); /* CALL */
         sigset_t all;
         sigfillset(&all);
         pthread_sigmask(SIG_BLOCK, &all, NULL);
