@@ -102,6 +102,8 @@ unsafe impl GlobalAlloc for Arena {
             if !place.is_null() {
                 return place;
             }
+            // SAFETY: one thread at a time, see above. The reserve, too, is fresh from the kernel.
+            return unsafe { &mut *self.0.get() }.bump(layout.size(), layout.align());
         }
         // SAFETY: one thread at a time, see above.
         let state = unsafe { &mut *self.0.get() };
@@ -115,6 +117,17 @@ unsafe impl GlobalAlloc for Arena {
             }
             _ => state.bump(16 << class, layout.align().max(16)),
         }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller's layout.
+        let block = unsafe { self.alloc(layout) };
+        // Large blocks are fresh from the kernel.
+        if !block.is_null() && layout.size() < LARGE {
+            // SAFETY: a block of that size.
+            unsafe { block.write_bytes(0, layout.size()) };
+        }
+        block
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {

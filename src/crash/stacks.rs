@@ -2,14 +2,15 @@
 //!
 //! One region for each: a guard page, then the stack. It is mapped by the thread that makes the new one, taken into use
 //! by the new one, and given back when that ends: by the destructor of a thread-specific key which asks to be called
-//! again until it is among the last, since other destructors may overflow the stack, too. A few regions are kept for the
-//! next threads, which makes a thread's start cost two system calls more.
+//! again until it is among the last, since other destructors may overflow the stack, too. Even then the thread keeps it
+//! to its very end: it goes to a few that are kept for the next threads, and no thread gets it as long as the kernel
+//! knows the one that had it.
 
 use core::cell::UnsafeCell;
 use core::ptr;
 use core::sync::atomic::{
-    AtomicPtr, AtomicU32, AtomicUsize,
-    Ordering::{AcqRel, Acquire, Relaxed, Release},
+    AtomicI32, AtomicPtr, AtomicU32, AtomicUsize,
+    Ordering::{Acquire, Relaxed, Release},
 };
 
 use libc::{c_int, c_void};
@@ -31,7 +32,17 @@ const DESTRUCTOR_ROUNDS: usize = 4;
 /// Size of a stack, without its guard.
 static SIZE: AtomicUsize = AtomicUsize::new(0);
 static KEY: AtomicU32 = AtomicU32::new(u32::MAX);
-static IDLE: [AtomicPtr<u8>; KEPT] = [const { AtomicPtr::new(ptr::null_mut()) }; KEPT];
+/// Regions, and the threads that had them: 0 for a thread that never used its.
+static IDLE: [Idle; KEPT] = [const { Idle { region: AtomicPtr::new(ptr::null_mut()), user: AtomicI32::new(0) } }; KEPT];
+
+struct Idle {
+    /// Null for a free place, [`BUSY`] while somebody fills it.
+    region: AtomicPtr<u8>,
+    user: AtomicI32,
+}
+
+/// No region's address.
+const BUSY: *mut u8 = ptr::dangling_mut();
 
 /// What a program passes to pthread_create(3).
 pub type Routine = extern "C" fn(*mut c_void) -> *mut c_void;
@@ -55,37 +66,53 @@ pub fn start() {
     arena::keep_in_reserve(stack.wrapping_add(size).expose_provenance(), RESERVE);
 }
 
+/// A region for a new thread; null when there is none.
 fn obtain() -> *mut u8 {
+    let pid = platform::pid();
     for place in &IDLE {
-        if !place.load(Relaxed).is_null() {
-            let region = place.swap(ptr::null_mut(), AcqRel);
-            if !region.is_null() {
-                return region;
-            }
+        let region = place.region.load(Relaxed);
+        if region.is_null() || region == BUSY || place.region.compare_exchange(region, BUSY, Acquire, Relaxed).is_err()
+        {
+            continue;
+        }
+        let user = place.user.load(Relaxed);
+        let is_over = user == 0 || !platform::is_alive(pid, user);
+        place.region.store(if is_over { ptr::null_mut() } else { region }, Release);
+        if is_over {
+            return region;
         }
     }
     let size = SIZE.load(Relaxed);
     let region =
         platform::map(PAGE + size, libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_NORESERVE);
-    // SAFETY: the first page of a fresh mapping of ours.
-    if !region.is_null() && !unsafe { platform::protect(region, PAGE, libc::PROT_NONE) } {
-        give_back(region);
-        return ptr::null_mut();
+    // SAFETY: the first page of a fresh mapping of ours, which nobody uses if it goes again.
+    unsafe {
+        if !region.is_null() && !platform::protect(region, PAGE, libc::PROT_NONE) {
+            platform::unmap(region, PAGE + size);
+            return ptr::null_mut();
+        }
     }
     region
 }
 
+/// Keeps a region for a later thread, if there is room. `user` has had it and may not have ended yet.
+fn keep(region: *mut u8, user: c_int) -> bool {
+    let free = |place: &&Idle| {
+        place.region.load(Relaxed).is_null()
+            && place.region.compare_exchange(ptr::null_mut(), BUSY, Acquire, Relaxed).is_ok()
+    };
+    let Some(place) = IDLE.iter().find(free) else { return false };
+    place.user.store(user, Relaxed);
+    place.region.store(region, Release);
+    true
+}
+
+/// Gives a region back that no thread uses.
 fn give_back(region: *mut u8) {
-    if region.is_null() {
-        return;
+    if !region.is_null() && !keep(region, 0) {
+        // SAFETY: no thread uses it any more.
+        unsafe { platform::unmap(region, PAGE + SIZE.load(Relaxed)) };
     }
-    for place in &IDLE {
-        if place.load(Relaxed).is_null() && place.compare_exchange(ptr::null_mut(), region, Release, Relaxed).is_ok() {
-            return;
-        }
-    }
-    // SAFETY: no thread uses it any more.
-    unsafe { platform::unmap(region, PAGE + SIZE.load(Relaxed)) };
 }
 
 /// What a new thread is to do.
@@ -155,8 +182,10 @@ unsafe extern "C" fn thread_ends(value: *mut c_void) {
     if rounds > 0 && platform::set_key(KEY.load(Relaxed), region.wrapping_add(rounds - 1)) {
         return;
     }
-    platform::leave_signal_stack(region.wrapping_add(PAGE));
-    give_back(region);
+    if !keep(region, platform::tid()) {
+        platform::leave_signal_stack(region.wrapping_add(PAGE));
+        give_back(region);
+    }
 }
 
 /// For the hook: makes a thread with an alternate stack.

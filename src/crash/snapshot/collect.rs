@@ -32,7 +32,13 @@ pub fn write(stderr: i32, lines: bool, others: bool) {
     let map = Map::read(&mut memory.borrow_mut());
     let directories = [DEBUG_DIRECTORY.to_owned()];
     let places = Places { directories: &directories, open };
-    let symbolizer = Symbolizer { map: &map, places, lines, loaded: RefCell::new(BTreeMap::new()) };
+    let symbolizer = Symbolizer {
+        map: &map,
+        places,
+        lines,
+        executable: system::executable_path(),
+        loaded: RefCell::new(BTreeMap::new()),
+    };
     let debug_frames = |module: &Module| symbolizer.with(module, |symbols| symbols.section(".debug_frame")).flatten();
     let debug_frames = &debug_frames;
     // Half of the time is for names.
@@ -94,6 +100,7 @@ struct Symbolizer<'a> {
     map: &'a Map,
     places: Places<'a>,
     lines: bool,
+    executable: String,
     /// By the module's start.
     loaded: RefCell<BTreeMap<u64, Symbols>>,
 }
@@ -106,7 +113,13 @@ impl Symbolizer<'_> {
             let image = (module.path == "[vdso]")
                 .then(|| in_memory(self.map, module.start, module.end - module.start))
                 .flatten();
-            Symbols::find(&module.path, &hex(&module.build_id), image, self.places, self.lines)
+            // A file that is mapped can be had even if it was deleted.
+            let path = match module.path.strip_suffix(" (deleted)") {
+                Some(_) if module.path == self.executable => "/proc/self/exe".to_owned(),
+                Some(_) => format!("/proc/self/map_files/{:x}-{:x}", module.start, module.first_end),
+                None => module.path.clone(),
+            };
+            Symbols::find(&path, &hex(&module.build_id), image, self.places, self.lines)
         });
         Some(action(symbols))
     }

@@ -22,6 +22,8 @@ pub struct Module {
     pub path: String,
     pub start: u64,
     pub end: u64,
+    /// End of the first of its mappings.
+    pub first_end: u64,
     /// Address in memory minus address in the file.
     pub bias: u64,
     pub build_id: Vec<u8>,
@@ -71,7 +73,7 @@ impl Map {
                 executable |= next.executable;
                 index += 1;
             }
-            if executable && let Some(module) = module(memory, first.start, end, first.path.clone()) {
+            if executable && let Some(module) = module(memory, first, end) {
                 modules.push(module);
             }
         }
@@ -156,14 +158,24 @@ fn word_at(bytes: &[u8], offset: usize) -> Option<u64> {
     Some(u64::from_le_bytes(bytes.get(offset..offset + 8)?.try_into().ok()?))
 }
 
-fn module(memory: &mut Memory, start: u64, end: u64, path: String) -> Option<Module> {
+fn module(memory: &mut Memory, mapping: &Mapping, end: u64) -> Option<Module> {
+    let start = mapping.start;
     let segments = segments(memory, start)?;
     let first = segments.iter().find(|segment| segment.kind == PT_LOAD)?;
     let bias = start.wrapping_sub(first.address.wrapping_sub(first.offset));
     Some(finish(
         memory,
         &segments,
-        Module { path, start, end, bias, build_id: Vec::new(), unwind_table: None, dynamic: None },
+        Module {
+            path: mapping.path.clone(),
+            start,
+            end,
+            first_end: mapping.end,
+            bias,
+            build_id: Vec::new(),
+            unwind_table: None,
+            dynamic: None,
+        },
     ))
 }
 
@@ -253,6 +265,7 @@ fn add(memory: &mut Memory, map: &mut Map, bias: u64, segments: &[Segment], path
             path: path.clone(),
         });
     }
-    let module = Module { path, start, end, bias, build_id: Vec::new(), unwind_table: None, dynamic: None };
+    let module =
+        Module { path, start, end, first_end: end, bias, build_id: Vec::new(), unwind_table: None, dynamic: None };
     map.modules.push(finish(memory, segments, module));
 }

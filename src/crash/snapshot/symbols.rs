@@ -229,8 +229,37 @@ impl Symbols {
             });
             names.push(Name { function, function_offset: None, file, line, inlined: true });
         }
+        // Code that belongs to no line has line 0: what stands before it says where one is.
+        if let Some(innermost) = names.first_mut().filter(|innermost| innermost.line == 0) {
+            let before = (1..256).filter_map(|back| lines.find_location(address.checked_sub(back)?).ok()?);
+            let with_line = |location: &addr2line::Location| location.line.is_some_and(|line| line > 0);
+            if let Some(location) = before.into_iter().find(with_line)
+                && location.file.is_some_and(|file| innermost.file.is_empty() || file == innermost.file)
+            {
+                innermost.file = location.file.unwrap_or_default().to_owned();
+                innermost.line = u64::from(location.line.unwrap_or(0));
+            }
+        }
         Some(names)
     }
+}
+
+/// The sections that names and lines come from; the others are as large, and would have to be decompressed.
+fn is_wanted(id: gimli::SectionId) -> bool {
+    use gimli::SectionId as Id;
+    matches!(
+        id,
+        Id::DebugAbbrev
+            | Id::DebugAddr
+            | Id::DebugAranges
+            | Id::DebugInfo
+            | Id::DebugLine
+            | Id::DebugLineStr
+            | Id::DebugRanges
+            | Id::DebugRngLists
+            | Id::DebugStr
+            | Id::DebugStrOffsets
+    )
 }
 
 fn reader(section: Option<&'static [u8]>) -> Reader {
@@ -238,7 +267,11 @@ fn reader(section: Option<&'static [u8]>) -> Reader {
 }
 
 fn context(file: &File, places: Places) -> Option<Context<Reader>> {
-    let load = |file: File| move |id: gimli::SectionId| Ok::<_, gimli::Error>(reader(file.section(id.name())));
+    let load = |file: File| {
+        move |id: gimli::SectionId| {
+            Ok::<_, gimli::Error>(reader(is_wanted(id).then(|| file.section(id.name())).flatten()))
+        }
+    };
     let mut dwarf = Dwarf::load(load(*file)).ok()?;
     if let Some(link) = file.section(".gnu_debugaltlink")
         && let Some(end) = link.iter().position(|&byte| byte == 0)

@@ -52,6 +52,40 @@ pub struct Report {
     pub modules: Vec<Module>,
 }
 
+impl Report {
+    /// The innermost function that is the program's own: where somebody would look first. What libc, the loader and the
+    /// languages' runtimes do on the way to their end is of no interest.
+    #[must_use]
+    pub fn culprit(&self) -> Option<&Frame> {
+        let is_runtime = |frame: &Frame| {
+            let module = frame.module.and_then(|module| self.modules.get(module as usize));
+            let name = module.map_or("", Module::name);
+            [
+                "libc.",
+                "libc-",
+                "ld-linux",
+                "libstdc++.",
+                "libgcc_s.",
+                "libc++",
+                "libpthread",
+                "libm.",
+                "libm-",
+                "[vdso]",
+            ]
+            .iter()
+            .any(|runtime| name.starts_with(runtime))
+                || ["std::", "core::", "alloc::", "rust_", "__rust", "__cxa_", "__gnu_cxx::", "__stack_chk", "_Unwind_"]
+                    .iter()
+                    .any(|runtime| frame.function.starts_with(runtime))
+                || frame.function.starts_with("<core::")
+                || frame.function.starts_with("<alloc::")
+        };
+        self.frames.iter().find(|frame| {
+            frame.note.is_empty() && !frame.function.is_empty() && frame.function != "_start" && !is_runtime(frame)
+        })
+    }
+}
+
 /// Threads that stand at the same place.
 #[derive(Clone, Default)]
 pub struct Group {

@@ -66,6 +66,13 @@ pub fn crashed_thread(report: &Report) -> String {
     if !report.message.is_empty() {
         let _ = writeln!(text, "  libc said: {}", report.message.trim_end());
     }
+    if let Some(frame) = report.culprit() {
+        let _ = write!(text, "  in {}", frame.function);
+        if !frame.file.is_empty() {
+            let _ = write!(text, " at {}:{}", frame.file, frame.line);
+        }
+        text.push('\n');
+    }
     let _ = writeln!(text, "stack of thread {} \"{}\", which crashed:", report.tid, report.thread);
     frames(&mut text, &report.frames, report.omitted, &report.modules, true);
     text
@@ -177,8 +184,9 @@ fn frames(text: &mut String, frames: &[Frame], omitted: Option<(u64, u64)>, modu
             _ if frame.inlined => {}
             Some(module) => {
                 let _ = write!(text, " [{}+{:#x}", module.name(), frame.offset);
-                if ids && !module.build_id.is_empty() {
-                    let _ = write!(text, " {}", module.build_id);
+                // Enough to find the module in the list below, which has it in full.
+                if let (true, Some(id)) = (ids, module.build_id.get(..8)) {
+                    let _ = write!(text, " {id}");
                 }
                 text.push(']');
             }
