@@ -17,8 +17,14 @@ impl<const N: usize> Line<N> {
     /// Starts a line with our name in front.
     pub fn new() -> Self {
         let mut line = Self::empty();
-        line.push(b"nosigpipe: ");
+        line.start();
         line
+    }
+
+    /// Forgets everything and starts anew with our name in front.
+    pub fn start(&mut self) {
+        self.len = 0;
+        self.push(b"nosigpipe: ");
     }
 
     /// Adds bytes as they are.

@@ -1,5 +1,6 @@
 //! The first lines of a report, written from a fixed buffer before anything else is tried.
 
+use core::cell::UnsafeCell;
 use core::fmt::Write;
 
 use super::words;
@@ -20,8 +21,15 @@ pub fn write() {
 
 /// Writes the first lines whatever the format.
 pub fn write_now() {
-    let mut text = Line::<1024>::new();
-    fill(&mut text);
+    /// Not on the stack, which may be one of 8 KiB.
+    struct Text(UnsafeCell<Line<1024>>);
+    // SAFETY: only the thread that holds the claim writes a header.
+    unsafe impl Sync for Text {}
+    static TEXT: Text = Text(UnsafeCell::new(Line::empty()));
+    // SAFETY: we hold the claim.
+    let text = unsafe { &mut *TEXT.0.get() };
+    text.start();
+    fill(text);
     say(text.finish());
 }
 
@@ -31,7 +39,7 @@ pub fn say(bytes: &[u8]) {
 }
 
 /// One sentence that says it all, and one with the circumstances.
-pub fn fill<const N: usize>(text: &mut Line<N>) {
+fn fill<const N: usize>(text: &mut Line<N>) {
     let incident = incident();
     let fault = &incident.fault;
     let (signal, meaning) = words::signal(fault.signal);

@@ -13,6 +13,7 @@
 mod cli;
 mod commands;
 mod coverage;
+mod crash;
 mod exit;
 #[expect(dead_code, reason = "the library's; the launcher reads the structure out of another process")]
 #[path = "../../state/layout.rs"]

@@ -52,8 +52,7 @@ pub fn write(stderr: i32, lines: bool, others: bool) {
     publish(&stack);
 
     let mut report = circumstances(&map, &mut memory.borrow_mut(), &stack, &symbolizer);
-    report.frames = symbolizer.frames(&stack);
-    report.omitted = stack.omitted;
+    (report.frames, report.omitted) = symbolizer.frames(&stack);
 
     let stream = options().format == Format::Text && options().report.is_none();
     if stream {
@@ -124,8 +123,17 @@ impl Symbolizer<'_> {
         Some(action(symbols))
     }
 
-    fn frames(&self, stack: &Stack) -> Vec<Frame> {
-        stack.frames.iter().flat_map(|frame| self.frame(frame)).collect()
+    /// The frames with their names, and which were left out.
+    fn frames(&self, stack: &Stack) -> (Vec<Frame>, Option<(u64, u64)>) {
+        let mut frames = Vec::new();
+        let mut omitted = None;
+        for (index, frame) in stack.frames.iter().enumerate() {
+            if let Some((count, _)) = stack.omitted.filter(|&(_, before)| before == index as u64) {
+                omitted = Some((count, frames.len() as u64));
+            }
+            frames.extend(self.frame(frame));
+        }
+        (frames, omitted)
     }
 
     /// One frame, and before it what was inlined into it.
@@ -260,6 +268,9 @@ fn groups(threads: &[Thread], unwinder: &mut Unwinder, symbolizer: &Symbolizer) 
     }
     found
         .into_iter()
-        .map(|(stack, threads)| Group { threads, frames: symbolizer.frames(&stack), omitted: stack.omitted })
+        .map(|(stack, threads)| {
+            let (frames, omitted) = symbolizer.frames(&stack);
+            Group { threads, frames, omitted }
+        })
         .collect()
 }

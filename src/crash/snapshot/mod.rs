@@ -72,7 +72,15 @@ pub fn write() -> bool {
             End::Crashed => {}
             End::TookTooLong => return false,
             End::NoCopy => {
-                run_with(without_copy);
+                // SAFETY: fresh memory for nothing else, or the stack that we are on, which is all there is.
+                unsafe {
+                    match new_stack() {
+                        Some((stack, size)) => {
+                            platform::call_on_stack(stack.wrapping_add(size), without_copy, ptr::null_mut());
+                        }
+                        None => without_copy(ptr::null_mut()),
+                    }
+                }
                 return true;
             }
         }
@@ -101,12 +109,16 @@ enum End {
 }
 
 fn in_a_copy() -> End {
-    let child = platform::copy_process();
+    let stack = new_stack();
+    let top = stack.map_or(ptr::null_mut(), |(stack, size)| stack.wrapping_add(size));
+    // SAFETY: fresh memory for nothing else; mappings are aligned to pages.
+    let child = unsafe { platform::copy_process(top, become_copy) };
+    if let Some((stack, size)) = stack {
+        // SAFETY: the copy has its own.
+        unsafe { platform::unmap(stack, size) };
+    }
     if child < 0 {
         return End::NoCopy;
-    }
-    if child == 0 {
-        become_copy();
     }
     platform::allow_tracing_by(child);
     loop {
@@ -134,32 +146,26 @@ fn in_a_copy() -> End {
     }
 }
 
-fn become_copy() -> ! {
+extern "C" fn become_copy() -> ! {
     platform::die_with_parent();
     platform::lower_core_limit();
     ownership::default_everywhere();
     platform::block(!ownership::CRASH_SIGNALS);
     system::close_others();
-    run_with(in_copy);
+    in_copy();
     platform::exit_now(0);
 }
 
-/// Runs on as large a stack as there is memory for.
-fn run_with(function: unsafe extern "C" fn(*mut c_void)) {
-    for size in [8 << 20, 1 << 20, 256 << 10] {
+/// As large a stack as there is memory for, and its size.
+fn new_stack() -> Option<(*mut u8, usize)> {
+    [8 << 20, 1 << 20, 256 << 10].into_iter().find_map(|size| {
         let flags = libc::MAP_PRIVATE | libc::MAP_NORESERVE;
         let stack = platform::map(size, libc::PROT_READ | libc::PROT_WRITE, flags);
-        if !stack.is_null() {
-            // SAFETY: fresh memory for nothing else; mappings are aligned to pages.
-            unsafe { platform::call_on_stack(stack.wrapping_add(size), function, ptr::null_mut()) };
-            return;
-        }
-    }
-    // SAFETY: the stack that we are on is all there is.
-    unsafe { function(ptr::null_mut()) };
+        (!stack.is_null()).then_some((stack, size))
+    })
 }
 
-unsafe extern "C" fn in_copy(_: *mut c_void) {
+fn in_copy() {
     // What goes wrong here says so on standard error, which has better things to show.
     let stderr = system::move_stderr();
     let full = LEVEL.load(Relaxed) == FULL;

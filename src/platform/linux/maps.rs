@@ -1,6 +1,6 @@
 //! /proc/self/maps for those who may not allocate.
 
-use super::{PAGE, pid, read_memory};
+use super::{pid, read_memory};
 
 /// The file that is mapped at an address: where its first byte is mapped, and how much of `path` its name takes.
 pub fn file_at(address: u64, path: &mut [u8]) -> Option<(u64, usize)> {
@@ -9,7 +9,7 @@ pub fn file_at(address: u64, path: &mut [u8]) -> Option<(u64, usize)> {
     if fd < 0 {
         return None;
     }
-    let mut buffer = [0u8; 1024];
+    let mut buffer = [0u8; 512];
     let mut filled = 0;
     let mut base = 0;
     let mut found = None;
@@ -66,13 +66,13 @@ fn hexadecimal(text: &[u8]) -> Option<u64> {
 pub fn build_id_at(start: u64, id: &mut [u8; 20]) -> bool {
     /// What comes before the id: its name's length, its own, the type NT_GNU_BUILD_ID, the name.
     const NOTE: [u8; 16] = [4, 0, 0, 0, 20, 0, 0, 0, 3, 0, 0, 0, b'G', b'N', b'U', 0];
-    let mut page = [0; PAGE];
+    let mut page = [0; 1024];
     let length = read_memory(pid(), start, &mut page);
     let page = page.get(..length).unwrap_or_default();
     if !page.starts_with(b"\x7fELF") {
         return false;
     }
-    // Linkers put it into the first page, behind the program headers.
+    // Linkers put it behind the program headers.
     let Some(note) = page.windows(NOTE.len()).position(|window| window == NOTE) else { return false };
     let Some(found) = page.get(note + NOTE.len()..note + NOTE.len() + id.len()) else { return false };
     id.copy_from_slice(found);

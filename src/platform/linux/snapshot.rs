@@ -48,11 +48,39 @@ pub fn block(set: u64) -> u64 {
     before
 }
 
-/// Makes a copy of the process: 0 in the copy, its pid in the original, negative when there is none. No atfork handler
-/// runs and nobody's lock is asked for. The copy's end sends no signal, and no wait(2) of the program sees it.
-pub fn copy_process() -> pid_t {
-    // SAFETY: without CLONE_VM the copy has memory, and so a stack, of its own. Nothing of ours refers to its pid.
-    unsafe { libc::syscall(libc::SYS_clone, 0, 0, 0, 0, 0) as pid_t }
+/// Makes a copy of the process that runs a function; its pid, negative when there is none. No atfork handler runs and
+/// nobody's lock is asked for. The copy's end sends no signal, and no wait(2) of the program sees it.
+///
+/// # Safety
+/// `top` is the upper end of private memory that is used for nothing else and suffices for the function: the stack that
+/// we are on may be the program's, in memory that it shares, where the copy and we would both write. Null for that
+/// stack nevertheless.
+pub unsafe fn copy_process(top: *mut u8, function: extern "C" fn() -> !) -> pid_t {
+    let result: i64;
+    // SAFETY: without CLONE_VM the copy has memory of its own. It starts behind the system call, as we go on there, but
+    // on the new stack, and never leaves the function.
+    unsafe {
+        core::arch::asm!(
+            "syscall",
+            "test rax, rax",
+            "jnz 2f",
+            "xor ebp, ebp",
+            "and rsp, -16",
+            "call {function}",
+            "ud2",
+            "2:",
+            function = in(reg) function,
+            inlateout("rax") libc::SYS_clone => result,
+            in("rdi") 0,
+            in("rsi") top,
+            in("rdx") 0,
+            in("r10") 0,
+            in("r8") 0,
+            lateout("rcx") _,
+            lateout("r11") _,
+        );
+    }
+    result as pid_t
 }
 
 /// Lets that child read our registers and memory where Yama restricts who may (prctl(2), PR_SET_PTRACER).

@@ -3,5 +3,6 @@
 pub mod check;
 pub mod demo;
 pub mod man;
+pub mod report;
 pub mod run;
 pub mod status;

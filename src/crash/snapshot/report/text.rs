@@ -149,7 +149,21 @@ fn frames(text: &mut String, frames: &[Frame], omitted: Option<(u64, u64)>, modu
     if frames.is_empty() {
         text.push_str("  unknown\n");
     }
+    let mut repeated = 0;
     for (index, frame) in frames.iter().enumerate() {
+        // A recursion's frames differ in nothing that is shown.
+        let again = index > 0
+            && omitted.is_none_or(|(_, before)| before != index as u64)
+            && frames.get(index - 1) == Some(frame)
+            && frames.get(index + 1) == Some(frame)
+            && omitted.is_none_or(|(_, before)| before != index as u64 + 1);
+        if again {
+            repeated += 1;
+            continue;
+        }
+        if repeated > 0 {
+            let _ = writeln!(text, "  ...  {} times the same", core::mem::take(&mut repeated));
+        }
         let mut number = index as u64;
         if let Some((count, before)) = omitted {
             if number == before {

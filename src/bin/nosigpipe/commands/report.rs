@@ -1,0 +1,204 @@
+//! `report`: a crash report in JSON for people to read, with names from debug files that came later.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use clap::{Arg, ArgAction, ArgMatches, Command};
+use serde_json::Value;
+
+use crate::crash::report::{Frame, Group, Module, Report, SCHEMA, text};
+use crate::crash::symbols::{Places, Symbols};
+use crate::exit::{Failure, OK};
+use crate::output;
+
+pub fn command() -> Command {
+    Command::new("report")
+        .about("Print a crash report that was written with NOSIGPIPE_FORMAT=json")
+        .long_about(
+            "Print a crash report that was written with NOSIGPIPE_FORMAT=json. With --debug-dir, functions, files and \
+             lines are looked up again, in debug files found there by the modules' build ids. Standard input can be \
+             given as -.",
+        )
+        .arg(Arg::new("file").value_name("FILE").required(true))
+        .arg(
+            Arg::new("debug-dir")
+                .long("debug-dir")
+                .value_name("DIR")
+                .action(ArgAction::Append)
+                .help("Directory with .build-id/xx/yyyy.debug files, as /usr/lib/debug; can be given several times"),
+        )
+}
+
+pub fn run(matches: &ArgMatches) -> Result<u8, Failure> {
+    let file = matches.get_one::<String>("file").map_or("-", String::as_str);
+    let content = if file == "-" {
+        std::io::read_to_string(std::io::stdin()).map_err(|error| Failure::about("standard input", &error))?
+    } else {
+        std::fs::read_to_string(file).map_err(|error| Failure::about(output::path(Path::new(file)), &error))?
+    };
+    let mut report =
+        parse(&content).map_err(|problem| Failure::refused(format!("{}: {problem}", output::name(file))))?;
+    let directories: Vec<String> = matches.get_many("debug-dir").unwrap_or_default().cloned().collect();
+    for directory in &directories {
+        std::fs::read_dir(directory).map_err(|error| Failure::about(output::name(directory), &error))?;
+    }
+    if !directories.is_empty() {
+        resolve_again(&mut report, &directories);
+    }
+    output::write(&text::whole(&report))?;
+    Ok(OK)
+}
+
+/// Reads a report. What stands around it, such as other lines of a log, is left out.
+fn parse(content: &str) -> Result<Report, String> {
+    let mark = "{\"nosigpipe_crash_report\":";
+    let start = content.find(mark).ok_or("there is no nosigpipe crash report in it")?;
+    let content = content.get(start..).unwrap_or_default();
+    let mut values = serde_json::Deserializer::from_str(content).into_iter::<Value>();
+    let value = match values.next() {
+        Some(Ok(value)) => value,
+        Some(Err(problem)) => return Err(format!("the report is damaged: {problem}")),
+        None => return Err("the report is empty".into()),
+    };
+    match value.get("nosigpipe_crash_report").and_then(Value::as_u64) {
+        Some(SCHEMA) => Ok(report(&value)),
+        Some(version) => Err(format!("the report has version {version}; this nosigpipe knows version {SCHEMA}")),
+        None => Err("the report has no version".into()),
+    }
+}
+
+fn report(value: &Value) -> Report {
+    let (signal, thread) = (&value["signal"], &value["crashed_thread"]);
+    let sender = signal["sender_pid"].as_i64().zip(signal["sender_uid"].as_i64());
+    let registers = thread["registers"].as_object().into_iter().flatten();
+    let instructions = string(&thread["instructions"]);
+    let bytes = (0..instructions.len() / 2)
+        .filter_map(|index| u8::from_str_radix(instructions.get(index * 2..index * 2 + 2)?, 16).ok());
+    Report {
+        program: string(&value["program"]),
+        executable: string(&value["executable"]),
+        command: string(&value["command"]),
+        pid: number(&value["pid"]),
+        tid: number(&thread["tid"]),
+        thread: string(&thread["name"]),
+        time: string(&value["time"]),
+        uptime: value["uptime_ms"].as_u64().unwrap_or(0),
+        signal: number(&signal["number"]),
+        code: number(&signal["code"]),
+        address: signal["address"].as_str().and_then(hexadecimal),
+        access: string(&signal["access"]),
+        address_is: string(&signal["address_is"]),
+        sender,
+        call: signal["system_call"].as_i64(),
+        message: string(&value["message"]),
+        registers: registers.map(|(name, value)| (name.clone(), address(value))).collect(),
+        instructions: (address(&thread["instructions_at"]), bytes.collect()),
+        frames: frames(thread),
+        omitted: omitted(thread),
+        threads: list(&value["other_threads"]).map(group).collect(),
+        threads_note: string(&value["other_threads_note"]),
+        modules: list(&value["modules"]).map(module).collect(),
+    }
+}
+
+fn group(value: &Value) -> Group {
+    let threads = list(&value["threads"]).map(|thread| (number(&thread["tid"]), string(&thread["name"])));
+    Group { threads: threads.collect(), frames: frames(value), omitted: omitted(value) }
+}
+
+fn frames(value: &Value) -> Vec<Frame> {
+    let frame = |frame: &Value| Frame {
+        address: address(&frame["address"]),
+        module: frame["module"].as_u64(),
+        offset: address(&frame["offset"]),
+        function: string(&frame["function"]),
+        function_offset: frame["function_offset"].as_u64(),
+        file: string(&frame["file"]),
+        line: frame["line"].as_u64().unwrap_or(0),
+        inlined: frame["inlined"].as_bool().unwrap_or(false),
+        interrupted: frame["interrupted"].as_bool().unwrap_or(false),
+        note: string(&frame["note"]),
+        found_by: string(&frame["found_by"]),
+    };
+    list(&value["frames"]).map(frame).collect()
+}
+
+fn module(value: &Value) -> Module {
+    Module {
+        path: string(&value["path"]),
+        build_id: string(&value["build_id"]),
+        start: address(&value["start"]),
+        end: address(&value["end"]),
+        bias: address(&value["bias"]),
+    }
+}
+
+fn omitted(value: &Value) -> Option<(u64, u64)> {
+    value["omitted_frames"].as_u64().zip(value["omitted_before"].as_u64())
+}
+
+fn list(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().into_iter().flatten()
+}
+
+fn string(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+fn number(value: &Value) -> i64 {
+    value.as_i64().unwrap_or(0)
+}
+
+fn address(value: &Value) -> u64 {
+    value.as_str().and_then(hexadecimal).unwrap_or(0)
+}
+
+fn hexadecimal(text: &str) -> Option<u64> {
+    u64::from_str_radix(text.strip_prefix("0x")?, 16).ok()
+}
+
+/// Looks every frame up again; where nothing is found, what the report says stays.
+fn resolve_again(report: &mut Report, directories: &[String]) {
+    let places = Places { directories, open: |path| std::fs::read(path).ok().map(|content| &*content.leak()) };
+    let mut symbols = BTreeMap::new();
+    let modules = report.modules.clone();
+    let mut resolve = |frames: &mut Vec<Frame>, omitted: &mut Option<(u64, u64)>| {
+        let (before, mut after) = (core::mem::take(frames), Vec::new());
+        let mut inlined: Vec<Frame> = Vec::new();
+        for (index, frame) in before.into_iter().enumerate() {
+            if let Some((_, at)) = omitted.as_mut().filter(|(_, at)| *at == index as u64) {
+                *at = after.len() as u64;
+            }
+            if frame.inlined {
+                inlined.push(frame);
+                continue;
+            }
+            let module = frame.module.and_then(|index| Some((index, modules.get(index as usize)?)));
+            let names = module.map_or_else(Vec::new, |(index, module)| {
+                let symbols = symbols
+                    .entry(index)
+                    .or_insert_with(|| Symbols::find(&module.path, &module.build_id, None, places, true));
+                symbols.names(frame.offset.wrapping_sub(u64::from(!frame.interrupted)))
+            });
+            if !frame.note.is_empty() || names.iter().all(|name| name.file.is_empty() && !frame.function.is_empty()) {
+                after.append(&mut inlined);
+                after.push(frame);
+                continue;
+            }
+            inlined.clear();
+            after.extend(names.into_iter().map(|name| Frame {
+                function: name.function,
+                function_offset: name.function_offset.map(|offset| offset + u64::from(!frame.interrupted)),
+                file: name.file,
+                line: name.line,
+                inlined: name.inlined,
+                ..frame.clone()
+            }));
+        }
+        *frames = after;
+    };
+    resolve(&mut report.frames, &mut report.omitted);
+    for group in &mut report.threads {
+        resolve(&mut group.frames, &mut group.omitted);
+    }
+}
