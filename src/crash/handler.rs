@@ -112,7 +112,7 @@ unsafe extern "C" fn trampoline(signal: c_int, info: *mut siginfo_t, context: *m
         // SAFETY: both are what the kernel gave us.
         return unsafe { report_and_die(pid, tid, &fault, info, context) };
     }
-    if options().crash == Crash::First {
+    if options().crash == Crash::First && is_new(fault.registers.pc()) {
         // SAFETY: as above.
         unsafe { report(pid, tid, &fault, info) };
         snapshot::let_go();
@@ -146,6 +146,41 @@ unsafe extern "C" fn trampoline(signal: c_int, info: *mut siginfo_t, context: *m
         unsafe { report_and_die(pid, tid, &fault, info, context) };
     }
     platform::set_errno(errno);
+}
+
+/// Whether a report before the program's own handler is due: one for each place, and not for ever, since there are
+/// programs that fault and recover by the million.
+fn is_new(pc: u64) -> bool {
+    static SEEN: [AtomicU64; 10] = [const { AtomicU64::new(0) }; 10];
+    SEEN.iter()
+        .find_map(|place| match place.compare_exchange(0, pc, Relaxed, Relaxed) {
+            Ok(_) => Some(true),
+            Err(seen) => (seen == pc).then_some(false),
+        })
+        .unwrap_or(false)
+}
+
+/// Does not return as long as another thread of this process is about to report and die: the process must end of its
+/// crash, not of an exit that would never have been reached. Bounded by the report's deadline.
+pub fn let_a_crash_come_first() {
+    if CLAIM.load(Acquire) == 0 {
+        return;
+    }
+    let (pid, tid) = (platform::pid(), platform::tid());
+    let give_up = platform::nanoseconds() + (u64::from(options().crash_timeout) + 1) * 1_000_000_000;
+    loop {
+        let holder = CLAIM.load(Acquire);
+        let holder_tid = holder as u32 as pid_t;
+        if holder == 0
+            || (holder >> 32) as pid_t != pid
+            || holder_tid == tid
+            || !platform::is_alive(pid, holder_tid)
+            || platform::nanoseconds() > give_up
+        {
+            return;
+        }
+        platform::sleep(5_000_000);
+    }
 }
 
 /// Everything between the crash and the death; whether death is next.

@@ -21,6 +21,7 @@ mod snapshot;
 mod stacks;
 mod words;
 
+pub use handler::let_a_crash_come_first;
 pub use ownership::owned;
 pub use stacks::{Routine, create as create_thread};
 
@@ -96,6 +97,18 @@ pub fn adopt_forked_child() {
         handler::adopt_forked_child();
     }
 }
+
+/// Inside exit(3), after the program's own handlers.
+extern "C" fn at_exit() {
+    if is_active() {
+        let_a_crash_come_first();
+    }
+}
+
+// Not by atexit(3), which would have to be looked up at every start.
+#[used]
+#[unsafe(link_section = ".fini_array")]
+static AT_EXIT: extern "C" fn() = at_exit;
 
 /// A crash, as the snapshot finds it in its copy of our memory.
 #[derive(Clone, Copy)]

@@ -60,6 +60,9 @@ hooks! {
 
     real    thread::pthread_create(thread: *mut pthread_t, attributes: *const pthread_attr_t, routine: extern "C" fn(*mut c_void) -> *mut c_void, argument: *mut c_void) -> c_int;
 
+    #[cfg(target_os = "linux")]
+    instead thread::_exit(status: c_int) -> !;
+
     // execl, execlp and execle are beside these, in exec/list.rs: a line can't say their signature.
     real    exec::execve(path: *const c_char, arguments: *const *const c_char, environment: *const *const c_char) -> c_int;
     #[cfg(target_os = "linux")]

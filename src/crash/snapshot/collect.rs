@@ -12,7 +12,7 @@ use super::symbols::{Places, Symbols, hex};
 use super::threads::{self, Thread};
 use super::unwind::{Found, Stack, Unwinder};
 use super::{address, in_memory, progress, system};
-use crate::crash::handler::incident;
+use crate::crash::handler::{self, incident};
 use crate::crash::{header, options, program, words};
 use crate::options::{Format, Threads};
 use crate::platform::{self, REGISTER_NAMES};
@@ -162,8 +162,11 @@ impl Symbolizer<'_> {
         let Some(module) = module else { return vec![frame] };
         let lookup = frame.offset.wrapping_sub(u64::from(!raw.interrupted));
         let names = self.with(module, |symbols| symbols.names(lookup)).unwrap_or_default();
-        if names.is_empty() {
-            return vec![frame];
+        let is_ours = (module.start..module.end).contains(&(handler::address() as u64));
+        if names.is_empty() || is_ours {
+            // The library is stripped, and of its functions only that they are ours is of interest.
+            let function = if is_ours { "nosigpipe".to_owned() } else { String::new() };
+            return vec![Frame { function, ..frame }];
         }
         names
             .into_iter()

@@ -148,6 +148,9 @@ fn in_a_copy() -> End {
 
 extern "C" fn become_copy() -> ! {
     platform::die_with_parent();
+    if platform::parent() != incident().pid {
+        platform::exit_now(0);
+    }
     platform::lower_core_limit();
     ownership::default_everywhere();
     platform::block(!ownership::CRASH_SIGNALS);
@@ -174,8 +177,8 @@ fn in_copy() {
         progress.state.store(DONE, Release);
         platform::wake(&progress.state);
         // Our end would let the other threads go on, and one of them might call exit before the crashed one has died.
-        while platform::nanoseconds() < incident().deadline {
-            platform::sleep(1_000_000_000);
+        while platform::nanoseconds() < incident().deadline && platform::parent() == incident().pid {
+            platform::sleep(100_000_000);
         }
     }
 }

@@ -90,6 +90,12 @@ pub fn allow_tracing_by(child: pid_t) {
     unsafe { libc::syscall(libc::SYS_prctl, PR_SET_PTRACER, c_long::from(child), 0, 0, 0) };
 }
 
+/// The process that made this one, or whoever has taken its place since.
+pub fn parent() -> pid_t {
+    // SAFETY: no preconditions.
+    unsafe { libc::syscall(libc::SYS_getppid) as pid_t }
+}
+
 /// In the copy: die when the thread that made it dies.
 pub fn die_with_parent() {
     // SAFETY: no memory is involved.

@@ -66,6 +66,7 @@ impl Report {
                 "ld-linux",
                 "libstdc++.",
                 "libgcc_s.",
+                "libnosigpipe.",
                 "libc++",
                 "libpthread",
                 "libm.",
