@@ -53,6 +53,11 @@ pub fn write(stderr: i32, lines: bool, others: bool) {
 
     let mut report = circumstances(&map, &mut memory.borrow_mut(), &stack, &symbolizer);
     (report.frames, report.omitted) = symbolizer.frames(&stack);
+    if report.address_is.is_empty()
+        && let Some(note) = report.frames.iter().rev().find(|frame| !frame.note.is_empty())
+    {
+        report.address_is = format!("after a {}", note.note);
+    }
 
     let stream = options().format == Format::Text && options().report.is_none();
     if stream {

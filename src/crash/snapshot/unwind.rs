@@ -117,7 +117,12 @@ impl<'a> Unwinder<'a> {
             if count.is_multiple_of(256) && platform::nanoseconds() > self.deadline {
                 break;
             }
-            match self.step(memory, &mut registers, &mut frame) {
+            let next = self.step(memory, &mut registers, &mut frame);
+            // Only the step told that it is a signal handler's return.
+            if let Some(last) = outer.back_mut().or(inner.last_mut()) {
+                *last = frame;
+            }
+            match next {
                 Some(next) => frame = next,
                 None => break,
             }

@@ -81,7 +81,9 @@ impl Report {
                 || frame.function.starts_with("<core::")
                 || frame.function.starts_with("<alloc::")
         };
-        self.frames.iter().find(|frame| {
+        // Where the program's own handler has given up, it is not the handler that anybody looks for.
+        let start = self.frames.iter().rposition(|frame| !frame.note.is_empty()).map_or(0, |note| note + 1);
+        self.frames.iter().skip(start).find(|frame| {
             frame.note.is_empty() && !frame.function.is_empty() && frame.function != "_start" && !is_runtime(frame)
         })
     }

@@ -87,9 +87,7 @@ pub fn other_threads(report: &Report) -> String {
             let _ = writeln!(text, "stack of thread {tid} \"{name}\":");
         } else {
             let _ = write!(text, "stack of {} threads:", threads.len());
-            for (index, (tid, name)) in threads.iter().enumerate() {
-                let _ = write!(text, "{} {tid} \"{name}\"", if index == 0 { "" } else { "," });
-            }
+            many(&mut text, threads);
             text.push('\n');
         }
         frames(&mut text, stack, *omitted, &report.modules, false);
@@ -143,6 +141,23 @@ pub fn details(report: &Report) -> String {
         let _ = writeln!(text, "  and {rest} more");
     }
     text
+}
+
+/// Threads of the same name whose ids follow each other as a range.
+fn many(text: &mut String, threads: &[(i64, String)]) {
+    let mut rest = threads;
+    let mut separator = "";
+    while let Some(((first, name), _)) = rest.split_first() {
+        let follows =
+            |index: usize| rest.get(index).is_some_and(|(tid, other)| *tid == first + index as i64 && other == name);
+        let length = (1..).take_while(|&index| follows(index)).count() + 1;
+        let _ = match length {
+            1 => write!(text, "{separator} {first} \"{name}\""),
+            _ => write!(text, "{separator} {first} to {} \"{name}\"", first + length as i64 - 1),
+        };
+        separator = ",";
+        rest = rest.get(length..).unwrap_or_default();
+    }
 }
 
 fn frames(text: &mut String, frames: &[Frame], omitted: Option<(u64, u64)>, modules: &[Module], ids: bool) {
