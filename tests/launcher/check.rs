@@ -73,11 +73,14 @@ fn the_libraries_are_those_that_the_loader_would_take() {
     gcc(&["-shared", "-fPIC", "-o", "deep/librpath.so", "outer.c", "-Ldeep", "-linner"]);
     let own = "-Wl,--enable-new-dtags,-rpath,${ORIGIN}";
     gcc(&["-shared", "-fPIC", "-o", "deep/librunpath.so", "outer.c", "-Ldeep", "-linner", own]);
+    let nowhere = "-Wl,--enable-new-dtags,-rpath,/nowhere";
+    gcc(&["-shared", "-fPIC", "-o", "deep/libnowhere.so", "outer.c", "-Ldeep", "-linner", nowhere]);
     // RPATH of the program serves its libraries, too. RUNPATH serves only what has it, and shuts RPATH off.
     for (program, library, path) in [
         ("by-rpath", "rpath", "-Wl,--disable-new-dtags,-rpath,$ORIGIN/deep"),
         ("deep/by-runpath", "runpath", "-Wl,--enable-new-dtags,-rpath,/nowhere:$ORIGIN/../deep"),
-        ("by-absent-runpath", "rpath", "-Wl,--enable-new-dtags,-rpath,$ORIGIN/deep"),
+        ("by-rpath-missing", "nowhere", "-Wl,--disable-new-dtags,-rpath,$ORIGIN/deep"),
+        ("by-runpath-missing", "rpath", "-Wl,--enable-new-dtags,-rpath,$ORIGIN/deep"),
     ] {
         let library = format!("-l{library}");
         gcc(&["-o", program, "main.c", "-Ldeep", &library, "-Wl,-rpath-link,deep", path]);
@@ -88,7 +91,7 @@ fn the_libraries_are_those_that_the_loader_would_take() {
         // NAME => PATH (ADDRESS), or PATH (ADDRESS) for the loader; it gives up at the first that is missing.
         let path = |line: &str| line.trim().rsplit(" => ").next()?.split(" (").next().map(str::to_owned);
         let missing = listed.stderr().contains("libinner.so: cannot open shared object file");
-        assert_eq!(missing, program.ends_with("by-absent-runpath"), "{listed}");
+        assert_eq!(missing, program.ends_with("missing"), "{listed}");
         if missing {
             assert_eq!(check(&program)["missing"], serde_json::json!(["libinner.so"]));
             continue;

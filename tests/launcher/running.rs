@@ -192,16 +192,59 @@ fn scripts_run_by_what_they_name() {
     launched(&[], &by_env).run().assert_code(1).assert_silent();
 }
 
+/// Go's own runtime takes SIGPIPE, through libc's sigaction where there is cgo. With the library, what Go's own write and
+/// C's write make of a broken connection is as it was, and a broken standard output still ends the program.
+const GO: &str = r#"package main
+
+// #include <unistd.h>
+// static long c_write(int fd) { return write(fd, "x", 1); }
+import "C"
+
+import (
+	"fmt"
+	"net"
+	"os"
+)
+
+func main() {
+	listener, _ := net.Listen("tcp", "127.0.0.1:0")
+	client, _ := net.Dial("tcp", listener.Addr().String())
+	server, _ := listener.Accept()
+	client.(*net.TCPConn).CloseWrite()
+	client.(*net.TCPConn).SetLinger(0)
+	client.Close()
+	file, _ := server.(*net.TCPConn).File()
+	c := C.c_write(C.int(file.Fd()))
+	_, err := server.Write([]byte("x"))
+	fmt.Fprintln(os.Stderr, c, err.(*net.OpError).Err)
+	for len(os.Args) > 1 {
+		fmt.Println("y")
+	}
+}
+"#;
+
 #[test]
 fn a_go_program_is_run_and_what_holds_for_it_is_said() {
     let scratch = Scratch::new();
-    // The section is what tells one; Go itself is not needed for it.
-    let source = "__attribute__((section(\".go.buildinfo\"))) const char info[] = \"\\xff Go buildinf:\";\n\
-                  int main(void) { return info[0] == 1; }\n";
-    let program = scratch.compile("go", source, &[]);
-    let outcome = launched(&[], &program).run();
-    outcome.assert_code(0);
-    let line = format!("nosigpipe: {} is a Go program, whose runtime makes its own system calls", program.display());
-    assert!(outcome.stderr().starts_with(&line), "{outcome}");
-    assert_eq!(outcome.stderr().lines().count(), 1, "{outcome}");
+    scratch.file("main.go", GO, 0o644);
+    let program = scratch.path("main");
+    let build = bare("go").args(["build", "-o", "main", "main.go"]).current_dir(scratch.path(""));
+    build.env("GOCACHE", scratch.path("cache")).limit(std::time::Duration::from_secs(200)).run().assert_code(0);
+    let remark = format!("nosigpipe: {} is a Go program, whose runtime makes its own system calls", program.display());
+    for scope in ["process", "sockets", "tree", "off"] {
+        let outcome = launched(&["--scope", scope], &program).run();
+        outcome.assert_code(0);
+        let stderr = outcome.stderr();
+        let (first, rest) = stderr.split_once('\n').unwrap();
+        assert!(first.starts_with(&remark), "{outcome}");
+        assert_eq!(rest, "-1 write: broken pipe\n", "{outcome}");
+        // Endless output into a pipe that closes: it ends by SIGPIPE, of Go's own doing.
+        let pipeline = format!(
+            "{} run --scope {scope} {} x | head -1; echo ${{PIPESTATUS[0]}}",
+            launcher().display(),
+            program.display()
+        );
+        bare("bash").args(["-c", &pipeline]).run().assert_code(0).assert_stdout("y\n141\n");
+    }
+    assert_eq!(bare(&program).run().stderr(), "-1 write: broken pipe\n");
 }
