@@ -92,9 +92,10 @@ fn a_log_that_nobody_reads_holds_nothing_up() {
     drop(reader);
 }
 
-#[test]
-fn another_preload_goes_on_working_before_and_behind() {
-    let other = harness::compile(&harness::root().join("tests/programs/other_preload.c"), &["-shared", "-fPIC"]);
+/// A preload that hooks send, as the flags make it.
+fn goes_on_working_before_and_behind(flags: &[&str]) {
+    let flags = [&["-shared", "-fPIC"], flags].concat();
+    let other = harness::compile(&harness::root().join("tests/programs/other_preload.c"), &flags);
     for (first, second) in [(library(), other.as_path()), (other.as_path(), library())] {
         let outcome = bare(program("break"))
             .env("LD_PRELOAD", format!("{}:{}", first.display(), second.display()))
@@ -103,6 +104,21 @@ fn another_preload_goes_on_working_before_and_behind() {
         outcome.assert_code(0).assert_stdout("-1 EPIPE handler ran 0\n-1 EPIPE handler ran 0\n");
         assert_eq!(outcome.stderr(), "other preload: send\nother preload: send\n");
     }
+}
+
+#[test]
+fn another_preload_goes_on_working() {
+    goes_on_working_before_and_behind(&["-Wl,--hash-style=gnu"]);
+}
+
+#[test]
+fn another_preload_with_only_the_old_hash_table_goes_on_working() {
+    goes_on_working_before_and_behind(&["-Wl,--hash-style=sysv"]);
+}
+
+#[test]
+fn another_preload_with_an_indirect_function_goes_on_working() {
+    goes_on_working_before_and_behind(&["-DINDIRECT"]);
 }
 
 #[test]

@@ -37,7 +37,9 @@ macro_rules! hooks {
 
         /// Looks up the real functions. For the constructor.
         pub fn resolve() {
-            $( $(#[$condition])* { hooks! { @resolve $real $name } } )*
+            $crate::platform::look_up(|place| {
+                $( $(#[$condition])* { hooks! { @resolve $real $name place } } )*
+            });
         }
     };
     (@real $name:ident ( $($argument:ident : $type:ty),* ) -> $result:ty) => {
@@ -48,8 +50,8 @@ macro_rules! hooks {
         pub use super::hooked::$name::real as $name;
     };
     (@export instead $name:ident) => {};
-    (@resolve real $name:ident) => {
-        hooked::$name::resolve();
+    (@resolve real $name:ident $place:ident) => {
+        hooked::$name::resolve($place);
     };
-    (@resolve instead $name:ident) => {};
+    (@resolve instead $name:ident $place:ident) => {};
 }

@@ -12,6 +12,7 @@ mod freestanding;
 pub mod hooks;
 mod maps;
 mod memory;
+mod next;
 mod process;
 pub mod prototypes;
 mod real;

@@ -5,31 +5,68 @@
 //! here every caller may look up, and all find the same.
 
 use core::ffi::CStr;
-use core::sync::atomic::{AtomicPtr, Ordering::Relaxed};
+use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering::Relaxed};
 
 use libc::ENOSYS;
 
+use super::next::{Answer, Library, Name, libraries};
+
 /// Address of one real function; until it has been looked up, of one that does that.
-pub struct Real(AtomicPtr<()>);
+pub struct Real {
+    address: AtomicPtr<()>,
+    is_found: AtomicBool,
+    name: Name,
+}
+
+/// Where [`look_up`] is.
+pub enum LookUp {
+    /// At a library behind us.
+    In(Library),
+    /// Past all that we can read ourselves.
+    AskLoader,
+}
+
+/// Looks up the functions that `each` resolves, wherever it is told to.
+pub fn look_up(each: impl Fn(&LookUp)) {
+    libraries().map_while(|library| library.map(LookUp::In)).for_each(|place| each(&place));
+    each(&LookUp::AskLoader);
+}
 
 impl Real {
-    /// Not looked up yet.
-    pub const fn new(first: *const ()) -> Self {
-        Self(AtomicPtr::new(first.cast_mut()))
+    /// Not looked up yet; `name` ends in a zero byte.
+    pub const fn new(first: *const (), name: &'static str) -> Self {
+        Self { address: AtomicPtr::new(first.cast_mut()), is_found: AtomicBool::new(false), name: Name::new(name) }
     }
 
     /// The address to call.
     #[inline(always)]
     pub fn address(&self) -> *const () {
-        self.0.load(Relaxed)
+        self.address.load(Relaxed)
     }
 
-    /// Looks up; `name` ends in a zero byte.
-    pub fn look_up(&self, name: &'static str) {
-        let name = CStr::from_bytes_with_nul(name.as_bytes()).unwrap_or_default();
+    /// Looks up, unless it has been found before.
+    pub fn resolve(&self, place: &LookUp) {
+        if self.is_found.load(Relaxed) {
+            return;
+        }
+        let address = match place {
+            LookUp::In(library) => match library.find(&self.name) {
+                Answer::Function(address) => address,
+                Answer::AskLoader => self.by_loader(),
+                Answer::Unknown => return,
+            },
+            LookUp::AskLoader => self.by_loader(),
+        };
+        self.address.store(address, Relaxed);
+        self.is_found.store(true, Relaxed);
+    }
+
+    #[cold]
+    fn by_loader(&self) -> *mut () {
+        let name = CStr::from_bytes_with_nul(self.name.text.as_bytes()).unwrap_or_default();
         // SAFETY: the name is a string.
         let found = unsafe { libc::dlsym(libc::RTLD_NEXT, name.as_ptr()) };
-        self.0.store(if found.is_null() { missing as *mut () } else { found.cast() }, Relaxed);
+        if found.is_null() { missing as *mut () } else { found.cast() }
     }
 }
 
@@ -43,10 +80,11 @@ extern "C" fn missing() -> isize {
 /// us, and `resolve`, which looks it up. Whoever calls it first looks it up; a caller meanwhile does the same.
 macro_rules! real_function {
     ($name:ident ( $($argument:ident : $type:ty),* ) -> $result:ty) => {
-        static REAL: $crate::platform::Real = $crate::platform::Real::new(first as *const ());
+        static REAL: $crate::platform::Real =
+            $crate::platform::Real::new(first as *const (), concat!(stringify!($name), "\0"));
 
         unsafe extern "C" fn first($($argument : $type),*) -> $result {
-            resolve();
+            $crate::platform::look_up(resolve);
             // SAFETY: the arguments are the caller's, for the function of this name.
             unsafe { real()($($argument),*) }
         }
@@ -57,8 +95,8 @@ macro_rules! real_function {
             unsafe { core::mem::transmute(REAL.address()) }
         }
 
-        pub fn resolve() {
-            REAL.look_up(concat!(stringify!($name), "\0"));
+        pub fn resolve(place: &$crate::platform::LookUp) {
+            REAL.resolve(place);
         }
     };
 }

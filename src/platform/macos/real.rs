@@ -44,10 +44,16 @@ macro_rules! real_function {
             redhook::real!($name)
         }
 
-        pub fn resolve() {}
+        pub fn resolve(_: &$crate::platform::LookUp) {}
     };
 }
 pub(crate) use real_function;
+
+/// Where [`look_up`] is: nowhere.
+pub struct LookUp;
+
+/// Looks up the functions that `each` resolves; the linker has done so.
+pub fn look_up(_: impl Fn(&LookUp)) {}
 
 /// Whether the program's calls come to the hooks. With an inserted library the system may allow to load it and forbid
 /// to interpose (AMFI); then dlsym(3), which answers with the replacement even to ourselves, answers with the original.

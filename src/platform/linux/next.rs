@@ -1,0 +1,219 @@
+//! The next definition of a name behind us in the loader's search order: what `dlsym(RTLD_NEXT, ...)` finds, for a tenth
+//! of its 900 instructions and without the loader's lock.
+//!
+//! Everything is read in place: the loader's list of libraries, as debuggers read it (link.h), and their hash tables.
+//! What is out of the ordinary is left to dlsym.
+
+use core::ptr;
+
+use libc::{Elf64_Phdr, Elf64_Sym};
+
+/// A name and its hash, made at compile time.
+pub struct Name {
+    /// Ends in a zero byte.
+    pub text: &'static str,
+    hash: u32,
+}
+
+impl Name {
+    /// `text` must end in a zero byte.
+    pub const fn new(text: &'static str) -> Self {
+        let mut bytes = text.as_bytes();
+        let mut hash = 5381u32;
+        while let [byte, rest @ ..] = bytes {
+            if !rest.is_empty() {
+                hash = hash.wrapping_mul(33).wrapping_add(*byte as u32);
+            }
+            bytes = rest;
+        }
+        Self { text, hash }
+    }
+
+    /// Whether a string is this name.
+    unsafe fn is(&self, string: *const u8) -> bool {
+        // SAFETY: a string, of which nothing is read behind a byte that differs, such as its end.
+        self.text.bytes().enumerate().all(|(index, byte)| unsafe { string.add(index).read() } == byte)
+    }
+}
+
+/// What a library says of a name.
+pub enum Answer {
+    /// It defines a function of this name, here.
+    Function(*mut ()),
+    /// It does not know it.
+    Unknown,
+    /// The loader must be asked: the definition is no plain function.
+    AskLoader,
+}
+
+/// `struct link_map` of link.h, as far as it is public.
+#[repr(C)]
+struct LinkMap {
+    base: usize,
+    name: *const u8,
+    dynamic: *const Dynamic,
+    next: *const LinkMap,
+    previous: *const LinkMap,
+}
+
+/// `struct r_debug` of link.h, its beginning.
+#[repr(C)]
+struct Debug {
+    version: i32,
+    first: *const LinkMap,
+}
+
+/// `Elf64_Dyn`
+#[repr(C)]
+struct Dynamic {
+    tag: usize,
+    value: usize,
+}
+
+const DT_NULL: usize = 0;
+const DT_STRTAB: usize = 5;
+const DT_SYMTAB: usize = 6;
+const DT_DEBUG: usize = 21;
+const DT_GNU_HASH: usize = 0x6fff_fef5;
+const DT_VERSYM: usize = 0x6fff_fff0;
+
+const STT_FUNC: u8 = 2;
+/// Bit of a version index: this is not the default version of the name.
+const VERSYM_HIDDEN: u16 = 0x8000;
+
+unsafe extern "C" {
+    /// Our own dynamic section, by which the loader's list knows us; from the linker.
+    #[link_name = "_DYNAMIC"]
+    static OURS: Dynamic;
+}
+
+/// The libraries behind us; nothing when the loader's list is not found, or does not have us.
+pub fn libraries() -> impl Iterator<Item = Option<Library>> {
+    // SAFETY: an entry of the list stays while its library does; those behind a preload are there from the start to
+    // the end of the process, and their links only change when something behind them comes or goes.
+    let step = |entry: *const LinkMap| unsafe { entry.as_ref() };
+    let mut entry = step(first_library());
+    while let Some(other) = entry.filter(|entry| !ptr::eq(entry.dynamic, &raw const OURS)) {
+        entry = step(other.next);
+    }
+    core::iter::from_fn(move || {
+        entry = step(entry?.next);
+        // SAFETY: an entry of the loader's list.
+        entry.map(|entry| unsafe { Library::read(entry) })
+    })
+}
+
+/// Head of the loader's list, from where it is left for debuggers: the executable's dynamic section.
+fn first_library() -> *const LinkMap {
+    // SAFETY: getauxval has no preconditions. The kernel's, or the loader's, word for where the executable's program
+    // headers are, and how many; they and what they describe are mapped as long as the process lives.
+    unsafe {
+        let headers = libc::getauxval(libc::AT_PHDR) as *const Elf64_Phdr;
+        if headers.is_null() {
+            return ptr::null();
+        }
+        let (mut base, mut dynamic) = (None, None);
+        for index in 0..libc::getauxval(libc::AT_PHNUM) as usize {
+            let header = &*headers.add(index);
+            match header.p_type {
+                libc::PT_PHDR => base = (headers as usize).checked_sub(header.p_vaddr as usize),
+                libc::PT_DYNAMIC => dynamic = Some(header.p_vaddr as usize),
+                _ => {}
+            }
+        }
+        let (Some(base), Some(dynamic)) = (base, dynamic) else { return ptr::null() };
+        let debug = entries((base + dynamic) as *const Dynamic).find(|entry| entry.tag == DT_DEBUG);
+        let debug = debug.map_or(ptr::null(), |entry| entry.value as *const Debug);
+        debug.as_ref().map_or(ptr::null(), |debug| debug.first)
+    }
+}
+
+/// The entries of a dynamic section, which ends in one that says so.
+unsafe fn entries(first: *const Dynamic) -> impl Iterator<Item = &'static Dynamic> {
+    // SAFETY: the section is mapped as long as its library is, and nothing behind its last entry is read.
+    (0..).map(move |index| unsafe { &*first.add(index) }).take_while(|entry| entry.tag != DT_NULL)
+}
+
+/// Where a library's names are.
+pub struct Library {
+    base: usize,
+    symbols: *const Elf64_Sym,
+    strings: *const u8,
+    versions: *const u16,
+    /// `DT_GNU_HASH`: four numbers, the filter, the buckets, the chains.
+    hash: *const u32,
+}
+
+impl Library {
+    /// None when the library has no names in the usual place.
+    unsafe fn read(entry: &LinkMap) -> Option<Self> {
+        let mut library = Self {
+            base: entry.base,
+            symbols: ptr::null(),
+            strings: ptr::null(),
+            versions: ptr::null(),
+            hash: ptr::null(),
+        };
+        // The loader has made addresses of offsets, but not in a section that is read-only, as the vdso's is.
+        let address = |value: usize| if value < entry.base { entry.base + value } else { value };
+        // SAFETY: the entry's library is mapped.
+        for Dynamic { tag, value } in unsafe { entries(entry.dynamic) } {
+            match *tag {
+                DT_SYMTAB => library.symbols = address(*value) as *const _,
+                DT_STRTAB => library.strings = address(*value) as *const _,
+                DT_VERSYM => library.versions = address(*value) as *const _,
+                DT_GNU_HASH => library.hash = address(*value) as *const _,
+                _ => {}
+            }
+        }
+        let usual = !library.symbols.is_null() && !library.strings.is_null() && !library.hash.is_null();
+        usual.then_some(library)
+    }
+
+    /// What the library says of a name, in its default version.
+    pub fn find(&self, name: &Name) -> Answer {
+        // SAFETY: the loader and the linker that made the library agree on these tables, which are mapped; their own
+        // numbers say where each part begins, and a chain's last entry has its lowest bit set.
+        unsafe {
+            let (buckets, first, words) = (*self.hash, *self.hash.add(1), *self.hash.add(2));
+            let shift = *self.hash.add(3);
+            let filter: *const u64 = self.hash.add(4).cast();
+            let bits = 1u64 << (name.hash % 64) | 1u64 << ((name.hash >> shift) % 64);
+            // A power of two, by the format.
+            let word = (name.hash / 64) & words.wrapping_sub(1);
+            if *filter.add(word as usize) & bits != bits || buckets == 0 {
+                return Answer::Unknown;
+            }
+            let bucket: *const u32 = filter.add(words as usize).cast();
+            let chains = bucket.add(buckets as usize);
+            let mut index = *bucket.add((name.hash % buckets) as usize);
+            while index >= first {
+                let hash = *chains.add((index - first) as usize);
+                if (hash ^ name.hash) < 2
+                    && let Some(answer) = self.definition(index as usize, name)
+                {
+                    return answer;
+                }
+                if hash & 1 != 0 {
+                    break;
+                }
+                index += 1;
+            }
+        }
+        Answer::Unknown
+    }
+
+    unsafe fn definition(&self, index: usize, name: &Name) -> Option<Answer> {
+        // SAFETY: the index is from the library's own hash table.
+        unsafe {
+            let symbol = &*self.symbols.add(index);
+            let is_default = self.versions.is_null() || *self.versions.add(index) & VERSYM_HIDDEN == 0;
+            if symbol.st_shndx == 0 || !is_default || !name.is(self.strings.add(symbol.st_name as usize)) {
+                return None;
+            }
+            let is_function = symbol.st_info & 0xf == STT_FUNC;
+            let address = (self.base + symbol.st_value as usize) as *mut ();
+            Some(if is_function { Answer::Function(address) } else { Answer::AskLoader })
+        }
+    }
+}
