@@ -9,7 +9,7 @@ use core::sync::atomic::{
     Ordering::{AcqRel, Acquire, Relaxed, Release},
 };
 
-use libc::{SA_RESETHAND, SA_SIGINFO, SIG_DFL, SIG_IGN, SIGABRT, c_int, c_void, pid_t, siginfo_t};
+use libc::{SA_RESETHAND, SA_SIGINFO, SIG_DFL, SIG_IGN, SIGABRT, SIGSYS, c_int, c_void, pid_t, siginfo_t};
 
 use super::{Incident, STARTED, death, header, options, ownership, raw, snapshot};
 use crate::options::Crash;
@@ -62,6 +62,12 @@ unsafe extern "C" fn handler(signal: c_int, info: *mut siginfo_t, context: *mut 
     // SAFETY: the kernel calls us as it calls a handler with SA_SIGINFO.
     let fault = unsafe { platform::fault(signal, info, context) };
     let (pid, tid) = (platform::pid(), platform::tid());
+    if signal == SIGSYS && fault.code > 0 && CLAIM.load(Relaxed) == word(pid, tid) {
+        // A sandbox forbids what a report does: it does without.
+        // SAFETY: as above.
+        unsafe { platform::fail_forbidden_call(context) };
+        return;
+    }
     // The first process of a pid namespace does not get signals whose action is the default, unless its own
     // instruction raised them.
     let kernel_would_drop = pid == 1 && !fault.is_by_instruction();
@@ -83,6 +89,12 @@ unsafe fn report_and_die(pid: pid_t, tid: pid_t, fault: &Fault, info: *const sig
             death::prepare(pid, tid, fault, info, context);
         }
     }
+}
+
+/// In the snapshot: a call that a sandbox forbids fails, instead of ending it.
+pub unsafe extern "C" fn forbidden_call(_signal: c_int, _info: *mut siginfo_t, context: *mut c_void) {
+    // SAFETY: the kernel calls us as it calls a handler with SA_SIGINFO.
+    unsafe { platform::fail_forbidden_call(context) };
 }
 
 /// In front of a program's handler. It may leave by siglongjmp: nothing is held while it runs.

@@ -86,6 +86,8 @@ pub fn default_everywhere() {
     for owned in &SIGNALS {
         platform::set_action(owned.signal(), &Action::plain(SIG_DFL));
     }
+    let forbidden = handler::forbidden_call as *const () as usize;
+    platform::set_action(SIGSYS, &Action { flags: SA_SIGINFO | SA_NODEFER, ..Action::plain(forbidden) });
 }
 
 /// Whether [`give_up`] was called.

@@ -1,4 +1,5 @@
-// gRPC C++'s synchronous server. The service gives back what it is given.
+// gRPC C++'s synchronous server. The service gives back what it is given; "throw" makes it start work in a thread whose
+// exception nobody catches, as gRPC does in its handlers.
 //
 // sources: echo.proto
 // generate: protoc -I "$1" --cpp_out=. --grpc_out=. --plugin=protoc-gen-grpc="$(which grpc_cpp_plugin)" echo.proto
@@ -9,9 +10,15 @@
 #include <cstdio>
 #include <grpcpp/grpcpp.h>
 #include <pthread.h>
+#include <stdexcept>
+#include <thread>
+
+static void work() { throw std::runtime_error("work went wrong"); }
 
 struct EchoService final : echo::Echo::Service {
     grpc::Status Echo(grpc::ServerContext *, const echo::Bytes *request, echo::Bytes *response) override {
+        if (request->SerializeAsString().find("throw") != std::string::npos)
+            std::thread(work).join();
         *response = *request;
         return grpc::Status::OK;
     }

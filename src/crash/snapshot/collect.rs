@@ -56,7 +56,7 @@ pub fn write(stderr: i32, lines: bool, others: bool) {
     if report.address_is.is_empty()
         && let Some(note) = report.frames.iter().rev().find(|frame| !frame.note.is_empty())
     {
-        report.address_is = format!("after a {}", note.note);
+        report.address_is = format!("after the program's own {}", note.note);
     }
 
     let stream = options().format == Format::Text && options().report.is_none();
@@ -156,11 +156,13 @@ impl Symbolizer<'_> {
         if let Some((signal, code, address)) = raw.signal {
             let (name, _) = words::signal(signal);
             let (code_name, _) = words::code(signal, code);
-            let mut note = format!("signal handler called by {name}");
-            if name == "a signal" {
-                note = format!("signal handler called by signal {signal}");
-            } else if words::has_address(signal, code) {
-                note.push_str(&format!(", {code_name} at {address:#x}"));
+            let mut note = "signal handler called".to_owned();
+            // The kernel writes a siginfo only for handlers that asked for it.
+            if name != "a signal" {
+                note = format!("{note} by {name}");
+                if words::has_address(signal, code) {
+                    note.push_str(&format!(", {code_name} at {address:#x}"));
+                }
             }
             return vec![Frame { note, ..frame }];
         }

@@ -148,7 +148,7 @@ fn in_a_copy() -> End {
 
 extern "C" fn become_copy() -> ! {
     platform::die_with_parent();
-    if platform::parent() != incident().pid {
+    if is_orphan() {
         platform::exit_now(0);
     }
     platform::lower_core_limit();
@@ -157,6 +157,13 @@ extern "C" fn become_copy() -> ! {
     system::close_others();
     in_copy();
     platform::exit_now(0);
+}
+
+/// Whether the crashed process has gone before us.
+fn is_orphan() -> bool {
+    // A sandbox may forbid the question.
+    let parent = platform::parent();
+    parent > 0 && parent != incident().pid
 }
 
 /// As large a stack as there is memory for, and its size.
@@ -177,7 +184,7 @@ fn in_copy() {
         progress.state.store(DONE, Release);
         platform::wake(&progress.state);
         // Our end would let the other threads go on, and one of them might call exit before the crashed one has died.
-        while platform::nanoseconds() < incident().deadline && platform::parent() == incident().pid {
+        while platform::nanoseconds() < incident().deadline && !is_orphan() {
             platform::sleep(100_000_000);
         }
     }

@@ -139,6 +139,18 @@ pub unsafe fn registers(context: *const c_void) -> Registers {
     Registers { general: IN_CONTEXT.map(greg), flags: greg(FLAGS_IN_CONTEXT) }
 }
 
+/// Lets a system call that seccomp has answered with SIGSYS fail with ENOSYS.
+///
+/// # Safety
+/// `context` is what the kernel gave to the running handler.
+pub unsafe fn fail_forbidden_call(context: *mut c_void) {
+    // SAFETY: as promised.
+    let registers = unsafe { &mut (*context.cast::<ucontext_t>()).uc_mcontext.gregs };
+    if let Some(result) = registers.get_mut(libc::REG_RAX as usize) {
+        *result = -i64::from(libc::ENOSYS);
+    }
+}
+
 /// Takes a signal out of the mask that the interrupted code gets back.
 ///
 /// # Safety

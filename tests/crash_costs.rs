@@ -1,0 +1,51 @@
+//! What crash reports cost while nothing crashes, and how little the handler takes when something does.
+#![cfg(target_os = "linux")]
+#![expect(clippy::expect_used, reason = "what cannot be set up has failed the test")]
+
+use std::fs;
+
+use harness::{SIGSEGV, Scratch, Subject, bare, preloaded, program};
+
+/// How many bytes of the alternate stack were used by a crash.
+fn used_of_stack(subject: Subject, ends: impl FnOnce(&harness::Outcome)) -> usize {
+    let scratch = Scratch::new();
+    let file = scratch.path().join("stack");
+    ends(&subject.arg(&file).run());
+    let stack = fs::read(file).expect("the program wrote its stack to the file");
+    stack.len() - stack.iter().take_while(|&&byte| byte == 0xa5).count()
+}
+
+#[test]
+fn the_crash_handler_fits_onto_the_alternate_stack_that_programs_make() {
+    // SIGSTKSZ, which programs take for their own, is 8192 bytes; the kernel's signal frame is part of it.
+    for format in ["text", "json"] {
+        let crash = preloaded(program("crash_stack_use")).env("NOSIGPIPE_FORMAT", format);
+        let used = used_of_stack(crash, |outcome| {
+            outcome.assert_killed_by(SIGSEGV);
+            assert!(outcome.stderr().contains("SIGSEGV"), "{outcome}");
+        });
+        assert!(used > 1000 && used <= 8192, "{format}: {used} bytes");
+    }
+}
+
+fn number(subject: Subject) -> f64 {
+    subject.run().assert_code(0).stdout().trim().parse().expect("a number")
+}
+
+#[test]
+fn threads_leave_no_stacks_behind() {
+    // Sixteen are kept for the next threads, each two mappings, the guard and the stack. libc keeps some of its own, too.
+    for how in [["once", "3000"], ["many", "60"]] {
+        let [bare, with] = [bare, preloaded].map(|run| number(run(program("crash_threads")).args(how)));
+        assert!(with - bare <= 2.0 * 16.0 + 4.0, "{how:?}: {with} mappings more than before, {bare} without us");
+    }
+}
+
+#[test]
+fn a_thread_starts_about_as_fast_as_without_us() {
+    // The best of twenty rounds, of which some run undisturbed even on a machine that is busy.
+    let rate =
+        |subject: fn(std::path::PathBuf) -> Subject| number(subject(program("crash_threads")).args(["rate", "500"]));
+    let (bare, with) = (rate(|program| bare(program)), rate(|program| preloaded(program)));
+    assert!(with <= 1.3 * bare, "{with} ns with the library, {bare} ns without");
+}
