@@ -46,6 +46,6 @@ fn a_thread_starts_about_as_fast_as_without_us() {
     // The best of twenty rounds, of which some run undisturbed even on a machine that is busy.
     let rate =
         |subject: fn(std::path::PathBuf) -> Subject| number(subject(program("crash_threads")).args(["rate", "500"]));
-    let (bare, with) = (rate(|program| bare(program)), rate(|program| preloaded(program)));
+    let (bare, with) = (rate(bare), rate(preloaded));
     assert!(with <= 1.3 * bare, "{with} ns with the library, {bare} ns without");
 }

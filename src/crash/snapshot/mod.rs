@@ -147,12 +147,13 @@ fn in_a_copy() -> End {
 }
 
 extern "C" fn become_copy() -> ! {
+    // First of all: nothing that goes wrong here must be taken for another crash.
+    ownership::default_everywhere();
     platform::die_with_parent();
     if is_orphan() {
         platform::exit_now(0);
     }
     platform::lower_core_limit();
-    ownership::default_everywhere();
     platform::block(!ownership::CRASH_SIGNALS);
     system::close_others();
     in_copy();

@@ -78,6 +78,7 @@ impl Report {
                 || ["std::", "core::", "alloc::", "rust_", "__rust", "__cxa_", "__gnu_cxx::", "__stack_chk", "_Unwind_"]
                     .iter()
                     .any(|runtime| frame.function.starts_with(runtime))
+                || ["/usr/include/", "/usr/lib/gcc/", "/rustc/"].iter().any(|system| frame.file.starts_with(system))
                 || frame.function.starts_with("<core::")
                 || frame.function.starts_with("<alloc::")
         };
