@@ -47,6 +47,37 @@ fn it_imports_little_since_each_name_is_looked_up_at_every_start() {
 }
 
 #[test]
+fn of_libc_it_calls_what_takes_no_lock_and_what_only_the_constructor_calls() {
+    let imported = names("nm", &["-D", "--undefined-only"], |line| {
+        line.split_whitespace().last().map(|name| name.split('@').next().unwrap_or_default().to_owned())
+    });
+    let allowed = BTreeSet::from(
+        [
+            // In handlers and hooks: addresses, and a thread's own data.
+            "__errno_location",
+            "__tls_get_addr",
+            "environ",
+            "program_invocation_name",
+            "getauxval",
+            "abort",
+            // When a thread starts or ends; glibc's first keys need no memory.
+            "pthread_setspecific",
+            // At load.
+            "__cxa_atexit",
+            "__register_atfork",
+            "dlsym",
+            "pthread_key_create",
+            "__sanitizer_set_report_path",
+            // The standard library's, in code that nothing reaches.
+            "free",
+        ]
+        .map(str::to_owned),
+    );
+    let others: Vec<_> = imported.difference(&allowed).collect();
+    assert!(others.is_empty(), "{others:?}");
+}
+
+#[test]
 fn it_is_never_unloaded_and_binds_at_load() {
     let flags = bare("readelf").arg("-dW").arg(library()).run().stdout();
     assert!(flags.contains("NODELETE") && flags.contains("BIND_NOW"), "{flags}");

@@ -7,13 +7,15 @@
 //! knows the one that had it.
 
 use core::cell::UnsafeCell;
+use core::num::NonZeroUsize;
 use core::ptr;
 use core::sync::atomic::{
-    AtomicI32, AtomicPtr, AtomicU32, AtomicUsize,
+    AtomicI32, AtomicPtr, AtomicU32,
     Ordering::{Acquire, Relaxed, Release},
 };
 
 use libc::{c_int, c_void};
+use once_cell::race::OnceNonZeroUsize;
 
 use super::arena;
 use crate::platform::{self, PAGE};
@@ -30,7 +32,7 @@ const STARTS: usize = 32;
 const DESTRUCTOR_ROUNDS: usize = 4;
 
 /// Size of a stack, without its guard.
-static SIZE: AtomicUsize = AtomicUsize::new(0);
+static SIZE: OnceNonZeroUsize = OnceNonZeroUsize::new();
 static KEY: AtomicU32 = AtomicU32::new(u32::MAX);
 /// Regions, and the threads that had them: 0 for a thread that never used its.
 static IDLE: [Idle; KEPT] = [const { Idle { region: AtomicPtr::new(ptr::null_mut()), user: AtomicI32::new(0) } }; KEPT];
@@ -50,7 +52,7 @@ pub type Routine = extern "C" fn(*mut c_void) -> *mut c_void;
 /// Gives the main thread its stack and keeps some memory in reserve, in one mapping. For the constructor.
 pub fn start() {
     let size = (ROOM + platform::minimum_signal_stack()).next_multiple_of(PAGE);
-    SIZE.store(size, Relaxed);
+    let _ = NonZeroUsize::new(size).map(|size| SIZE.set(size));
     KEY.store(platform::new_key(thread_ends), Relaxed);
     let region = platform::map(PAGE + size + RESERVE, libc::PROT_NONE, libc::MAP_PRIVATE | libc::MAP_NORESERVE);
     if region.is_null() {
@@ -64,6 +66,10 @@ pub fn start() {
         }
     }
     arena::keep_in_reserve(stack.wrapping_add(size).expose_provenance(), RESERVE);
+}
+
+fn stack_size() -> usize {
+    SIZE.get().map_or(0, NonZeroUsize::get)
 }
 
 /// A region for a new thread; null when there is none.
@@ -82,7 +88,7 @@ fn obtain() -> *mut u8 {
             return region;
         }
     }
-    let size = SIZE.load(Relaxed);
+    let size = stack_size();
     let region =
         platform::map(PAGE + size, libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_NORESERVE);
     // SAFETY: the first page of a fresh mapping of ours, which nobody uses if it goes again.
@@ -111,7 +117,7 @@ fn keep(region: *mut u8, user: c_int) -> bool {
 fn give_back(region: *mut u8) {
     if !region.is_null() && !keep(region, 0) {
         // SAFETY: no thread uses it any more.
-        unsafe { platform::unmap(region, PAGE + SIZE.load(Relaxed)) };
+        unsafe { platform::unmap(region, PAGE + stack_size()) };
     }
 }
 
@@ -165,7 +171,7 @@ fn take(argument: *mut c_void) -> (Option<Routine>, *mut c_void, *mut u8) {
 extern "C" fn start_thread(argument: *mut c_void) -> *mut c_void {
     let (routine, argument, region) = take(argument);
     // SAFETY: the region is ours alone.
-    let used = unsafe { platform::use_signal_stack_if_none(region.wrapping_add(PAGE), SIZE.load(Relaxed)) };
+    let used = unsafe { platform::use_signal_stack_if_none(region.wrapping_add(PAGE), stack_size()) };
     if !used || !platform::set_key(KEY.load(Relaxed), region.wrapping_add(DESTRUCTOR_ROUNDS - 1)) {
         if used {
             platform::leave_signal_stack(region.wrapping_add(PAGE));
