@@ -19,17 +19,18 @@ fn triton(run: impl FnOnce(PathBuf) -> Subject) -> (Running, u16) {
         .args(["-c", "import sysconfig; print(sysconfig.get_path('purelib'))"])
         .run();
     let triton = PathBuf::from(packages.stdout().trim()).join("pytriton/tritonserver");
-    let (http, grpc) = (free_port(), free_port());
+    let (http, grpc, metrics) = (free_port(), free_port(), free_port());
     let path = std::env::var("PATH").unwrap_or_default();
     let running = run(triton.join("bin/tritonserver"))
         .arg(format!("--model-repository={}", root().join("tests/servers/triton-models").display()))
         .arg(format!("--backend-directory={}", triton.join("backends").display()))
-        .args(["--http-address=127.0.0.1", "--grpc-address=127.0.0.1", "--allow-metrics=false"])
-        .args([format!("--http-port={http}"), format!("--grpc-port={grpc}")])
+        .args(["--http-address=127.0.0.1", "--grpc-address=127.0.0.1", "--metrics-address=127.0.0.1"])
+        .args([format!("--http-port={http}"), format!("--grpc-port={grpc}"), format!("--metrics-port={metrics}")])
         .env("PATH", format!("{}:{path}", python_environment().join("bin").display()))
         .limit(LIMIT * 2)
         .start();
-    running.wait_for_line("Started HTTPService", LIMIT);
+    // The last that it says before the main thread waits for its end.
+    running.wait_for_line("Started Metrics Service", LIMIT);
     (running, http)
 }
 
@@ -53,7 +54,7 @@ fn triton_says_where_all_its_threads_were() {
         let _ = asking.join();
         let report = outcome.stderr();
         assert!(report.contains("nosigpipe: tritonserver (pid "), "{outcome}");
-        assert!(report.contains("  in main"), "the waiting main thread has crashed: {outcome}");
+        assert!(report.contains("  main + "), "the main thread has crashed: {outcome}");
         assert!(report.contains("triton::") && report.contains("grpc_core::"), "the others are named: {outcome}");
         assert!(report.contains("stack of 32 threads:"), "equal stacks are shown once: {outcome}");
         // Its own handler, which is boost's stack trace, has had its turn before.
@@ -86,7 +87,7 @@ fn a_grpc_server_names_the_function_whose_exception_nobody_caught() {
     outcome.assert_killed_by(SIGABRT);
     let report = outcome.stderr();
     let start: String = report.lines().skip_while(|line| !line.starts_with("nosigpipe:")).take(10).collect();
-    assert!(start.contains("work()"), "{outcome}");
+    assert!(start.contains("  in work at "), "{outcome}");
     assert!(report.contains("grpc::"), "{outcome}");
 }
 
