@@ -270,6 +270,7 @@ pub static CASES: &[Case] = &[
     Case::starved("seccomp-peek", Wanted::Full),
     Case::starved("seccomp-map", Wanted::Raw),
     Case::starved("seccomp-all", Wanted::Raw),
+    Case::starved("seccomp-all-trap", Wanted::Raw),
     Case::starved("deleted", Wanted::Full),
     Case::dies("stripped", SIGSEGV).named("zoo_exported"),
     // Something is in the way.

@@ -193,7 +193,9 @@ fn in_copy() {
 
 unsafe extern "C" fn without_copy(_: *mut c_void) {
     arena::start_anew();
-    collect::write(super::header::STDERR, true, false);
+    // The handler's frame stands on the alternate stack, which to the kernel is free now that we are on another: the
+    // next signal, of a system call that is trapped, would come there.
+    platform::without_alternate_stack(|| collect::write(super::header::STDERR, true, false));
 }
 
 /// Memory of our own that is mapped for reading, if it is.

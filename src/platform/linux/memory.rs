@@ -94,6 +94,20 @@ pub fn minimum_signal_stack() -> usize {
     size.clamp(libc::MINSIGSTKSZ, 1 << 20)
 }
 
+/// Runs with signals coming to the stack that the thread is on. Where that is the alternate stack itself they do so
+/// anyway, and the kernel lets nothing be changed.
+pub fn without_alternate_stack(run: impl FnOnce()) {
+    let none = libc::stack_t { ss_sp: ptr::null_mut(), ss_flags: libc::SS_DISABLE, ss_size: 0 };
+    let mut old = none;
+    // SAFETY: both structures are ours.
+    let changed = unsafe { libc::syscall(libc::SYS_sigaltstack, &raw const none, &raw mut old) } == 0;
+    run();
+    if changed {
+        // SAFETY: what was there before, by the program or by us, and what nobody has freed.
+        unsafe { libc::syscall(libc::SYS_sigaltstack, &raw const old, 0) };
+    }
+}
+
 /// Makes this the calling thread's alternate signal stack, unless it has one; whether it was made so.
 ///
 /// # Safety

@@ -95,6 +95,10 @@ int main(int count, char **arguments) {
         forbid(forks, SECCOMP_RET_ERRNO | EPERM);
         forbid(peeks, SECCOMP_RET_ERRNO | EPERM);
         forbid(opens, SECCOMP_RET_ERRNO | EACCES);
+    } else if (strcmp(way, "seccomp-all-trap") == 0) {
+        forbid(forks, SECCOMP_RET_TRAP);
+        forbid(peeks, SECCOMP_RET_TRAP);
+        forbid(opens, SECCOMP_RET_TRAP);
     } else if (strcmp(way, "deleted") == 0) {
         check(unlink(arguments[0]) == 0, "unlink");
     } else {
