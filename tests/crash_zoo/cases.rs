@@ -197,7 +197,8 @@ pub static CASES: &[Case] = &[
     Case::dies("in_handler", SIGSEGV).chain("on_signal fail parse serve main"),
     Case::dies("in_handler", SIGSEGV).way("altstack").chain("on_signal fail parse serve main"),
     Case::dies("constructor", SIGSEGV).chain("fail parse serve construct"),
-    Case::dies("linked_constructor", SIGSEGV).chain("fail parse serve construct"),
+    // Libraries that the program is linked with are initialised before a preloaded one: nobody is there to report.
+    Case::dies("linked_constructor", SIGSEGV).chain("fail parse serve construct").wanted(Wanted::Unseen),
     Case::dies("dlopen_constructor", SIGSEGV).way("@constructor_library").chain("fail parse serve construct load main"),
     Case::dies("at_exit", SIGSEGV).chain("fail parse serve at_exit main"),
     Case::dies("static_object", SIGSEGV).chain("fail parse serve ~Server"),
