@@ -21,7 +21,7 @@ run() {
 
 # A test has no more to say than what it prints. Process ids are in it.
 results() {
-    sed 's/([0-9]\{2,\})/(PID)/' | awk '
+    sed 's/([0-9]\{2,\})/(PID)/' | LC_ALL=C awk '
         /^=== / { name = $2; text = ""; next }
         /^--- / { print name "\t" $2 " " hash(text); next }
         { text = text $0 "\n" }
