@@ -9,11 +9,11 @@ use core::arch::global_asm;
 
 /// System calls under their libc names, with libc's way to return errors.
 macro_rules! system_calls {
-    ($($name:literal => $number:ident),* $(,)?) => {
+    ($binding:literal: $($name:literal => $number:ident),* $(,)?) => {
         $(
             global_asm!(
                 concat!(".hidden ", $name),
-                concat!(".globl ", $name),
+                concat!($binding, " ", $name),
                 concat!(".type ", $name, ", @function"),
                 concat!($name, ":"),
                 "mov r10, rcx",
@@ -30,7 +30,7 @@ macro_rules! system_calls {
     };
 }
 
-system_calls! {
+system_calls! { ".globl":
     "clock_gettime" => SYS_clock_gettime,
     "close" => SYS_close,
     "fcntl" => SYS_fcntl,
@@ -49,9 +49,13 @@ system_calls! {
     "read" => SYS_read,
     "readlink" => SYS_readlink,
     "stat64" => SYS_stat,
-    "statx" => SYS_statx,
     "write" => SYS_write,
     "writev" => SYS_writev,
+}
+
+// Declared weak by the standard library, for older versions of libc.
+system_calls! { ".weak":
+    "statx" => SYS_statx,
 }
 
 /// Where a failed system call jumps to, with the kernel's answer in rax.
