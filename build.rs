@@ -35,6 +35,8 @@ fn linux() {
     ] {
         println!("cargo::rustc-cdylib-link-arg={argument}");
     }
+    // The demo's crash is to have a name in a binary without symbols.
+    println!("cargo::rustc-link-arg-bins=-Wl,--export-dynamic-symbol=demo_server_looks_up_session");
 }
 
 fn macos() {

@@ -61,6 +61,9 @@ unsafe extern "C" fn handler(signal: c_int, info: *mut siginfo_t, context: *mut 
     let errno = platform::errno();
     // SAFETY: the kernel calls us as it calls a handler with SA_SIGINFO.
     let fault = unsafe { platform::fault(signal, info, context) };
+    if snapshot::is_copy_of(incident().pid) {
+        platform::exit_now(1);
+    }
     let (pid, tid) = (platform::pid(), platform::tid());
     if signal == SIGSYS && fault.code > 0 && CLAIM.load(Relaxed) == word(pid, tid) {
         // A sandbox forbids what a report does: it does without.

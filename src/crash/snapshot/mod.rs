@@ -18,7 +18,7 @@ mod unwind;
 
 use core::ptr;
 use core::sync::atomic::{
-    AtomicI32, AtomicPtr, AtomicU32, AtomicU64,
+    AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64,
     Ordering::{Acquire, Relaxed, Release},
 };
 
@@ -49,6 +49,14 @@ static PROGRESS: AtomicPtr<Progress> = AtomicPtr::new(ptr::null_mut());
 static CHILD: AtomicI32 = AtomicI32::new(0);
 /// How much the next copy dares.
 static LEVEL: AtomicU32 = AtomicU32::new(FULL);
+
+/// Set from before the copy is made; in the copy, for good.
+static COPYING: AtomicBool = AtomicBool::new(false);
+
+/// Whether we are a copy of that process: what goes wrong here is no crash to be reported.
+pub fn is_copy_of(pid: libc::pid_t) -> bool {
+    COPYING.load(Relaxed) && platform::pid() != pid
+}
 
 const FULL: u32 = 0;
 /// Without debug information and without the other threads.
@@ -111,8 +119,10 @@ enum End {
 fn in_a_copy() -> End {
     let stack = new_stack();
     let top = stack.map_or(ptr::null_mut(), |(stack, size)| stack.wrapping_add(size));
+    COPYING.store(true, Relaxed);
     // SAFETY: fresh memory for nothing else; mappings are aligned to pages.
     let child = unsafe { platform::copy_process(top, become_copy) };
+    COPYING.store(false, Relaxed);
     if let Some((stack, size)) = stack {
         // SAFETY: the copy has its own.
         unsafe { platform::unmap(stack, size) };

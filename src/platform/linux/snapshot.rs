@@ -55,32 +55,27 @@ pub fn block(set: u64) -> u64 {
 /// `top` is the upper end of private memory that is used for nothing else and suffices for the function: the stack that
 /// we are on may be the program's, in memory that it shares, where the copy and we would both write. Null for that
 /// stack nevertheless.
-pub unsafe fn copy_process(top: *mut u8, function: extern "C" fn() -> !) -> pid_t {
-    let result: i64;
-    // SAFETY: without CLONE_VM the copy has memory of its own. It starts behind the system call, as we go on there, but
-    // on the new stack, and never leaves the function.
-    unsafe {
-        core::arch::asm!(
-            "syscall",
-            "test rax, rax",
-            "jnz 2f",
-            "xor ebp, ebp",
-            "and rsp, -16",
-            "call {function}",
-            "ud2",
-            "2:",
-            function = in(reg) function,
-            inlateout("rax") libc::SYS_clone => result,
-            in("rdi") 0,
-            in("rsi") top,
-            in("rdx") 0,
-            in("r10") 0,
-            in("r8") 0,
-            lateout("rcx") _,
-            lateout("r11") _,
-        );
-    }
-    result as pid_t
+#[unsafe(naked)]
+pub unsafe extern "C" fn copy_process(top: *mut u8, function: extern "C" fn() -> !) -> pid_t {
+    core::arch::naked_asm!(
+        "mov r9, rsi", // kept by the system call, and none of its arguments
+        "mov rsi, rdi",
+        "xor edi, edi",
+        "xor edx, edx",
+        "xor r10d, r10d",
+        "xor r8d, r8d",
+        "mov eax, {clone}",
+        "syscall",
+        "test rax, rax",
+        "jnz 2f",
+        "xor ebp, ebp",
+        "and rsp, -16",
+        "call r9",
+        "ud2",
+        "2:",
+        "ret",
+        clone = const libc::SYS_clone,
+    )
 }
 
 /// Lets that child read our registers and memory where Yama restricts who may (prctl(2), PR_SET_PTRACER).
@@ -183,25 +178,28 @@ pub fn exit_now(status: c_int) -> ! {
 ///
 /// # Safety
 /// `top` is the 16-byte aligned upper end of memory that is used for nothing else and suffices for the function.
-pub unsafe fn call_on_stack(top: *mut u8, function: unsafe extern "C" fn(*mut c_void), argument: *mut c_void) {
-    // SAFETY: rbx is kept across the call by the callee; the stack pointer is restored from it. rbx can't be named as
-    // an operand, so it is saved on the new stack.
-    unsafe {
-        core::arch::asm!(
-            "mov [{top} - 8], rbx",
-            "mov rbx, rsp",
-            "lea rsp, [{top} - 16]",
-            "mov [rsp], rbx",
-            "call {function}",
-            "mov r11, rsp",
-            "mov rsp, rbx",
-            "mov rbx, [r11 + 8]",
-            top = in(reg) top,
-            function = in(reg) function,
-            in("rdi") argument,
-            clobber_abi("C"),
-        );
-    }
+#[unsafe(naked)]
+pub unsafe extern "C" fn call_on_stack(
+    top: *mut u8,
+    function: unsafe extern "C" fn(*mut c_void),
+    argument: *mut c_void,
+) {
+    core::arch::naked_asm!(
+        ".cfi_startproc",
+        "push rbp",
+        ".cfi_def_cfa_offset 16",
+        ".cfi_offset rbp, -16",
+        "mov rbp, rsp",
+        ".cfi_def_cfa_register rbp",
+        "mov rsp, rdi",
+        "mov rdi, rdx",
+        "call rsi",
+        "mov rsp, rbp",
+        "pop rbp",
+        ".cfi_def_cfa rsp, 8",
+        "ret",
+        ".cfi_endproc",
+    )
 }
 
 /// Writes to a descriptor whose reader may have stopped reading: gives up at `deadline`. How much was written.

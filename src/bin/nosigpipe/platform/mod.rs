@@ -8,6 +8,7 @@
 //! - [`mismatch`]: why this library and this program do not fit, though each might others;
 //! - [`gained_rights`]: why the system would start a file in secure mode;
 //! - [`dependencies`]: the libraries that a program is linked with, and what it and they import;
+//! - [`REPORTS_CRASHES`]: whether the library does so there;
 //! - [`process::inspect`]: what a running process has of us.
 
 #[cfg(target_os = "linux")]

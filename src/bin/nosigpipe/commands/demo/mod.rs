@@ -1,4 +1,5 @@
-//! `demo`: a naive server dies of a client that goes away, and then, with the library in it, of none of thousands.
+//! `demo`: a naive server dies of a client that goes away, and then, with the library in it, of none of thousands; when
+//! it crashes of its own mistake, it says so.
 
 pub mod server;
 
@@ -17,7 +18,7 @@ use clap::{Arg, ArgMatches, Command, value_parser};
 use crate::commands::run::library_flag;
 use crate::commands::status::survived;
 use crate::exit::{DEMO_FAILED, Failure, OK};
-use crate::platform::process;
+use crate::platform::{REPORTS_CRASHES, process};
 use crate::snapshot::Snapshot;
 use crate::{library, output};
 
@@ -48,6 +49,9 @@ pub fn run(matches: &ArgMatches) -> Result<u8, Failure> {
     let library = library::find(matches.get_one::<std::ffi::OsString>("library").map(|path| path.as_os_str()))?;
     bare()?;
     protected(&library, clients)?;
+    if REPORTS_CRASHES {
+        crashing(&library)?;
+    }
     say(
         "\nThat was: nosigpipe run --log summary -- SERVER. Try it with yours; nosigpipe check SERVER says if it can.",
     )?;
@@ -112,6 +116,27 @@ fn protected(library: &Path, clients: u32) -> Result<(), Failure> {
         return Err(failed(&format!("the server should have ended with exit code 0, but: {end}")));
     }
     say("  and ends with exit code 0")
+}
+
+/// The same server, with a mistake in it, and with the library.
+fn crashing(library: &Path) -> Result<(), Failure> {
+    let executable = env::current_exe().map_err(|error| Failure::about("own executable", &error))?;
+    say("\nThe same server again, with a mistake in it that one request finds:")?;
+    let mut command = Process::new(&executable);
+    command.args(["run", "--library"]).arg(library).arg("--").arg(&executable).arg(server::NAME);
+    let mut server = Server::start(&mut command)?;
+    server.expect_answer()?;
+    say(&format!(
+        "  process {} answers on port {}, and then says on standard error why it dies:\n",
+        server.child.id(),
+        server.port
+    ))?;
+    server.request(server::CRASH)?;
+    let end = server.end()?;
+    match end.signal() {
+        Some(libc::SIGSEGV) => say("\n  the server is dead: SIGSEGV, exit code 139 in a shell, as without the library"),
+        _ => Err(failed(&format!("the server should have died of SIGSEGV, but: {end}"))),
+    }
 }
 
 /// A running server; killed if it is dropped before it has ended.

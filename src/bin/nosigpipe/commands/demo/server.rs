@@ -15,6 +15,8 @@ use crate::output;
 pub const NAME: &str = "demo-server";
 /// Request that ends it.
 pub const QUIT: &str = "GET /quit HTTP/1.0\r\n\r\n";
+/// Request that finds a mistake in it.
+pub const CRASH: &str = "GET /crash HTTP/1.0\r\n\r\n";
 /// What it answers.
 pub const ANSWER: &str = "HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\n\r\nstill here\n";
 
@@ -28,8 +30,12 @@ pub fn run(_: &ArgMatches) -> Result<u8, Failure> {
     output::write(&format!("{}\n", listener.local_addr().map_err(fail)?.port()))?;
     loop {
         let Ok((client, _)) = listener.accept() else { continue };
-        if serve(client) == QUIT.as_bytes() {
+        let request = serve(client);
+        if request == QUIT.as_bytes() {
             return Ok(OK);
+        }
+        if request == CRASH.as_bytes() {
+            demo_server_looks_up_session(core::ptr::null());
         }
     }
 }
@@ -49,4 +55,12 @@ fn serve(client: TcpStream) -> Vec<u8> {
     // Whoever is naive does not look at this result either.
     let _ = client.write_all(ANSWER.as_bytes());
     request
+}
+
+/// The mistake. Its name is exported, since the launcher is stripped and a report is to show it.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn demo_server_looks_up_session(session: *const u64) -> u64 {
+    // SAFETY: none. This is the crash that was asked for.
+    unsafe { session.wrapping_add(3).read_volatile() }
 }

@@ -15,6 +15,9 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+/// Whether the library reports crashes.
+pub const REPORTS_CRASHES: bool = true;
+
 /// The library's file name.
 pub const LIBRARY: &str = "libnosigpipe.so";
 /// The variable that has it loaded, ld.so(8).

@@ -18,6 +18,9 @@ use std::path::Path;
 
 use macho::{Cpu, Kind};
 
+/// Whether the library reports crashes.
+pub const REPORTS_CRASHES: bool = false;
+
 /// The library's file name.
 pub const LIBRARY: &str = "libnosigpipe.dylib";
 /// The variable that has it loaded, dyld(1).
