@@ -15,10 +15,7 @@
 //! `platform`; `sigpipe` and `crash` know `signals` and `platform`; `hooks` knows all of these; `start` knows all.
 
 mod api;
-#[cfg(target_os = "linux")]
 mod crash;
-#[cfg(target_os = "macos")]
-use platform::crash;
 mod hooks;
 mod line;
 #[expect(dead_code, reason = "flags and help texts are for the launcher, which compiles this file, too")]

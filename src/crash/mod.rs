@@ -17,6 +17,7 @@ mod handler;
 mod header;
 mod ownership;
 mod raw;
+#[cfg_attr(target_os = "macos", path = "without_snapshot.rs")]
 mod snapshot;
 mod stacks;
 mod words;
@@ -105,10 +106,7 @@ extern "C" fn at_exit() {
     }
 }
 
-// Not by atexit(3), which would have to be looked up at every start.
-#[used]
-#[unsafe(link_section = ".fini_array")]
-static AT_EXIT: extern "C" fn() = at_exit;
+platform::at_exit!(at_exit);
 
 /// A crash, as the snapshot finds it in its copy of our memory.
 #[derive(Clone, Copy)]

@@ -4,6 +4,8 @@
 use core::fmt::Write;
 use core::sync::atomic::Ordering::Acquire;
 
+use backtrace::SymbolName;
+
 use super::handler::incident;
 use super::header;
 use super::snapshot;
@@ -19,7 +21,7 @@ pub fn write() {
     if super::options().format == Format::Json && super::options().report.is_none() {
         header::write_now();
     }
-    header::say(b"nosigpipe: the report could not be completed; addresses for addr2line or eu-addr2line:\n");
+    header::say(platform::BEFORE_ADDRESSES);
     frames();
 }
 
@@ -47,7 +49,12 @@ fn frames() {
     let mut index = 1;
     let mut fp = registers.get(platform::FRAME_POINTER);
     let mut above = registers.sp();
-    if let Some([address]) = words(above) {
+    // Where a call leaves the return address in a register, it is in both places as long as that was not overwritten.
+    let link =
+        registers.link().filter(|&address| words(fp).is_none_or(|[_, saved]| platform::code_address(saved) != address));
+    let is_wild = platform::file_at(registers.pc(), &mut [0]).is_none();
+    let on_top = words(above).map(|[address]| address).filter(|_| is_wild && registers.link().is_none()).or(link);
+    if let Some(address) = on_top {
         write_frame(index, address);
         index += 1;
     }
@@ -56,7 +63,7 @@ fn frames() {
         if address == 0 {
             break;
         }
-        write_frame(index, address);
+        write_frame(index, platform::code_address(address));
         (above, fp, index) = (fp + 16, next, index + 1);
     }
 }
@@ -85,13 +92,16 @@ fn write_frame(index: usize, address: u64) {
         line.push_foreign(path.rsplit(|&byte| byte == b'/').next().unwrap_or_default(), 128);
         let _ = write!(line, "+{:#x}", address.wrapping_sub(start));
         let mut id = [0; 20];
-        if platform::build_id_at(start, &mut id) {
-            line.push(b" ");
-            for byte in id {
-                let _ = write!(line, "{byte:02x}");
-            }
+        let length = platform::build_id_at(start, &mut id);
+        for (index, byte) in id.iter().take(length).enumerate() {
+            let _ = write!(line, "{}{byte:02x}", if index == 0 { " " } else { "" });
         }
         line.push(b"]");
+        let mut name = [0; 256];
+        if let Some((length, offset)) = platform::symbol_at(start, address, &mut name) {
+            let name = SymbolName::new(name.get(..length).unwrap_or_default());
+            let _ = write!(line, " {name:#}+{offset:#x}");
+        }
     }
     header::say(line.finish());
 }

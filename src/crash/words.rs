@@ -8,10 +8,10 @@ pub fn signal(number: i32) -> (&'static str, &'static str) {
         4 => ("SIGILL", "illegal instruction"),
         5 => ("SIGTRAP", "trap"),
         6 => ("SIGABRT", "aborted"),
-        7 => ("SIGBUS", "bus error"),
+        libc::SIGBUS => ("SIGBUS", "bus error"),
         8 => ("SIGFPE", "arithmetic error"),
         11 => ("SIGSEGV", "segmentation fault"),
-        31 => ("SIGSYS", "forbidden system call"),
+        libc::SIGSYS => ("SIGSYS", "forbidden system call"),
         _ => ("a signal", "unknown"),
     }
 }
@@ -37,10 +37,10 @@ pub fn code(signal: i32, code: i32) -> (&'static str, &'static str) {
         (5, 2) => ("TRAP_TRACE", "single step"),
         (5, 3) => ("TRAP_BRANCH", "branch trap"),
         (5, 4) => ("TRAP_HWBKPT", "hardware breakpoint"),
-        (7, 1) => ("BUS_ADRALN", "misaligned address"),
-        (7, 2) => ("BUS_ADRERR", "no memory behind the address"),
-        (7, 3) => ("BUS_OBJERR", "hardware error"),
-        (7, 4) => ("BUS_MCEERR_AR", "hardware memory error"),
+        (libc::SIGBUS, 1) => ("BUS_ADRALN", "misaligned address"),
+        (libc::SIGBUS, 2) => ("BUS_ADRERR", "no memory behind the address"),
+        (libc::SIGBUS, 3) => ("BUS_OBJERR", "hardware error"),
+        (libc::SIGBUS, 4) => ("BUS_MCEERR_AR", "hardware memory error"),
         (8, 1) => ("FPE_INTDIV", "integer division by zero"),
         (8, 2) => ("FPE_INTOVF", "integer overflow"),
         (8, 3) => ("FPE_FLTDIV", "floating-point division by zero"),
@@ -53,14 +53,14 @@ pub fn code(signal: i32, code: i32) -> (&'static str, &'static str) {
         (11, 2) => ("SEGV_ACCERR", "not allowed there"),
         (11, 3) => ("SEGV_BNDERR", "bounds check failed"),
         (11, 4) => ("SEGV_PKUERR", "forbidden by a protection key"),
-        (31, 1) => ("SYS_SECCOMP", "by seccomp"),
+        (libc::SIGSYS, 1) => ("SYS_SECCOMP", "by seccomp"),
         _ => ("si_code", "unknown"),
     }
 }
 
 /// Whether the address of a fault means something.
 pub fn has_address(signal: i32, code: i32) -> bool {
-    matches!(signal, 4 | 5 | 7 | 8 | 11) && code > 0 && code != 0x80
+    matches!(signal, 4 | 5 | libc::SIGBUS | 8 | 11) && code > 0 && code != 0x80
 }
 
 /// Whether somebody sent it, so that process and user are known.

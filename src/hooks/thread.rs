@@ -3,7 +3,7 @@
 use libc::{c_int, c_void, pthread_attr_t, pthread_t};
 
 use super::real;
-use crate::{crash, platform};
+use crate::crash;
 
 pub unsafe fn pthread_create(
     thread: *mut pthread_t,
@@ -24,5 +24,5 @@ pub unsafe fn _exit(status: c_int) -> ! {
     if crash::is_active() {
         crash::let_a_crash_come_first();
     }
-    platform::exit_now(status)
+    crate::platform::exit_now(status)
 }

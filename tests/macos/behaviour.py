@@ -548,6 +548,164 @@ class Children(Process):
         self.assertEqual(self.execve(w), SIG_DFL)
 
 
+SIGILL, SIGTRAP, SIGABRT, SIGFPE, SIGBUS, SIGSEGV, SIGSYS = 4, 5, 6, 8, 10, 11, 12
+
+
+class Crashes(Process):
+    """The handler, entered as the kernel would enter it."""
+
+    def die(self, w):
+        """What the return from the handler leads to."""
+        from macho_emu import Terminated
+        with self.assertRaises(Terminated) as death:
+            w.kernel.unmasked()
+        return death.exception.sig
+
+    def test_crash_signals_have_the_handler_and_the_program_is_told_the_default(self):
+        w = self.start()
+        for signal in (SIGILL, SIGTRAP, SIGABRT, SIGFPE, SIGBUS, SIGSEGV, SIGSYS):
+            handler, mask, flags = w.kernel.action(signal)
+            self.assertNotIn(handler, (SIG_DFL, SIG_IGN))
+            self.assertEqual(flags, SA_SIGINFO | SA_ONSTACK | SA_NODEFER)
+            self.assertEqual(w.sigaction(signal), (SIG_DFL, 0, 0))
+
+    def test_crash_off_leaves_all_alone(self):
+        w = self.start(env={"NOSIGPIPE_CRASH": "off"})
+        self.assertEqual(w.kernel.action(SIGSEGV)[0], SIG_DFL)
+        self.assertEqual(w.thread.altstack[1], 0)
+
+    def test_a_handler_of_the_program_owns_the_signal(self):
+        w = self.start()
+        handler = w.function({"arm64": "c0035fd6", "x86_64": "c3"})
+        w.sigaction(SIGSEGV, handler, 0x20, SA_SIGINFO)
+        self.assertEqual(w.kernel.action(SIGSEGV), (handler, 0x20, SA_SIGINFO))
+        w.sigaction(SIGSEGV, SIG_DFL)
+        self.assertNotIn(w.kernel.action(SIGSEGV)[0], (handler, SIG_DFL))
+
+    def test_the_words_are_right_for_every_code(self):
+        write = (0, 1 << 6 | 0x24 << 26) if self.arch == "arm64" else (14 | 2 << 32, 0)
+        execute = (0, 0x20 << 26) if self.arch == "arm64" else (14 | 16 << 32, 0)
+        cases = [
+            (SIGSEGV, 1, 0, write, "SIGSEGV, segmentation fault writing 0x0 (null pointer): nothing is mapped there (SEGV_MAPERR)"),
+            (SIGSEGV, 2, 0x7000, execute, "executing 0x7000 (null pointer + 28672): not allowed there (SEGV_ACCERR)"),
+            (SIGBUS, 1, 0x123456, (0, 0), "SIGBUS, bus error at 0x123456: misaligned address (BUS_ADRALN)"),
+            (SIGFPE, 7, 0x1234567, (0, 0), "SIGFPE, arithmetic error at 0x1234567: integer division by zero (FPE_INTDIV)"),
+            (SIGFPE, 1, 0x1234567, (0, 0), "floating-point division by zero (FPE_FLTDIV)"),
+            (SIGILL, 4, 0x1234567, (0, 0), "illegal operand (ILL_ILLOPN)"),
+            (SIGTRAP, 1, 0x1234567, (0, 0), "SIGTRAP, trap at 0x1234567: breakpoint (TRAP_BRKPT)"),
+        ]
+        if self.arch == "x86_64":
+            cases.append((SIGSEGV, 0, 0, (13, 0), "general protection: the address is none that x86_64 has (SI_KERNEL"))
+        for signal, code, address, exception, words in cases:
+            w = self.start()
+            w.deliver(signal, code, address, exception=exception)
+            self.assertIn(words, w.stderr.decode().splitlines()[0])
+            self.assertEqual(self.die(w), signal)
+
+    def test_a_signal_that_was_sent_says_by_whom(self):
+        w = self.start()
+        w.deliver(SIGSEGV, 0x10001, sender=77)
+        self.assertIn("sent by pid 77 of uid 501 (SI_USER)", w.stderr.decode())
+        self.assertEqual(self.die(w), SIGSEGV)
+
+    def test_abort_is_raised_by_the_process_itself(self):
+        w = self.start()
+        w.deliver(SIGABRT)
+        self.assertIn("SIGABRT, aborted, raised by the process itself", w.stderr.decode())
+        self.assertEqual(self.die(w), SIGABRT)
+
+    def test_the_process_dies_by_the_default_action_after_one_report(self):
+        w = self.start()
+        left = w.deliver(SIGSEGV, 1)
+        self.assertFalse(left >> (SIGSEGV - 1) & 1)
+        self.assertEqual(w.kernel.action(SIGSEGV)[0], SIG_DFL)
+        self.assertEqual(w.kernel.delivered[-1], (SIGSEGV, "pending"))
+        self.assertEqual(self.die(w), SIGSEGV)
+        self.assertEqual(w.state()["crashes"], 1)
+
+    def test_a_program_asks_for_a_core_limit(self):
+        w = self.start(env={"NOSIGPIPE_CORE": "4096"})
+        self.assertEqual(w.limits, {4: (4096, 1 << 40)})
+
+    def test_a_new_thread_gets_a_signal_stack_and_gives_it_back(self):
+        w = self.start()
+        seen = []
+        w.overrides["_sched_yield"] = lambda w: seen.append(w.thread.altstack) or 0
+        trap = w.trap("_sched_yield")
+        code = {"arm64": "e00f1ef8" + "".join(
+                    struct.pack("<I", 0xD2800009 | op << 21 | (trap >> 16 * op & 0xFFFF) << 5 | (op and 1 << 29)).hex()
+                    for op in range(4)) + "20013fd6" + "e00741f8" + "c0035fd6",
+                "x86_64": "50" + "48b8" + struct.pack("<Q", trap).hex() + "ffd0" + "58" + "c3"}
+        code["arm64"] = code["arm64"].replace("e00f1ef8", "fe0f1ff8").replace("e00741f8", "fe0741f8")
+        for _ in range(3):
+            self.assertEqual(w.call_hook("pthread_create", w.buf(bytes(8)), 0, w.function(code), 0), 0)
+        stack, size, flags = seen[0]
+        self.assertGreaterEqual(size, 0x10000)
+        self.assertEqual(flags, 0)
+        # The next one gets the same, since the one before has ended.
+        self.assertEqual(seen, [seen[0]] * 3)
+        self.assertNotEqual(stack, w.threads[0].altstack[0])
+
+    def test_a_thread_that_can_not_be_made_is_an_error_as_ever(self):
+        w = self.start()
+        w.inject("_pthread_create", ret=35)
+        self.assertEqual(w.call_hook("pthread_create", w.buf(bytes(8)), 0, w.function({"arm64": "c0035fd6", "x86_64": "c3"}), 0), 35)
+
+
+@unittest.skipUnless(CLIENT, "no client program was built")
+class CrashedPrograms(Process):
+    def crash(self, **rest):
+        w = self.start(**rest)
+        image = w.load(CLIENT)
+        return w, image, w.run_into_fault(image, "client", "crash")
+
+    def test_a_null_pointer_is_reported_with_the_functions_that_led_to_it(self):
+        w, image, (registers, address) = self.crash()
+        w.deliver(SIGSEGV, 1, address, registers)
+        text = w.stderr.decode()
+        lines = [line for line in text.splitlines() if line.startswith("  #")]
+        names = [line.split("] ")[-1].split("+")[0] for line in lines]
+        self.assertIn("function_that_crashes", names[0])
+        self.assertTrue(any("function_that_calls" in name for name in names[1:3]), text)
+        self.assertTrue(any(name == "main" for name in names), text)
+        uuid = bytes(image.b.uuid.uuid).hex()
+        self.assertIn(f"[client+0x{registers[-1] - image.base:x} {uuid}]", lines[0])
+        self.assertLess(len(lines), 8)
+
+    def test_without_dylds_list_the_addresses_are_told(self):
+        w, image, (registers, address) = self.crash()
+        w.tells_images = False
+        w.deliver(SIGSEGV, 1, address, registers)
+        self.assertIn(f"  #0  {registers[-1]:#x}\n", w.stderr.decode())
+
+    def test_a_smashed_stack_ends_the_report_and_nothing_else(self):
+        w, image, (registers, address) = self.crash()
+        fp = 29 if self.arch == "arm64" else 6
+        for wild in (8, 0xDEAD0000DEAD0000, (1 << 64) - 8, w.mmap(0x1000) + 3):
+            broken = list(registers)
+            broken[fp] = wild
+            w, image, _ = self.crash()
+            w.deliver(SIGSEGV, 1, address, broken)
+            self.assertIn("  #0  ", w.stderr.decode())
+            self.assertEqual(w.kernel.action(SIGSEGV)[0], SIG_DFL)
+
+    def test_a_call_through_a_null_pointer_names_the_caller(self):
+        w, image, (registers, address) = self.crash()
+        caller = image.symbols["_main"] + 8
+        registers = list(registers)
+        registers[-1] = 0
+        if self.arch == "arm64":
+            registers[30] = caller
+        else:
+            stack = registers[7] - 8
+            w.put64(stack, caller)
+            registers[7] = stack
+        w.deliver(SIGSEGV, 1, 0, registers)
+        lines = [line for line in w.stderr.decode().splitlines() if line.startswith("  #")]
+        self.assertEqual(lines[0], "  #0  0x0")
+        self.assertIn("] main+0x8", lines[1])
+
+
 @unittest.skipUnless(CLIENT, "no client program was built")
 class Programs(Process):
     """A whole macOS program, alone and with the library inserted."""
@@ -577,4 +735,4 @@ class Programs(Process):
         self.assertEqual(self.run_client("pipe", "reset")[0], -SIGPIPE)
 
 
-KINDS = (Constructor, Sockets, Pipes, Signals, Children, Programs)
+KINDS = (Constructor, Sockets, Pipes, Signals, Children, Crashes, CrashedPrograms, Programs)

@@ -1,6 +1,7 @@
 //! A macOS program for the emulator: it breaks a socket or a pipe, and tells that it is still there.
 //!
 //! client socket|pipe [reset]
+//! client crash
 
 #![no_main]
 
@@ -30,6 +31,9 @@ pub unsafe extern "C" fn main(count: c_int, arguments: *const *const c_char) -> 
         if count > 2 {
             signal(SIGPIPE, SIG_DFL);
         }
+        if CStr::from_ptr(*arguments.add(1)).to_bytes() == b"crash" {
+            return function_that_calls(count) + 1;
+        }
         let mut pair = [0; 2];
         if CStr::from_ptr(*arguments.add(1)).to_bytes() == b"socket" {
             if socketpair(AF_UNIX, SOCK_STREAM, 0, pair.as_mut_ptr()) != 0 {
@@ -51,4 +55,18 @@ pub unsafe extern "C" fn main(count: c_int, arguments: *const *const c_char) -> 
         write(1, c"survived\n".as_ptr().cast(), 9);
     }
     0
+}
+
+#[inline(never)]
+unsafe fn function_that_calls(count: c_int) -> c_int {
+    unsafe { function_that_crashes(std::ptr::without_provenance_mut(count as usize * 4)) + 1 }
+}
+
+#[inline(never)]
+unsafe fn function_that_crashes(nowhere: *mut c_int) -> c_int {
+    unsafe {
+        nowhere.write_volatile(1);
+        // A frame of its own: something is called.
+        close(-1)
+    }
 }

@@ -13,6 +13,9 @@ EMULATOR = pathlib.Path(os.environ.get("NOSIGPIPE_EMULATOR", ROOT.parent / "shar
 sys.path.insert(0, str(EMULATOR))
 
 import macho_emu  # noqa: E402
+import unicorn  # noqa: E402
+from unicorn import UcError  # noqa: E402
+from unicorn import arm64_const as A64, x86_const as X86  # noqa: E402
 from macho_emu import QUIET, Errno, Func, World, api  # noqa: E402
 
 SIGINT, SIGPIPE, SIGTERM = 2, 13, 15
@@ -153,6 +156,11 @@ def _poll(w, fds, count, timeout):
 
 @api("i:iippi", "_proc_pidinfo")
 def _proc_pidinfo(w, pid, flavor, argument, buffer, size):
+    if flavor == 15:                    # is this thread alive? One runs to its end as it is made.
+        if argument not in (1001, 1000 + w.thread.tid):
+            raise Errno(3)
+        w.wr(buffer, bytes(size))
+        return size
     if pid != PARENT or flavor != 1:
         raise Errno(EINVAL)
     kinds = {"file": 1, "socket": 2, "pipe": 6}
@@ -174,6 +182,50 @@ def _getpeername(w, fd, address, length):
     return 0
 
 
+# ---------------------------------------------------------------- crashes
+
+@api("i:upppp", "_mach_vm_read_overwrite", kind=QUIET)
+def _mach_vm_read_overwrite(w, task, address, size, data, done):
+    """All or nothing, as the kernel does it."""
+    try:
+        content = bytes(w.uc.mem_read(address, size))
+    except UcError:
+        return 1
+    w.wr(data, content)
+    w.put64(done, size)
+    return 0
+
+
+@api("i:uupp", "_task_info", kind=QUIET)
+def _task_info(w, task, flavor, info, count):
+    """Where dyld's list of images is, and a list to be there."""
+    if flavor != 17 or not w.tells_images:
+        return 5
+    entries = b"".join(struct.pack("<QQQ", i.base, w.string(i.path.encode()), 0) for i in w.images)
+    infos = w.buf(struct.pack("<IIQ", 17, len(w.images), w.buf(entries)) + bytes(64))
+    w.wr(info, struct.pack("<QQi", infos, 80, 1))
+    w.put32(count, 5)
+    return 0
+
+
+@api("i:ppp", "_pthread_getname_np", kind=QUIET)
+def _pthread_getname_np(w, thread, buffer, size):
+    w.wr(buffer, w.thread_of(thread).name[:size - 1] + b"\0")
+    return 0
+
+
+@api("i:ip", "_getrlimit")
+def _getrlimit(w, which, limit):
+    w.wr(limit, struct.pack("<QQ", *w.limits.get(which, (0, 1 << 40))))
+    return 0
+
+
+@api("i:ip", "_setrlimit")
+def _setrlimit(w, which, limit):
+    w.limits[which] = struct.unpack("<QQ", w.rd(limit, 16))
+    return 0
+
+
 # ----------------------------------------------------------------- dyld
 
 @api("p:ps", "_dlsym", kind=QUIET)
@@ -190,7 +242,7 @@ class Machine(World):
 
     def __init__(self, *paths, started_with=None, may_interpose=True, before=None, **rest):
         self.atfork_child, self.attributes, self.arriving, self.full = [], {}, [], set()
-        self.may_interpose = may_interpose
+        self.may_interpose, self.tells_images, self.limits = may_interpose, True, {}
         super().__init__(*paths, init=False, **rest)
         if started_with is not None:
             self.kernel.actions[SIGPIPE] = (started_with, 0, 0)
@@ -249,6 +301,48 @@ class Machine(World):
         reading, writing = struct.unpack("<ii", self.rd(out, 8))
         self.kernel.close(reading)
         return writing
+
+    def registers(self):
+        """The interrupted registers, as the kernel puts them into the machine context."""
+        if self.arch.name == "arm64":
+            names = [getattr(A64, f"UC_ARM64_REG_X{i}") for i in range(31)] + [A64.UC_ARM64_REG_SP, A64.UC_ARM64_REG_PC]
+        else:
+            names = [getattr(X86, f"UC_X86_REG_{n}") for n in
+                     "RAX RBX RCX RDX RDI RSI RBP RSP R8 R9 R10 R11 R12 R13 R14 R15 RIP".split()]
+        return [self.uc.reg_read(name) for name in names]
+
+    def run_into_fault(self, image, *arguments):
+        """Runs a program's main until an instruction faults; the registers and the address then."""
+        found = []
+        hook = self.uc.hook_add(unicorn.UC_HOOK_MEM_INVALID,
+                                lambda uc, access, address, *rest: found.append((self.registers(), address)) or False)
+        try:
+            self.run_main(image, *arguments)
+        except macho_emu.GuestFault:
+            return found[0]
+        finally:
+            self.uc.hook_del(hook)
+        raise AssertionError("nothing faulted")
+
+    def deliver(self, signal, code=0, address=0, registers=None, exception=(0, 0), sender=0):
+        """Calls the handler that the kernel has, on the thread's alternate stack; the context that it leaves."""
+        handler, mask, flags = self.kernel.action(signal)
+        stack, size, _ = self.thread.altstack
+        assert flags & SA_ONSTACK and flags & SA_SIGINFO and size >= 0x8000, (flags, size)
+        registers = registers or [0] * (33 if self.arch.name == "arm64" else 17)
+        info = self.buf(struct.pack("<iiiiIiQ", signal, 0, code, sender, 501, 0, address) + bytes(104))
+        machine = self.buf(struct.pack("<QQ", *exception) + struct.pack(f"<{len(registers)}Q", *registers) + bytes(64))
+        context = self.buf(struct.pack("<iIQQQQQQ", 0, 0, 0, 0, 0, 0, 0, machine))
+        before, self.thread.mask = self.thread.mask, self.thread.mask | mask
+        self.uc.reg_write(self.arch.sp, stack + size - 0x400)
+        self.depth += 1
+        try:
+            self.call(handler, signal, info, context, sig="v:ipp")
+        finally:
+            self.depth -= 1
+        # sigreturn(2): what was blocked meanwhile may come now.
+        self.thread.mask = struct.unpack("<I", self.rd(context + 4, 4))[0]
+        return self.thread.mask
 
     def function(self, code):
         """A function of the program, by its instructions for this processor: {'arm64': hex, 'x86_64': hex}."""

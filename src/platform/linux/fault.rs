@@ -49,6 +49,16 @@ impl Registers {
     pub fn sp(&self) -> u64 {
         self.get(STACK_POINTER)
     }
+
+    /// The return address, where a call leaves it in a register: it is on the stack.
+    pub fn link(&self) -> Option<u64> {
+        None
+    }
+}
+
+/// An address of code as it stands on the stack.
+pub fn code_address(pointer: u64) -> u64 {
+    pointer
 }
 
 /// What the processor was about to do with the address of a fault.

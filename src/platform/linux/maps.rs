@@ -62,19 +62,28 @@ fn hexadecimal(text: &[u8]) -> Option<u64> {
     text.iter().try_fold(0u64, |sum, digit| Some(sum << 4 | u64::from(char::from(*digit).to_digit(16)?)))
 }
 
-/// The build id in the ELF file whose first page is mapped there.
-pub fn build_id_at(start: u64, id: &mut [u8; 20]) -> bool {
+/// The build id in the ELF file whose first page is mapped there; how much of `id` it takes.
+pub fn build_id_at(start: u64, id: &mut [u8; 20]) -> usize {
     /// What comes before the id: its name's length, its own, the type NT_GNU_BUILD_ID, the name.
     const NOTE: [u8; 16] = [4, 0, 0, 0, 20, 0, 0, 0, 3, 0, 0, 0, b'G', b'N', b'U', 0];
     let mut page = [0; 1024];
     let length = read_memory(pid(), start, &mut page);
     let page = page.get(..length).unwrap_or_default();
     if !page.starts_with(b"\x7fELF") {
-        return false;
+        return 0;
     }
     // Linkers put it behind the program headers.
-    let Some(note) = page.windows(NOTE.len()).position(|window| window == NOTE) else { return false };
-    let Some(found) = page.get(note + NOTE.len()..note + NOTE.len() + id.len()) else { return false };
+    let Some(note) = page.windows(NOTE.len()).position(|window| window == NOTE) else { return 0 };
+    let Some(found) = page.get(note + NOTE.len()..note + NOTE.len() + id.len()) else { return 0 };
     id.copy_from_slice(found);
-    true
+    id.len()
 }
+
+/// Symbol tables are not in memory here: a snapshot reads them out of the files.
+pub fn symbol_at(_start: u64, _address: u64, _name: &mut [u8]) -> Option<(usize, u64)> {
+    None
+}
+
+/// What a report says before mere addresses.
+pub const BEFORE_ADDRESSES: &[u8] =
+    b"nosigpipe: the report could not be completed; addresses for addr2line or eu-addr2line:\n";

@@ -112,3 +112,13 @@ pub(crate) use interpose;
 pub fn is_interposing() -> bool {
     true
 }
+
+/// Has a function called when the process exits. Not by atexit(3), which would have to be looked up at every start.
+macro_rules! at_exit {
+    ($function:path) => {
+        #[used]
+        #[unsafe(link_section = ".fini_array")]
+        static AT_EXIT: extern "C" fn() = $function;
+    };
+}
+pub(crate) use at_exit;

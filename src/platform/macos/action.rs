@@ -31,6 +31,11 @@ pub fn set_action(signal: c_int, action: &Action) {
     let _ = real_sigaction(signal, Some(action));
 }
 
+/// Gives the kernel an action and returns the one before.
+pub fn exchange_action(signal: c_int, action: &Action) -> Action {
+    real_sigaction(signal, Some(action)).unwrap_or(Action::plain(libc::SIG_DFL))
+}
+
 /// The action that the kernel has.
 pub fn action(signal: c_int) -> Action {
     real_sigaction(signal, None).unwrap_or(Action::plain(libc::SIG_DFL))

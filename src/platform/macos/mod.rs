@@ -9,17 +9,24 @@ compile_error!("on macOS nosigpipe is for arm64 and x86_64");
 
 mod action;
 mod broken_pipe;
-pub mod crash;
+mod fault;
 pub mod hooks;
+mod images;
+mod memory;
 mod process;
 pub mod prototypes;
 mod real;
 mod socket;
 mod spawn;
+mod thread;
 
 pub use action::*;
 pub use broken_pipe::*;
+pub use fault::*;
+pub use images::*;
+pub use memory::*;
 pub use process::*;
 pub use real::*;
 pub use socket::*;
 pub use spawn::*;
+pub use thread::*;

@@ -139,25 +139,32 @@ pub fn keeping_errno<T>(body: impl FnOnce() -> T) -> T {
 
 /// Writes to standard error if that takes no waiting, and never raises SIGPIPE. Whether it was written.
 pub fn write_stderr(bytes: &[u8]) -> bool {
-    const F_SETNOSIGPIPE: c_int = 73;
-    const F_GETNOSIGPIPE: c_int = 74;
     let mut stderr = libc::pollfd { fd: libc::STDERR_FILENO, events: libc::POLLOUT, revents: 0 };
     // SAFETY: one pollfd, and a timeout of no time.
     let ready = unsafe { libc::poll(&raw mut stderr, 1, 0) };
-    if ready != 1 || stderr.revents & libc::POLLOUT == 0 {
-        return false;
-    }
+    ready == 1
+        && stderr.revents & libc::POLLOUT != 0
+        && without_sigpipe(libc::STDERR_FILENO, || {
+            // SAFETY: the bytes are the caller's.
+            unsafe { libc::write(libc::STDERR_FILENO, bytes.as_ptr().cast(), bytes.len()) >= 0 }
+        })
+}
+
+/// Runs `body`, whose writes to `fd` raise no SIGPIPE. Blocking the signal would not do: it goes to the process, and any
+/// other thread would take it.
+pub fn without_sigpipe<T>(fd: c_int, body: impl FnOnce() -> T) -> T {
+    const F_SETNOSIGPIPE: c_int = 73;
+    const F_GETNOSIGPIPE: c_int = 74;
     // The flag is the pipe's, and so everybody's who has it open: it is only there for the moment of the write.
-    // SAFETY: the bytes are the caller's; fcntl takes an int here.
-    unsafe {
-        let borrowed = libc::fcntl(libc::STDERR_FILENO, F_GETNOSIGPIPE) == 0
-            && libc::fcntl(libc::STDERR_FILENO, F_SETNOSIGPIPE, 1) == 0;
-        let written = libc::write(libc::STDERR_FILENO, bytes.as_ptr().cast(), bytes.len());
-        if borrowed {
-            libc::fcntl(libc::STDERR_FILENO, F_SETNOSIGPIPE, 0);
-        }
-        written >= 0
+    // SAFETY: fcntl takes an int here.
+    let set = |on: c_int| unsafe { libc::fcntl(fd, F_SETNOSIGPIPE, on) == 0 };
+    // SAFETY: as above.
+    let borrowed = unsafe { libc::fcntl(fd, F_GETNOSIGPIPE) == 0 } && set(1);
+    let value = body();
+    if borrowed {
+        keeping_errno(|| set(0));
     }
+    value
 }
 
 /// Lets others run.
@@ -188,4 +195,27 @@ pub fn raise_unblocked(signal: c_int) {
     // SAFETY: the calling thread exists.
     unsafe { libc::pthread_kill(libc::pthread_self(), signal) };
     change_mask(libc::SIG_UNBLOCK, signal);
+}
+
+/// Raises RLIMIT_CORE's soft limit, as far as the hard limit lets it. For the constructor.
+pub fn raise_core_limit(bytes: u64) {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the structure is ours.
+    unsafe {
+        if libc::getrlimit(libc::RLIMIT_CORE, &raw mut limit) == 0 {
+            limit.rlim_cur = bytes.min(limit.rlim_max);
+            libc::setrlimit(libc::RLIMIT_CORE, &raw const limit);
+        }
+    }
+}
+
+/// Whether a sanitizer's runtime is in the process: crash signals are its own. For the constructor.
+pub fn is_sanitized() -> bool {
+    // SAFETY: the name is a string. All sanitizers' runtimes have this function in common.
+    unsafe { !libc::dlsym(libc::RTLD_DEFAULT, c"__sanitizer_set_report_path".as_ptr()).is_null() }
+}
+
+/// Address of abort(3).
+pub fn abort_address() -> u64 {
+    libc::abort as *const () as u64
 }

@@ -62,3 +62,11 @@ pub fn is_interposing() -> bool {
     let bound = unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"socket".as_ptr()) };
     bound.cast_const() != libc::socket as *const c_void
 }
+
+/// Has a function called when the process exits. Here a report takes milliseconds, and no exit is made to wait for it.
+macro_rules! at_exit {
+    ($function:path) => {
+        const _: extern "C" fn() = $function;
+    };
+}
+pub(crate) use at_exit;

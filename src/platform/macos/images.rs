@@ -1,0 +1,195 @@
+//! Images by dyld's own list, for those who may neither allocate nor take dyld's locks.
+//!
+//! The list is where the kernel says it is, and is read as foreign memory: a crash in the middle of dlopen leaves it
+//! null or stale, which costs names and nothing else.
+
+use libc::c_int;
+
+use super::{pid, read_memory};
+
+unsafe extern "C" {
+    static mach_task_self_: u32;
+    /// mach/task.h
+    fn task_info(task: u32, flavor: u32, info: *mut u32, count: *mut u32) -> c_int;
+}
+
+const MH_MAGIC_64: u32 = 0xfeed_facf;
+const LC_SYMTAB: u32 = 0x2;
+const LC_SEGMENT_64: u32 = 0x19;
+const LC_UUID: u32 = 0x1b;
+/// More load commands than this no image has.
+const MOST_COMMANDS: usize = 32 * 1024;
+
+/// The image that an address of code is in: where it starts, and how much of `path` its name takes.
+pub fn file_at(address: u64, path: &mut [u8]) -> Option<(u64, usize)> {
+    let (start, name) = nearest_image(address)?;
+    let text = commands(start).find_map(|command| command.segment().filter(|segment| segment.is(b"__TEXT\0")))?;
+    (address - start < text.size).then_some(())?;
+    let length = read_memory(pid(), name, path);
+    Some((start, path.get(..length)?.iter().position(|&byte| byte == 0).unwrap_or(length)))
+}
+
+/// The UUID of the image that starts there; how much of `id` it takes.
+pub fn build_id_at(start: u64, id: &mut [u8; 20]) -> usize {
+    let uuid = commands(start).find(|command| command.kind == LC_UUID).and_then(|command| command.bytes::<16>(8));
+    match (uuid, id.first_chunk_mut()) {
+        (Some(uuid), Some(place)) => {
+            *place = uuid;
+            uuid.len()
+        }
+        _ => 0,
+    }
+}
+
+/// The function that an address is in, by the symbol table of the image that starts at `start`: how much of `name` its
+/// name takes, without C's underscore, and how far into it the address is.
+pub fn symbol_at(start: u64, address: u64, name: &mut [u8]) -> Option<(usize, u64)> {
+    const ENTRY: usize = 16;
+    const N_STAB: u8 = 0xe0;
+    const N_TYPE: u8 = 0x0e;
+    const N_SECT: u8 = 0x0e;
+    let (mut slide, mut linkedit, mut table) = (None, None, None);
+    for command in commands(start) {
+        if let Some(segment) = command.segment() {
+            if segment.is(b"__TEXT\0") {
+                slide = Some(start.wrapping_sub(segment.address));
+            } else if segment.is(b"__LINKEDIT\0") {
+                linkedit = Some(segment.address.wrapping_sub(segment.offset));
+            }
+        } else if command.kind == LC_SYMTAB {
+            table = Some([8, 12, 16].map(|at| command.word(at)));
+        }
+    }
+    let (slide, [symbols, count, strings]) = (slide?, table?);
+    let at = |offset: u32| linkedit.map(|base| base.wrapping_add(slide).wrapping_add(offset.into()));
+    let wanted = address.wrapping_sub(slide);
+
+    let mut best: Option<(u64, u32)> = None;
+    let mut next = at(symbols)?;
+    let mut left = count as usize;
+    let mut entries = [0; ENTRY * 128];
+    while left > 0 {
+        let room = entries.get_mut(..left.min(128) * ENTRY)?;
+        let length = read_memory(pid(), next, room);
+        for entry in room.get(..length)?.chunks_exact(ENTRY) {
+            let kind = *entry.get(4)?;
+            let value = u64::from_le_bytes(entry.get(8..16)?.try_into().ok()?);
+            let is_better = value <= wanted && best.is_none_or(|(found, _)| value > found);
+            if kind & N_STAB == 0 && kind & N_TYPE == N_SECT && is_better {
+                best = Some((value, word(entry, 0)));
+            }
+        }
+        if length < room.len() {
+            break;
+        }
+        next += length as u64;
+        left -= length / ENTRY;
+    }
+    let (value, string) = best?;
+    let length = read_memory(pid(), at(strings)?.wrapping_add(string.into()), name);
+    let length = name.get(..length)?.iter().position(|&byte| byte == 0).unwrap_or(length);
+    let underscore = usize::from(name.first() == Some(&b'_') && length > 0);
+    name.copy_within(underscore..length, 0);
+    Some((length - underscore, wanted - value))
+}
+
+/// Of all images the one with the largest start that is not behind the address: its start and the address of its name.
+fn nearest_image(address: u64) -> Option<(u64, u64)> {
+    const TASK_DYLD_INFO: u32 = 17;
+    /// struct dyld_image_info (mach-o/dyld_images.h): start, name, date.
+    const ENTRY: usize = 24;
+    let mut info = [0u32; 5];
+    let mut count = info.len() as u32;
+    // SAFETY: writes at most `count` words into `info`.
+    if unsafe { task_info(mach_task_self_, TASK_DYLD_INFO, info.as_mut_ptr(), &raw mut count) } != 0 {
+        return None;
+    }
+    let all = u64::from(info[0]) | u64::from(info[1]) << 32;
+    // struct dyld_all_image_infos: version, number of entries, their address.
+    let mut head = [0; 16];
+    (read_memory(pid(), all, &mut head) == head.len()).then_some(())?;
+    let mut left = word(&head, 4) as usize;
+    let mut next = u64::from(word(&head, 8)) | u64::from(word(&head, 12)) << 32;
+    let mut best: Option<(u64, u64)> = None;
+    let mut entries = [0; ENTRY * 64];
+    while left > 0 && next != 0 {
+        let room = entries.get_mut(..left.min(64) * ENTRY)?;
+        let length = read_memory(pid(), next, room);
+        for entry in room.get(..length)?.chunks_exact(ENTRY) {
+            let [start, name] = [0, 8].map(|at| u64::from(word(entry, at)) | u64::from(word(entry, at + 4)) << 32);
+            if start <= address && best.is_none_or(|(found, _)| start > found) {
+                best = Some((start, name));
+            }
+        }
+        if length < room.len() {
+            break;
+        }
+        next += length as u64;
+        left -= length / ENTRY;
+    }
+    best
+}
+
+/// A load command: its kind, and its first bytes.
+struct Command {
+    kind: u32,
+    head: [u8; 72],
+}
+
+/// LC_SEGMENT_64
+struct Segment {
+    name: [u8; 16],
+    address: u64,
+    size: u64,
+    offset: u64,
+}
+
+impl Segment {
+    fn is(&self, name: &[u8]) -> bool {
+        self.name.starts_with(name)
+    }
+}
+
+impl Command {
+    fn bytes<const N: usize>(&self, at: usize) -> Option<[u8; N]> {
+        self.head.get(at..at + N)?.try_into().ok()
+    }
+
+    fn word(&self, at: usize) -> u32 {
+        word(&self.head, at)
+    }
+
+    fn segment(&self) -> Option<Segment> {
+        let long = |at| Some(u64::from_le_bytes(self.bytes(at)?));
+        (self.kind == LC_SEGMENT_64).then_some(())?;
+        Some(Segment { name: self.bytes(8)?, address: long(24)?, size: long(32)?, offset: long(40)? })
+    }
+}
+
+/// The load commands of the image that starts there; none when there is no image.
+fn commands(start: u64) -> impl Iterator<Item = Command> {
+    const HEADER: usize = 32;
+    let mut header = [0; HEADER];
+    let is_image = read_memory(pid(), start, &mut header) == HEADER && word(&header, 0) == MH_MAGIC_64;
+    let mut left = if is_image { (word(&header, 20) as usize).min(MOST_COMMANDS) } else { 0 };
+    let mut next = start + HEADER as u64;
+    core::iter::from_fn(move || {
+        let mut head = [0; 72];
+        let take = left.min(head.len());
+        let length = read_memory(pid(), next, head.get_mut(..take)?);
+        let size = word(&head, 4) as usize;
+        if length < 8 || size < 8 || size > left {
+            return None;
+        }
+        next += size as u64;
+        left -= size;
+        Some(Command { kind: word(&head, 0), head })
+    })
+}
+
+fn word(bytes: &[u8], at: usize) -> u32 {
+    bytes.get(at..at + 4).and_then(|bytes| bytes.try_into().ok()).map_or(0, u32::from_le_bytes)
+}
+
+/// What a report says before addresses, which are all it has here.
+pub const BEFORE_ADDRESSES: &[u8] = b"stack, by frame pointers (atos -o FILE -l BASE ADDRESS tells lines):\n";

@@ -1,0 +1,106 @@
+//! Memory: looked at without the risk of a fault, and mapped without malloc.
+
+use core::ptr;
+
+use libc::{c_int, c_void, pid_t};
+
+/// Size of a page.
+pub const PAGE: usize = if cfg!(target_arch = "aarch64") { 16384 } else { 4096 };
+
+unsafe extern "C" {
+    static mach_task_self_: u32;
+    /// mach/mach_vm.h
+    fn mach_vm_read_overwrite(task: u32, address: u64, size: u64, data: u64, done: *mut u64) -> c_int;
+}
+
+/// Reads memory of this process; how many bytes could be read. Bad addresses are no fault.
+pub fn read_memory(_pid: pid_t, address: u64, buffer: &mut [u8]) -> usize {
+    let mut read = 0;
+    while let Some(rest) = buffer.get_mut(read..).filter(|rest| !rest.is_empty()) {
+        let Some(at) = address.checked_add(read as u64) else { break };
+        // All or nothing is the kernel's way: page by page, what comes before a hole is there.
+        let take = rest.len().min(PAGE - at as usize % PAGE);
+        let mut done = 0;
+        // SAFETY: writes at most `take` bytes into `rest`; a bad source is an error.
+        let result = unsafe {
+            mach_vm_read_overwrite(mach_task_self_, at, take as u64, rest.as_mut_ptr().addr() as u64, &raw mut done)
+        };
+        if result != 0 || done == 0 {
+            break;
+        }
+        read += done as usize;
+    }
+    read
+}
+
+/// Fresh memory, zeroed when it is first touched; null when there is none.
+pub fn map(size: usize, protection: c_int, sharing: c_int) -> *mut u8 {
+    // SAFETY: a new anonymous mapping touches nothing that exists.
+    let place = unsafe { libc::mmap(ptr::null_mut(), size, protection, sharing | libc::MAP_ANON, -1, 0) };
+    if place == libc::MAP_FAILED { ptr::null_mut() } else { place.cast() }
+}
+
+/// Gives memory of [`map`] back.
+///
+/// # Safety
+/// Nobody uses it any more.
+pub unsafe fn unmap(place: *mut u8, size: usize) {
+    // SAFETY: as promised.
+    unsafe { libc::munmap(place.cast(), size) };
+}
+
+/// Changes what may be done with whole pages; whether that worked.
+///
+/// # Safety
+/// The pages are ours.
+pub unsafe fn protect(place: *mut u8, size: usize, protection: c_int) -> bool {
+    // SAFETY: as promised.
+    unsafe { libc::mprotect(place.cast(), size, protection) == 0 }
+}
+
+/// What the kernel needs on a signal stack.
+pub fn minimum_signal_stack() -> usize {
+    libc::MINSIGSTKSZ
+}
+
+/// Makes this the calling thread's alternate signal stack, unless it has one; whether it was made so.
+///
+/// # Safety
+/// The memory stays for as long as the thread uses it.
+pub unsafe fn use_signal_stack_if_none(stack: *mut u8, size: usize) -> bool {
+    let mut old = libc::stack_t { ss_sp: ptr::null_mut(), ss_flags: 0, ss_size: 0 };
+    let new = libc::stack_t { ss_sp: stack.cast(), ss_flags: 0, ss_size: size };
+    // SAFETY: the structures are ours, the memory as promised.
+    unsafe {
+        libc::sigaltstack(ptr::null(), &raw mut old) == 0
+            && old.ss_flags & libc::SS_DISABLE != 0
+            && libc::sigaltstack(&raw const new, ptr::null_mut()) == 0
+    }
+}
+
+/// Takes this stack out of the calling thread's use, unless the program has replaced it.
+pub fn leave_signal_stack(stack: *mut u8) {
+    let mut old = libc::stack_t { ss_sp: ptr::null_mut(), ss_flags: 0, ss_size: 0 };
+    // The size is looked at even here (bsd/kern/kern_sig.c, sigaltstack).
+    let none = libc::stack_t { ss_sp: ptr::null_mut(), ss_flags: libc::SS_DISABLE, ss_size: libc::MINSIGSTKSZ };
+    // SAFETY: the structures are ours.
+    unsafe {
+        if libc::sigaltstack(ptr::null(), &raw mut old) == 0 && old.ss_sp == stack.cast() {
+            libc::sigaltstack(&raw const none, ptr::null_mut());
+        }
+    }
+}
+
+/// A thread-specific key (pthread_key_create(3)); `u32::MAX` when there is none left.
+pub fn new_key(destructor: unsafe extern "C" fn(*mut c_void)) -> u32 {
+    let mut key = 0;
+    // SAFETY: the library, and so the destructor, is never unloaded.
+    let result = unsafe { libc::pthread_key_create(&raw mut key, Some(destructor)) };
+    u32::try_from(key).ok().filter(|_| result == 0).unwrap_or(u32::MAX)
+}
+
+/// Sets the calling thread's value of a key.
+pub fn set_key(key: u32, value: *mut u8) -> bool {
+    // SAFETY: setting a value dereferences nothing; a key that does not exist is an error.
+    unsafe { libc::pthread_setspecific(key.into(), value.cast()) == 0 }
+}
