@@ -23,6 +23,12 @@ const SHELLS: [&[u8]; 14] = [
 fn start() {
     platform::keeping_errno(|| {
         hooks::resolve();
+        // The state is exported, so that two files of the library in one process have one state. Both in force would take
+        // each other's wishes for the program's.
+        if STATE.stage.load(Relaxed) != Stage::Loaded as u32 {
+            sigpipe::keep_out();
+            return;
+        }
         let pid = platform::pid();
         STATE.pid.store(pid as u32, Relaxed);
 

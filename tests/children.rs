@@ -2,7 +2,7 @@
 
 #![expect(clippy::panic, reason = "what reads a program's answer is part of the test")]
 
-use harness::{Outcome, Subject, bare, library, preloaded, program};
+use harness::{Outcome, Scratch, Subject, bare, library, preloaded, program};
 
 const WAYS: [&str; 26] = [
     "fork-execve",
@@ -186,4 +186,22 @@ fn the_counters_of_a_forked_child_are_its_own() {
         outcome.stderr().starts_with("nosigpipe: 0 broken pipes survived, 0 sockets made, 0 accepted, in forked["),
         "{outcome}"
     );
+}
+
+#[test]
+fn a_second_copy_of_the_library_changes_nothing() {
+    let scratch = Scratch::new();
+    let copy = scratch.path().join("copy.so");
+    std::fs::copy(library(), &copy).unwrap_or_else(|error| panic!("{error}"));
+    let both = format!("{}:{}", library().display(), copy.display());
+    for scope in ["process", "sockets", "tree"] {
+        for way in ["fork-execve", "vfork-execl", "posix_spawn", "system"] {
+            for wish in ["-", "ignore", "curl"] {
+                let subject = || preloaded(program("children")).scope(scope).env("TEST_STRIP", "1");
+                let one = start(subject(), way, wish, "-");
+                let two = start(subject().env("LD_PRELOAD", &both), way, wish, "-");
+                assert_eq!(two.stdout(), one.stdout(), "{scope} {way} {wish}");
+            }
+        }
+    }
 }

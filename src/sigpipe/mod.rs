@@ -90,6 +90,11 @@ pub fn start(scope: Scope, log: Log) {
     platform::learn_restorer(SIGPIPE);
 }
 
+/// Leaves all to another copy of the library. For the constructor.
+pub fn keep_out() {
+    FLAG.store(0, Relaxed);
+}
+
 /// What the program is told as long as nobody has set SIGPIPE.
 fn at_start(ignored: bool) -> Action {
     let made_ignored = !ignored && (scope_is(Scope::Process) || scope_is(Scope::Tree));

@@ -210,3 +210,17 @@ fn an_unknown_version_of_the_library_is_not_misread() {
     outcome.assert_code(5).assert_stdout("");
     assert!(outcome.stderr().contains("its state has version 99 and this launcher knows version"), "{outcome}");
 }
+
+#[test]
+fn of_two_copies_the_one_whose_state_is_used_is_shown() {
+    let scratch = Scratch::new();
+    let copy = scratch.path("copy.so");
+    fs::copy(library(), &copy).unwrap();
+    for (first, second) in [(library(), copy.as_path()), (copy.as_path(), library())] {
+        let both = format!("{}:{}", first.display(), second.display());
+        let running = ready(bare(plain(&scratch)).env("LD_PRELOAD", both));
+        let state = status(running.pid());
+        assert_eq!((&state["stage"], &state["scope"]), (&json!("active"), &json!("process")), "{state:#}");
+        assert_eq!(state["library"], first.to_str().unwrap());
+    }
+}

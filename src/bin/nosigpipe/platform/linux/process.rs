@@ -5,7 +5,8 @@ use std::io;
 use std::os::unix::fs::FileExt;
 
 use crate::exit::{Failure, NO_PERMISSION, NO_PROCESS};
-use crate::layout;
+use crate::layout::{self, Stage};
+use crate::snapshot::Snapshot;
 
 /// What a process has of us, and what the kernel has for it.
 pub struct Process {
@@ -104,8 +105,10 @@ fn mappings(pid: u32) -> io::Result<Vec<Mapping>> {
 }
 
 /// Finds the library by the symbol that it exports, whatever its file is called. Everything is read from the process's
-/// memory: the file may be deleted, replaced by another, or in another mount namespace.
+/// memory: the file may be deleted, replaced by another, or in another mount namespace. Of several copies, that
+/// whose state all of them use.
 fn find_library(memory: &Memory, modules: &[Mapping]) -> io::Result<Option<Library>> {
+    let mut unused = None;
     for module in modules.iter().filter(|module| module.offset == 0) {
         let address = match symbol(memory, module.start) {
             Ok(Some(address)) => address,
@@ -114,10 +117,15 @@ fn find_library(memory: &Memory, modules: &[Mapping]) -> io::Result<Option<Libra
             Err(error) if error.kind() != io::ErrorKind::PermissionDenied => continue,
             Err(error) => return Err(error),
         };
-        let state = memory.read(address, crate::snapshot::Snapshot::SIZE)?;
-        return Ok(Some(Library { path: module.path.clone(), state }));
+        let state = memory.read(address, Snapshot::SIZE)?;
+        let is_used = Snapshot::decode(&state).map_or(true, |snapshot| snapshot.stage != Some(Stage::Loaded));
+        let library = Library { path: module.path.clone(), state };
+        if is_used {
+            return Ok(Some(library));
+        }
+        unused = unused.or(Some(library));
     }
-    Ok(None)
+    Ok(unused)
 }
 
 /// The address of [`layout::SYMBOL`] in the ELF image that is mapped at `start`.
