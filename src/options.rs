@@ -116,7 +116,7 @@ pub static SETTINGS: [Setting; 10] = [
         },
     },
     Setting {
-        variable: "NOSIGPIPE_ONLY",
+        variable: ONLY,
         flag: "only",
         allowed: "a comma-separated list of program names without slashes, at most 1024 bytes",
         default: "",
@@ -139,6 +139,9 @@ pub static SETTINGS: [Setting; 10] = [
         },
     },
 ];
+
+/// Names the programs to act in.
+pub const ONLY: &str = "NOSIGPIPE_ONLY";
 
 /// Names the process that was started with the library, by its pid; written by the constructor where it is not there
 /// yet. Whoever finds another pid than its own in it is a child.

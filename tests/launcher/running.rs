@@ -248,3 +248,20 @@ fn a_go_program_is_run_and_what_holds_for_it_is_said() {
     }
     assert_eq!(bare(&program).run().stderr(), "-1 write: broken pipe\n");
 }
+
+#[test]
+fn the_started_process_is_named_where_a_program_that_does_not_ask_libc_finds_it() {
+    // What the process was executed with, and not what the constructor put into environ(7).
+    let show = "tr '\\0' '\\n' </proc/$$/environ | grep NOSIGPIPE_PROCESS= | grep -vx NOSIGPIPE_PROCESS=$$";
+    for environment in [None, Some(("NOSIGPIPE_PROCESS", "1")), Some(("NOSIGPIPE_ONLY", ""))] {
+        let subject = launched(&[], "sh")
+            .args(["-c", &format!("{show}; test $? = 1 && grep -qa NOSIGPIPE_PROCESS=$$ /proc/$$/environ")]);
+        let subject = environment.into_iter().fold(subject, |subject, (name, value)| subject.env(name, value));
+        subject.run().assert_silent_success().assert_stdout("");
+    }
+    // Not where it may be another process that the library is for.
+    launched(&["--only", "server"], "sh")
+        .args(["-c", "grep -a NOSIGPIPE_PROCESS= /proc/$$/environ"])
+        .run()
+        .assert_code(1);
+}

@@ -9,7 +9,7 @@ use std::path::Path;
 use clap::{Arg, ArgMatches, Command, value_parser};
 
 use crate::exit::{Failure, NOT_EXECUTABLE, NOT_FOUND, reason};
-use crate::options::{Options, PROCESS, SETTINGS, Setting};
+use crate::options::{ONLY, Options, PROCESS, SETTINGS, Setting};
 use crate::{library, output, platform, preflight};
 
 pub fn command() -> Command {
@@ -71,6 +71,12 @@ pub fn run(matches: &ArgMatches) -> Result<u8, Failure> {
         let entry = [name.as_bytes(), b"=", value.as_bytes()].concat();
         environment.push(CString::new(entry).map_err(|_| Failure::refused(format!("{name} has a zero byte in it")))?);
     }
+    // The constructor would do this, too, but not where a program finds it that reads its environment from the stack, as
+    // Go's do: what they start would count as started with the library. With NOSIGPIPE_ONLY it may be another process.
+    let only = [ONLY.as_bytes(), b"="].concat();
+    if !environment.iter().any(|entry| entry.to_bytes().starts_with(&only) && entry.to_bytes() != only) {
+        environment.extend(CString::new(format!("{PROCESS}={}", std::process::id())));
+    }
 
     let failure = if plan.needs_shell {
         // What execvp(3) does with a file that the kernel does not know.
@@ -122,7 +128,7 @@ fn inherited() -> impl Iterator<Item = &'static CStr> {
 /// Whether an entry stays in the environment beside our own.
 fn stays(entry: &CStr, settings: &[(&Setting, OsString)]) -> bool {
     let name = entry.to_bytes().split(|&byte| byte == b'=').next().unwrap_or_default();
-    // The constructor names the process anew: this one becomes the one that was started with the library.
+    // The process is named anew: this one becomes the one that was started with the library.
     name != PROCESS.as_bytes()
         && name != platform::PRELOAD.as_bytes()
         && settings.iter().all(|(setting, _)| name != setting.variable.as_bytes())
