@@ -165,3 +165,13 @@ fn the_summary_is_one_line_at_exit() {
     assert_eq!(line, "nosigpipe: 2 broken pipes survived, 2 sockets made, 1 accepted, in break", "{outcome}");
     assert!(pid.strip_suffix(']').is_some_and(|pid| pid.parse::<u32>().is_ok()), "{outcome}");
 }
+
+#[test]
+fn a_family_that_refuses_the_flag_is_called_without_it() {
+    let outcome = bare(program("refuses_flag")).run();
+    let expected = "send 16 -\nsendto 16 -\nsendmsg 16 -\nsendmmsg 1 -\nsend -1 EINVAL\n";
+    outcome.assert_silent_success().assert_stdout(expected);
+    for scope in ["process", "sockets"] {
+        preloaded(program("refuses_flag")).scope(scope).run().assert_silent_success().assert_stdout(expected);
+    }
+}

@@ -69,7 +69,7 @@ macro_rules! without_signal {
     }};
 }
 
-/// Counts a broken pipe. Calls again without the flag where the socket's family knows no flags.
+/// Counts a broken pipe. Calls again without the flag where the socket's family may refuse it.
 #[cold]
 #[inline(never)]
 fn failed<T: From<i8>>(call: Call, (fd, flags, real): &(c_int, c_int, impl Fn(c_int) -> T)) -> T {

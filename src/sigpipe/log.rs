@@ -3,7 +3,7 @@
 use core::fmt::Write;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 
-use libc::{EINVAL, EPIPE, c_int};
+use libc::{EINVAL, EOPNOTSUPP, EPIPE, c_int};
 
 use super::{is_own_process, scope_is};
 use crate::line::Line;
@@ -44,7 +44,7 @@ pub fn failed_send(call: Call, fd: c_int) -> bool {
             survived(call, fd);
             false
         }
-        EINVAL => platform::refuses_flags(fd),
+        EINVAL | EOPNOTSUPP => platform::refuses_flags(fd),
         _ => false,
     })
 }

@@ -21,10 +21,11 @@ pub fn configure_socket_or_fail(fd: c_int) -> c_int {
     if socket_option(fd, libc::SO_TYPE).is_some() { 0 } else { -1 }
 }
 
-/// Whether a socket's family answers EINVAL to every flag that it does not know, and so to [`NOSIGNAL`]
-/// (net/ax25/af_ax25.c, net/netrom/af_netrom.c, net/x25/af_x25.c).
+/// Whether a socket may have failed with EINVAL or EOPNOTSUPP because its family refuses every flag that it does not know,
+/// and so [`NOSIGNAL`]: AX.25, NET/ROM, X.25, ROSE, AppleTalk, ATM, QRTR and MCTP answer the one, RDS the other (each in
+/// its `sendmsg`, net/*/). The kernel's list changes, so what is listed here are those that never did.
 pub fn refuses_flags(fd: c_int) -> bool {
-    matches!(socket_option(fd, libc::SO_DOMAIN), Some(libc::AF_AX25 | libc::AF_NETROM | libc::AF_X25))
+    !matches!(socket_option(fd, libc::SO_DOMAIN), None | Some(libc::AF_UNIX | libc::AF_INET | libc::AF_INET6))
 }
 
 /// Whether a descriptor is a socket; `None` when it is not open.
