@@ -1,8 +1,14 @@
 //! Every call that can break a pipe, on everything that can break, under every scope and every wish of the program.
 
-use harness::{Outcome, SIGPIPE, bare, preloaded, program};
+#![expect(clippy::panic, reason = "what a test can't do without is part of it")]
 
-const CALLS: [&str; 18] = [
+use std::os::fd::OwnedFd;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::process::Stdio;
+
+use harness::{Outcome, SIGPIPE, Scratch, Subject, bare, preloaded, program};
+
+const CALLS: [&str; 19] = [
     "write",
     "writev",
     "pwritev2",
@@ -13,6 +19,7 @@ const CALLS: [&str; 18] = [
     "raw-write",
     "raw-sendto",
     "asm-write",
+    "asm-operand",
     "dprintf",
     "stdio",
     "sendfile",
@@ -174,4 +181,45 @@ fn a_family_that_refuses_the_flag_is_called_without_it() {
     for scope in ["process", "sockets"] {
         preloaded(program("refuses_flag")).scope(scope).run().assert_silent_success().assert_stdout(expected);
     }
+}
+
+/// A standard output that nobody reads any more: one end of a socketpair, or a connection to a socket that has a name.
+fn closed_stdout(is_pair: bool) -> std::io::Result<OwnedFd> {
+    if is_pair {
+        return Ok(UnixStream::pair()?.0.into());
+    }
+    let scratch = Scratch::new();
+    let path = scratch.path().join("socket");
+    let listener = UnixListener::bind(&path)?;
+    let stdout = UnixStream::connect(&path)?;
+    listener.accept()?;
+    Ok(stdout.into())
+}
+
+fn onto_closed(shell: Subject, script: &str, is_pair: bool) -> Outcome {
+    let stdout = closed_stdout(is_pair).map_or_else(|error| panic!("{error}"), Stdio::from);
+    shell
+        .args(["-c", script])
+        .command(|command| {
+            command.stdout(stdout);
+        })
+        .run()
+}
+
+#[test]
+fn a_socketpair_in_place_of_a_standard_stream_is_a_pipe() {
+    for shell in ["bash", "dash"] {
+        for scope in ["process", "sockets"] {
+            let outcome = onto_closed(preloaded(shell).scope(scope), "while :; do echo y; done", true);
+            outcome.assert_killed_by(SIGPIPE).assert_silent();
+        }
+    }
+}
+
+#[test]
+fn a_connection_in_place_of_a_standard_stream_is_a_connection() {
+    onto_closed(bare("bash"), "echo y; exit 5", false).assert_killed_by(SIGPIPE);
+    let outcome = onto_closed(preloaded("bash"), "/bin/echo y; exit 5", false);
+    outcome.assert_code(5);
+    assert_eq!(outcome.stderr(), "/bin/echo: write error: Broken pipe\n");
 }

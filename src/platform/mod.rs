@@ -21,7 +21,7 @@ use crate::state::Call;
 pub enum Broken {
     /// A socket.
     Socket(Call, c_int),
-    /// A pipe, a FIFO, or anything else that is not a socket.
+    /// A pipe, a FIFO, anything else that is not a socket, or a socketpair that stands in for a pipe.
     Other(Call, c_int),
     /// Nothing: somebody sent the signal.
     Nothing,

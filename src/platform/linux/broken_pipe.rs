@@ -7,7 +7,7 @@
 
 use libc::{c_int, c_long, c_void, siginfo_t, ucontext_t};
 
-use super::{is_socket, pid};
+use super::{is_socket, is_standard_pair, pid};
 use crate::platform::Broken;
 use crate::state::Call;
 
@@ -47,14 +47,19 @@ pub unsafe fn broken(info: *const siginfo_t, context: *const c_void) -> Broken {
         Number::Known(libc::SYS_vmsplice) => (Call::Other, rdi),
         // The descriptor that broke is in the ring. Those who use rings are servers: it was a socket.
         Number::Known(libc::SYS_io_uring_enter) => return Broken::Socket(Call::IoUringEnter, rdi as c_int),
-        Number::Known(_) => return Broken::Nothing,
+        // What looks like a number can be another operand (`mov r8d, ...`), and no call but one on a pipe or a socket
+        // returns EPIPE.
+        Number::Known(_) if rax != -c_long::from(libc::EPIPE) => return Broken::Nothing,
         // splice reads from its first argument, all others write to it.
         Number::Unknown if is_read_end(rdi as c_int) => (Call::Splice, rdx),
-        Number::Unknown => (Call::Other, rdi),
+        Number::Known(_) | Number::Unknown => (Call::Other, rdi),
     };
     let fd = fd as c_int;
     match is_socket(fd) {
         Some(false) => Broken::Other(call, fd),
+        // What a shell or a supervisor gives a program as its standard streams is a pipe in all but name (ksh's
+        // pipelines, sshd without a terminal, node): `while :; do echo y; done` must end there.
+        Some(true) if is_standard_pair(fd) => Broken::Other(call, fd),
         // Another thread has closed it since. EPIPE is what the caller can deal with.
         Some(true) | None => Broken::Socket(call, fd),
     }

@@ -37,6 +37,8 @@ system_calls! { ".globl":
     "fstat" => SYS_fstat,
     "fstat64" => SYS_fstat,
     "getpid" => SYS_getpid,
+    "getpeername" => SYS_getpeername,
+    "getsockname" => SYS_getsockname,
     "getsockopt" => SYS_getsockopt,
     "gettid" => SYS_gettid,
     "lseek64" => SYS_lseek,

@@ -2,6 +2,7 @@
 
 use core::mem::MaybeUninit;
 use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use libc::{c_int, sockaddr_in, sockaddr_in6, socklen_t};
 
@@ -13,8 +14,17 @@ pub const NOSIGNAL: c_int = libc::MSG_NOSIGNAL;
 /// What must be done to a new socket: nothing on Linux.
 pub fn configure_socket(_fd: c_int) {}
 
-/// What must be done to the sockets that are open at load: nothing on Linux.
-pub fn configure_open_sockets() {}
+/// Inode of the socket that each standard stream was at load; 0 where it was none.
+static STANDARD_STREAMS: [AtomicU64; 3] = [const { AtomicU64::new(0) }; 3];
+
+/// What must be done to the sockets that are open at load: standard streams are noted, for [`is_standard_pair`].
+pub fn configure_open_sockets() {
+    for (fd, noted) in (0..).zip(&STANDARD_STREAMS) {
+        if let Some(stat) = stat_of(fd).filter(is_stat_of_socket) {
+            noted.store(stat.st_ino, Relaxed);
+        }
+    }
+}
 
 /// The same for a program that asks for it and wants to know: only whether `fd` is a socket.
 pub fn configure_socket_or_fail(fd: c_int) -> c_int {
@@ -30,11 +40,36 @@ pub fn refuses_flags(fd: c_int) -> bool {
 
 /// Whether a descriptor is a socket; `None` when it is not open.
 pub fn is_socket(fd: c_int) -> Option<bool> {
+    stat_of(fd).as_ref().map(is_stat_of_socket)
+}
+
+fn is_stat_of_socket(stat: &libc::stat) -> bool {
+    stat.st_mode & libc::S_IFMT == libc::S_IFSOCK
+}
+
+fn stat_of(fd: c_int) -> Option<libc::stat> {
     let mut stat = MaybeUninit::<libc::stat>::uninit();
     // SAFETY: fstat fills the structure when it returns 0.
-    unsafe {
-        (libc::fstat(fd, stat.as_mut_ptr()) == 0).then(|| stat.assume_init().st_mode & libc::S_IFMT == libc::S_IFSOCK)
-    }
+    unsafe { (libc::fstat(fd, stat.as_mut_ptr()) == 0).then(|| stat.assume_init()) }
+}
+
+/// Whether a descriptor is a standard stream that the program was executed with, and one end of a socketpair(2): a
+/// connection between two that have no names. (A server that has closed its standard streams may have any socket there.)
+pub fn is_standard_pair(fd: c_int) -> bool {
+    type Name = unsafe extern "C" fn(c_int, *mut libc::sockaddr, *mut socklen_t) -> c_int;
+    let is_unnamed = |name: Name| {
+        let mut address = MaybeUninit::<libc::sockaddr>::zeroed();
+        let mut length = size_of::<libc::sockaddr>() as socklen_t;
+        // SAFETY: the kernel writes at most `length` bytes into `address`, and says how many there would have been.
+        let result = unsafe { name(fd, address.as_mut_ptr(), &raw mut length) };
+        result == 0 && length as usize == size_of::<libc::sa_family_t>()
+    };
+    let noted = usize::try_from(fd).ok().and_then(|fd| STANDARD_STREAMS.get(fd)).map_or(0, |noted| noted.load(Relaxed));
+    noted != 0
+        && stat_of(fd).is_some_and(|stat| stat.st_ino == noted)
+        && socket_option(fd, libc::SO_DOMAIN) == Some(libc::AF_UNIX)
+        && is_unnamed(libc::getsockname)
+        && is_unnamed(libc::getpeername)
 }
 
 /// Address of a socket's peer, even when the connection is gone: getpeername(2) answers ENOTCONN then, SO_PEERNAME
