@@ -49,7 +49,7 @@ fn start() {
         if environment.process.is_none() {
             claim_process(pid);
         }
-        let is_shell = SHELLS.contains(&executable) || SHELLS.contains(&invocation);
+        let is_shell = SHELLS.iter().any(|&shell| shell == executable || shell == invocation);
         let scope = match options.scope {
             Scope::Process if is_child || is_shell => Scope::Sockets,
             scope => scope,

@@ -49,11 +49,13 @@ macro_rules! real_function {
 }
 pub(crate) use real_function;
 
-/// Where [`look_up`] is: nowhere.
+/// Where [`look_up`] looks.
 pub struct LookUp;
 
 /// Looks up the functions that `each` resolves; the linker has done so.
-pub fn look_up(_: impl Fn(&LookUp)) {}
+pub fn look_up(each: impl Fn(&LookUp)) {
+    each(&LookUp);
+}
 
 /// Whether the program's calls come to the hooks. With an inserted library the system may allow to load it and forbid
 /// to interpose (AMFI); then dlsym(3), which answers with the replacement even to ourselves, answers with the original.
