@@ -297,3 +297,35 @@ fn a_program_that_is_not_named_by_only_is_left_alone() {
     let outcome = crashing("null_read").env("NOSIGPIPE_ONLY", "tritonserver").run();
     outcome.assert_killed_by(SIGSEGV).assert_silent();
 }
+
+#[test]
+fn a_report_on_a_stripped_program_is_resolved_later_by_its_debug_file() {
+    let (directory, reports) = (Scratch::new(), Scratch::new());
+    let stripped = directory.path().join("stripped_crash");
+    fs::copy(harness::program("stripped_crash"), &stripped).unwrap();
+    let notes = harness::bare("readelf").arg("-n").arg(&stripped).run().stdout();
+    let id = notes.lines().find_map(|line| line.trim().strip_prefix("Build ID: ")).unwrap();
+    let folder = directory.path().join(".build-id").join(&id[..2]);
+    fs::create_dir_all(&folder).unwrap();
+    let debug_file = folder.join(format!("{}.debug", &id[2..]));
+    harness::bare("objcopy").arg("--only-keep-debug").arg(&stripped).arg(debug_file).run().assert_silent_success();
+    harness::bare("strip").arg(&stripped).run().assert_silent_success();
+
+    let outcome = preloaded(&stripped).env("NOSIGPIPE_FORMAT", "json").env("NOSIGPIPE_REPORT", reports.path()).run();
+    outcome.assert_killed_by(SIGSEGV);
+    let shown = |more: &[&str]| {
+        let outcome = harness::bare(harness::launcher()).arg("report").arg(file_in(&reports)).args(more).run();
+        outcome.assert_silent_success();
+        outcome.stdout()
+    };
+    let source = fs::read_to_string(root().join("tests/programs/stripped_crash.c")).unwrap();
+    let line = source.lines().position(|line| line.contains("CRASH")).unwrap() + 1;
+    let place = format!("in first_letter at {}:{line}", root().join("tests/programs/stripped_crash.c").display());
+    let (without, with) = (shown(&[]), shown(&["--debug-dir", directory.path().to_str().unwrap()]));
+    assert!(!without.contains("first_letter") && without.contains("stripped_crash+0x"), "{without}");
+    assert!(with.contains(&place), "{place} is not in {with}");
+
+    let none = harness::bare(harness::launcher()).args(["report", "/etc/passwd"]).run();
+    none.assert_code(125);
+    assert_eq!(none.stderr(), "nosigpipe: /etc/passwd: there is no nosigpipe crash report in it\n");
+}
