@@ -36,7 +36,9 @@ MUTANTS = [
      "0) == 0"),
     ("attributes are not given back", "src/platform/macos/spawn.rs",
      "        libc::posix_spawnattr_destroy(ours.as_mut_ptr());\n        result", "        result"),
-    ("our own line may kill", "src/platform/macos/process.rs", "F_SETNOSIGPIPE, 1) == 0", "F_GETNOSIGPIPE, 1) == 0"),
+    ("our own line may kill", "src/platform/macos/process.rs", "fcntl(fd, F_SETNOSIGPIPE, on)", "fcntl(fd, F_GETNOSIGPIPE, on)"),
+    ("the signal stays blocked", "src/platform/macos/fault.rs", ".sigmask &= !(1 << (signal - 1))", ".sigmask &= !(1 << signal)"),
+    ("the next function's name", "src/platform/macos/images.rs", "value <= wanted &&", "value >= wanted &&"),
     ("interposing is taken for granted", "src/platform/macos/real.rs", "bound.cast_const() != ", "core::ptr::null() != "),
 ]
 
