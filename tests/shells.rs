@@ -345,7 +345,7 @@ const BASH_SITUATIONS: &[(&str, Option<&str>)] = &[
     ),
     ("coproc true; wait $COPROC_PID; echo x >&${COPROC[1]:-2}; echo $?", None),
     ("head -1 <(yes) <(while :; do echo z; done)", None),
-    ("yes > >(head -1); echo $?; wait", None),
+    ("yes > >(head -1 >&2); echo $?; wait", None),
     ("while :; do echo y; done > >(head -1); echo not reached", None),
     ("exec 3> >(:); wait $!; echo y >&3; echo not reached", None),
     ("trap 'echo trapped' PIPE; exec 3> >(:); wait $!; echo y >&3; echo $?", None),
