@@ -273,6 +273,7 @@ pub static CASES: &[Case] = &[
     Case::starved("seccomp-all", Wanted::Raw),
     Case::starved("seccomp-all-trap", Wanted::Raw),
     Case::starved("deleted", Wanted::Full),
+    Case::starved("replaced", Wanted::Full),
     Case::dies("stripped", SIGSEGV).named("zoo_exported"),
     // Something is in the way.
     Case::dies("busy", SIGSEGV).way("timer"),

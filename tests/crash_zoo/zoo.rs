@@ -93,7 +93,7 @@ fn summary(verdicts: &[Verdict]) {
 /// The case's program with its arguments, ready to run in a directory of its own.
 fn subject(case: &Case, flags: &[&str], scratch: &Scratch, of: impl Fn(&Path) -> Subject) -> Subject {
     let mut program = build(case.program, flags);
-    if case.way == "deleted" {
+    if matches!(case.way, "deleted" | "replaced") {
         let copy = scratch.path().join(program.file_name().expect("a program has a name"));
         fs::copy(&program, &copy).expect("a program can be copied");
         program = copy;

@@ -2,8 +2,11 @@
 /* A corrupt list makes malloc itself fault, with its lock held: there's a second thread, so it takes it. */
 #include "zoo.h"
 
+static volatile long waiter;
+
 static void *wait_for_ever(void *name) {
     prctl(PR_SET_NAME, name);
+    waiter = syscall(SYS_gettid);
     for (;;)
         pause(); /* CALL */
 }
@@ -19,6 +22,9 @@ int fail(int depth) {
 
 int main(void) {
     start(wait_for_ever, "waiter", 0);
+    while (!waiter)
+        sched_yield();
+    wait_until_in(SYS_pause, getpid(), waiter);
     sink = serve(0); /* CALL */
     return 0;
 }

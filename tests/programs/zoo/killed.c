@@ -11,13 +11,7 @@ int fail(int depth) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         dprintf(1, "sender pid=%d\n", getpid());
         /* Once it waits, and not before. */
-        char name[64], state[8] = "";
-        snprintf(name, sizeof name, "/proc/%d/task/%ld/syscall", parent, thread);
-        while (atoi(state) != SYS_pause) {
-            int file = open(name, O_RDONLY);
-            check(file >= 0 && read(file, state, sizeof state - 1) > 0, "/proc/PID/task/TID/syscall");
-            close(file);
-        }
+        wait_until_in(SYS_pause, parent, thread);
         kill(parent, atoi(strchr(way, ':') + 1));
         /* Whoever reports on the sender must find it; it goes when its parent is gone. */
         for (;;)
@@ -29,7 +23,10 @@ int fail(int depth) {
 }
 
 FN static void *worker(void *name) {
+    sigset_t none;
+    sigemptyset(&none);
     prctl(PR_SET_NAME, name);
+    pthread_sigmask(SIG_SETMASK, &none, NULL);
     sink = serve(0); /* CALL */
     return NULL;
 }
@@ -37,10 +34,10 @@ FN static void *worker(void *name) {
 int main(int count, char **arguments) {
     ARGUMENTS(count, arguments);
     if (strncmp(way, "worker", 6) == 0) {
-        pthread_t thread = start(worker, "victim", 0); /* CALL */
         sigset_t all;
         sigfillset(&all);
         pthread_sigmask(SIG_BLOCK, &all, NULL);
+        pthread_t thread = start(worker, "victim", 0); /* CALL */
         pthread_join(thread, NULL); /* CALL */
     }
     sink = serve(0); /* CALL */

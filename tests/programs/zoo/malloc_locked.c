@@ -8,7 +8,7 @@ static volatile int nearly;
 /* mallinfo2 counts the chunks of each free list with the arena's lock held; one that points to itself has no end. */
 FN static void *count_for_ever(void *name) {
     prctl(PR_SET_NAME, name);
-    nearly = 1;
+    nearly = 1; /* CALL */
     struct mallinfo2 info = mallinfo2(); /* CALL */
     sink = (long)info.arena;
     return NULL;

@@ -5,11 +5,15 @@
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t condition = PTHREAD_COND_INITIALIZER;
-static pthread_barrier_t ready;
 static int channel[2];
+/* What they have come to. */
+static int waiting;
+static long waiters[1000];
+static volatile long reading, turns;
 
 FN static int wait_for_work(int depth) {
     pthread_mutex_lock(&mutex);
+    waiters[waiting++] = syscall(SYS_gettid);
     for (;;)
         pthread_cond_wait(&condition, &mutex); /* CALL */
     return depth;
@@ -22,26 +26,24 @@ FN static int read_request(int depth) {
 }
 
 /* On one line, since a loop this small has no line of its own. */
-FN static int compute(int depth) { for (;;) sink += depth; } /* CALL */
+FN static int compute(int depth) { for (;;) turns += depth; } /* CALL */
 
 FN static void *pool(void *name) {
     prctl(PR_SET_NAME, name);
-    pthread_barrier_wait(&ready);
     sink = wait_for_work(0); /* CALL */
     return NULL;
 }
 
 FN static void *reader(void *name) {
     prctl(PR_SET_NAME, name);
-    pthread_barrier_wait(&ready);
+    reading = syscall(SYS_gettid);
     sink = read_request(0); /* CALL */
     return NULL;
 }
 
 FN static void *computer(void *name) {
     prctl(PR_SET_NAME, name);
-    pthread_barrier_wait(&ready);
-    sink = compute(0); /* CALL */
+    sink = compute(1); /* CALL */
     return NULL;
 }
 
@@ -53,15 +55,20 @@ int fail(int depth) {
 int main(int count, char **arguments) {
     ARGUMENTS(count, arguments);
     int many = *way ? atoi(way) : 8;
-    pthread_barrier_init(&ready, NULL, (unsigned)many + 3);
     check(pipe(channel) == 0, "pipe");
     for (int i = 0; i < many; i++)
         start(pool, "pool", 0);
     start(reader, "reader", 0);
     start(computer, "computer", 0);
-    pthread_barrier_wait(&ready);
-    /* They still have to go where they are bound for, and can't say when they are there. */
-    usleep(100000);
+    for (int there = 0; there < many || !reading || !turns; sched_yield()) {
+        /* Who has let go of the mutex is about to wait for the condition. */
+        pthread_mutex_lock(&mutex);
+        there = waiting;
+        pthread_mutex_unlock(&mutex);
+    }
+    for (int i = 0; i < many; i++)
+        wait_until_in(SYS_futex, getpid(), waiters[i]);
+    wait_until_in(SYS_read, getpid(), reading);
     sink = serve(0); /* CALL */
     return 0;
 }

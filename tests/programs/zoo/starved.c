@@ -101,6 +101,13 @@ int main(int count, char **arguments) {
         forbid(opens, SECCOMP_RET_TRAP);
     } else if (strcmp(way, "deleted") == 0) {
         check(unlink(arguments[0]) == 0, "unlink");
+    } else if (strcmp(way, "replaced") == 0) {
+        /* By an upgrade, say: another file has its name. */
+        char name[4096];
+        snprintf(name, sizeof name, "%s.new", arguments[0]);
+        int file = open(name, O_WRONLY | O_CREAT, 0755);
+        check(file >= 0 && write(file, "#!/bin/true\n", 12) == 12 && close(file) == 0, "new file");
+        check(rename(name, arguments[0]) == 0, "rename");
     } else {
         check(0, "no such way");
     }

@@ -54,6 +54,21 @@ FN static void check(int holds, const char *what) {
     }
 }
 
+/* Waits until a thread, of whatever process, is inside a system call. */
+FN static void wait_until_in(long call, pid_t process, long thread) {
+    char name[64], state[8];
+    snprintf(name, sizeof name, "/proc/%d/task/%ld/syscall", process, thread);
+    for (;;) {
+        memset(state, 0, sizeof state);
+        int file = open(name, O_RDONLY);
+        check(file >= 0 && read(file, state, sizeof state - 1) > 0, "/proc/PID/task/TID/syscall");
+        close(file);
+        /* "running" otherwise */
+        if (state[0] >= '0' && state[0] <= '9' && atol(state) == call)
+            return;
+    }
+}
+
 #ifndef OWN_CHAIN
 FN int fail(int depth);
 
