@@ -332,7 +332,8 @@ class Machine(World):
         registers = registers or [0] * (33 if self.arch.name == "arm64" else 17)
         info = self.buf(struct.pack("<iiiiIiQ", signal, 0, code, sender, 501, 0, address) + bytes(104))
         machine = self.buf(struct.pack("<QQ", *exception) + struct.pack(f"<{len(registers)}Q", *registers) + bytes(64))
-        context = self.buf(struct.pack("<iIQQQQQQ", 0, 0, 0, 0, 0, 0, 0, machine))
+        # A thread that has the signal blocked gets it all the same when its own instruction raises it.
+        context = self.buf(struct.pack("<iIQQQQQQ", 0, 1 << (signal - 1), 0, 0, 0, 0, 0, machine))
         before, self.thread.mask = self.thread.mask, self.thread.mask | mask
         self.uc.reg_write(self.arch.sp, stack + size - 0x400)
         self.depth += 1
