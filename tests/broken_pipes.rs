@@ -223,3 +223,12 @@ fn a_connection_in_place_of_a_standard_stream_is_a_connection() {
     outcome.assert_code(5);
     assert_eq!(outcome.stderr(), "/bin/echo: write error: Broken pipe\n");
 }
+
+#[test]
+fn a_socket_pair_that_was_made_one_way_is_a_pipe() {
+    // As ksh93 makes its pipelines. The shell itself is not needed for that.
+    for wish in WISHES {
+        let expected = seen(&bare_run("write", "one-way", wish));
+        assert_eq!(seen(&run("sockets", "write", "one-way", wish)), expected, "{wish}");
+    }
+}

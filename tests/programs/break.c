@@ -58,6 +58,14 @@ static int target(const char *kind) {
         close(ends[1]);
         return ends[0];
     }
+    if (strcmp(kind, "one-way") == 0) {
+        socketpair(AF_UNIX, SOCK_STREAM, 0, ends);
+        shutdown(ends[1], SHUT_RD);
+        fchmod(ends[1], S_IWUSR);
+        shutdown(ends[0], SHUT_WR);
+        close(ends[0]);
+        return ends[1];
+    }
     if (strcmp(kind, "fifo") == 0) {
         char path[] = "/tmp/nosigpipe-fifo-XXXXXX";
         close(mkstemp(path));

@@ -43,8 +43,11 @@ pub fn is_socket(fd: c_int) -> Option<bool> {
     stat_of(fd).as_ref().map(is_stat_of_socket)
 }
 
+/// ksh93 makes its pipelines of socket pairs, and one-way by shutdown(2) and by a mode that no other socket has: that is
+/// a pipe, and who writes to it expects what a pipe does.
 fn is_stat_of_socket(stat: &libc::stat) -> bool {
-    stat.st_mode & libc::S_IFMT == libc::S_IFSOCK
+    const ONLY_TO_BE_WRITTEN: libc::mode_t = libc::S_IFSOCK | libc::S_IWUSR;
+    stat.st_mode & libc::S_IFMT == libc::S_IFSOCK && stat.st_mode != ONLY_TO_BE_WRITTEN
 }
 
 fn stat_of(fd: c_int) -> Option<libc::stat> {
