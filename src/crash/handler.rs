@@ -61,7 +61,7 @@ unsafe extern "C" fn handler(signal: c_int, info: *mut siginfo_t, context: *mut 
     let errno = platform::errno();
     // SAFETY: the kernel calls us as it calls a handler with SA_SIGINFO.
     let fault = unsafe { platform::fault(signal, info, context) };
-    if snapshot::is_copy_of(incident().pid) {
+    if platform::is_copy_of(incident().pid) {
         platform::exit_now(1);
     }
     let (pid, tid) = (platform::pid(), platform::tid());

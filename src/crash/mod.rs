@@ -12,12 +12,13 @@
 //! function but those that the library brings itself, no memory that might not be there.
 
 mod arena;
+mod collect;
 mod death;
 mod handler;
 mod header;
 mod ownership;
 mod raw;
-#[cfg_attr(target_os = "macos", path = "without_snapshot.rs")]
+mod report;
 mod snapshot;
 mod stacks;
 mod words;

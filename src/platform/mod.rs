@@ -3,17 +3,25 @@
 //! - `action.rs`: [`set_action`], [`action`], and the conversion between [`Action`](crate::signals::Action) and
 //!   `libc::sigaction`
 //! - `broken_pipe.rs`: what the system call was that raised SIGPIPE
+//! - `copy.rs`: [`in_a_copy`], a copy of the process for the crash report
+//! - `fault.rs`: [`Fault`], what a signal handler is told, and [`Registers`]
+//! - `memory.rs`: memory without malloc and without faults; alternate stacks
 //! - `process.rs`: names, environment, privileges, errno
 //! - `socket.rs`: what keeps a socket from raising SIGPIPE
 //! - `spawn.rs`: whether a started program can be given its SIGPIPE without changing ours
+//! - `thread.rs`: threads, time, and the end of the process
+//! - `report/`: what a crash report is made from; see [`report`]
 //! - `real.rs`: [`real_function!`], how a hook finds the function that it stands in front of, and [`interpose!`], how
 //!   the loader finds the hook
 
 use core::net::SocketAddr;
+use core::sync::atomic::AtomicU32;
 
-use libc::c_int;
+use libc::{c_int, pid_t};
 
 use crate::state::Call;
+
+pub mod report;
 
 /// What broke, for the guard handler.
 #[cfg_attr(target_os = "macos", expect(dead_code, reason = "nothing there tells what broke"))]
@@ -25,6 +33,31 @@ pub enum Broken {
     Other(Call, c_int),
     /// Nothing: somebody sent the signal.
     Nothing,
+}
+
+/// What a copy of the crashed process is for.
+#[cfg_attr(target_os = "macos", expect(dead_code, reason = "no copy is made there"))]
+pub struct Work {
+    /// The process that it is a copy of.
+    pub pid: pid_t,
+    /// First of all, with the process's descriptors still open: nothing that goes wrong later may be taken for a crash.
+    pub begin: fn(),
+    /// The work itself, which is given standard error by another number, since whatever goes wrong would say so on that.
+    pub write: fn(c_int),
+    /// In memory that is shared with the copy: becomes 1 when the work is done. Without it the copy's end tells.
+    pub done: Option<&'static AtomicU32>,
+    /// On the clock of [`nanoseconds`].
+    pub deadline: u64,
+}
+
+/// What became of a copy.
+#[cfg_attr(target_os = "macos", expect(dead_code, reason = "no copy is made there"))]
+pub enum End {
+    Done,
+    Crashed,
+    TookTooLong,
+    /// There could be none.
+    NoCopy,
 }
 
 /// Who was at the other end of a socket.

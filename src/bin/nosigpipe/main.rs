@@ -26,6 +26,9 @@ mod output;
 mod platform;
 mod preflight;
 mod snapshot;
+#[expect(dead_code, reason = "the library's, which also looks for other things than names")]
+#[path = "../../symbols/mod.rs"]
+mod symbols;
 
 use std::ffi::{c_char, c_int};
 

@@ -6,6 +6,8 @@ use libc::{c_int, c_void, pid_t, siginfo_t, ucontext_t, uid_t};
 pub const REGISTER_NAMES: [&str; 17] = [
     "rax", "rdx", "rcx", "rbx", "rsi", "rdi", "rbp", "rsp", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "rip",
 ];
+/// Name of [`Registers::flags`].
+pub const FLAGS_NAME: &str = "rflags";
 /// DWARF number of the frame pointer.
 pub const FRAME_POINTER: usize = 6;
 /// DWARF number of the stack pointer.

@@ -7,6 +7,7 @@ compile_error!(
 
 mod action;
 mod broken_pipe;
+mod copy;
 mod fault;
 mod freestanding;
 pub mod hooks;
@@ -16,19 +17,22 @@ mod next;
 mod process;
 pub mod prototypes;
 mod real;
-mod snapshot;
+mod report;
 mod socket;
 mod spawn;
+mod thread;
 mod tracing;
 
 pub use action::*;
 pub use broken_pipe::*;
+pub use copy::*;
 pub use fault::*;
 pub use maps::*;
 pub use memory::*;
 pub use process::*;
 pub use real::*;
-pub use snapshot::*;
+pub use report::*;
 pub use socket::*;
 pub use spawn::*;
+pub use thread::*;
 pub use tracing::*;

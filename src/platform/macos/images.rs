@@ -93,18 +93,23 @@ pub fn symbol_at(start: u64, address: u64, name: &mut [u8]) -> Option<(usize, u6
     Some((length - underscore, wanted - value))
 }
 
-/// Of all images the one with the largest start that is not behind the address: its start and the address of its name.
-fn nearest_image(address: u64) -> Option<(u64, u64)> {
+/// Where dyld keeps its list for others, a `dyld_all_image_infos` (mach-o/dyld_images.h).
+pub fn all_image_infos() -> Option<u64> {
     const TASK_DYLD_INFO: u32 = 17;
-    /// struct dyld_image_info (mach-o/dyld_images.h): start, name, date.
-    const ENTRY: usize = 24;
     let mut info = [0u32; 5];
     let mut count = info.len() as u32;
     // SAFETY: writes at most `count` words into `info`.
     if unsafe { task_info(mach_task_self_, TASK_DYLD_INFO, info.as_mut_ptr(), &raw mut count) } != 0 {
         return None;
     }
-    let all = u64::from(info[0]) | u64::from(info[1]) << 32;
+    Some(u64::from(info[0]) | u64::from(info[1]) << 32)
+}
+
+/// Of all images the one with the largest start that is not behind the address: its start and the address of its name.
+fn nearest_image(address: u64) -> Option<(u64, u64)> {
+    /// struct dyld_image_info (mach-o/dyld_images.h): start, name, date.
+    const ENTRY: usize = 24;
+    let all = all_image_infos()?;
     // struct dyld_all_image_infos: version, number of entries, their address.
     let mut head = [0; 16];
     (read_memory(pid(), all, &mut head) == head.len()).then_some(())?;
@@ -192,4 +197,4 @@ fn word(bytes: &[u8], at: usize) -> u32 {
 }
 
 /// What a report says before addresses, which are all it has here.
-pub const BEFORE_ADDRESSES: &[u8] = b"stack, by frame pointers (atos -o FILE -l BASE ADDRESS tells lines):\n";
+pub const BEFORE_ADDRESSES: &[u8] = b"nosigpipe: the report could not be completed; addresses, by frame pointers (atos -o FILE -l BASE ADDRESS tells lines):\n";

@@ -7,9 +7,10 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use serde_json::Value;
 
 use crate::crash::report::{Frame, Group, Module, Report, SCHEMA, text};
-use crate::crash::symbols::{Places, Symbols};
+use crate::crash::words;
 use crate::exit::{Failure, OK};
 use crate::output;
+use crate::symbols::{Name, Places, elf, macho};
 
 pub fn command() -> Command {
     Command::new("report")
@@ -83,7 +84,10 @@ fn report(value: &Value) -> Report {
         thread: string(&thread["name"]),
         time: string(&value["time"]),
         uptime: value["uptime_ms"].as_u64().unwrap_or(0),
-        signal: number(&signal["number"]),
+        // Systems number some signals differently.
+        signal: (1..64)
+            .find(|&number| Some(words::signal(number).0) == signal["name"].as_str())
+            .map_or(number(&signal["number"]), i64::from),
         code: number(&signal["code"]),
         address: signal["address"].as_str().and_then(hexadecimal),
         access: string(&signal["access"]),
@@ -157,9 +161,30 @@ fn hexadecimal(text: &str) -> Option<u64> {
     u64::from_str_radix(text.strip_prefix("0x")?, 16).ok()
 }
 
+/// A module's files. The report may come from either system.
+struct Symbols {
+    elf: elf::Symbols,
+    macho: macho::Symbols,
+}
+
+impl Symbols {
+    fn find(module: &Module, places: Places) -> Self {
+        Self {
+            elf: elf::Symbols::find(&module.path, &module.build_id, None, places, true),
+            macho: macho::Symbols::find(&module.path, &module.build_id, None, places, true),
+        }
+    }
+
+    fn names(&self, address: u64) -> Vec<Name> {
+        let known = |names: &Vec<Name>| names.iter().any(|name| !name.function.is_empty() || !name.file.is_empty());
+        Some(self.macho.names(address)).filter(known).unwrap_or_else(|| self.elf.names(address))
+    }
+}
+
 /// Looks every frame up again; where nothing is found, what the report says stays.
 fn resolve_again(report: &mut Report, directories: &[String]) {
-    let places = Places { directories, open: |path| std::fs::read(path).ok().map(|content| &*content.leak()) };
+    let open = |path: &str| -> Option<&'static [u8]> { std::fs::read(path).ok().map(|content| &*content.leak()) };
+    let places = Places { directories, open };
     let mut symbols = BTreeMap::new();
     let modules = report.modules.clone();
     let mut resolve = |frames: &mut Vec<Frame>, omitted: &mut Option<(u64, u64)>| {
@@ -175,9 +200,7 @@ fn resolve_again(report: &mut Report, directories: &[String]) {
             }
             let module = frame.module.and_then(|index| Some((index, modules.get(index as usize)?)));
             let names = module.map_or_else(Vec::new, |(index, module)| {
-                let symbols = symbols
-                    .entry(index)
-                    .or_insert_with(|| Symbols::find(&module.path, &module.build_id, None, places, true));
+                let symbols = symbols.entry(index).or_insert_with(|| Symbols::find(module, places));
                 symbols.names(frame.offset.wrapping_sub(u64::from(!frame.interrupted)))
             });
             if !frame.note.is_empty() || names.iter().all(|name| name.file.is_empty() && !frame.function.is_empty()) {

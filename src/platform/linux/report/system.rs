@@ -1,4 +1,4 @@
-//! Files and descriptors, for the snapshot: what here allocates must not be where a signal handler can come by.
+//! Files, and what the process was started as.
 
 use core::ptr;
 
@@ -72,6 +72,12 @@ pub fn executable_path() -> String {
     }
 }
 
+/// The process's arguments, with a space between them.
+pub fn command_line(pid: pid_t) -> String {
+    let command = read_file(format!("/proc/{pid}/cmdline\0").as_bytes(), 4096).unwrap_or_default();
+    String::from_utf8_lossy(&command).trim_end_matches('\0').replace('\0', " ")
+}
+
 /// Writes a new file under a temporary name and gives it its own when it is complete. Both end in a zero byte.
 pub fn write_file(temporary: &str, path: &str, content: &[u8]) -> bool {
     // SAFETY: the paths end in zero bytes, the content is readable.
@@ -100,32 +106,6 @@ pub fn write_file(temporary: &str, path: &str, content: &[u8]) -> bool {
             libc::syscall(libc::SYS_unlink, temporary.as_ptr());
         }
         complete
-    }
-}
-
-/// Closes every descriptor but the first three; the process has its own table of them.
-pub fn close_others() {
-    const SYS_CLOSE_RANGE: libc::c_long = 436;
-    // SAFETY: nothing here uses any of them.
-    unsafe {
-        if libc::syscall(SYS_CLOSE_RANGE, 3, u32::MAX, 0) != 0 {
-            for fd in 3..1024 {
-                libc::close(fd);
-            }
-        }
-    }
-}
-
-/// Takes standard error away from whoever might write to it, and returns it by another number.
-pub fn move_stderr() -> c_int {
-    // SAFETY: only descriptors change.
-    unsafe {
-        let moved = libc::fcntl(libc::STDERR_FILENO, libc::F_DUPFD_CLOEXEC, 3);
-        if moved < 0 {
-            return libc::STDERR_FILENO;
-        }
-        libc::close(libc::STDERR_FILENO);
-        moved
     }
 }
 

@@ -3,21 +3,17 @@
 use libc::pid_t;
 
 use super::system;
-use crate::platform::{self, Registers, Seized};
+use crate::platform::report::Thread;
+use crate::platform::{self, Seized};
 
-/// A thread of the crashed process.
-pub struct Thread {
-    pub tid: pid_t,
-    pub name: String,
-    /// None when it could not be stopped.
-    pub registers: Option<Registers>,
-}
+/// Whether threads can be stopped by the crashed thread itself: ptrace(2) is for other processes.
+pub const STOPS_THREADS_FROM_WITHIN: bool = false;
 
 /// How long a thread may take to stop; one in an uninterruptible system call takes as long as that.
 const PATIENCE: u64 = 500_000_000;
 
 /// All threads but the crashed one, and why not all have registers.
-pub fn stop_all(pid: pid_t, crashed: pid_t) -> (Vec<Thread>, String) {
+pub fn stop_threads(pid: pid_t, crashed: pid_t) -> (Vec<Thread>, String) {
     let tids: Vec<pid_t> = system::thread_ids(pid).into_iter().filter(|&tid| tid != crashed).collect();
     let give_up = platform::nanoseconds() + PATIENCE;
     let mut refused = 0;

@@ -1,8 +1,6 @@
 //! What is known about the address of a fault.
 
-use super::memory::Memory;
-use super::modules::Map;
-use super::unwind::Stack;
+use crate::platform::report::{Map, Memory, Stack};
 use crate::platform::{Access, Fault};
 
 /// How far from the stack pointer an address counts as the stack's: what one function may skip (a large array).

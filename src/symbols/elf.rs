@@ -1,39 +1,15 @@
-//! Names, files and lines for the addresses of one module.
-//!
-//! From the module's own file, from separate debug files (by build id or .gnu_debuglink), from supplementary ones
-//! (.gnu_debugaltlink, as Debian's), from .dwo files. The launcher compiles this file, too.
+//! ELF: the module's own file, separate debug files (by build id or .gnu_debuglink), supplementary ones
+//! (.gnu_debugaltlink, as Debian's), .dwo files.
 
-use std::sync::Arc;
-
-use addr2line::{Context, LookupContinuation, LookupResult};
-use backtrace::SymbolName;
-use gimli::{Dwarf, EndianSlice, LittleEndian};
+use addr2line::{Context, SplitDwarfLoad};
+use gimli::Dwarf;
 use object::Endianness;
 use object::elf;
 use object::read::elf::{FileHeader, SectionHeader, SectionTable, Sym};
 
+use super::{Name, Places, Reader, demangle, frames, hex, is_wanted, reader};
+
 type Elf = elf::FileHeader64<Endianness>;
-type Reader = EndianSlice<'static, LittleEndian>;
-
-/// Longest name that is demangled; there are symbols of a megabyte.
-const LONGEST_NAME: usize = 8192;
-
-/// Where debug files are, and how a file comes into memory for good.
-#[derive(Clone, Copy)]
-pub struct Places<'a> {
-    pub directories: &'a [String],
-    pub open: fn(&str) -> Option<&'static [u8]>,
-}
-
-/// What an address is called.
-#[derive(Clone, Default)]
-pub struct Name {
-    pub function: String,
-    pub function_offset: Option<u64>,
-    pub file: String,
-    pub line: u64,
-    pub inlined: bool,
-}
 
 /// An ELF file.
 #[derive(Clone, Copy)]
@@ -109,22 +85,12 @@ impl File {
     }
 }
 
-/// Decompresses, into memory that stays.
-fn inflate(compressed: &[u8], size: usize) -> Option<&'static [u8]> {
-    use miniz_oxide::inflate::core::{DecompressorOxide, decompress, inflate_flags};
-    let mut content = vec![0; size];
-    let mut state = Box::<DecompressorOxide>::default();
-    let flags = inflate_flags::TINFL_FLAG_PARSE_ZLIB_HEADER | inflate_flags::TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF;
-    let (_, _, written) = decompress(&mut state, compressed, &mut content, 0, flags);
-    (written == size).then(|| &*content.leak())
-}
-
 /// All that is known about one module's addresses.
 pub struct Symbols {
     /// The module's file, and its debug file.
     files: Vec<File>,
     lines: Option<Context<Reader>>,
-    places_open: fn(&str) -> Option<&'static [u8]>,
+    open: fn(&str) -> Option<&'static [u8]>,
 }
 
 impl Symbols {
@@ -156,7 +122,7 @@ impl Symbols {
         } else {
             None
         };
-        Self { files, lines, places_open: places.open }
+        Self { files, lines, open: places.open }
     }
 
     /// A section of the module's files.
@@ -181,7 +147,7 @@ impl Symbols {
                 file.symbol(elf::SHT_SYMTAB, address).or_else(|| file.symbol(elf::SHT_DYNSYM, address))
             });
         let mut names =
-            self.lines.as_ref().and_then(|lines| self.by_debug_information(lines, address)).unwrap_or_default();
+            self.lines.as_ref().and_then(|lines| frames(lines, address, |load| self.split(load))).unwrap_or_default();
         if names.is_empty() {
             names.push(Name::default());
         }
@@ -197,73 +163,20 @@ impl Symbols {
         names
     }
 
-    fn by_debug_information(&self, lines: &Context<Reader>, address: u64) -> Option<Vec<Name>> {
-        let mut result = lines.find_frames(address);
-        let mut frames = loop {
-            match result {
-                LookupResult::Output(frames) => break frames.ok()?,
-                LookupResult::Load { load, continuation } => {
-                    let path = |part: Option<Reader>| part.and_then(|part| core::str::from_utf8(part.slice()).ok());
-                    let name = path(load.path).unwrap_or_default();
-                    let name = match path(load.comp_dir) {
-                        Some(directory) if !name.starts_with('/') => format!("{directory}/{name}"),
-                        _ => name.to_owned(),
-                    };
-                    let split = (self.places_open)(&name).and_then(File::parse).and_then(|file| {
-                        let mut split = Dwarf::load(|id| {
-                            Ok::<_, gimli::Error>(reader(id.dwo_name().and_then(|name| file.section(name))))
-                        })
-                        .ok()?;
-                        split.make_dwo(&load.parent);
-                        Some(Arc::new(split))
-                    });
-                    result = continuation.resume(split);
-                }
-            }
+    /// The part of the debug information that is in a .dwo file.
+    fn split(&self, load: &SplitDwarfLoad<Reader>) -> Option<Dwarf<Reader>> {
+        let path = |part: Option<Reader>| part.and_then(|part| core::str::from_utf8(part.slice()).ok());
+        let name = path(load.path).unwrap_or_default();
+        let name = match path(load.comp_dir) {
+            Some(directory) if !name.starts_with('/') => format!("{directory}/{name}"),
+            _ => name.to_owned(),
         };
-        let mut names = Vec::new();
-        while let Ok(Some(frame)) = frames.next() {
-            let function = frame.function.map(|function| demangle(function.name.slice())).unwrap_or_default();
-            let (file, line) = frame.location.map_or_else(Default::default, |location| {
-                (location.file.unwrap_or_default().to_owned(), u64::from(location.line.unwrap_or(0)))
-            });
-            names.push(Name { function, function_offset: None, file, line, inlined: true });
-        }
-        // Code that belongs to no line has line 0: what stands before it says where one is.
-        if let Some(innermost) = names.first_mut().filter(|innermost| innermost.line == 0) {
-            let before = (1..256).filter_map(|back| lines.find_location(address.checked_sub(back)?).ok()?);
-            let with_line = |location: &addr2line::Location| location.line.is_some_and(|line| line > 0);
-            if let Some(location) = before.into_iter().find(with_line)
-                && location.file.is_some_and(|file| innermost.file.is_empty() || file == innermost.file)
-            {
-                innermost.file = location.file.unwrap_or_default().to_owned();
-                innermost.line = u64::from(location.line.unwrap_or(0));
-            }
-        }
-        Some(names)
+        let file = (self.open)(&name).and_then(File::parse)?;
+        let section = |id: gimli::SectionId| id.dwo_name().and_then(|name| file.section(name));
+        let mut split = Dwarf::load(|id| Ok::<_, gimli::Error>(reader(section(id)))).ok()?;
+        split.make_dwo(&load.parent);
+        Some(split)
     }
-}
-
-/// The sections that names and lines come from; the others are as large, and would have to be decompressed.
-fn is_wanted(id: gimli::SectionId) -> bool {
-    use gimli::SectionId as Id;
-    matches!(
-        id,
-        Id::DebugAbbrev
-            | Id::DebugAddr
-            | Id::DebugAranges
-            | Id::DebugInfo
-            | Id::DebugLine
-            | Id::DebugLineStr
-            | Id::DebugRanges
-            | Id::DebugRngLists
-            | Id::DebugStr
-            | Id::DebugStrOffsets
-    )
-}
-
-fn reader(section: Option<&'static [u8]>) -> Reader {
-    EndianSlice::new(section.unwrap_or_default(), LittleEndian)
 }
 
 fn context(file: &File, places: Places) -> Option<Context<Reader>> {
@@ -295,31 +208,12 @@ fn context(file: &File, places: Places) -> Option<Context<Reader>> {
     Context::from_dwarf(dwarf).ok()
 }
 
-/// A name as people write it.
-pub fn demangle(name: &[u8]) -> String {
-    use std::fmt::Write;
-    let mut text = String::new();
-    if name.len() <= LONGEST_NAME && (name.starts_with(b"_Z") || name.starts_with(b"_R")) {
-        let _ = write!(text, "{:#}", SymbolName::new(name));
-    }
-    if text.is_empty() {
-        text = String::from_utf8_lossy(name).into_owned();
-    }
-    // Rust's legacy mangling ends in a hash.
-    if let Some((front, hash)) = text.rsplit_once("::h")
-        && hash.len() == 16
-        && hash.bytes().all(|byte| byte.is_ascii_hexdigit())
-    {
-        text.truncate(front.len());
-    }
-    text
-}
-
-/// Bytes as hexadecimal digits.
-pub fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+/// Decompresses, into memory that stays.
+fn inflate(compressed: &[u8], size: usize) -> Option<&'static [u8]> {
+    use miniz_oxide::inflate::core::{DecompressorOxide, decompress, inflate_flags};
+    let mut content = vec![0; size];
+    let mut state = Box::<DecompressorOxide>::default();
+    let flags = inflate_flags::TINFL_FLAG_PARSE_ZLIB_HEADER | inflate_flags::TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF;
+    let (_, _, written) = decompress(&mut state, compressed, &mut content, 0, flags);
+    (written == size).then(|| &*content.leak())
 }

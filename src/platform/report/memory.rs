@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use libc::pid_t;
 
-use super::modules::Mapping;
+use super::Mapping;
 use crate::platform::{self, PAGE};
 
 /// Pages kept; a stack that is walked to its end passes by many.
@@ -89,5 +89,13 @@ impl Memory {
     pub fn bytes(&mut self, address: u64, length: usize) -> Option<Vec<u8>> {
         let mut bytes = vec![0; length];
         (self.read(address, &mut bytes) == length).then_some(bytes)
+    }
+
+    /// A string that ends in a zero byte, as far as it is there and reasonably long.
+    pub fn text(&mut self, address: u64) -> String {
+        let mut text = vec![0; 1024];
+        let length = self.read(address, &mut text);
+        let text = text.get(..length).and_then(|text| text.split(|&byte| byte == 0).next());
+        String::from_utf8_lossy(text.unwrap_or_default()).into_owned()
     }
 }

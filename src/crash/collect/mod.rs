@@ -1,24 +1,21 @@
 //! Collects the report and writes it, the most important part first.
 
 use core::cell::RefCell;
-use core::sync::atomic::Ordering::Relaxed;
+use core::sync::atomic::Ordering::{Relaxed, Release};
 use std::collections::BTreeMap;
 
-use super::memory::Memory;
-use super::modules::{Map, Module};
-use super::output::Output;
-use super::report::{self, Frame, Group, Report};
-use super::symbols::{Places, Symbols, hex};
-use super::threads::{self, Thread};
-use super::unwind::{Found, Stack, Unwinder};
-use super::{address, in_memory, progress, system};
-use crate::crash::handler::{self, incident};
-use crate::crash::{header, options, program, words};
-use crate::options::{Format, Threads};
-use crate::platform::{self, REGISTER_NAMES};
+mod address;
+mod output;
 
-/// Where distributions put separate debug files.
-const DEBUG_DIRECTORY: &str = "/usr/lib/debug";
+use output::Output;
+
+use crate::crash::handler::{self, incident};
+use crate::crash::report::{self, Frame, Group, Report};
+use crate::crash::{header, options, program, snapshot, words};
+use crate::options::{Format, Threads};
+use crate::platform::report::{Found, Map, Memory, Module, Stack, Thread};
+use crate::platform::{self, DEBUG_DIRECTORIES, FLAGS_NAME, REGISTER_NAMES, Symbols, Unwinder};
+use crate::symbols::{Places, hex};
 
 /// Bytes of code that are shown before and from the program counter on.
 const CODE_BEFORE: u64 = 16;
@@ -29,24 +26,17 @@ pub fn write(stderr: i32, lines: bool, others: bool) {
     let output = Output::new(stderr);
     let incident = incident();
     let memory = RefCell::new(Memory::own());
-    let map = Map::read(&mut memory.borrow_mut());
-    let directories = [DEBUG_DIRECTORY.to_owned()];
+    let map = platform::read_map(&mut memory.borrow_mut());
+    let directories: Vec<String> = DEBUG_DIRECTORIES.iter().map(|&directory| directory.to_owned()).collect();
     let places = Places { directories: &directories, open };
-    let symbolizer = Symbolizer {
-        map: &map,
-        places,
-        lines,
-        executable: system::executable_path(),
-        loaded: RefCell::new(BTreeMap::new()),
-    };
-    let debug_frames = |module: &Module| symbolizer.with(module, |symbols| symbols.section(".debug_frame")).flatten();
-    let debug_frames = &debug_frames;
+    let symbolizer = Symbolizer { map: &map, places, lines, loaded: RefCell::new(BTreeMap::new()) };
+    let section = |module: &Module, name: &str| symbolizer.with(module, |symbols| symbols.section(name)).flatten();
     // Half of the time is for names.
     let now = platform::nanoseconds();
-    let mut unwinder = Unwinder::new(&map, now + incident.deadline.saturating_sub(now) / 2, debug_frames);
+    let mut unwinder = Unwinder::new(&map, now + incident.deadline.saturating_sub(now) / 2, &section);
 
     let others = others && options().threads == Threads::All;
-    let (others, note) = if others { threads::stop_all(incident.pid, incident.tid) } else { Default::default() };
+    let (others, note) = if others { platform::stop_threads(incident.pid, incident.tid) } else { Default::default() };
 
     let stack = unwinder.stack(&mut memory.borrow_mut(), &incident.fault.registers);
     publish(&stack);
@@ -87,24 +77,23 @@ pub fn write(stderr: i32, lines: bool, others: bool) {
 }
 
 fn open(path: &str) -> Option<&'static [u8]> {
-    system::map_file(format!("{path}\0").as_bytes())
+    platform::map_file(format!("{path}\0").as_bytes())
 }
 
-/// Tells the parent what it can write if we come to grief from here on.
+/// Tells what can be written if we come to grief from here on.
 fn publish(stack: &Stack) {
-    let Some(progress) = progress() else { return };
+    let Some(progress) = snapshot::progress() else { return };
     for (place, frame) in progress.frames.iter().zip(&stack.frames) {
         place.store(frame.pc, Relaxed);
     }
-    let known = stack.frames.len().min(super::FRAMES);
-    progress.known.store(known as u32, core::sync::atomic::Ordering::Release);
+    let known = stack.frames.len().min(snapshot::FRAMES);
+    progress.known.store(known as u32, Release);
 }
 
 struct Symbolizer<'a> {
     map: &'a Map,
     places: Places<'a>,
     lines: bool,
-    executable: String,
     /// By the module's start.
     loaded: RefCell<BTreeMap<u64, Symbols>>,
 }
@@ -112,19 +101,8 @@ struct Symbolizer<'a> {
 impl Symbolizer<'_> {
     fn with<T>(&self, module: &Module, action: impl FnOnce(&Symbols) -> T) -> Option<T> {
         let mut loaded = self.loaded.try_borrow_mut().ok()?;
-        let symbols = loaded.entry(module.start).or_insert_with(|| {
-            // The kernel's own module is no file.
-            let image = (module.path == "[vdso]")
-                .then(|| in_memory(self.map, module.start, module.end - module.start))
-                .flatten();
-            // A file that is mapped can be had even if it was deleted.
-            let path = match module.path.strip_suffix(" (deleted)") {
-                Some(_) if module.path == self.executable => "/proc/self/exe".to_owned(),
-                Some(_) => format!("/proc/self/map_files/{:x}-{:x}", module.start, module.first_end),
-                None => module.path.clone(),
-            };
-            Symbols::find(&path, &hex(&module.build_id), image, self.places, self.lines)
-        });
+        let symbols =
+            loaded.entry(module.start).or_insert_with(|| platform::symbols(self.map, module, self.places, self.lines));
         Some(action(symbols))
     }
 
@@ -142,7 +120,7 @@ impl Symbolizer<'_> {
     }
 
     /// One frame, and before it what was inlined into it.
-    fn frame(&self, raw: &super::unwind::Frame) -> Vec<Frame> {
+    fn frame(&self, raw: &platform::report::Frame) -> Vec<Frame> {
         let index = self.map.module(raw.pc);
         let module = index.and_then(|index| self.map.modules.get(index));
         let frame = Frame {
@@ -169,7 +147,7 @@ impl Symbolizer<'_> {
         let Some(module) = module else { return vec![frame] };
         let lookup = frame.offset.wrapping_sub(u64::from(!raw.interrupted));
         let names = self.with(module, |symbols| symbols.names(lookup)).unwrap_or_default();
-        let is_ours = (module.start..module.end).contains(&(handler::address() as u64));
+        let is_ours = module.contains(handler::address() as u64);
         if names.is_empty() || is_ours {
             // The library is stripped, and of its functions only that they are ours is of interest.
             let function = if is_ours { "nosigpipe".to_owned() } else { String::new() };
@@ -197,13 +175,11 @@ fn circumstances(map: &Map, memory: &mut Memory, stack: &Stack, symbolizer: &Sym
         |bytes: &[u8]| String::from_utf8_lossy(bytes.split(|&byte| byte == 0).next().unwrap_or_default()).into_owned();
     let ([year, month, day], [hour, minute, second]) = header::civil(incident.time.0);
     let millisecond = incident.time.1 / 1_000_000;
-    let command = system::read_file(format!("/proc/{}/cmdline\0", incident.pid).as_bytes(), 4096).unwrap_or_default();
-    let command = String::from_utf8_lossy(&command).trim_end_matches('\0').replace('\0', " ");
     let has_address = words::has_address(fault.signal, fault.code);
     Report {
         program: text(program()),
-        executable: system::executable_path(),
-        command,
+        executable: platform::executable_path(),
+        command: platform::command_line(incident.pid),
         pid: i64::from(incident.pid),
         tid: i64::from(incident.tid),
         thread: text(&incident.thread),
@@ -216,7 +192,7 @@ fn circumstances(map: &Map, memory: &mut Memory, stack: &Stack, symbolizer: &Sym
         address_is: if has_address { address::describe(map, memory, fault, stack) } else { String::new() },
         sender: words::was_sent(fault.code).then(|| (i64::from(fault.sender), i64::from(fault.user))),
         call: (fault.signal == libc::SIGSYS && fault.code > 0).then(|| i64::from(fault.call)),
-        message: abort_message(map, memory, symbolizer).unwrap_or_default(),
+        message: message(map, memory, symbolizer).unwrap_or_default(),
         modules: modules(map),
         ..Report::default()
     }
@@ -235,27 +211,18 @@ fn modules(map: &Map) -> Vec<report::Module> {
         .collect()
 }
 
-/// What libc said before it called abort(3), which it keeps for debuggers: struct { unsigned size; char text[]; }.
-fn abort_message(map: &Map, memory: &mut Memory, symbolizer: &Symbolizer) -> Option<String> {
-    if incident().fault.signal != libc::SIGABRT {
-        return None;
-    }
-    let libc =
-        map.modules.iter().find(|module| module.path.rsplit('/').next().is_some_and(|n| n.starts_with("libc.")))?;
-    let address = symbolizer.with(libc, |symbols| symbols.object("__abort_msg")).flatten()?;
-    let place = memory.word(libc.bias.wrapping_add(address)).filter(|&place| place != 0)?;
-    let mut text = vec![0; 512];
-    let length = memory.read(place + 4, &mut text);
-    text.truncate(length);
-    let text = text.split(|&byte| byte == 0).next()?;
-    Some(String::from_utf8_lossy(text).trim().to_owned())
+/// What the system's libraries said before they aborted.
+fn message(map: &Map, memory: &mut Memory, symbolizer: &Symbolizer) -> Option<String> {
+    let with_symbols =
+        |module: &Module, find: &dyn Fn(&Symbols) -> Option<u64>| symbolizer.with(module, find).flatten();
+    platform::last_words(incident().fault.signal, map, memory, with_symbols)
 }
 
 fn details(report: &mut Report, memory: &mut Memory) {
     let registers = &incident().fault.registers;
     report.registers =
         REGISTER_NAMES.iter().zip(registers.general).map(|(name, value)| ((*name).to_owned(), value)).collect();
-    report.registers.push(("rflags".to_owned(), registers.flags));
+    report.registers.push((FLAGS_NAME.to_owned(), registers.flags));
     let start = registers.pc().saturating_sub(CODE_BEFORE);
     let mut code = vec![0; CODE];
     let length = memory.read(start, &mut code);

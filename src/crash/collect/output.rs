@@ -1,6 +1,5 @@
 //! Where the report goes.
 
-use super::system;
 use crate::crash::handler::incident;
 use crate::crash::program;
 use crate::platform;
@@ -30,7 +29,7 @@ impl Output {
         let program = String::from_utf8_lossy(program());
         let name = format!("{program}.{}.{time}.{ending}", incident().pid);
         let path = format!("{directory}/{name}");
-        let saved = system::write_file(&format!("{directory}/.{name}.tmp\0"), &format!("{path}\0"), text.as_bytes());
+        let saved = platform::write_file(&format!("{directory}/.{name}.tmp\0"), &format!("{path}\0"), text.as_bytes());
         self.say(&if saved {
             format!("nosigpipe: the report is in {path}\n")
         } else {

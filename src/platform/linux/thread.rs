@@ -1,8 +1,8 @@
-//! A copy of the process by the bare clone(2), and how to wait for it; dying with the original siginfo.
+//! Threads, time, and the end of the process with the original siginfo.
 
-use core::sync::atomic::{AtomicU32, Ordering::Acquire};
+use core::sync::atomic::AtomicU32;
 
-use libc::{c_int, c_long, c_void, pid_t, siginfo_t};
+use libc::{c_int, c_void, pid_t, siginfo_t};
 
 /// Nanoseconds on a clock that only goes forward.
 pub fn nanoseconds() -> u64 {
@@ -48,96 +48,10 @@ pub fn block(set: u64) -> u64 {
     before
 }
 
-/// Makes a copy of the process that runs a function; its pid, negative when there is none. No atfork handler runs and
-/// nobody's lock is asked for. The copy's end sends no signal, and no wait(2) of the program sees it.
-///
-/// # Safety
-/// `top` is the upper end of private memory that is used for nothing else and suffices for the function: the stack that
-/// we are on may be the program's, in memory that it shares, where the copy and we would both write. Null for that
-/// stack nevertheless.
-#[unsafe(naked)]
-pub unsafe extern "C" fn copy_process(top: *mut u8, function: extern "C" fn() -> !) -> pid_t {
-    core::arch::naked_asm!(
-        "mov r9, rsi", // kept by the system call, and none of its arguments
-        "mov rsi, rdi",
-        "xor edi, edi",
-        "xor edx, edx",
-        "xor r10d, r10d",
-        "xor r8d, r8d",
-        "mov eax, {clone}",
-        "syscall",
-        "test rax, rax",
-        "jnz 2f",
-        "xor ebp, ebp",
-        "and rsp, -16",
-        "call r9",
-        "ud2",
-        "2:",
-        "ret",
-        clone = const libc::SYS_clone,
-    )
-}
-
-/// Lets that child read our registers and memory where Yama restricts who may (prctl(2), PR_SET_PTRACER).
-pub fn allow_tracing_by(child: pid_t) {
-    const PR_SET_PTRACER: c_int = 0x5961_6d61;
-    // SAFETY: no memory is involved.
-    unsafe { libc::syscall(libc::SYS_prctl, PR_SET_PTRACER, c_long::from(child), 0, 0, 0) };
-}
-
-/// The process that made this one, or whoever has taken its place since.
-pub fn parent() -> pid_t {
-    // SAFETY: no preconditions.
-    unsafe { libc::syscall(libc::SYS_getppid) as pid_t }
-}
-
-/// In the copy: die when the thread that made it dies.
-pub fn die_with_parent() {
-    // SAFETY: no memory is involved.
-    unsafe { libc::syscall(libc::SYS_prctl, libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
-}
-
-/// Whether that child has ended, and if so its wait status.
-pub fn ended(child: pid_t) -> Option<c_int> {
-    let mut status = 0;
-    // SAFETY: `status` is ours.
-    let found = unsafe { libc::syscall(libc::SYS_wait4, child, &raw mut status, libc::WNOHANG | libc::__WALL, 0) };
-    // An error means that somebody else has waited for it.
-    (found != 0).then_some(if found > 0 { status } else { libc::SIGKILL })
-}
-
-/// Ends a child that takes too long, for good.
-pub fn end(child: pid_t) {
-    // SAFETY: our own child, which nobody has waited for yet.
-    unsafe {
-        libc::syscall(libc::SYS_kill, child, libc::SIGKILL);
-        libc::syscall(libc::SYS_wait4, child, 0, libc::__WALL, 0);
-    }
-}
-
-/// Sleeps until the word has changed, or for this long.
-pub fn wait_for_change(word: &AtomicU32, from: u32, nanoseconds: u64) {
-    if word.load(Acquire) != from {
-        return;
-    }
-    let time = libc::timespec {
-        tv_sec: (nanoseconds / 1_000_000_000).cast_signed(),
-        tv_nsec: (nanoseconds % 1_000_000_000).cast_signed(),
-    };
-    // SAFETY: the word lives as long as the borrow. Not FUTEX_PRIVATE: the other side is another process.
-    unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAIT, from, &raw const time, 0, 0) };
-}
-
-/// Wakes whoever waits for a change of the word.
-pub fn wake(word: &AtomicU32) {
-    // SAFETY: as above.
-    unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE, i32::MAX, 0, 0, 0) };
-}
-
 /// Sleeps.
 pub fn sleep(nanoseconds: u64) {
     let word = AtomicU32::new(0);
-    wait_for_change(&word, 0, nanoseconds);
+    super::copy::wait_for_change(&word, 0, nanoseconds);
 }
 
 /// Sends a signal to the calling thread as it came the first time.

@@ -1,7 +1,7 @@
 //! The part of DWARF's expressions that call frame information uses.
 
-use super::memory::Memory;
 use crate::platform::Registers;
+use crate::platform::report::Memory;
 
 /// Evaluates; `None` for anything unusual.
 pub fn evaluate(code: &[u8], memory: &mut Memory, registers: &Registers, initial: Option<u64>) -> Option<u64> {

@@ -2,41 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use super::memory::Memory;
 use super::system;
+use crate::platform::report::{Map, Mapping, Memory, Module};
 
-/// One line of /proc/PID/maps.
-#[derive(Clone)]
-pub struct Mapping {
-    pub start: u64,
-    pub end: u64,
-    pub offset: u64,
-    pub readable: bool,
-    pub writable: bool,
-    pub executable: bool,
-    pub path: String,
-}
-
-/// A file that is mapped with code in it.
-pub struct Module {
-    pub path: String,
-    pub start: u64,
-    pub end: u64,
+/// What the unwinder and the names need of a module.
+pub struct Parts {
     /// End of the first of its mappings.
     pub first_end: u64,
-    /// Address in memory minus address in the file.
-    pub bias: u64,
-    pub build_id: Vec<u8>,
     /// Address and length of .eh_frame_hdr in memory.
     pub unwind_table: Option<(u64, u64)>,
-    /// Address of the dynamic section in memory.
-    pub dynamic: Option<u64>,
-}
-
-/// Everything that is mapped.
-pub struct Map {
-    pub mappings: Vec<Mapping>,
-    pub modules: Vec<Module>,
 }
 
 /// The ELF constants that are needed here (elf.h).
@@ -47,54 +21,37 @@ const PT_GNU_EH_FRAME: u32 = 0x6474_e550;
 const NT_GNU_BUILD_ID: u32 = 3;
 const DT_DEBUG: u64 = 21;
 
-impl Map {
-    pub fn read(memory: &mut Memory) -> Self {
-        let mappings = read_maps();
-        memory.learn(&mappings);
-        if mappings.is_empty() {
-            return from_loader(memory);
+/// Everything that is mapped. Also tells `memory`, for the case that the kernel does not let it look.
+pub fn read_map(memory: &mut Memory) -> Map {
+    let mappings = read_maps();
+    memory.learn(&mappings);
+    if mappings.is_empty() {
+        return from_loader(memory);
+    }
+    let mut modules: Vec<Module> = Vec::new();
+    // A module's mappings stand in ascending order, the one with the ELF header first.
+    let mut index = 0;
+    while let Some(first) = mappings.get(index) {
+        index += 1;
+        if first.path.is_empty() || first.offset != 0 || first.path.starts_with('[') && first.path != "[vdso]" {
+            continue;
         }
-        let mut modules: Vec<Module> = Vec::new();
-        // A module's mappings stand in ascending order, the one with the ELF header first.
-        let mut index = 0;
-        while let Some(first) = mappings.get(index) {
+        let mut end = first.end;
+        let mut executable = first.executable;
+        while let Some(next) = mappings.get(index) {
+            // .bss follows without a name.
+            if next.path != first.path || next.offset == 0 {
+                break;
+            }
+            end = next.end;
+            executable |= next.executable;
             index += 1;
-            if first.path.is_empty() || first.offset != 0 || first.path.starts_with('[') && first.path != "[vdso]" {
-                continue;
-            }
-            let mut end = first.end;
-            let mut executable = first.executable;
-            while let Some(next) = mappings.get(index) {
-                // .bss follows without a name.
-                if next.path != first.path || next.offset == 0 {
-                    break;
-                }
-                end = next.end;
-                executable |= next.executable;
-                index += 1;
-            }
-            if executable && let Some(module) = module(memory, first, end) {
-                modules.push(module);
-            }
         }
-        Self { mappings, modules }
+        if executable && let Some(module) = module(memory, first, end) {
+            modules.push(module);
+        }
     }
-
-    /// The module that an address belongs to.
-    pub fn module(&self, address: u64) -> Option<usize> {
-        self.modules.iter().position(|module| module.start <= address && address < module.end)
-    }
-
-    /// The mapping that an address belongs to.
-    pub fn mapping(&self, address: u64) -> Option<&Mapping> {
-        let after = self.mappings.partition_point(|mapping| mapping.end <= address);
-        self.mappings.get(after).filter(|mapping| mapping.start <= address)
-    }
-
-    /// Whether code can be there.
-    pub fn is_code(&self, address: u64) -> bool {
-        self.mapping(address).is_some_and(|mapping| mapping.executable)
-    }
+    Map { mappings, modules }
 }
 
 fn read_maps() -> Vec<Mapping> {
@@ -170,11 +127,9 @@ fn module(memory: &mut Memory, mapping: &Mapping, end: u64) -> Option<Module> {
             path: mapping.path.clone(),
             start,
             end,
-            first_end: mapping.end,
             bias,
             build_id: Vec::new(),
-            unwind_table: None,
-            dynamic: None,
+            parts: Parts { first_end: mapping.end, unwind_table: None },
         },
     ))
 }
@@ -186,8 +141,7 @@ fn finish(memory: &mut Memory, segments: &[Segment], mut module: Module) -> Modu
             PT_NOTE if module.build_id.is_empty() => {
                 module.build_id = build_id(memory, address, segment.size).unwrap_or_default();
             }
-            PT_GNU_EH_FRAME => module.unwind_table = Some((address, segment.size)),
-            PT_DYNAMIC => module.dynamic = Some(address),
+            PT_GNU_EH_FRAME => module.parts.unwind_table = Some((address, segment.size)),
             _ => {}
         }
     }
@@ -236,11 +190,7 @@ fn from_loader(memory: &mut Memory) -> Map {
         if base != bias
             && let Some(segments) = segments(memory, base)
         {
-            let mut path = vec![0; 1024];
-            let length = memory.read(name, &mut path);
-            path.truncate(length);
-            let path = path.split(|&byte| byte == 0).next().unwrap_or_default();
-            let path = String::from_utf8_lossy(path).into_owned();
+            let path = memory.text(name);
             add(memory, &mut map, base, &segments, path);
         }
         link = next;
@@ -266,6 +216,6 @@ fn add(memory: &mut Memory, map: &mut Map, bias: u64, segments: &[Segment], path
         });
     }
     let module =
-        Module { path, start, end, first_end: end, bias, build_id: Vec::new(), unwind_table: None, dynamic: None };
+        Module { path, start, end, bias, build_id: Vec::new(), parts: Parts { first_end: end, unwind_table: None } };
     map.modules.push(finish(memory, segments, module));
 }

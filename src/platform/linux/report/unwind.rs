@@ -4,7 +4,7 @@
 //! address in another register needs more than rbp. Where there is none, or where it leads nowhere because the stack is
 //! damaged: what the calling convention promises, and at last a search.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use gimli::{
     BaseAddresses, CfaRule, CieOrFde, DebugFrame, EhFrame, EhFrameHdr, EndianSlice, LittleEndian, RegisterRule,
@@ -12,45 +12,15 @@ use gimli::{
 };
 
 use super::expression;
-use super::memory::Memory;
-use super::modules::{Map, Module};
+use crate::platform::report::{Found, Frame, Map, Memory, Module, Stack};
 use crate::platform::{self, FRAME_POINTER, PROGRAM_COUNTER, Registers, STACK_POINTER};
 
 type Slice = EndianSlice<'static, LittleEndian>;
 
-/// Frames kept at the inner and at the outer end of a stack.
-const INNER: usize = 48;
-const OUTER: usize = 24;
 /// How far a search looks, in words.
 const SEARCH: u64 = 1024;
 /// Longest distance between frames that is believed without call frame information.
 const LONGEST_FRAME: u64 = 16 << 20;
-
-/// How a frame was found.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Found {
-    Surely,
-    ByScan,
-}
-
-/// One frame.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Frame {
-    pub pc: u64,
-    /// The thread was about to execute at `pc`; otherwise it returns there.
-    pub interrupted: bool,
-    /// A signal handler's return address, with the signal and its code.
-    pub signal: Option<(i32, i32, u64)>,
-    pub found: Found,
-}
-
-/// A stack; the middle of a very long one is only counted.
-#[derive(Clone, Default, PartialEq)]
-pub struct Stack {
-    pub frames: Vec<Frame>,
-    /// How many were left out, and before which of those that are there.
-    pub omitted: Option<(u64, u64)>,
-}
 
 /// What a row of call frame information says, kept for the next time that the same code is passed.
 #[derive(Clone)]
@@ -87,50 +57,21 @@ pub struct Unwinder<'a> {
     known: BTreeMap<u64, Option<Rules>>,
     context: UnwindContext<usize>,
     deadline: u64,
-    debug_frames: &'a dyn Fn(&Module) -> Option<&'static [u8]>,
+    section: &'a dyn Fn(&Module, &str) -> Option<&'static [u8]>,
 }
 
 impl<'a> Unwinder<'a> {
-    /// `debug_frames` finds a module's .debug_frame section in files.
-    pub fn new(map: &'a Map, deadline: u64, debug_frames: &'a dyn Fn(&Module) -> Option<&'static [u8]>) -> Self {
+    /// `section` finds a section in a module's files.
+    pub fn new(map: &'a Map, deadline: u64, section: &'a dyn Fn(&Module, &str) -> Option<&'static [u8]>) -> Self {
         let context = UnwindContext::new();
-        Self { map, frames: BTreeMap::new(), known: BTreeMap::new(), context, deadline, debug_frames }
+        Self { map, frames: BTreeMap::new(), known: BTreeMap::new(), context, deadline, section }
     }
 
     /// The whole stack of a thread with these registers; `memory` has its stack.
     pub fn stack(&mut self, memory: &mut Memory, registers: &Registers) -> Stack {
-        let mut inner = Vec::new();
-        let mut outer = VecDeque::new();
-        let mut count = 0u64;
         let mut registers = *registers;
-        let mut frame = Frame { pc: registers.pc(), interrupted: true, signal: None, found: Found::Surely };
-        loop {
-            if inner.len() < INNER {
-                inner.push(frame);
-            } else {
-                outer.push_back(frame);
-                if outer.len() > OUTER {
-                    outer.pop_front();
-                }
-            }
-            count += 1;
-            if count.is_multiple_of(256) && platform::nanoseconds() > self.deadline {
-                break;
-            }
-            let next = self.step(memory, &mut registers, &mut frame);
-            // Only the step told that it is a signal handler's return.
-            if let Some(last) = outer.back_mut().or(inner.last_mut()) {
-                *last = frame;
-            }
-            match next {
-                Some(next) => frame = next,
-                None => break,
-            }
-        }
-        let left_out = count - (inner.len() + outer.len()) as u64;
-        let omitted = (left_out > 0).then_some((left_out, INNER as u64));
-        inner.extend(outer);
-        Stack { frames: inner, omitted }
+        let first = Frame::interrupted(registers.pc());
+        Stack::walk(first, self.deadline, |frame| self.step(memory, &mut registers, frame))
     }
 
     /// From a frame to its caller's, whose registers replace the given ones.
@@ -139,7 +80,7 @@ impl<'a> Unwinder<'a> {
             frame.signal = Some(signal_of(memory, registers.sp()));
             let interrupted = interrupted_registers(memory, registers.sp())?;
             *registers = interrupted;
-            return Some(Frame { pc: registers.pc(), interrupted: true, signal: None, found: Found::Surely });
+            return Some(Frame::interrupted(registers.pc()));
         }
         let lookup = if frame.interrupted { frame.pc } else { frame.pc.wrapping_sub(1) };
         if self.map.is_code(frame.pc)
@@ -150,11 +91,11 @@ impl<'a> Unwinder<'a> {
                 Step::Caller(caller) => {
                     if self.map.is_code(caller.pc()) {
                         *registers = caller;
-                        return Some(Frame { pc: caller.pc(), interrupted: false, signal: None, found: Found::Surely });
+                        return Some(Frame::caller(caller.pc()));
                     }
                     if is_signal_return(memory, caller.pc()) {
                         *registers = caller;
-                        return Some(Frame { pc: caller.pc(), interrupted: false, signal: None, found: Found::Surely });
+                        return Some(Frame::caller(caller.pc()));
                     }
                     // The return address is none: the stack is damaged from here on.
                     if caller.pc() == 0 && !frame.interrupted {
@@ -180,7 +121,7 @@ impl<'a> Unwinder<'a> {
             set(&mut next, PROGRAM_COUNTER, address);
             set(&mut next, STACK_POINTER, sp + 8);
             *registers = next;
-            return Some(Frame { pc: address, interrupted: false, signal: None, found: Found::Surely });
+            return Some(Frame::caller(address));
         }
         let fp = registers.get(FRAME_POINTER);
         if fp >= sp
@@ -192,7 +133,7 @@ impl<'a> Unwinder<'a> {
             set(&mut next, STACK_POINTER, fp + 16);
             set(&mut next, FRAME_POINTER, caller);
             *registers = next;
-            return Some(Frame { pc: address, interrupted: false, signal: None, found: Found::Surely });
+            return Some(Frame::caller(address));
         }
         if frame.interrupted || frame.found == Found::Surely { self.search(memory, registers, sp) } else { None }
     }
@@ -212,7 +153,7 @@ impl<'a> Unwinder<'a> {
             {
                 set(registers, FRAME_POINTER, fp);
             }
-            return Some(Frame { pc: address, interrupted: false, signal: None, found: Found::ByScan });
+            return Some(Frame { found: Found::ByScan, ..Frame::caller(address) });
         }
         None
     }
@@ -227,8 +168,8 @@ impl<'a> Unwinder<'a> {
         }
         let rules = self.map.module(pc).and_then(|index| {
             let module = self.map.modules.get(index)?;
-            let (map, debug_frames) = (self.map, self.debug_frames);
-            let frames = self.frames.entry(index).or_insert_with(|| all_frames(map, module, debug_frames));
+            let (map, section) = (self.map, self.section);
+            let frames = self.frames.entry(index).or_insert_with(|| all_frames(map, module, section));
             let context = &mut self.context;
             frames.iter().find_map(|frames| look_up(frames, context, pc))
         });
@@ -238,22 +179,22 @@ impl<'a> Unwinder<'a> {
 }
 
 /// The sources of call frame information for a module, the one in memory first.
-fn all_frames(map: &Map, module: &Module, debug_frames: &dyn Fn(&Module) -> Option<&'static [u8]>) -> Vec<Frames> {
+fn all_frames(map: &Map, module: &Module, section: &dyn Fn(&Module, &str) -> Option<&'static [u8]>) -> Vec<Frames> {
     let mut all = Vec::new();
-    if let Some((address, size)) = module.unwind_table
-        && let Some(table) = super::in_memory(map, address, size)
+    if let Some((address, size)) = module.parts.unwind_table
+        && let Some(table) = map.in_memory(address, size)
     {
         let bases = BaseAddresses::default().set_eh_frame_hdr(address);
         if let Ok(header) = EhFrameHdr::new(table, LittleEndian).parse(&bases, 8)
             && let Ok(start) = header.eh_frame_ptr().direct()
             && let Some(mapping) = map.mapping(start)
-            && let Some(frames) = super::in_memory(map, start, mapping.end - start)
+            && let Some(frames) = map.in_memory(start, mapping.end - start)
         {
             let bases = bases.set_eh_frame(start);
             all.push(Frames::Table { header, frames: EhFrame::new(frames, LittleEndian), bases });
         }
     }
-    if let Some(section) = debug_frames(module) {
+    if let Some(section) = section(module, ".debug_frame") {
         let mut frames = DebugFrame::new(section, LittleEndian);
         frames.set_address_size(8);
         all.push(Frames::Debug { frames, bias: module.bias });

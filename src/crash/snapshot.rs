@@ -1,0 +1,123 @@
+//! Where the report is written: in a copy of the process.
+//!
+//! The copy shares nothing with the process but one page, in which it says how far it is. It may take its time, allocate
+//! and crash: its parent waits, bounded, and writes what it can itself if this fails. Where no copy can be made, the same
+//! runs in the crashed thread on a stack of its own.
+
+use core::ptr;
+use core::sync::atomic::{
+    AtomicPtr, AtomicU32, AtomicU64,
+    Ordering::{Acquire, Relaxed, Release},
+};
+
+use libc::{c_int, c_void};
+
+use super::{arena, collect, handler::incident, header, ownership};
+use crate::platform::{self, End, Work};
+
+/// What is known of the report while it is being written.
+#[repr(C)]
+pub struct Progress {
+    /// 1 when it is done.
+    done: AtomicU32,
+    /// How many of `frames` are known.
+    pub known: AtomicU32,
+    /// The crashed thread's program counter and return addresses.
+    pub frames: [AtomicU64; FRAMES],
+}
+
+/// Frames that fit into the shared page.
+pub const FRAMES: usize = 256;
+
+static PROGRESS: AtomicPtr<Progress> = AtomicPtr::new(ptr::null_mut());
+/// How much the next copy dares.
+static LEVEL: AtomicU32 = AtomicU32::new(FULL);
+
+const FULL: u32 = 0;
+/// Without debug information and without the other threads.
+const CAREFUL: u32 = 1;
+
+/// What is known, if anything is.
+pub fn progress() -> Option<&'static Progress> {
+    // SAFETY: null, or a page that stays.
+    unsafe { PROGRESS.load(Acquire).as_ref() }
+}
+
+/// Has the report written; whether it was.
+pub fn write() -> bool {
+    let page = platform::map(platform::PAGE, libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED);
+    const { assert!(size_of::<Progress>() <= platform::PAGE) }; // signal-safe: at compile time
+    PROGRESS.store(page.cast(), Release);
+    let stack = new_stack();
+    let top = stack.map_or(ptr::null_mut(), |(stack, size)| stack.wrapping_add(size));
+    let mut is_written = false;
+    for level in [FULL, CAREFUL] {
+        LEVEL.store(level, Relaxed);
+        let incident = incident();
+        let done = progress().map(|progress| &progress.done);
+        let work = Work { pid: incident.pid, begin, write: in_copy, done, deadline: incident.deadline };
+        // SAFETY: fresh memory for nothing else, or the stack that we are on, which is all there is. Mappings are aligned
+        // to pages.
+        match unsafe { platform::in_a_copy(top, &work) } {
+            End::Done => is_written = true,
+            End::Crashed if level == FULL => continue,
+            End::Crashed | End::TookTooLong => {}
+            End::NoCopy => {
+                // SAFETY: as above.
+                unsafe {
+                    if top.is_null() {
+                        without_copy(ptr::null_mut());
+                    } else {
+                        platform::call_on_stack(top, without_copy, ptr::null_mut());
+                    }
+                }
+                is_written = true;
+            }
+        }
+        break;
+    }
+    if let Some((stack, size)) = stack {
+        // SAFETY: the copy has its own, and what we called there has returned.
+        unsafe { platform::unmap(stack, size) };
+    }
+    is_written
+}
+
+/// Lets the other threads go on, which the report has stopped.
+pub fn let_go() {
+    platform::let_go();
+    let page = PROGRESS.swap(ptr::null_mut(), Relaxed);
+    if !page.is_null() {
+        // SAFETY: the copy has ended, and nobody else knows the page.
+        unsafe { platform::unmap(page.cast(), platform::PAGE) };
+    }
+}
+
+/// As large a stack as there is memory for, and its size.
+fn new_stack() -> Option<(*mut u8, usize)> {
+    [8 << 20, 1 << 20, 256 << 10].into_iter().find_map(|size| {
+        let flags = libc::MAP_PRIVATE | libc::MAP_NORESERVE;
+        let stack = platform::map(size, libc::PROT_READ | libc::PROT_WRITE, flags);
+        (!stack.is_null()).then_some((stack, size))
+    })
+}
+
+/// First of all in a copy.
+fn begin() {
+    ownership::default_everywhere();
+    platform::block(!ownership::CRASH_SIGNALS);
+}
+
+fn in_copy(stderr: c_int) {
+    let full = LEVEL.load(Relaxed) == FULL;
+    collect::write(stderr, full, full);
+}
+
+unsafe extern "C" fn without_copy(_: *mut c_void) {
+    arena::start_anew();
+    // The handler's frame stands on the alternate stack, which to the kernel is free now that we are on another: the
+    // next signal, of a system call that is trapped, would come there.
+    platform::without_alternate_stack(|| {
+        collect::write(header::STDERR, true, platform::STOPS_THREADS_FROM_WITHIN);
+    });
+}

@@ -1,0 +1,21 @@
+//! A copy of the process: there is none here.
+//!
+//! macOS has no clone(2), and its fork(2) runs everybody's atfork handlers, which is how processes with a held malloc
+//! lock hang. What a crashed thread can reach by itself is enough: the other threads by Mach, memory by mach_vm_read.
+
+use libc::pid_t;
+
+use crate::platform::{End, Work};
+
+/// Whether we are a copy of that process: never.
+pub fn is_copy_of(_process: pid_t) -> bool {
+    false
+}
+
+/// Has a copy of the process do the work: it can't.
+///
+/// # Safety
+/// None needed; on Linux `top` must be the end of a stack.
+pub unsafe fn in_a_copy(_top: *mut u8, _work: &Work) -> End {
+    End::NoCopy
+}

@@ -1,0 +1,29 @@
+//! What the system's libraries say before they abort.
+
+use libc::c_int;
+
+use super::Symbols;
+use crate::platform::report::{Map, Memory, Module};
+
+/// What libraries have left for the system's crash reporter, such as `Assertion failed: ...` or the uncaught exception's
+/// type: struct crashreporter_annotations_t { version, message, signature, backtrace, message2, ... } of 8 bytes each, in a
+/// section of its own.
+pub fn last_words(
+    _signal: c_int,
+    map: &Map,
+    memory: &mut Memory,
+    _with_symbols: impl Fn(&Module, &dyn Fn(&Symbols) -> Option<u64>) -> Option<u64>,
+) -> Option<String> {
+    const MESSAGES: [u64; 2] = [8, 32];
+    let mut words: Vec<String> = Vec::new();
+    for module in &map.modules {
+        let Some(section) = module.parts.file.section(b"__crash_info") else { continue };
+        for at in MESSAGES {
+            let place = section.start.wrapping_add(module.bias).wrapping_add(at);
+            let text = memory.word(place).filter(|&text| text != 0).map(|text| memory.text(text));
+            words.extend(text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty()));
+        }
+    }
+    words.dedup();
+    (!words.is_empty()).then(|| words.join("; "))
+}

@@ -1,0 +1,15 @@
+//! What a crash report is made from, on macOS. It runs in the crashed thread, and allocates.
+
+mod map;
+mod message;
+mod symbols;
+mod system;
+mod threads;
+mod unwind;
+
+pub use map::*;
+pub use message::*;
+pub use symbols::*;
+pub use system::*;
+pub use threads::*;
+pub use unwind::*;

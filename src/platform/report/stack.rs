@@ -1,0 +1,84 @@
+//! A stack, whoever unwinds it.
+
+use std::collections::VecDeque;
+
+use crate::platform;
+
+/// Frames kept at the inner and at the outer end of a stack.
+const INNER: usize = 48;
+const OUTER: usize = 24;
+
+/// How a frame was found.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Found {
+    Surely,
+    ByScan,
+}
+
+/// One frame.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Frame {
+    pub pc: u64,
+    /// The thread was about to execute at `pc`; otherwise it returns there.
+    pub interrupted: bool,
+    /// A signal handler's return address, with the signal, its code and its address.
+    pub signal: Option<(i32, i32, u64)>,
+    pub found: Found,
+}
+
+impl Frame {
+    /// Where a thread was interrupted.
+    pub fn interrupted(pc: u64) -> Self {
+        Self { interrupted: true, ..Self::caller(pc) }
+    }
+
+    /// Where a function returns to, by information that can be relied on.
+    pub fn caller(pc: u64) -> Self {
+        Self { pc, interrupted: false, signal: None, found: Found::Surely }
+    }
+}
+
+/// A stack; the middle of a very long one is only counted.
+#[derive(Clone, Default, PartialEq)]
+pub struct Stack {
+    pub frames: Vec<Frame>,
+    /// How many were left out, and before which of those that are there.
+    pub omitted: Option<(u64, u64)>,
+}
+
+impl Stack {
+    /// The frames from `first` on. `step` tells a frame's caller, and may correct the frame itself.
+    pub fn walk(first: Frame, deadline: u64, mut step: impl FnMut(&mut Frame) -> Option<Frame>) -> Self {
+        let mut inner = Vec::new();
+        let mut outer = VecDeque::new();
+        let mut count = 0u64;
+        let mut frame = first;
+        loop {
+            if inner.len() < INNER {
+                inner.push(frame);
+            } else {
+                outer.push_back(frame);
+                if outer.len() > OUTER {
+                    outer.pop_front();
+                }
+            }
+            count += 1;
+            if count.is_multiple_of(256) && platform::nanoseconds() > deadline {
+                break;
+            }
+            let next = step(&mut frame);
+            // Only the step told that it is a signal handler's return.
+            if let Some(last) = outer.back_mut().or(inner.last_mut()) {
+                *last = frame;
+            }
+            match next {
+                Some(next) => frame = next,
+                None => break,
+            }
+        }
+        let left_out = count - (inner.len() + outer.len()) as u64;
+        let omitted = (left_out > 0).then_some((left_out, INNER as u64));
+        inner.extend(outer);
+        Self { frames: inner, omitted }
+    }
+}

@@ -1,0 +1,320 @@
+//! Mach-O: the image's symbol table, in memory or in its file; lines from its dSYM, or from the object files that its
+//! debug map names.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use addr2line::Context;
+use gimli::Dwarf;
+use object::Endianness;
+use object::macho::{
+    FatArch32, FatArch64, MachHeader64, S_ATTR_PURE_INSTRUCTIONS, S_ATTR_SOME_INSTRUCTIONS, SegmentCommand64,
+};
+use object::read::archive::ArchiveFile;
+use object::read::macho::{FatArch, LoadCommandData, MachHeader, MachOFatFile, Nlist, Section, Segment, SymbolTable};
+use object::read::{ObjectMap, ReadRef};
+
+use super::{Name, Places, Reader, demangle, frames, hex, is_wanted, reader};
+
+type Header = MachHeader64<Endianness>;
+const ENDIAN: Endianness = Endianness::Little;
+
+/// Bytes of an image by their place in its file.
+#[derive(Clone, Copy)]
+pub enum Data {
+    /// The file, or the slice of it that is for one processor.
+    File(&'static [u8]),
+    /// An image that dyld has loaded: its header with the load commands, and its __LINKEDIT segment with that one's place
+    /// in the file. Images of dyld's cache have no file.
+    Loaded { header: &'static [u8], linkedit: &'static [u8], offset: u64 },
+}
+
+impl Data {
+    fn at(self, offset: u64) -> Option<(&'static [u8], u64)> {
+        match self {
+            Self::File(bytes) => Some((bytes, offset)),
+            Self::Loaded { header, .. } if offset < header.len() as u64 => Some((header, offset)),
+            Self::Loaded { linkedit, offset: start, .. } => Some((linkedit, offset.checked_sub(start)?)),
+        }
+    }
+}
+
+impl ReadRef<'static> for Data {
+    fn len(self) -> Result<u64, ()> {
+        match self {
+            Self::File(bytes) => Ok(bytes.len() as u64),
+            Self::Loaded { linkedit, offset, .. } => Ok(offset + linkedit.len() as u64),
+        }
+    }
+
+    fn read_bytes_at(self, offset: u64, size: u64) -> Result<&'static [u8], ()> {
+        let (bytes, offset) = self.at(offset).ok_or(())?;
+        bytes.read_bytes_at(offset, size)
+    }
+
+    fn read_bytes_at_until(self, range: Range<u64>, delimiter: u8) -> Result<&'static [u8], ()> {
+        let (bytes, start) = self.at(range.start).ok_or(())?;
+        let end = start.saturating_add(range.end.saturating_sub(range.start)).min(bytes.len() as u64);
+        bytes.read_bytes_at_until(start..end, delimiter)
+    }
+}
+
+/// A segment, by the file's addresses.
+pub struct SegmentRange {
+    pub address: u64,
+    pub size: u64,
+    /// Where it starts in the file.
+    pub offset: u64,
+}
+
+/// An image, or a file that goes with one.
+#[derive(Clone, Copy)]
+pub struct File {
+    data: Data,
+    header: &'static Header,
+}
+
+impl SegmentRange {
+    fn of(segment: &SegmentCommand64<Endianness>) -> Self {
+        Self { address: segment.vmaddr(ENDIAN), size: segment.vmsize(ENDIAN), offset: segment.fileoff(ENDIAN) }
+    }
+}
+
+impl File {
+    /// A file for one processor.
+    pub fn parse(data: Data) -> Option<Self> {
+        let header = Header::parse(data, 0).ok()?;
+        matches!(header.endian(), Ok(Endianness::Little)).then_some(Self { data, header })
+    }
+
+    /// Of a file for one processor or several, the part that has this UUID, in hexadecimal digits; any will do if it is
+    /// empty.
+    fn with_uuid(bytes: &'static [u8], uuid: &str) -> Option<Self> {
+        fn slices<A: FatArch>(bytes: &'static [u8]) -> Option<Vec<&'static [u8]>> {
+            let file = MachOFatFile::<A>::parse(bytes).ok()?;
+            let slice = |arch: &A| {
+                let start = usize::try_from(arch.offset().into()).ok()?;
+                bytes.get(start..start.checked_add(usize::try_from(arch.size().into()).ok()?)?)
+            };
+            Some(file.arches().iter().filter_map(slice).collect())
+        }
+        let parts = slices::<FatArch32>(bytes).or_else(|| slices::<FatArch64>(bytes)).unwrap_or_else(|| vec![bytes]);
+        let fits = |file: &Self| uuid.is_empty() || file.uuid().is_some_and(|found| hex(&found) == uuid);
+        parts.into_iter().filter_map(|part| Self::parse(Data::File(part))).find(fits)
+    }
+
+    fn commands(&self) -> impl Iterator<Item = LoadCommandData<'static, Endianness>> + use<> {
+        let commands = self.header.load_commands(ENDIAN, self.data, 0);
+        commands.into_iter().flatten().map_while(Result::ok)
+    }
+
+    fn segment_commands(&self) -> impl Iterator<Item = (&'static SegmentCommand64<Endianness>, &'static [u8])> + use<> {
+        self.commands().filter_map(|command| command.segment_64().ok()?)
+    }
+
+    /// Its segments.
+    pub fn segments(&self) -> impl Iterator<Item = SegmentRange> + use<> {
+        self.segment_commands().map(|(segment, _)| SegmentRange::of(segment))
+    }
+
+    /// The segment of this name.
+    pub fn segment(&self, name: &[u8]) -> Option<SegmentRange> {
+        self.segment_commands()
+            .find(|(segment, _)| segment.name() == name)
+            .map(|(segment, _)| SegmentRange::of(segment))
+    }
+
+    /// Addresses of the first section of this name, whatever its segment.
+    pub fn section(&self, name: &[u8]) -> Option<Range<u64>> {
+        self.segment_commands().find_map(|(segment, sections)| {
+            let section = segment.sections(ENDIAN, sections).ok()?.iter().find(|section| section.name() == name)?;
+            let start = section.addr(ENDIAN);
+            Some(start..start.checked_add(section.size(ENDIAN))?)
+        })
+    }
+
+    /// LC_UUID
+    pub fn uuid(&self) -> Option<[u8; 16]> {
+        self.commands().find_map(|command| command.uuid().ok()?.map(|uuid| uuid.uuid))
+    }
+
+    /// A section of DWARF, by the name that ELF has for it: here it has two underscores, and no more than 16 characters.
+    fn dwarf_section(&self, name: &str) -> Option<&'static [u8]> {
+        let wanted = format!("__{}", name.trim_start_matches('.'));
+        let wanted = wanted.get(..16).unwrap_or(&wanted);
+        self.segment_commands().find_map(|(segment, sections)| {
+            let sections = segment.sections(ENDIAN, sections).ok()?;
+            let section = sections
+                .iter()
+                .find(|section| section.segment_name() == b"__DWARF" && section.name() == wanted.as_bytes())?;
+            section.data(ENDIAN, self.data, section.offset(ENDIAN).into()).ok()
+        })
+    }
+
+    fn table(&self) -> Option<SymbolTable<'static, Header, Data>> {
+        self.commands().find_map(|command| command.symtab().ok()?)?.symbols(ENDIAN, self.data).ok()
+    }
+
+    /// Numbers of the sections that have code; sections are counted from 1.
+    fn sections_with_code(&self) -> Vec<u8> {
+        let sections =
+            self.segment_commands().filter_map(|(segment, sections)| segment.sections(ENDIAN, sections).ok());
+        let has_code = |flags: u32| flags & (S_ATTR_PURE_INSTRUCTIONS | S_ATTR_SOME_INSTRUCTIONS).0 != 0;
+        (1..).zip(sections.flatten()).filter(|(_, section)| has_code(section.flags(ENDIAN).0)).map(|(n, _)| n).collect()
+    }
+
+    /// Where the function that an address lies in begins (LC_FUNCTION_STARTS, which strip(1) keeps).
+    fn function_start(&self, address: u64) -> Option<u64> {
+        let text = self.segment(b"__TEXT")?.address;
+        let starts = self.commands().find_map(|command| {
+            let command: &object::macho::LinkeditDataCommand<Endianness> =
+                (command.cmd() == object::macho::LC_FUNCTION_STARTS).then(|| command.data().ok())??;
+            command.function_starts(ENDIAN, self.data, text).ok()
+        })?;
+        starts.map_while(Result::ok).take_while(|&start| start <= address).last()
+    }
+
+    /// The function that an address lies in, and how far into it.
+    pub fn symbol(&self, address: u64) -> Option<(&'static [u8], u64)> {
+        let table = self.table()?;
+        let with_code = self.sections_with_code();
+        let is_function = |symbol: &&object::macho::Nlist64<Endianness>| {
+            symbol.is_definition() && with_code.contains(&symbol.n_sect()) && symbol.n_value(ENDIAN) <= address
+        };
+        let best = table.iter().filter(is_function).max_by_key(|symbol| symbol.n_value(ENDIAN))?;
+        let start = best.n_value(ENDIAN);
+        // Whatever is stripped away between the two, this name is another function's.
+        if self.function_start(address).is_some_and(|function| function > start) {
+            return None;
+        }
+        let name = table.symbol_name(ENDIAN, best).ok().filter(|name| !name.is_empty())?;
+        Some((plain(name), address - start))
+    }
+
+    fn context(&self) -> Option<Context<Reader>> {
+        let section = |id: gimli::SectionId| is_wanted(id).then(|| self.dwarf_section(id.name())).flatten();
+        self.dwarf_section(".debug_info")?;
+        let dwarf = Dwarf::load(|id| Ok::<_, gimli::Error>(reader(section(id)))).ok()?;
+        Context::from_dwarf(dwarf).ok()
+    }
+}
+
+/// A name without the underscore that C's names have in such a file.
+fn plain(name: &[u8]) -> &[u8] {
+    name.strip_prefix(b"_").unwrap_or(name)
+}
+
+/// Where lines are.
+enum Lines {
+    Nowhere,
+    /// In a dSYM, by the image's addresses.
+    Dsym(Box<Context<Reader>>),
+    /// In object files, which lie where they were when the image was linked.
+    Objects {
+        map: ObjectMap<'static>,
+        opened: RefCell<BTreeMap<usize, Option<ObjectFile>>>,
+    },
+}
+
+/// An object file with debug information.
+struct ObjectFile {
+    lines: Context<Reader>,
+    table: SymbolTable<'static, Header, Data>,
+}
+
+/// All that is known about one image's addresses.
+pub struct Symbols {
+    image: Option<File>,
+    lines: Lines,
+    open: fn(&str) -> Option<&'static [u8]>,
+}
+
+impl Symbols {
+    /// Looks for an image's symbols. `image` is the image in memory. `lines` says whether to read debug information, which
+    /// takes longer and can be damaged in more ways.
+    pub fn find(path: &str, uuid: &str, image: Option<Data>, places: Places, lines: bool) -> Self {
+        let open = |path: &str| (places.open)(path).and_then(|bytes| File::with_uuid(bytes, uuid));
+        // An image in memory has all that its file has.
+        let image = image.and_then(File::parse).or_else(|| open(path));
+        let lines = if lines { Self::lines(path, image, &open, places) } else { Lines::Nowhere };
+        Self { image, lines, open: places.open }
+    }
+
+    fn lines(path: &str, image: Option<File>, open: &dyn Fn(&str) -> Option<File>, places: Places) -> Lines {
+        let name = path.rsplit('/').next().unwrap_or(path);
+        let inside = format!("Contents/Resources/DWARF/{name}");
+        let dsym =
+            [format!("{path}.dSYM/{inside}")]
+                .into_iter()
+                .chain(places.directories.iter().flat_map(|directory| {
+                    [format!("{directory}/{name}.dSYM/{inside}"), format!("{directory}/{inside}")]
+                }))
+                .find_map(|path| open(&path)?.context());
+        if let Some(dsym) = dsym {
+            return Lines::Dsym(Box::new(dsym));
+        }
+        match image.and_then(|image| Some(image.table()?.object_map(ENDIAN))).filter(|map| !map.objects().is_empty()) {
+            Some(map) => Lines::Objects { map, opened: RefCell::default() },
+            None => Lines::Nowhere,
+        }
+    }
+
+    /// What an address of the image is called: the function that it lies in last, what was inlined there first.
+    pub fn names(&self, address: u64) -> Vec<Name> {
+        let symbol = self.image.and_then(|image| image.symbol(address));
+        let mut names = match &self.lines {
+            Lines::Nowhere => None,
+            Lines::Dsym(lines) => frames(lines, address, |_| None),
+            Lines::Objects { map, opened } => self.in_object(map, opened, address),
+        }
+        .unwrap_or_default();
+        if names.is_empty() {
+            names.push(Name::default());
+        }
+        if let Some(outermost) = names.last_mut() {
+            if let Some((name, offset)) = symbol {
+                outermost.function_offset = Some(offset);
+                if outermost.function.is_empty() {
+                    outermost.function = demangle(name);
+                }
+            }
+            outermost.inlined = false;
+        }
+        names
+    }
+
+    /// What the object file calls an address that the debug map says it has brought.
+    fn in_object(
+        &self,
+        map: &ObjectMap<'static>,
+        opened: &RefCell<BTreeMap<usize, Option<ObjectFile>>>,
+        address: u64,
+    ) -> Option<Vec<Name>> {
+        let entry = map.get(address)?;
+        let mut opened = opened.try_borrow_mut().ok()?;
+        let file = entry.object(map);
+        let index = map.objects().iter().position(|object| core::ptr::eq(object, file))?;
+        let object = opened.entry(index).or_insert_with(|| {
+            let bytes = (self.open)(core::str::from_utf8(file.path()).ok()?)?;
+            let bytes = match file.member() {
+                None => bytes,
+                Some(member) => ArchiveFile::parse(bytes)
+                    .ok()?
+                    .members()
+                    .map_while(Result::ok)
+                    .find(|found| found.name() == member)?
+                    .data(bytes)
+                    .ok()?,
+            };
+            let file = File::with_uuid(bytes, "")?;
+            Some(ObjectFile { lines: file.context()?, table: file.table()? })
+        });
+        let object = object.as_ref()?;
+        let is_same = |symbol: &&'static object::macho::Nlist64<Endianness>| {
+            symbol.is_definition() && object.table.symbol_name(ENDIAN, symbol).is_ok_and(|name| name == entry.name())
+        };
+        let start = object.table.iter().find(is_same)?.n_value(ENDIAN);
+        frames(&object.lines, start + (address - entry.address()), |_| None)
+    }
+}

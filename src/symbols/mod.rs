@@ -1,0 +1,124 @@
+//! Names, files and lines for the addresses of one module, out of its files.
+//!
+//! Both kinds of files, since the launcher, which compiles this, too, reads reports of both systems. The library uses the
+//! one that its system has.
+
+pub mod elf;
+pub mod macho;
+
+use std::sync::Arc;
+
+use addr2line::{Context, LookupContinuation, LookupResult, SplitDwarfLoad};
+use backtrace::SymbolName;
+use gimli::{Dwarf, EndianSlice, LittleEndian};
+
+type Reader = EndianSlice<'static, LittleEndian>;
+
+/// Longest name that is demangled; there are symbols of a megabyte.
+const LONGEST_NAME: usize = 8192;
+
+/// Where debug files are, and how a file comes into memory for good.
+#[derive(Clone, Copy)]
+pub struct Places<'a> {
+    pub directories: &'a [String],
+    pub open: fn(&str) -> Option<&'static [u8]>,
+}
+
+/// What an address is called.
+#[derive(Clone, Default)]
+pub struct Name {
+    pub function: String,
+    pub function_offset: Option<u64>,
+    pub file: String,
+    pub line: u64,
+    pub inlined: bool,
+}
+
+/// What debug information calls an address: what was inlined there first. `split` finds the parts of it that are in files
+/// of their own.
+fn frames(
+    lines: &Context<Reader>,
+    address: u64,
+    split: impl Fn(&SplitDwarfLoad<Reader>) -> Option<Dwarf<Reader>>,
+) -> Option<Vec<Name>> {
+    let mut result = lines.find_frames(address);
+    let mut frames = loop {
+        match result {
+            LookupResult::Output(frames) => break frames.ok()?,
+            LookupResult::Load { load, continuation } => {
+                result = continuation.resume(split(&load).map(Arc::new));
+            }
+        }
+    };
+    let mut names = Vec::new();
+    while let Ok(Some(frame)) = frames.next() {
+        let function = frame.function.map(|function| demangle(function.name.slice())).unwrap_or_default();
+        let (file, line) = frame.location.map_or_else(Default::default, |location| {
+            (location.file.unwrap_or_default().to_owned(), u64::from(location.line.unwrap_or(0)))
+        });
+        names.push(Name { function, function_offset: None, file, line, inlined: true });
+    }
+    // Code that belongs to no line has line 0: what stands before it says where one is.
+    if let Some(innermost) = names.first_mut().filter(|innermost| innermost.line == 0) {
+        let before = (1..256).filter_map(|back| lines.find_location(address.checked_sub(back)?).ok()?);
+        let with_line = |location: &addr2line::Location| location.line.is_some_and(|line| line > 0);
+        if let Some(location) = before.into_iter().find(with_line)
+            && location.file.is_some_and(|file| innermost.file.is_empty() || file == innermost.file)
+        {
+            innermost.file = location.file.unwrap_or_default().to_owned();
+            innermost.line = u64::from(location.line.unwrap_or(0));
+        }
+    }
+    Some(names)
+}
+
+/// The sections that names and lines come from; the others are as large, and would have to be decompressed.
+fn is_wanted(id: gimli::SectionId) -> bool {
+    use gimli::SectionId as Id;
+    matches!(
+        id,
+        Id::DebugAbbrev
+            | Id::DebugAddr
+            | Id::DebugAranges
+            | Id::DebugInfo
+            | Id::DebugLine
+            | Id::DebugLineStr
+            | Id::DebugRanges
+            | Id::DebugRngLists
+            | Id::DebugStr
+            | Id::DebugStrOffsets
+    )
+}
+
+fn reader(section: Option<&'static [u8]>) -> Reader {
+    EndianSlice::new(section.unwrap_or_default(), LittleEndian)
+}
+
+/// A name as people write it.
+pub fn demangle(name: &[u8]) -> String {
+    use std::fmt::Write;
+    let mut text = String::new();
+    if name.len() <= LONGEST_NAME && (name.starts_with(b"_Z") || name.starts_with(b"_R")) {
+        let _ = write!(text, "{:#}", SymbolName::new(name));
+    }
+    if text.is_empty() {
+        text = String::from_utf8_lossy(name).into_owned();
+    }
+    // Rust's legacy mangling ends in a hash.
+    if let Some((front, hash)) = text.rsplit_once("::h")
+        && hash.len() == 16
+        && hash.bytes().all(|byte| byte.is_ascii_hexdigit())
+    {
+        text.truncate(front.len());
+    }
+    text
+}
+
+/// Bytes as hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
