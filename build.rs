@@ -43,4 +43,8 @@ fn macos() {
     // Two words and no -Wl: the compiler driver and the linker itself take them alike.
     println!("cargo::rustc-cdylib-link-arg=-install_name");
     println!("cargo::rustc-cdylib-link-arg=@rpath/libnosigpipe.dylib");
+    // No lazy binding: dyld's lock would be asked for by the first call of a libSystem function, which may come from a
+    // signal handler. Apple's linker and lld have different words for it; rust-lld is what links elsewhere.
+    let on_mac = env::var("HOST").is_ok_and(|host| host.contains("-apple-"));
+    println!("cargo::rustc-cdylib-link-arg={}", if on_mac { "-bind_at_load" } else { "-fixup_chains" });
 }

@@ -25,6 +25,10 @@ pub unsafe fn prepare(pid: pid_t, tid: pid_t, fault: &Fault, info: *const siginf
         unsafe { platform::unblock_on_return(context, signal) };
         return;
     }
+    if platform::will_fault_again(fault) {
+        // SAFETY: as promised.
+        return unsafe { platform::unblock_on_return(context, signal) };
+    }
     platform::block(u64::MAX);
     // SAFETY: as promised.
     unsafe {

@@ -208,7 +208,7 @@ unsafe fn report(pid: pid_t, tid: pid_t, fault: &Fault, info: *const siginfo_t) 
         Claim::Already => {
             if fault.is_by_instruction() || fault.sender == pid {
                 // Our own work crashed.
-                raw::write_again();
+                raw::write_after_crash();
                 death::now();
             }
             return false;

@@ -66,6 +66,8 @@ fn fill<const N: usize>(text: &mut Line<N>) {
     } else if words::was_sent(fault.code) {
         if fault.sender == incident.pid {
             let _ = write!(text, ", raised by the process itself ({code})");
+        } else if fault.sender == 0 {
+            let _ = write!(text, ", sent by somebody whom the system does not name ({code})");
         } else {
             let _ = write!(text, ", sent by pid {} of uid {} ({code})", fault.sender, fault.user);
         }

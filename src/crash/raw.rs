@@ -2,7 +2,10 @@
 //! by later.
 
 use core::fmt::Write;
-use core::sync::atomic::Ordering::Acquire;
+use core::sync::atomic::{
+    AtomicBool,
+    Ordering::{Acquire, Relaxed},
+};
 
 use backtrace::SymbolName;
 
@@ -25,9 +28,13 @@ pub fn write() {
     frames();
 }
 
-/// After a crash in the report itself: nothing is tried but what can't fail.
-pub fn write_again() {
+/// After a crash in the report itself: addresses, and if that crashes, too, nothing but what can't fail.
+pub fn write_after_crash() {
+    static TRIED: AtomicBool = AtomicBool::new(false);
     header::say(b"nosigpipe: the report crashed\n");
+    if !TRIED.swap(true, Relaxed) {
+        return write();
+    }
     let registers = &incident().fault.registers;
     let mut line = Line::<128>::empty();
     let _ = write!(line, "  pc {:#x} sp {:#x}", registers.pc(), registers.sp());

@@ -41,6 +41,9 @@ pub fn code(signal: i32, code: i32) -> (&'static str, &'static str) {
         (libc::SIGBUS, 2) => ("BUS_ADRERR", "no memory behind the address"),
         (libc::SIGBUS, 3) => ("BUS_OBJERR", "hardware error"),
         (libc::SIGBUS, 4) => ("BUS_MCEERR_AR", "hardware memory error"),
+        // Of macOS, by other names than a si_code's.
+        (11, 0x103) => ("FPAC", "the signature of a pointer is wrong"),
+        (libc::SIGBUS, 0x102) => ("KERN_PROTECTION_FAILURE", "not allowed there"),
         (8, 1) => ("FPE_INTDIV", "integer division by zero"),
         (8, 2) => ("FPE_INTOVF", "integer overflow"),
         (8, 3) => ("FPE_FLTDIV", "floating-point division by zero"),

@@ -165,7 +165,7 @@ impl File {
     }
 
     /// Where the function that an address lies in begins (LC_FUNCTION_STARTS, which strip(1) keeps).
-    fn function_start(&self, address: u64) -> Option<u64> {
+    pub fn function_start(&self, address: u64) -> Option<u64> {
         let text = self.segment(b"__TEXT")?.address;
         let starts = self.commands().find_map(|command| {
             let command: &object::macho::LinkeditDataCommand<Endianness> =

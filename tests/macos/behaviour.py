@@ -1,6 +1,9 @@
 """The macOS library in the emulator: each test starts a process with it inserted and looks at what it does."""
 
+import itertools
+import json
 import os
+import re
 import struct
 import unittest
 
@@ -554,12 +557,15 @@ SIGILL, SIGTRAP, SIGABRT, SIGFPE, SIGBUS, SIGSEGV, SIGSYS = 4, 5, 6, 8, 10, 11, 
 class Crashes(Process):
     """The handler, entered as the kernel would enter it."""
 
-    def die(self, w):
-        """What the return from the handler leads to."""
+    def die(self, w, signal):
+        """What the return from the handler leads to: the signal that is pending, or the instruction that faults again."""
         from macho_emu import Terminated
+        self.assertEqual(w.kernel.action(signal)[0], SIG_DFL)
+        self.assertFalse(w.thread.mask >> (signal - 1) & 1)
         with self.assertRaises(Terminated) as death:
             w.kernel.unmasked()
-        return death.exception.sig
+            w.kernel.post(signal)
+        self.assertEqual(death.exception.sig, signal)
 
     def test_crash_signals_have_the_handler_and_the_program_is_told_the_default(self):
         w = self.start()
@@ -582,46 +588,79 @@ class Crashes(Process):
         w.sigaction(SIGSEGV, SIG_DFL)
         self.assertNotIn(w.kernel.action(SIGSEGV)[0], (handler, SIG_DFL))
 
-    def test_the_words_are_right_for_every_code(self):
-        write = (0, 1 << 6 | 0x24 << 26) if self.arch == "arm64" else (14 | 2 << 32, 0)
-        execute = (0, 0x20 << 26) if self.arch == "arm64" else (14 | 16 << 32, 0)
-        cases = [
-            (SIGSEGV, 1, 0, write, "SIGSEGV, segmentation fault writing 0x0 (null pointer): nothing is mapped there (SEGV_MAPERR)"),
-            (SIGSEGV, 2, 0x7000, execute, "executing 0x7000 (null pointer + 28672): not allowed there (SEGV_ACCERR)"),
-            (SIGBUS, 1, 0x123456, (0, 0), "SIGBUS, bus error at 0x123456: misaligned address (BUS_ADRALN)"),
-            (SIGFPE, 7, 0x1234567, (0, 0), "SIGFPE, arithmetic error at 0x1234567: integer division by zero (FPE_INTDIV)"),
-            (SIGFPE, 1, 0x1234567, (0, 0), "floating-point division by zero (FPE_FLTDIV)"),
-            (SIGILL, 4, 0x1234567, (0, 0), "illegal operand (ILL_ILLOPN)"),
-            (SIGTRAP, 1, 0x1234567, (0, 0), "SIGTRAP, trap at 0x1234567: breakpoint (TRAP_BRKPT)"),
+    def test_what_happened_is_told_by_the_exception_and_not_by_the_code(self):
+        """On arm64 the kernel's code depends on the signal alone; on x86_64 a general protection fault has none."""
+        pc = 0x144444440
+        arm64 = [
+            (SIGSEGV, 2, 0, (0x24, 0x45), "SIGSEGV, segmentation fault writing 0x0 (null pointer): nothing is mapped there (SEGV_MAPERR)"),
+            (SIGSEGV, 2, 0x7000, (0x20, 0x0F), "executing 0x7000 (null pointer + 28672): not allowed there (SEGV_ACCERR)"),
+            (SIGSEGV, 2, 0, (0x1C, 0), f"at {pc:#x}: the signature of a pointer is wrong (FPAC)"),
+            (SIGBUS, 1, 0x123456, (0x24, 0x21), "SIGBUS, bus error reading 0x123456: misaligned address (BUS_ADRALN)"),
+            (SIGBUS, 1, 0x123456, (0x24, 0x4F), "bus error writing 0x123456: not allowed there (KERN_PROTECTION_FAILURE)"),
+            (SIGFPE, 1, 0, (0x2C, 0), f"SIGFPE, arithmetic error at {pc:#x}: floating-point division by zero (FPE_FLTDIV)"),
+            (SIGILL, 2, 0, (0, 0), f"SIGILL, illegal instruction at {pc:#x}: illegal opcode (ILL_ILLOPC)"),
+            (SIGTRAP, 0, 0, (0x3C, 1), f"SIGTRAP, trap at {pc:#x}: breakpoint (TRAP_BRKPT)"),
         ]
-        if self.arch == "x86_64":
-            cases.append((SIGSEGV, 0, 0, (13, 0), "general protection: the address is none that x86_64 has (SI_KERNEL"))
-        for signal, code, address, exception, words in cases:
+        x86_64 = [
+            (SIGSEGV, 1, 0, (14, 2), "SIGSEGV, segmentation fault writing 0x0 (null pointer): nothing is mapped there (SEGV_MAPERR)"),
+            (SIGSEGV, 2, 0x7000, (14, 17), "executing 0x7000 (null pointer + 28672): not allowed there (SEGV_ACCERR)"),
+            (SIGSEGV, 0, 0, (13, 0), "general protection: the address is none that x86_64 has (SI_KERNEL"),
+            (SIGBUS, 2, 0x123456, (14, 3), "bus error writing 0x123456: not allowed there (KERN_PROTECTION_FAILURE)"),
+            (SIGFPE, 7, 0, (0, 0), f"SIGFPE, arithmetic error at {pc:#x}: integer division by zero (FPE_INTDIV)"),
+            (SIGFPE, 1, 0, (19, 0), "floating-point division by zero (FPE_FLTDIV)"),
+            (SIGILL, 1, 0, (6, 0), f"SIGILL, illegal instruction at {pc:#x}: illegal opcode (ILL_ILLOPC)"),
+            (SIGTRAP, 1, 0, (3, 0), f"SIGTRAP, trap at {pc:#x}: breakpoint (TRAP_BRKPT)"),
+        ]
+        for signal, code, address, exception, words in arm64 if self.arch == "arm64" else x86_64:
             w = self.start()
-            w.deliver(signal, code, address, exception=exception)
+            registers = [0] * (32 if self.arch == "arm64" else 16) + [pc]
+            w.deliver(signal, code, address, registers, w.exception(exception, exception))
             self.assertIn(words, w.stderr.decode().splitlines()[0])
-            self.assertEqual(self.die(w), signal)
+            self.die(w, signal)
 
-    def test_a_signal_that_was_sent_says_by_whom(self):
+    def test_a_signal_that_was_sent_is_none_of_the_threads_own(self):
+        """The code says nothing: on arm64 it is SEGV_ACCERR, on x86_64 TRAP_BRKPT, even then. Nobody says who sent it."""
+        for signal, code in ((SIGSEGV, 2), (SIGTRAP, 1 if self.arch == "x86_64" else 0), (SIGILL, 2)):
+            w = self.start()
+            w.deliver(signal, code, exception=w.exception((0x15, 0), (0x81, 0)))
+            told = "raised by the process itself" if signal == SIGTRAP and self.arch == "arm64" else \
+                "sent by somebody whom the system does not name"
+            self.assertIn(told + " (SI_USER)", w.stderr.decode())
+            self.assertEqual(w.kernel.delivered[-1], (signal, "pending"))
+            self.die(w, signal)
+
+    def test_a_signal_whose_sender_is_known_says_by_whom(self):
         w = self.start()
-        w.deliver(SIGSEGV, 0x10001, sender=77)
+        w.deliver(SIGABRT, 0x10001, sender=77)
         self.assertIn("sent by pid 77 of uid 501 (SI_USER)", w.stderr.decode())
-        self.assertEqual(self.die(w), SIGSEGV)
+        self.die(w, SIGABRT)
 
     def test_abort_is_raised_by_the_process_itself(self):
         w = self.start()
         w.deliver(SIGABRT)
         self.assertIn("SIGABRT, aborted, raised by the process itself", w.stderr.decode())
-        self.assertEqual(self.die(w), SIGABRT)
+        self.die(w, SIGABRT)
 
-    def test_the_process_dies_by_the_default_action_after_one_report(self):
+    def test_a_fault_that_comes_again_is_left_to_the_instruction(self):
+        """So that the system's crash reporter sees the exception. What has become harmless meanwhile is sent."""
         w = self.start()
-        left = w.deliver(SIGSEGV, 1)
-        self.assertFalse(left >> (SIGSEGV - 1) & 1)
-        self.assertEqual(w.kernel.action(SIGSEGV)[0], SIG_DFL)
-        self.assertEqual(w.kernel.delivered[-1], (SIGSEGV, "pending"))
-        self.assertEqual(self.die(w), SIGSEGV)
-        self.assertEqual(w.state()["crashes"], 1)
+        readable, sent = w.mmap(0x1000), []
+        for address, write, again in ((0xDEAD0000, False, True), (readable, False, False), (readable, True, False)):
+            w = self.start()
+            w.mmap(0x1000)
+            left = w.deliver(SIGSEGV, 1, address, exception=w.page_fault(write))
+            self.assertFalse(left >> (SIGSEGV - 1) & 1)
+            sent.append((SIGSEGV, "pending") not in w.kernel.delivered)
+            self.assertEqual(sent[-1], again, hex(address))
+            self.assertEqual(w.state()["crashes"], 1)
+            self.die(w, SIGSEGV)
+
+    def test_a_write_to_what_may_only_be_read_comes_again(self):
+        w = self.start()
+        code = w.function({"arm64": "c0035fd6", "x86_64": "c3"})
+        w.deliver(SIGBUS, 1, code, exception=w.page_fault(write=True, mapped=True))
+        self.assertEqual([s for s, _ in w.kernel.delivered if s == SIGBUS], [])
+        self.die(w, SIGBUS)
 
     def test_a_program_asks_for_a_core_limit(self):
         w = self.start(env={"NOSIGPIPE_CORE": "4096"})
@@ -654,29 +693,62 @@ class Crashes(Process):
 
 @unittest.skipUnless(CLIENT, "no client program was built")
 class CrashedPrograms(Process):
+    """Reports of a real program's crash."""
+
     def crash(self, **rest):
         w = self.start(**rest)
         image = w.load(CLIENT)
         return w, image, w.run_into_fault(image, "client", "crash")
 
+    def report(self, w, address, registers):
+        w.deliver(SIGSEGV, 1, address, registers, w.page_fault(write=True))
+        return w.stderr.decode()
+
+    def frames(self, text):
+        """The frames of the crashed thread, without their numbers."""
+        lines = text.split("which crashed:\n")[1].splitlines()
+        return [line[6:].lstrip() for line in itertools.takewhile(lambda line: line.startswith("  #"), lines)]
+
     def test_a_null_pointer_is_reported_with_the_functions_that_led_to_it(self):
         w, image, (registers, address) = self.crash()
-        w.deliver(SIGSEGV, 1, address, registers)
-        text = w.stderr.decode()
-        lines = [line for line in text.splitlines() if line.startswith("  #")]
-        names = [line.split("] ")[-1].split("+")[0] for line in lines]
-        self.assertIn("function_that_crashes", names[0])
-        self.assertTrue(any("function_that_calls" in name for name in names[1:3]), text)
-        self.assertTrue(any(name == "main" for name in names), text)
+        text = self.report(w, address, registers)
+        self.assertIn(f"crashed: SIGSEGV, segmentation fault writing {address:#x} (null pointer + {address})", text)
+        self.assertIn("  in client::function_that_crashes\n", text)
+        frames = self.frames(text)
         uuid = bytes(image.b.uuid.uuid).hex()
-        self.assertIn(f"[client+0x{registers[-1] - image.base:x} {uuid}]", lines[0])
-        self.assertLess(len(lines), 8)
+        place = f"[client+0x{registers[-1] - image.slide:x} {uuid[:8]}]"
+        self.assertRegex(frames[0], r"^client::function_that_crashes \+ \d+ " + re.escape(place))
+        self.assertRegex(frames[1], r"^client::function_that_calls \+ \d+ \[client\+")
+        self.assertRegex(frames[2], r"^main \+ \d+ \[client\+")
+        self.assertIn(f"target/macos/out/client build id {uuid}".split("/")[-1], text)
+        self.assertIn("  and 1 more", text)
+        name, value = ("lr", registers[30]) if self.arch == "arm64" else ("rdi", registers[4])
+        self.assertIn(f"{name} {value:016x}", text)
+        self.assertLess(len(frames), 5)
+
+    def test_the_address_is_explained_by_what_is_mapped_around_it(self):
+        w, image, (registers, _) = self.crash()
+        for address, words in ((0x10, "the address is 16 (0x10) bytes from the null pointer"),
+                               (image.symbols["_main"], "client, which may be read and executed, but not written"),
+                               (w.string(b"x"), "the address is in [malloc], which may be read and written")):
+            w, _, _ = self.crash()
+            self.assertIn(words, self.report(w, address, registers))
+
+    def test_an_overflow_of_the_stack_is_called_so(self):
+        w, image, (registers, _) = self.crash()
+        registers = list(registers)
+        registers[31 if self.arch == "arm64" else 7] = w.thread.stack + 16
+        self.assertIn("stack overflow: ", self.report(w, w.thread.stack - 8, registers))
 
     def test_without_dylds_list_the_addresses_are_told(self):
         w, image, (registers, address) = self.crash()
         w.tells_images = False
-        w.deliver(SIGSEGV, 1, address, registers)
-        self.assertIn(f"  #0  {registers[-1]:#x}\n", w.stderr.decode())
+        self.assertIn(f"  #0  {registers[-1]:#x} [no file]\n", self.report(w, address, registers))
+
+    def test_a_kernel_that_tells_nothing_of_memory_leaves_addresses(self):
+        w, image, (registers, address) = self.crash()
+        w.tells_regions = False
+        self.assertIn(f"  #0  {registers[-1]:#x}", self.report(w, address, registers))
 
     def test_a_smashed_stack_ends_the_report_and_nothing_else(self):
         w, image, (registers, address) = self.crash()
@@ -685,13 +757,15 @@ class CrashedPrograms(Process):
             broken = list(registers)
             broken[fp] = wild
             w, image, _ = self.crash()
-            w.deliver(SIGSEGV, 1, address, broken)
-            self.assertIn("  #0  ", w.stderr.decode())
+            text = self.report(w, address, broken)
+            self.assertIn("  #0  client::function_that_crashes", text)
+            self.assertIn("registers:", text)
             self.assertEqual(w.kernel.action(SIGSEGV)[0], SIG_DFL)
 
     def test_a_call_through_a_null_pointer_names_the_caller(self):
         w, image, (registers, address) = self.crash()
-        caller = image.symbols["_main"] + 8
+        # The return address of main's call of function_that_calls, which lies on the stack or in its frame.
+        caller = self.return_into(w, image, "_main")
         registers = list(registers)
         registers[-1] = 0
         if self.arch == "arm64":
@@ -700,10 +774,110 @@ class CrashedPrograms(Process):
             stack = registers[7] - 8
             w.put64(stack, caller)
             registers[7] = stack
-        w.deliver(SIGSEGV, 1, 0, registers)
-        lines = [line for line in w.stderr.decode().splitlines() if line.startswith("  #")]
-        self.assertEqual(lines[0], "  #0  0x0")
-        self.assertIn("] main+0x8", lines[1])
+        frames = self.frames(self.report(w, 0, registers))
+        self.assertEqual(frames[0], "0x0 [no file]")
+        self.assertRegex(frames[1], r"^main \+ \d+ ")
+
+    def return_into(self, w, image, name):
+        """An address behind a call in this function."""
+        code = w.rd(image.symbols[name], 0x80)
+        if self.arch == "arm64":
+            words = struct.unpack("<32I", code)
+            return image.symbols[name] + 4 * next(i + 1 for i, word in enumerate(words) if word >> 26 == 0b100101)
+        return image.symbols[name] + code.index(b"\xe8") + 5
+
+    def test_json_has_what_the_text_has(self):
+        w, image, (registers, address) = self.crash(env={"NOSIGPIPE_FORMAT": "json"})
+        report = json.loads(self.report(w, address, registers))
+        self.assertEqual(report["nosigpipe_crash_report"], 1)
+        self.assertEqual((report["program"], report["pid"], report["command"]), ("emu", PARENT, "client crash"))
+        self.assertEqual(report["signal"]["name"], "SIGSEGV")
+        names = [frame.get("function") for frame in report["crashed_thread"]["frames"]]
+        self.assertEqual(names[:3], ["client::function_that_crashes", "client::function_that_calls", "main"])
+        module = report["modules"][report["crashed_thread"]["frames"][0]["module"]]
+        self.assertEqual(module["build_id"], bytes(image.b.uuid.uuid).hex())
+        self.assertEqual(int(module["bias"], 16), image.slide)
+
+    def test_a_report_goes_to_a_directory(self):
+        w, image, (registers, address) = self.crash(env={"NOSIGPIPE_REPORT": "/reports"})
+        text = self.report(w, address, registers)
+        [(path, content)] = w.kernel.files.items()
+        self.assertRegex(path, r"^/reports/emu\.4242\..*\.txt$")
+        self.assertIn(f"nosigpipe: the report is in {path}\n", text)
+        self.assertIn("client::function_that_calls", content.decode())
+
+    def test_a_directory_that_can_not_be_written_leaves_standard_error(self):
+        w, image, (registers, address) = self.crash(env={"NOSIGPIPE_REPORT": "/reports"})
+        w.inject("_open", errno=ENOENT, times=100)
+        text = self.report(w, address, registers)
+        self.assertIn("no report could be written to /reports", text)
+        self.assertIn("client::function_that_calls", text)
+        self.assertEqual(w.kernel.files, {})
+
+    def others(self, w, image, registers, **rest):
+        """Two threads at the same place, in function_that_calls, and one that is in main."""
+        at = lambda name: list(registers[:-1]) + [self.return_into(w, image, name)]
+        w.others = [Other(2001, b"worker", at("_main")), Other(2002, b"worker", at("_main"), **rest),
+                    Other(2003, b"idle", [0] * (len(registers) - 1) + [0x10])]
+
+    def test_the_other_threads_are_shown_and_stand_still_until_the_end(self):
+        w, image, (registers, address) = self.crash()
+        self.others(w, image, registers)
+        text = self.report(w, address, registers)
+        self.assertIn('stack of 2 threads: 2001 to 2002 "worker"\n  #0  main + ', text)
+        self.assertIn('stack of thread 2003 "idle":\n  #0  0x10 [no file]', text)
+        self.assertEqual([thread.suspended for thread in w.others], [1, 1, 1])
+
+    def test_a_thread_that_can_not_be_stopped_is_told_of(self):
+        w, image, (registers, address) = self.crash()
+        self.others(w, image, registers, refuses=True)
+        text = self.report(w, address, registers)
+        self.assertIn("the stacks of 1 threads can't be read", text)
+        self.assertEqual([thread.references for thread in w.others], [1, 0, 1])
+
+    def test_without_threads_from_the_kernel_the_crashed_one_is_told(self):
+        w, image, (registers, address) = self.crash()
+        w.tells_threads = False
+        text = self.report(w, address, registers)
+        self.assertIn("client::function_that_calls", text)
+        self.assertIn("the other threads' stacks can't be read: task_threads failed (5)", text)
+
+    def test_only_the_crashed_thread_on_request(self):
+        w, image, (registers, address) = self.crash(env={"NOSIGPIPE_THREADS": "crashed"})
+        self.others(w, image, registers)
+        self.assertNotIn("worker", self.report(w, address, registers))
+        self.assertEqual([thread.suspended for thread in w.others], [0, 0, 0])
+
+    def test_a_report_before_the_programs_handler_lets_the_threads_go_on(self):
+        w = self.start(env={"NOSIGPIPE_CRASH": "first"})
+        handler = w.function({"arm64": "c0035fd6", "x86_64": "c3"})
+        w.sigaction(SIGSEGV, handler, 0, SA_SIGINFO | SA_ONSTACK)
+        image = w.load(CLIENT)
+        registers, address = w.run_into_fault(image, "client", "crash")
+        self.others(w, image, registers)
+        self.assertIn("client::function_that_calls", self.report(w, address, registers))
+        self.assertEqual([thread.suspended for thread in w.others], [0, 0, 0])
+        self.assertEqual([thread.references for thread in w.others] + [w.references], [0, 0, 0, 0])
+        self.assertNotEqual(w.kernel.action(SIGSEGV)[0], SIG_DFL)
+
+    def test_a_crash_in_the_report_leaves_the_addresses_and_dies_of_the_first_one(self):
+        from macho_emu import Terminated
+        w, image, (registers, address) = self.crash()
+        crashes = []
+
+        def crash(w, *rest):
+            if not crashes:
+                crashes.append(1)
+                w.deliver_nested(SIGSEGV, 0x666, w.page_fault())
+            return 1
+        w.overrides["_mach_vm_region_recurse"] = crash
+        with self.assertRaises(Terminated) as death:
+            self.report(w, address, registers)
+        self.assertEqual(death.exception.sig, SIGSEGV)
+        text = w.stderr.decode()
+        self.assertIn("nosigpipe: the report crashed\n", text)
+        self.assertRegex(text, rf"  #0  {registers[-1]:#x} \[client\+0x[0-9a-f]+ [0-9a-f]{{32}}\] client::function_that_crashes")
+        self.assertRegex(text, r"  #\d +0x[0-9a-f]+ \[client\+0x[0-9a-f]+ [0-9a-f]{32}\] main")
 
 
 @unittest.skipUnless(CLIENT, "no client program was built")

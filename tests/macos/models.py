@@ -17,6 +17,7 @@ import unicorn  # noqa: E402
 from unicorn import UcError  # noqa: E402
 from unicorn import arm64_const as A64, x86_const as X86  # noqa: E402
 from macho_emu import QUIET, Errno, Func, World, api  # noqa: E402
+from mach import Other  # noqa: E402
 
 SIGINT, SIGPIPE, SIGTERM = 2, 13, 15
 SIG_DFL, SIG_IGN, SIG_ERR, SIG_HOLD = 0, 1, (1 << 64) - 1, 5
@@ -226,6 +227,22 @@ def _setrlimit(w, which, limit):
     return 0
 
 
+@api("i:ss", "_rename")
+def _rename(w, old, new):
+    name = w.cstr(old).decode()
+    if name not in w.kernel.files:
+        raise Errno(ENOENT)
+    w.kernel.files[w.cstr(new).decode()] = w.kernel.files.pop(name)
+    return 0
+
+
+@api("i:s", "_unlink")
+def _unlink(w, path):
+    if w.kernel.files.pop(w.cstr(path).decode(), None) is None:
+        raise Errno(ENOENT)
+    return 0
+
+
 # ----------------------------------------------------------------- dyld
 
 @api("p:ps", "_dlsym", kind=QUIET)
@@ -242,7 +259,8 @@ class Machine(World):
 
     def __init__(self, *paths, started_with=None, may_interpose=True, before=None, **rest):
         self.atfork_child, self.attributes, self.arriving, self.full = [], {}, [], set()
-        self.may_interpose, self.tells_images, self.limits = may_interpose, True, {}
+        self.may_interpose, self.limits, self.others, self.references = may_interpose, {}, [], 0
+        self.tells_images = self.tells_regions = self.tells_threads = True
         super().__init__(*paths, init=False, **rest)
         if started_with is not None:
             self.kernel.actions[SIGPIPE] = (started_with, 0, 0)
@@ -324,6 +342,15 @@ class Machine(World):
             self.uc.hook_del(hook)
         raise AssertionError("nothing faulted")
 
+    def exception(self, arm64, x86_64):
+        """The exception's words in a machine context: ESR_EL1's class and the rest of it, or a number and its error code."""
+        kind, rest = arm64 if self.arch.name == "arm64" else x86_64
+        return (0, kind << 26 | rest) if self.arch.name == "arm64" else (kind | rest << 32, 0)
+
+    def page_fault(self, write=False, mapped=False):
+        """The exception of an access to memory that is not there, or not allowed."""
+        return self.exception((0x24, (0x0F if mapped else 0x05) | write << 6), (14, mapped | write << 1))
+
     def deliver(self, signal, code=0, address=0, registers=None, exception=(0, 0), sender=0):
         """Calls the handler that the kernel has, on the thread's alternate stack; the context that it leaves."""
         handler, mask, flags = self.kernel.action(signal)
@@ -344,6 +371,15 @@ class Machine(World):
         # sigreturn(2): what was blocked meanwhile may come now.
         self.thread.mask = struct.unpack("<I", self.rd(context + 4, 4))[0]
         return self.thread.mask
+
+    def deliver_nested(self, signal, address, exception):
+        """The same in the middle of a report: the kernel stays on the stack that it is on."""
+        handler, mask, flags = self.kernel.action(signal)
+        registers = self.registers()
+        info = self.buf(struct.pack("<iiiiIiQ", signal, 0, 1, 0, 501, 0, address) + bytes(104))
+        machine = self.buf(struct.pack("<QQ", *exception) + struct.pack(f"<{len(registers)}Q", *registers) + bytes(64))
+        context = self.buf(struct.pack("<iIQQQQQQ", 1, 0, 0, 0, 0, 0, 0, machine))
+        self.call(handler, signal, info, context, sig="v:ipp")
 
     def function(self, code):
         """A function of the program, by its instructions for this processor: {'arm64': hex, 'x86_64': hex}."""

@@ -30,10 +30,12 @@ pub fn write(stderr: i32, lines: bool, others: bool) {
     let directories: Vec<String> = DEBUG_DIRECTORIES.iter().map(|&directory| directory.to_owned()).collect();
     let places = Places { directories: &directories, open };
     let symbolizer = Symbolizer { map: &map, places, lines, loaded: RefCell::new(BTreeMap::new()) };
-    let section = |module: &Module, name: &str| symbolizer.with(module, |symbols| symbols.section(name)).flatten();
+    let ask = |module: &Module, question: &mut dyn FnMut(&Symbols)| {
+        symbolizer.with(module, question);
+    };
     // Half of the time is for names.
     let now = platform::nanoseconds();
-    let mut unwinder = Unwinder::new(&map, now + incident.deadline.saturating_sub(now) / 2, &section);
+    let mut unwinder = Unwinder::new(&map, now + incident.deadline.saturating_sub(now) / 2, &ask);
 
     let others = others && options().threads == Threads::All;
     let (others, note) = if others { platform::stop_threads(incident.pid, incident.tid) } else { Default::default() };
@@ -213,9 +215,10 @@ fn modules(map: &Map) -> Vec<report::Module> {
 
 /// What the system's libraries said before they aborted.
 fn message(map: &Map, memory: &mut Memory, symbolizer: &Symbolizer) -> Option<String> {
-    let with_symbols =
-        |module: &Module, find: &dyn Fn(&Symbols) -> Option<u64>| symbolizer.with(module, find).flatten();
-    platform::last_words(incident().fault.signal, map, memory, with_symbols)
+    let ask = |module: &Module, question: &mut dyn FnMut(&Symbols)| {
+        symbolizer.with(module, question);
+    };
+    platform::last_words(incident().fault.signal, map, memory, &ask)
 }
 
 fn details(report: &mut Report, memory: &mut Memory) {

@@ -28,6 +28,8 @@ pub fn head(report: &Report) -> String {
     } else if let Some((pid, uid)) = report.sender {
         if pid == report.pid {
             let _ = write!(text, ", raised by the process itself ({code})");
+        } else if pid == 0 {
+            let _ = write!(text, ", sent by somebody whom the system does not name ({code})");
         } else {
             let _ = write!(text, ", sent by pid {pid} of uid {uid} ({code})");
         }
@@ -113,7 +115,7 @@ pub fn details(report: &Report) -> String {
     }
     let (start, bytes) = &report.instructions;
     if !bytes.is_empty() {
-        let pc = report.registers.iter().find(|(name, _)| name == "rip").map_or(0, |(_, pc)| *pc);
+        let pc = report.registers.iter().find(|(name, _)| name == "rip" || name == "pc").map_or(0, |(_, pc)| *pc);
         let _ = write!(text, "instructions at {start:#x}, the next one in <>:\n ");
         for (index, byte) in bytes.iter().enumerate() {
             let _ =

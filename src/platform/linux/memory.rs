@@ -55,12 +55,6 @@ fn read_by_pipe(address: u64, buffer: &mut [u8]) -> usize {
     done
 }
 
-/// Whether `read_memory` of this very process works; a sandbox may forbid it.
-pub fn can_read_memory() -> bool {
-    let (probe, mut copy) = (1u8, [0]);
-    read_memory(super::pid(), (&raw const probe).addr() as u64, &mut copy) == 1
-}
-
 /// Fresh memory, zeroed when it is first touched; null when there is none.
 pub fn map(size: usize, protection: c_int, sharing: c_int) -> *mut u8 {
     // SAFETY: a new anonymous mapping touches nothing that exists.

@@ -1,19 +1,28 @@
-//! What a signal handler is told: the interrupted registers and the siginfo.
+//! What a signal handler is told: the interrupted registers, the exception and the siginfo.
 //!
-//! `si_code` has other numbers here than on Linux, and some of its values say other things than they should. What
-//! [`fault`] makes of them are Linux's numbers, which the words of a report are made from.
+//! The siginfo says less than it should (bsd/dev/arm/unix_signal.c, bsd/dev/i386/unix_signal.c, sendsig). On arm64 its
+//! code depends on the signal alone, whoever raised it: SIGSEGV is always SEGV_ACCERR, SIGBUS always BUS_ADRALN. On x86_64
+//! a general protection fault has the code 0, and SIGTRAP has TRAP_BRKPT even when it was sent. For SIGSEGV, SIGBUS, SIGILL and SIGFPE
+//! neither says who sent them. So what happened is read from the exception that the machine context has, and what
+//! [`fault`] makes of it are Linux's codes, which the words of a report are made from.
 
 use libc::{c_int, c_void, pid_t, siginfo_t, uid_t};
 
 #[cfg(target_arch = "aarch64")]
 mod layout {
-    /// Words of `__darwin_arm_thread_state64`: x0 to x28, fp, lr, sp, pc.
+    /// x0 to x28, fp, lr, sp, pc: as they stand in `__darwin_arm_thread_state64`.
     pub const REGISTERS: usize = 33;
-    /// Which of them is which: as they stand.
-    pub const IN_CONTEXT: [usize; REGISTERS] = [
+    pub const IN_STATE: [usize; REGISTERS] = [
         0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29,
         30, 31, 32,
     ];
+    pub const NAMES: [&str; REGISTERS] = [
+        "x0", "x1", "x2", "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12", "x13", "x14", "x15", "x16",
+        "x17", "x18", "x19", "x20", "x21", "x22", "x23", "x24", "x25", "x26", "x27", "x28", "fp", "lr", "sp", "pc",
+    ];
+    /// The state register is half a word, with nothing behind it that counts.
+    pub const FLAGS: (usize, u64, &str) = (33, 0xffff_ffff, "cpsr");
+    pub const STATE_WORDS: usize = 34;
     pub const FRAME_POINTER: usize = 29;
     pub const LINK: Option<usize> = Some(30);
     pub const STACK_POINTER: usize = 31;
@@ -25,15 +34,23 @@ mod layout {
     /// By DWARF numbers: rax, rdx, rcx, rbx, rsi, rdi, rbp, rsp, r8 to r15, rip.
     pub const REGISTERS: usize = 17;
     /// Where they stand in `__darwin_x86_thread_state64`.
-    pub const IN_CONTEXT: [usize; REGISTERS] = [0, 3, 2, 1, 5, 4, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16];
+    pub const IN_STATE: [usize; REGISTERS] = [0, 3, 2, 1, 5, 4, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16];
+    pub const NAMES: [&str; REGISTERS] = [
+        "rax", "rdx", "rcx", "rbx", "rsi", "rdi", "rbp", "rsp", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
+        "rip",
+    ];
+    pub const FLAGS: (usize, u64, &str) = (17, u64::MAX, "rflags");
+    pub const STATE_WORDS: usize = 21;
     pub const FRAME_POINTER: usize = 6;
     pub const LINK: Option<usize> = None;
     pub const STACK_POINTER: usize = 7;
     pub const PROGRAM_COUNTER: usize = 16;
 }
 
-/// Number of the frame pointer.
-pub const FRAME_POINTER: usize = layout::FRAME_POINTER;
+pub use layout::{FRAME_POINTER, NAMES as REGISTER_NAMES, STACK_POINTER, STATE_WORDS as THREAD_STATE_WORDS};
+
+/// Name of [`Registers::flags`].
+pub const FLAGS_NAME: &str = layout::FLAGS.2;
 
 /// `ucontext_t` (sys/_types/_ucontext.h), up to what is needed.
 #[repr(C)]
@@ -50,18 +67,20 @@ struct Context {
 #[repr(C)]
 struct MachineContext {
     exception: [u64; 2],
-    registers: [u64; layout::REGISTERS],
+    state: [u64; THREAD_STATE_WORDS],
 }
 
 /// A thread's registers.
 #[derive(Clone, Copy)]
 pub struct Registers {
     pub general: [u64; layout::REGISTERS],
+    /// rflags, cpsr
+    pub flags: u64,
 }
 
 impl Registers {
     /// All zero.
-    pub const NONE: Self = Self { general: [0; layout::REGISTERS] };
+    pub const NONE: Self = Self { general: [0; layout::REGISTERS], flags: 0 };
 
     /// The register of a number.
     pub fn get(&self, number: usize) -> u64 {
@@ -75,7 +94,7 @@ impl Registers {
 
     /// Stack pointer.
     pub fn sp(&self) -> u64 {
-        self.get(layout::STACK_POINTER)
+        self.get(STACK_POINTER)
     }
 
     /// The return address, where a call leaves it in a register.
@@ -88,6 +107,13 @@ impl Registers {
 /// unused bits.
 pub fn code_address(pointer: u64) -> u64 {
     pointer & 0x7fff_ffff_ffff
+}
+
+/// Registers as Mach has them (thread_get_state, machine contexts).
+pub fn registers_of_state(state: &[u64; THREAD_STATE_WORDS]) -> Registers {
+    let word = |index: usize| state.get(index).copied().unwrap_or(0);
+    let (flags, mask, _) = layout::FLAGS;
+    Registers { general: layout::IN_STATE.map(word), flags: word(flags) & mask }
 }
 
 /// What the processor was about to do with the address of a fault.
@@ -105,9 +131,9 @@ pub struct Fault {
     pub signal: c_int,
     /// `si_code`, by Linux's number.
     pub code: c_int,
-    /// `si_addr`
+    /// The address of a fault.
     pub address: u64,
-    /// `si_pid`, of a signal that was sent.
+    /// `si_pid`, of a signal that was sent; 0 where the kernel does not tell it.
     pub sender: pid_t,
     /// `si_uid`, of a signal that was sent.
     pub user: uid_t,
@@ -115,6 +141,7 @@ pub struct Fault {
     pub call: c_int,
     pub access: Access,
     pub registers: Registers,
+    by_instruction: bool,
 }
 
 impl Fault {
@@ -128,11 +155,12 @@ impl Fault {
         call: 0,
         access: Access::Unknown,
         registers: Registers::NONE,
+        by_instruction: false,
     };
 
     /// Whether an instruction of the thread raised it, so that it would again; otherwise somebody sent it.
     pub fn is_by_instruction(&self) -> bool {
-        self.code > 0 && !matches!(self.signal, libc::SIGABRT | libc::SIGSYS)
+        self.by_instruction
     }
 }
 
@@ -142,71 +170,170 @@ impl Fault {
 /// The pointers are those that the kernel gave to a handler with SA_SIGINFO.
 pub unsafe fn fault(signal: c_int, info: *const siginfo_t, context: *const c_void) -> Fault {
     // SAFETY: as promised.
-    let (code, address, sender, user, [first, second]) = unsafe {
+    let (told, sender, user, words) = unsafe {
         let exception = (*(*context.cast::<Context>()).mcontext).exception;
-        ((*info).si_code, (*info).si_addr as u64, (*info).si_pid, (*info).si_uid, exception)
+        ((*info).si_code, (*info).si_pid, (*info).si_uid, exception)
     };
-    let (access, is_general_protection) = tried(first, second);
-    let code = linux_code(signal, code, is_general_protection);
-    Fault {
-        signal,
-        code,
-        address,
-        // abort and raise send by pthread_kill, which leaves the sender out.
-        sender: if code == 0 && sender == 0 { super::pid() } else { sender },
-        user,
-        call: 0,
-        access: if matches!(signal, libc::SIGSEGV | libc::SIGBUS) && code > 0 { access } else { Access::Unknown },
-        // SAFETY: as promised.
-        registers: unsafe { registers(context) },
+    // SAFETY: as promised.
+    let registers = unsafe { registers(context) };
+    match exception(signal, told, words) {
+        Some(Exception { code, access, has_address }) => Fault {
+            signal,
+            code,
+            // SAFETY: as promised.
+            address: if has_address { unsafe { (*info).si_addr as u64 } } else { registers.pc() },
+            access,
+            registers,
+            by_instruction: true,
+            ..Fault::NONE
+        },
+        None => Fault {
+            signal,
+            code: SI_USER,
+            // pthread_kill, by which abort and raise send, leaves the sender out. For the signals that faults raise, the
+            // kernel tells no sender at all.
+            sender: if sender == 0 && tells_sender(signal) { super::pid() } else { sender },
+            user,
+            registers,
+            ..Fault::NONE
+        },
     }
 }
 
-/// What was tried, and whether it was one that tells no address, by the exception's registers.
+/// Linux's number.
+const SI_USER: c_int = 0;
+/// On Linux, of a general protection fault.
+const SI_KERNEL: c_int = 0x80;
+const SEGV_MAPERR: c_int = 1;
+const SEGV_ACCERR: c_int = 2;
+const BUS_ADRALN: c_int = 1;
+/// No `si_code` of any system: what Mach calls KERN_PROTECTION_FAILURE, which is SIGBUS here.
+const BUS_PROTECTION: c_int = 0x102;
+/// Neither is this one: the processor's FEAT_FPAC.
 #[cfg(target_arch = "aarch64")]
-fn tried(_fault_address: u64, syndrome: u64) -> (Access, bool) {
-    // ESR_EL1: the exception class, and WnR of a data abort.
-    let access = match syndrome as u32 >> 26 {
-        0x20 | 0x21 => Access::Execute,
-        0x24 | 0x25 if syndrome & 1 << 6 != 0 => Access::Write,
-        0x24 | 0x25 => Access::Read,
-        _ => Access::Unknown,
-    };
-    (access, false)
+const SEGV_FPAC: c_int = 0x103;
+const TRAP_BRKPT: c_int = 1;
+
+/// Whether the kernel fills in who sent this signal: it does where no fault could have raised it.
+fn tells_sender(signal: c_int) -> bool {
+    let by_fault = matches!(signal, libc::SIGSEGV | libc::SIGBUS | libc::SIGILL | libc::SIGFPE);
+    !by_fault && !(cfg!(target_arch = "x86_64") && signal == libc::SIGTRAP)
 }
 
-/// What was tried, and whether it was one that tells no address, by the exception's registers.
+/// An exception that an instruction has raised.
+struct Exception {
+    code: c_int,
+    access: Access,
+    /// Whether the siginfo's address is the one that was tried; otherwise it is the instruction's.
+    has_address: bool,
+}
+
+impl Exception {
+    fn at_instruction(code: c_int) -> Option<Self> {
+        Some(Self { code, access: Access::Unknown, has_address: false })
+    }
+}
+
+/// The exception that has raised this signal, by ESR_EL1 (Arm Architecture Reference Manual, D24.2.40); `None` when none
+/// has.
+#[cfg(target_arch = "aarch64")]
+fn exception(signal: c_int, told: c_int, [_far, syndrome]: [u64; 2]) -> Option<Exception> {
+    let syndrome = syndrome as u32;
+    let (class, status) = (syndrome >> 26, syndrome & 0x3f);
+    let is_write = syndrome & 1 << 6 != 0;
+    match (signal, class) {
+        (libc::SIGSEGV | libc::SIGBUS, 0x20 | 0x21 | 0x24 | 0x25) => {
+            let access = match class {
+                0x20 | 0x21 => Access::Execute,
+                _ if is_write => Access::Write,
+                _ => Access::Read,
+            };
+            let is_unmapped = matches!(status, 0x04..=0x07);
+            let code = match signal {
+                libc::SIGSEGV if is_unmapped => SEGV_MAPERR,
+                libc::SIGSEGV => SEGV_ACCERR,
+                _ if status == 0x21 => BUS_ADRALN,
+                _ => BUS_PROTECTION,
+            };
+            Some(Exception { code, access, has_address: true })
+        }
+        // A misaligned program counter or stack pointer.
+        (libc::SIGBUS, 0x22 | 0x26) => Exception::at_instruction(BUS_ADRALN),
+        // A pointer whose signature is wrong.
+        (libc::SIGSEGV, 0x1c) => Exception::at_instruction(SEGV_FPAC),
+        (libc::SIGILL, 0x00 | 0x0e | 0x18) => Exception::at_instruction(illegal(told)),
+        (libc::SIGTRAP, 0x30..=0x35 | 0x38 | 0x3c) => Exception::at_instruction(TRAP_BRKPT),
+        (libc::SIGFPE, 0x28 | 0x2c) => Exception::at_instruction(arithmetic(told)),
+        _ => None,
+    }
+}
+
+/// The exception that has raised this signal, by its number and error code; `None` when none has.
 #[cfg(target_arch = "x86_64")]
-fn tried(trap_and_error: u64, _fault_address: u64) -> (Access, bool) {
+fn exception(signal: c_int, told: c_int, [numbers, _address]: [u64; 2]) -> Option<Exception> {
+    /// Numbers of exceptions (Intel 64 Architectures Software Developer's Manual, volume 3, table 6-1).
+    const DIVIDE: u64 = 0;
+    const DEBUG: u64 = 1;
+    const BREAKPOINT: u64 = 3;
+    const OVERFLOW: u64 = 4;
+    const BOUND: u64 = 5;
+    const INVALID_OPCODE: u64 = 6;
+    const NOT_PRESENT: u64 = 11;
+    const STACK: u64 = 12;
     const GENERAL_PROTECTION: u64 = 13;
     const PAGE_FAULT: u64 = 14;
-    let (trap, error) = (trap_and_error & 0xffff, trap_and_error >> 32);
-    let access = match trap {
-        PAGE_FAULT if error & 16 != 0 => Access::Execute,
-        PAGE_FAULT if error & 2 != 0 => Access::Write,
-        PAGE_FAULT => Access::Read,
-        _ => Access::Unknown,
-    };
-    (access, trap == GENERAL_PROTECTION)
+    const FLOATING_POINT: u64 = 16;
+    const ALIGNMENT: u64 = 17;
+    const SIMD: u64 = 19;
+    /// Of a page fault's error code.
+    const PRESENT: u64 = 1;
+    const WRITE: u64 = 2;
+    const FETCH: u64 = 16;
+    let (number, error) = (numbers & 0xffff, numbers >> 32);
+    match (signal, number) {
+        (libc::SIGSEGV | libc::SIGBUS, PAGE_FAULT) => {
+            let access = match error {
+                _ if error & FETCH != 0 => Access::Execute,
+                _ if error & WRITE != 0 => Access::Write,
+                _ => Access::Read,
+            };
+            let code = match signal {
+                libc::SIGBUS => BUS_PROTECTION,
+                _ if told == SEGV_ACCERR || told != SEGV_MAPERR && error & PRESENT != 0 => SEGV_ACCERR,
+                _ => SEGV_MAPERR,
+            };
+            Some(Exception { code, access, has_address: true })
+        }
+        (libc::SIGSEGV | libc::SIGBUS, GENERAL_PROTECTION | NOT_PRESENT | STACK | BOUND) => {
+            Exception::at_instruction(SI_KERNEL)
+        }
+        (libc::SIGBUS, ALIGNMENT) => Exception::at_instruction(BUS_ADRALN),
+        (libc::SIGILL, INVALID_OPCODE) => Exception::at_instruction(illegal(told)),
+        (libc::SIGTRAP, DEBUG | BREAKPOINT) => Exception::at_instruction(TRAP_BRKPT),
+        (libc::SIGFPE, DIVIDE | OVERFLOW | FLOATING_POINT | SIMD) => Exception::at_instruction(arithmetic(told)),
+        _ => None,
+    }
 }
 
-fn linux_code(signal: c_int, code: c_int, is_general_protection: bool) -> c_int {
-    /// sys/signal.h; on Linux it is 0.
-    const SI_USER: c_int = 0x10001;
-    /// On Linux, of a general protection fault, whose code here is 0.
-    const SI_KERNEL: c_int = 0x80;
-    match (signal, code) {
-        (_, SI_USER) => 0,
-        (libc::SIGSEGV | libc::SIGBUS, 0) if is_general_protection => SI_KERNEL,
-        // ILL_ILLTRP, ILL_PRVOPC and ILL_ILLOPN
-        (libc::SIGILL, 2) => 4,
-        (libc::SIGILL, 3) => 5,
-        (libc::SIGILL, 4) => 2,
-        (libc::SIGILL, 5) => 3,
-        // FPE_INTDIV and FPE_INTOVF come last here and first there.
-        (libc::SIGFPE, 7 | 8) => code - 6,
-        (libc::SIGFPE, 1..=6) => code + 2,
-        _ => code,
+/// `si_code` of SIGILL, which is illegal operands on Linux where it is trapped instructions here, and so on.
+fn illegal(told: c_int) -> c_int {
+    match told {
+        // On arm64 it is always ILL_ILLTRP, which says nothing.
+        2 if cfg!(target_arch = "aarch64") => 1,
+        2 => 4,
+        3 => 5,
+        4 => 2,
+        5 => 3,
+        _ => 1,
+    }
+}
+
+/// `si_code` of SIGFPE: FPE_INTDIV and FPE_INTOVF come last here and first there.
+fn arithmetic(told: c_int) -> c_int {
+    match told {
+        7 | 8 => told - 6,
+        1..=6 => told + 2,
+        _ => SI_KERNEL,
     }
 }
 
@@ -216,8 +343,7 @@ fn linux_code(signal: c_int, code: c_int, is_general_protection: bool) -> c_int 
 /// `context` points to a readable ucontext.
 pub unsafe fn registers(context: *const c_void) -> Registers {
     // SAFETY: as promised.
-    let words = unsafe { (*(*context.cast::<Context>()).mcontext).registers };
-    Registers { general: layout::IN_CONTEXT.map(|index| words.get(index).copied().unwrap_or(0)) }
+    registers_of_state(unsafe { &(*(*context.cast::<Context>()).mcontext).state })
 }
 
 /// Takes a signal out of the mask that the interrupted code gets back.

@@ -4,6 +4,8 @@ use core::ptr;
 
 use libc::{c_int, c_void, pid_t};
 
+use super::Access;
+
 /// Size of a page.
 pub const PAGE: usize = if cfg!(target_arch = "aarch64") { 16384 } else { 4096 };
 
@@ -11,6 +13,16 @@ unsafe extern "C" {
     static mach_task_self_: u32;
     /// mach/mach_vm.h
     fn mach_vm_read_overwrite(task: u32, address: u64, size: u64, data: u64, done: *mut u64) -> c_int;
+    /// mach/mach_vm.h
+    fn mach_vm_region(
+        task: u32,
+        address: *mut u64,
+        size: *mut u64,
+        flavor: c_int,
+        info: *mut u32,
+        count: *mut u32,
+        object: *mut u32,
+    ) -> c_int;
 }
 
 /// Reads memory of this process; how many bytes could be read. Bad addresses are no fault.
@@ -31,6 +43,35 @@ pub fn read_memory(_pid: pid_t, address: u64, buffer: &mut [u8]) -> usize {
         read += done as usize;
     }
     read
+}
+
+/// Whether this may be done with an address, as far as the kernel says.
+pub fn is_allowed(address: u64, access: Access) -> bool {
+    const VM_REGION_BASIC_INFO_64: c_int = 9;
+    // struct vm_region_basic_info_64; its first word is the protection: 1 read, 2 write, 4 execute.
+    let mut info = [0u32; 9];
+    let (mut start, mut size, mut count, mut object) = (address, 0, info.len() as u32, 0);
+    // SAFETY: all of it is ours; writes at most `count` words into `info`.
+    let result = unsafe {
+        mach_vm_region(
+            mach_task_self_,
+            &raw mut start,
+            &raw mut size,
+            VM_REGION_BASIC_INFO_64,
+            info.as_mut_ptr(),
+            &raw mut count,
+            &raw mut object,
+        )
+    };
+    // Where nothing is mapped, the kernel tells of what comes next.
+    result == 0
+        && start <= address
+        && match access {
+            Access::Unknown => true,
+            Access::Read => info[0] & 1 != 0,
+            Access::Write => info[0] & 2 != 0,
+            Access::Execute => info[0] & 4 != 0,
+        }
 }
 
 /// Fresh memory, zeroed when it is first touched; null when there is none.
@@ -61,6 +102,12 @@ pub unsafe fn protect(place: *mut u8, size: usize, protection: c_int) -> bool {
 /// What the kernel needs on a signal stack.
 pub fn minimum_signal_stack() -> usize {
     libc::MINSIGSTKSZ
+}
+
+/// Runs with signals coming to the stack that the thread is on: from a handler on, they do so anyway, since the kernel
+/// remembers that the alternate one is in use (bsd/kern/kern_sig.c).
+pub fn without_alternate_stack(run: impl FnOnce()) {
+    run();
 }
 
 /// Makes this the calling thread's alternate signal stack, unless it has one; whether it was made so.

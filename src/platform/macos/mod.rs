@@ -9,6 +9,7 @@ compile_error!("on macOS nosigpipe is for arm64 and x86_64");
 
 mod action;
 mod broken_pipe;
+mod copy;
 mod fault;
 pub mod hooks;
 mod images;
@@ -16,17 +17,20 @@ mod memory;
 mod process;
 pub mod prototypes;
 mod real;
+mod report;
 mod socket;
 mod spawn;
 mod thread;
 
 pub use action::*;
 pub use broken_pipe::*;
+pub use copy::*;
 pub use fault::*;
 pub use images::*;
 pub use memory::*;
 pub use process::*;
 pub use real::*;
+pub use report::*;
 pub use socket::*;
 pub use spawn::*;
 pub use thread::*;

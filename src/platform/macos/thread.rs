@@ -2,7 +2,9 @@
 
 use core::ptr;
 
-use libc::{c_int, pid_t, siginfo_t, sigset_t};
+use libc::{c_int, c_void, pid_t, siginfo_t, sigset_t};
+
+use super::{Access, Fault, is_allowed};
 
 /// Nanoseconds on a clock that only goes forward.
 pub fn nanoseconds() -> u64 {
@@ -71,6 +73,19 @@ pub fn sleep(nanoseconds: u64) {
     unsafe { libc::nanosleep(&raw const time, ptr::null_mut()) };
 }
 
+/// Whether a return to the faulting instruction is sure to end the process, and tells more than the signal sent again: the
+/// system's crash reporter then sees the exception and its address, of which a signal that was sent has nothing. All other
+/// threads stand still, so that none repairs what the instruction found; but memory of ours may lie there by now.
+pub fn will_fault_again(fault: &Fault) -> bool {
+    fault.is_by_instruction()
+        && match fault.signal {
+            libc::SIGSEGV | libc::SIGBUS => fault.access != Access::Unknown && !is_allowed(fault.address, fault.access),
+            // On x86_64 the program counter is behind the breakpoint already.
+            libc::SIGTRAP => cfg!(target_arch = "aarch64"),
+            _ => true,
+        }
+}
+
 /// Sends a signal to the calling thread as it came the first time: no call does that here.
 ///
 /// # Safety
@@ -97,6 +112,52 @@ pub fn is_pending(signal: c_int) -> bool {
 pub fn exit_now(status: c_int) -> ! {
     // SAFETY: nothing is left to be kept in order.
     unsafe { libc::_exit(status) }
+}
+
+/// Runs a function on another stack, of which `top` is the upper end.
+///
+/// # Safety
+/// `top` is the 16-byte aligned upper end of memory that is used for nothing else and suffices for the function.
+#[cfg(target_arch = "aarch64")]
+#[unsafe(naked)]
+pub unsafe extern "C" fn call_on_stack(
+    top: *mut u8,
+    function: unsafe extern "C" fn(*mut c_void),
+    argument: *mut c_void,
+) {
+    core::arch::naked_asm!(
+        "stp x29, x30, [sp, #-16]!",
+        "mov x29, sp",
+        "mov sp, x0",
+        "mov x0, x2",
+        "blr x1",
+        "mov sp, x29",
+        "ldp x29, x30, [sp], #16",
+        "ret",
+    )
+}
+
+/// Runs a function on another stack, of which `top` is the upper end.
+///
+/// # Safety
+/// `top` is the 16-byte aligned upper end of memory that is used for nothing else and suffices for the function.
+#[cfg(target_arch = "x86_64")]
+#[unsafe(naked)]
+pub unsafe extern "C" fn call_on_stack(
+    top: *mut u8,
+    function: unsafe extern "C" fn(*mut c_void),
+    argument: *mut c_void,
+) {
+    core::arch::naked_asm!(
+        "push rbp",
+        "mov rbp, rsp",
+        "mov rsp, rdi",
+        "mov rdi, rdx",
+        "call rsi",
+        "mov rsp, rbp",
+        "pop rbp",
+        "ret",
+    )
 }
 
 /// Writes to a descriptor whose reader may have stopped reading: gives up at `deadline`. How much was written.

@@ -9,8 +9,6 @@ use crate::platform::Parts;
 pub struct Mapping {
     pub start: u64,
     pub end: u64,
-    /// Where it starts in its file.
-    pub offset: u64,
     pub readable: bool,
     pub writable: bool,
     pub executable: bool,

@@ -30,7 +30,7 @@ impl Memory {
 
     /// Says what is mapped, for the case that the kernel does not let us look.
     pub fn learn(&mut self, mappings: &[Mapping]) {
-        if self.pid == platform::pid() && !platform::can_read_memory() {
+        if self.pid == platform::pid() && !can_read_memory() {
             let readable = mappings.iter().filter(|mapping| mapping.readable);
             self.direct = Some(readable.map(|mapping| (mapping.start, mapping.end)).collect());
         }
@@ -85,12 +85,6 @@ impl Memory {
         (self.read(address, &mut bytes) == 4).then(|| u32::from_le_bytes(bytes))
     }
 
-    /// Bytes, if all are there.
-    pub fn bytes(&mut self, address: u64, length: usize) -> Option<Vec<u8>> {
-        let mut bytes = vec![0; length];
-        (self.read(address, &mut bytes) == length).then_some(bytes)
-    }
-
     /// A string that ends in a zero byte, as far as it is there and reasonably long.
     pub fn text(&mut self, address: u64) -> String {
         let mut text = vec![0; 1024];
@@ -98,4 +92,10 @@ impl Memory {
         let text = text.get(..length).and_then(|text| text.split(|&byte| byte == 0).next());
         String::from_utf8_lossy(text.unwrap_or_default()).into_owned()
     }
+}
+
+/// Whether memory of this very process can be read so; a sandbox may forbid it.
+fn can_read_memory() -> bool {
+    let (probe, mut copy) = (1u8, [0]);
+    platform::read_memory(platform::pid(), (&raw const probe).addr() as u64, &mut copy) == 1
 }

@@ -12,17 +12,22 @@
 //! - `threads.rs`: [`stop_threads`](super::stop_threads)
 //! - `unwind.rs`: [`Unwinder`](super::Unwinder)
 
+mod calls;
 mod map;
 mod memory;
 mod stack;
 
+pub use calls::follows_call;
 pub use map::{Map, Mapping, Module};
 pub use memory::Memory;
 pub use stack::{Found, Frame, Stack};
 
 use libc::pid_t;
 
-use super::Registers;
+use super::{Registers, Symbols};
+
+/// Asks a module's symbols, which are looked for when it is asked for them first; nothing is asked while they are.
+pub type AskSymbols<'a> = dyn Fn(&Module, &mut dyn FnMut(&Symbols)) + 'a;
 
 /// A thread of the crashed process.
 pub struct Thread {

@@ -23,7 +23,8 @@ const DT_DEBUG: u64 = 21;
 
 /// Everything that is mapped. Also tells `memory`, for the case that the kernel does not let it look.
 pub fn read_map(memory: &mut Memory) -> Map {
-    let mappings = read_maps();
+    // With where each starts in its file.
+    let (mappings, offsets): (Vec<Mapping>, Vec<u64>) = read_maps().into_iter().unzip();
     memory.learn(&mappings);
     if mappings.is_empty() {
         return from_loader(memory);
@@ -31,16 +32,16 @@ pub fn read_map(memory: &mut Memory) -> Map {
     let mut modules: Vec<Module> = Vec::new();
     // A module's mappings stand in ascending order, the one with the ELF header first.
     let mut index = 0;
-    while let Some(first) = mappings.get(index) {
+    while let (Some(first), Some(&offset)) = (mappings.get(index), offsets.get(index)) {
         index += 1;
-        if first.path.is_empty() || first.offset != 0 || first.path.starts_with('[') && first.path != "[vdso]" {
+        if first.path.is_empty() || offset != 0 || first.path.starts_with('[') && first.path != "[vdso]" {
             continue;
         }
         let mut end = first.end;
         let mut executable = first.executable;
-        while let Some(next) = mappings.get(index) {
+        while let (Some(next), Some(&offset)) = (mappings.get(index), offsets.get(index)) {
             // .bss follows without a name.
-            if next.path != first.path || next.offset == 0 {
+            if next.path != first.path || offset == 0 {
                 break;
             }
             end = next.end;
@@ -54,27 +55,27 @@ pub fn read_map(memory: &mut Memory) -> Map {
     Map { mappings, modules }
 }
 
-fn read_maps() -> Vec<Mapping> {
+fn read_maps() -> Vec<(Mapping, u64)> {
     let Some(text) = system::read_file(b"/proc/self/maps\0", 64 << 20) else { return Vec::new() };
     String::from_utf8_lossy(&text).lines().filter_map(mapping).collect()
 }
 
-fn mapping(line: &str) -> Option<Mapping> {
+fn mapping(line: &str) -> Option<(Mapping, u64)> {
     // 55e0c0a00000-55e0c0a02000 r--p 00000000 fe:00 1234   /usr/bin/true
     let mut fields = line.splitn(6, ' ');
     let (start, end) = fields.next()?.split_once('-')?;
     let rights = fields.next()?.as_bytes();
-    let offset = fields.next()?;
+    let offset = u64::from_str_radix(fields.next()?, 16).ok()?;
     let path = fields.nth(2).unwrap_or_default().trim_start();
-    Some(Mapping {
+    let mapping = Mapping {
         start: u64::from_str_radix(start, 16).ok()?,
         end: u64::from_str_radix(end, 16).ok()?,
-        offset: u64::from_str_radix(offset, 16).ok()?,
         readable: rights.first() == Some(&b'r'),
         writable: rights.get(1) == Some(&b'w'),
         executable: rights.get(2) == Some(&b'x'),
         path: path.to_owned(),
-    })
+    };
+    Some((mapping, offset))
 }
 
 struct Segment {
@@ -86,7 +87,7 @@ struct Segment {
 }
 
 fn segments(memory: &mut Memory, header: u64) -> Option<Vec<Segment>> {
-    let elf = memory.bytes(header, 64)?;
+    let elf = bytes(memory, header, 64)?;
     if !elf.starts_with(b"\x7fELF\x02\x01") {
         return None;
     }
@@ -96,7 +97,7 @@ fn segments(memory: &mut Memory, header: u64) -> Option<Vec<Segment>> {
 }
 
 fn program_headers(memory: &mut Memory, table: u64, count: u64) -> Option<Vec<Segment>> {
-    let table = memory.bytes(table, 56 * usize::try_from(count).ok()?)?;
+    let table = bytes(memory, table, 56 * usize::try_from(count).ok()?)?;
     table
         .chunks_exact(56)
         .map(|entry| {
@@ -109,6 +110,12 @@ fn program_headers(memory: &mut Memory, table: u64, count: u64) -> Option<Vec<Se
             })
         })
         .collect()
+}
+
+/// Bytes, if all are there.
+fn bytes(memory: &mut Memory, address: u64, length: usize) -> Option<Vec<u8>> {
+    let mut bytes = vec![0; length];
+    (memory.read(address, &mut bytes) == length).then_some(bytes)
 }
 
 fn word_at(bytes: &[u8], offset: usize) -> Option<u64> {
@@ -149,7 +156,7 @@ fn finish(memory: &mut Memory, segments: &[Segment], mut module: Module) -> Modu
 }
 
 fn build_id(memory: &mut Memory, start: u64, size: u64) -> Option<Vec<u8>> {
-    let notes = memory.bytes(start, usize::try_from(size.min(4096)).ok()?)?;
+    let notes = bytes(memory, start, usize::try_from(size.min(4096)).ok()?)?;
     let mut rest = notes.as_slice();
     while let Some((header, after)) = rest.split_at_checked(12) {
         let number = |at: usize| Some(u32::from_le_bytes(header.get(at..at + 4)?.try_into().ok()?));
@@ -208,7 +215,6 @@ fn add(memory: &mut Memory, map: &mut Map, bias: u64, segments: &[Segment], path
         map.mappings.push(Mapping {
             start: from,
             end: to,
-            offset: segment.offset & !4095,
             readable: segment.flags & 4 != 0,
             writable: segment.flags & 2 != 0,
             executable: segment.flags & 1 != 0,

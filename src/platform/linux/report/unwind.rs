@@ -12,7 +12,7 @@ use gimli::{
 };
 
 use super::expression;
-use crate::platform::report::{Found, Frame, Map, Memory, Module, Stack};
+use crate::platform::report::{AskSymbols, Found, Frame, Map, Memory, Module, Stack, follows_call};
 use crate::platform::{self, FRAME_POINTER, PROGRAM_COUNTER, Registers, STACK_POINTER};
 
 type Slice = EndianSlice<'static, LittleEndian>;
@@ -57,14 +57,14 @@ pub struct Unwinder<'a> {
     known: BTreeMap<u64, Option<Rules>>,
     context: UnwindContext<usize>,
     deadline: u64,
-    section: &'a dyn Fn(&Module, &str) -> Option<&'static [u8]>,
+    ask: &'a AskSymbols<'a>,
 }
 
 impl<'a> Unwinder<'a> {
-    /// `section` finds a section in a module's files.
-    pub fn new(map: &'a Map, deadline: u64, section: &'a dyn Fn(&Module, &str) -> Option<&'static [u8]>) -> Self {
+    /// `ask` leads to the sections of a module's files.
+    pub fn new(map: &'a Map, deadline: u64, ask: &'a AskSymbols<'a>) -> Self {
         let context = UnwindContext::new();
-        Self { map, frames: BTreeMap::new(), known: BTreeMap::new(), context, deadline, section }
+        Self { map, frames: BTreeMap::new(), known: BTreeMap::new(), context, deadline, ask }
     }
 
     /// The whole stack of a thread with these registers; `memory` has its stack.
@@ -168,8 +168,8 @@ impl<'a> Unwinder<'a> {
         }
         let rules = self.map.module(pc).and_then(|index| {
             let module = self.map.modules.get(index)?;
-            let (map, section) = (self.map, self.section);
-            let frames = self.frames.entry(index).or_insert_with(|| all_frames(map, module, section));
+            let (map, ask) = (self.map, self.ask);
+            let frames = self.frames.entry(index).or_insert_with(|| all_frames(map, module, ask));
             let context = &mut self.context;
             frames.iter().find_map(|frames| look_up(frames, context, pc))
         });
@@ -179,7 +179,7 @@ impl<'a> Unwinder<'a> {
 }
 
 /// The sources of call frame information for a module, the one in memory first.
-fn all_frames(map: &Map, module: &Module, section: &dyn Fn(&Module, &str) -> Option<&'static [u8]>) -> Vec<Frames> {
+fn all_frames(map: &Map, module: &Module, ask: &AskSymbols) -> Vec<Frames> {
     let mut all = Vec::new();
     if let Some((address, size)) = module.parts.unwind_table
         && let Some(table) = map.in_memory(address, size)
@@ -194,7 +194,9 @@ fn all_frames(map: &Map, module: &Module, section: &dyn Fn(&Module, &str) -> Opt
             all.push(Frames::Table { header, frames: EhFrame::new(frames, LittleEndian), bases });
         }
     }
-    if let Some(section) = section(module, ".debug_frame") {
+    let mut section = None;
+    ask(module, &mut |symbols| section = symbols.section(".debug_frame"));
+    if let Some(section) = section {
         let mut frames = DebugFrame::new(section, LittleEndian);
         frames.set_address_size(8);
         all.push(Frames::Debug { frames, bias: module.bias });
@@ -298,20 +300,6 @@ fn set(registers: &mut Registers, number: usize, value: u64) {
     if let Some(place) = registers.general.get_mut(number) {
         *place = value;
     }
-}
-
-/// Whether a call instruction ends just before an address.
-fn follows_call(memory: &mut Memory, address: u64) -> bool {
-    let mut code = [0; 7];
-    // At the start of a mapping there may be nothing before it.
-    let start = address.wrapping_sub(7);
-    if memory.read(start, &mut code) != 7 {
-        return false;
-    }
-    // call *reg, call *disp8(reg), call *disp8(reg,reg), call *disp32(reg), call *disp32(reg,reg): opcode ff /2
-    let indirect = |opcode: u8, modrm: u8| opcode == 0xff && modrm >> 3 & 7 == 2;
-    let [a, b, c, d, e, f, g] = code;
-    c == 0xe8 || indirect(f, g) || indirect(e, f) || indirect(d, e) || indirect(b, c) || indirect(a, b)
 }
 
 /// Whether this is where a signal handler returns to: `mov $__NR_rt_sigreturn, %rax; syscall`.

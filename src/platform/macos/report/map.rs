@@ -55,9 +55,10 @@ const MOST_REGIONS: usize = 64 * 1024;
 /// More images than this dyld has never loaded.
 const MOST_IMAGES: u64 = 16 * 1024;
 
-/// Everything that is mapped.
+/// Everything that is mapped. Also tells `memory`, for the case that the kernel does not let it look.
 pub fn read_map(memory: &mut Memory) -> Map {
     let mut map = Map { mappings: regions(), modules: Vec::new() };
+    memory.learn(&map.mappings);
     let mut modules: Vec<Module> =
         images(memory).into_iter().filter_map(|(start, path)| module(&map, start, path)).collect();
     modules.sort_by_key(|module| module.start);
@@ -105,11 +106,10 @@ fn regions() -> Vec<Mapping> {
             continue;
         }
         let Some(end) = address.checked_add(size) else { break };
-        let RegionInfo { protection, offset, user_tag, .. } = info;
+        let RegionInfo { protection, user_tag, .. } = info;
         found.push(Mapping {
             start: address,
             end,
-            offset,
             readable: protection & READ != 0,
             writable: protection & WRITE != 0,
             executable: protection & EXECUTE != 0,

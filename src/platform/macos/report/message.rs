@@ -2,18 +2,12 @@
 
 use libc::c_int;
 
-use super::Symbols;
-use crate::platform::report::{Map, Memory, Module};
+use crate::platform::report::{AskSymbols, Map, Memory};
 
 /// What libraries have left for the system's crash reporter, such as `Assertion failed: ...` or the uncaught exception's
 /// type: struct crashreporter_annotations_t { version, message, signature, backtrace, message2, ... } of 8 bytes each, in a
 /// section of its own.
-pub fn last_words(
-    _signal: c_int,
-    map: &Map,
-    memory: &mut Memory,
-    _with_symbols: impl Fn(&Module, &dyn Fn(&Symbols) -> Option<u64>) -> Option<u64>,
-) -> Option<String> {
+pub fn last_words(_signal: c_int, map: &Map, memory: &mut Memory, _ask: &AskSymbols) -> Option<String> {
     const MESSAGES: [u64; 2] = [8, 32];
     let mut words: Vec<String> = Vec::new();
     for module in &map.modules {
