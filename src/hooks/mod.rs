@@ -7,9 +7,9 @@
 //! `std::sync::Once`, which a signal handler or a vforked child must never be the first to reach. The bodies of the
 //! lines that say `instead` never call the real function.
 
-mod exec;
-mod signal;
-mod socket;
+pub mod exec;
+pub mod signal;
+pub mod socket;
 mod spawn;
 mod thread;
 #[macro_use]
@@ -27,12 +27,12 @@ hooks! {
     real    socket::socketpair(domain: c_int, kind: c_int, protocol: c_int, pair: *mut c_int) -> c_int;
     real    socket::accept(fd: c_int, address: *mut sockaddr, length: *mut socklen_t) -> c_int;
     #[cfg(target_os = "linux")]
-    real    socket::accept4(fd: c_int, address: *mut sockaddr, length: *mut socklen_t, flags: c_int) -> c_int;
+    real    platform::accept4(fd: c_int, address: *mut sockaddr, length: *mut socklen_t, flags: c_int) -> c_int;
     real    socket::send(fd: c_int, data: *const c_void, length: size_t, flags: c_int) -> ssize_t;
     real    socket::sendto(fd: c_int, data: *const c_void, length: size_t, flags: c_int, to: *const sockaddr, to_length: socklen_t) -> ssize_t;
     real    socket::sendmsg(fd: c_int, message: *const msghdr, flags: c_int) -> ssize_t;
     #[cfg(target_os = "linux")]
-    real    socket::sendmmsg(fd: c_int, messages: *mut libc::mmsghdr, count: libc::c_uint, flags: c_int) -> c_int;
+    real    platform::sendmmsg(fd: c_int, messages: *mut libc::mmsghdr, count: libc::c_uint, flags: c_int) -> c_int;
 
     // A descriptor that comes with a message may be a socket.
     #[cfg(target_os = "macos")]
@@ -45,15 +45,15 @@ hooks! {
 
     real    signal::sigaction(signum: c_int, new: *const sigaction_t, old: *mut sigaction_t) -> c_int;
     #[cfg(target_os = "linux")]
-    instead signal::__sigaction(signum: c_int, new: *const sigaction_t, old: *mut sigaction_t) -> c_int;
+    instead platform::__sigaction(signum: c_int, new: *const sigaction_t, old: *mut sigaction_t) -> c_int;
     instead signal::signal(signum: c_int, handler: sighandler_t) -> sighandler_t;
     instead signal::bsd_signal(signum: c_int, handler: sighandler_t) -> sighandler_t;
     #[cfg(target_os = "linux")]
-    instead signal::ssignal(signum: c_int, handler: sighandler_t) -> sighandler_t;
+    instead platform::ssignal(signum: c_int, handler: sighandler_t) -> sighandler_t;
     #[cfg(target_os = "linux")]
-    instead signal::sysv_signal(signum: c_int, handler: sighandler_t) -> sighandler_t;
+    instead platform::sysv_signal(signum: c_int, handler: sighandler_t) -> sighandler_t;
     #[cfg(target_os = "linux")]
-    instead signal::__sysv_signal(signum: c_int, handler: sighandler_t) -> sighandler_t;
+    instead platform::__sysv_signal(signum: c_int, handler: sighandler_t) -> sighandler_t;
     instead signal::sigset(signum: c_int, disposition: sighandler_t) -> sighandler_t;
     instead signal::sigignore(signum: c_int) -> c_int;
     instead signal::siginterrupt(signum: c_int, interrupt: c_int) -> c_int;
@@ -61,18 +61,18 @@ hooks! {
     real    thread::pthread_create(thread: *mut pthread_t, attributes: *const pthread_attr_t, routine: extern "C" fn(*mut c_void) -> *mut c_void, argument: *mut c_void) -> c_int;
 
     #[cfg(target_os = "linux")]
-    instead thread::_exit(status: c_int) -> !;
+    instead platform::_exit(status: c_int) -> !;
 
-    // execl, execlp and execle are beside these, in exec/list.rs: a line can't say their signature.
+    // execl, execlp and execle are beside these, in platform/linux/hooks/list.rs: a line can't say their signature.
     real    exec::execve(path: *const c_char, arguments: *const *const c_char, environment: *const *const c_char) -> c_int;
     #[cfg(target_os = "linux")]
     real    exec::execv(path: *const c_char, arguments: *const *const c_char) -> c_int;
     #[cfg(target_os = "linux")]
     real    exec::execvp(file: *const c_char, arguments: *const *const c_char) -> c_int;
     #[cfg(target_os = "linux")]
-    real    exec::execvpe(file: *const c_char, arguments: *const *const c_char, environment: *const *const c_char) -> c_int;
+    real    platform::execvpe(file: *const c_char, arguments: *const *const c_char, environment: *const *const c_char) -> c_int;
     #[cfg(target_os = "linux")]
-    real    exec::fexecve(fd: c_int, arguments: *const *const c_char, environment: *const *const c_char) -> c_int;
+    real    platform::fexecve(fd: c_int, arguments: *const *const c_char, environment: *const *const c_char) -> c_int;
     #[cfg(target_os = "linux")]
     instead platform::execveat(directory: c_int, path: *const c_char, arguments: *const *const c_char, environment: *const *const c_char, flags: c_int) -> c_int;
 
