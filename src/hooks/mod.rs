@@ -1,7 +1,8 @@
 //! THE HOOK TABLE: one line for each function of libc that the library stands in front of.
 //!
 //! A line names the family, whose file has the body, and the signature, which the compiler compares with libc's. From
-//! it come the exported symbol, `real::NAME()` and, on macOS, the interpose entry. docs/adding-a-hook.md is the recipe.
+//! it come the exported symbol, `real::NAME()` and, on macOS, the interpose entry. Where libc's name is none that Rust can
+//! write, it stands behind ours. docs/adding-a-hook.md is the recipe.
 //!
 //! The constructor looks up the real function of every line that says `real`: redhook's look-up waits in a
 //! `std::sync::Once`, which a signal handler or a vforked child must never be the first to reach. The bodies of the
@@ -34,14 +35,31 @@ hooks! {
     #[cfg(target_os = "linux")]
     real    platform::sendmmsg(fd: c_int, messages: *mut libc::mmsghdr, count: libc::c_uint, flags: c_int) -> c_int;
 
+    #[cfg(target_os = "macos")]
+    real    platform::accept_nocancel = "accept$NOCANCEL"(fd: c_int, address: *mut sockaddr, length: *mut socklen_t) -> c_int;
+    #[cfg(target_os = "macos")]
+    real    platform::send_nocancel = "send$NOCANCEL"(fd: c_int, data: *const c_void, length: size_t, flags: c_int) -> ssize_t;
+    #[cfg(target_os = "macos")]
+    real    platform::sendto_nocancel = "sendto$NOCANCEL"(fd: c_int, data: *const c_void, length: size_t, flags: c_int, to: *const sockaddr, to_length: socklen_t) -> ssize_t;
+    #[cfg(target_os = "macos")]
+    real    platform::sendmsg_nocancel = "sendmsg$NOCANCEL"(fd: c_int, message: *const msghdr, flags: c_int) -> ssize_t;
+
     // A descriptor that comes with a message may be a socket.
     #[cfg(target_os = "macos")]
     real    platform::recvmsg(fd: c_int, message: *mut msghdr, flags: c_int) -> ssize_t;
+    #[cfg(target_os = "macos")]
+    real    platform::recvmsg_nocancel = "recvmsg$NOCANCEL"(fd: c_int, message: *mut msghdr, flags: c_int) -> ssize_t;
+    #[cfg(target_os = "macos")]
+    real    platform::fileport_makefd(port: libc::mach_port_t) -> c_int;
     // No signal tells of their broken pipes, so these count them.
     #[cfg(target_os = "macos")]
     real    platform::write(fd: c_int, data: *const c_void, length: size_t) -> ssize_t;
     #[cfg(target_os = "macos")]
+    real    platform::write_nocancel = "write$NOCANCEL"(fd: c_int, data: *const c_void, length: size_t) -> ssize_t;
+    #[cfg(target_os = "macos")]
     real    platform::writev(fd: c_int, vectors: *const libc::iovec, count: c_int) -> ssize_t;
+    #[cfg(target_os = "macos")]
+    real    platform::writev_nocancel = "writev$NOCANCEL"(fd: c_int, vectors: *const libc::iovec, count: c_int) -> ssize_t;
 
     real    signal::sigaction(signum: c_int, new: *const sigaction_t, old: *mut sigaction_t) -> c_int;
     #[cfg(target_os = "linux")]
@@ -65,10 +83,10 @@ hooks! {
 
     // execl, execlp and execle are beside these, in platform/linux/hooks/list.rs: a line can't say their signature.
     real    exec::execve(path: *const c_char, arguments: *const *const c_char, environment: *const *const c_char) -> c_int;
-    #[cfg(target_os = "linux")]
     real    exec::execv(path: *const c_char, arguments: *const *const c_char) -> c_int;
-    #[cfg(target_os = "linux")]
     real    exec::execvp(file: *const c_char, arguments: *const *const c_char) -> c_int;
+    #[cfg(target_os = "macos")]
+    real    platform::execvp_in = "execvP"(file: *const c_char, path: *const c_char, arguments: *const *mut c_char) -> c_int;
     #[cfg(target_os = "linux")]
     real    platform::execvpe(file: *const c_char, arguments: *const *const c_char, environment: *const *const c_char) -> c_int;
     #[cfg(target_os = "linux")]
@@ -79,7 +97,11 @@ hooks! {
     real    spawn::posix_spawn(pid: *mut pid_t, path: *const c_char, actions: *const posix_spawn_file_actions_t, attributes: *const posix_spawnattr_t, arguments: *const *mut c_char, environment: *const *mut c_char) -> c_int;
     real    spawn::posix_spawnp(pid: *mut pid_t, file: *const c_char, actions: *const posix_spawn_file_actions_t, attributes: *const posix_spawnattr_t, arguments: *const *mut c_char, environment: *const *mut c_char) -> c_int;
     real    spawn::system(command: *const c_char) -> c_int;
+    #[cfg(target_os = "macos")]
+    real    platform::system_nocancel = "system$NOCANCEL"(command: *const c_char) -> c_int;
     real    spawn::popen(command: *const c_char, mode: *const c_char) -> *mut FILE;
+    #[cfg(target_os = "macos")]
+    real    platform::popen_extsn = "popen$DARWIN_EXTSN"(command: *const c_char, mode: *const c_char) -> *mut FILE;
     #[cfg(target_os = "linux")]
     real    platform::wordexp(words: *const c_char, result: *mut c_void, flags: c_int) -> c_int;
 }

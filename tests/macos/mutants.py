@@ -29,7 +29,7 @@ MUTANTS = [
      "State::count(&STATE.accepted);\n        configure_socket(fd);", "State::count(&STATE.accepted);"),
     ("open sockets are forgotten", "src/sigpipe/mod.rs", "    platform::configure_open_sockets();\n", ""),
     ("no flag at send", "src/platform/macos/socket.rs", "NOSIGNAL: c_int = 0x80000", "NOSIGNAL: c_int = 0x40000"),
-    ("descriptors are read beyond the message", "src/platform/macos/hooks.rs",
+    ("descriptors are read beyond the message", "src/platform/macos/hooks/socket.rs",
      "if at.add(size_of::<c_int>()) <= end {", "if end > core::ptr::null_mut() {"),
     ("the mark is not told", "src/platform/macos/action.rs", "Action { mask: MARK, ..*action }", "*action"),
     ("the attribute is not set", "src/platform/macos/spawn.rs", "libc::POSIX_SPAWN_SETSIGDEF as c_short) == 0",
