@@ -312,6 +312,128 @@ class Sockets(Process):
             self.assertEqual(w.kernel.delivered, [], name)
             self.assertEqual(w.log("_" + name)[-1].args[flags], 0x40 | MSG_NOSIGNAL)
 
+    def gone(self, w):
+        """A socket whose client went away before it was accepted, so that it has refused the option."""
+        w.kernel.msg_nosignal = True
+        listener = self.listening(w, inherits=False)
+        w.kernel.incoming(listener).last_close()
+        return w.call_hook("accept", listener, 0, 0)
+
+    def test_a_write_to_a_socket_that_has_refused_the_option_raises_no_signal(self):
+        for name, _, call in self.sends("write", "writev"):
+            instead = name.replace("writev", "sendmsg").replace("write", "sendto")
+            w = self.scope("sockets")
+            fd = self.gone(w)
+            for count in (1, 2):
+                w.errno = 5
+                self.assertEqual((call(w, fd), w.errno, w.kernel.delivered), (-1, EPIPE, []), name)
+                self.assertEqual(sum(w.state()["broken"]), count)
+            self.assertEqual(w.log("_" + name), [])
+            self.assertEqual([c.args[2 if name[5:6] == "v" else 3] for c in w.log("_" + instead)], [MSG_NOSIGNAL] * 2)
+
+    def test_so_it_is_however_the_socket_came(self):
+        from macho_emu import Sock, Terminated
+
+        def dead():
+            socket = Sock(1, 1, 0)
+            socket.connected = True
+            socket.disconnected()
+            return socket
+
+        def by_message(w):
+            self.receive(w, [[dead()]])
+            return w.log("_recvmsg")[-1].notes["fds"][0]
+
+        def by_port(w):
+            w.ports[1] = dead()
+            return w.call_hook("fileport_makefd", 1)
+
+        def by_api(w, fd=9):
+            w.kernel.fds[fd] = dead()
+            self.assertEqual(w.func("nosigpipe_configure_socket", "i:i")(fd), 0)
+            return fd
+        at_load = self.scope("sockets", before=lambda w: w.kernel.fds.update({7: dead()}))
+        for w, come in ((at_load, lambda w: 7), *((self.scope("sockets"), how) for how in (by_message, by_port, by_api))):
+            w.kernel.msg_nosignal = True
+            self.assertEqual((w.call_hook("write", come(w), w.buf(b"x"), 1), w.kernel.delivered), (-1, []))
+        # So many descriptors are not remembered; what is beyond is as it was.
+        w = self.scope("sockets")
+        w.kernel.msg_nosignal = True
+        w.call_hook("write", by_api(w, 65535), w.buf(b"x"), 1)
+        with self.assertRaises(Terminated):
+            w.call_hook("write", by_api(w, 65536), w.buf(b"x"), 1)
+
+    def test_a_descriptor_that_is_a_pipe_now_is_written_to_as_a_pipe(self):
+        from macho_emu import Terminated
+        for name, _, call in self.sends("write", "writev"):
+            w = self.scope("sockets")
+            fd = self.gone(w)
+            w.kernel.close(fd)
+            w.real("_pipe")(w.buf(bytes(8)))
+            reading, writing = w.log("_pipe")[-1].notes["fds"]
+            w.kernel.fds[fd] = w.kernel.fds.pop(writing)
+            mark = w.mark()
+            w.errno = 5
+            self.assertEqual((call(w, fd), call(w, fd), w.errno), (3, 3, 5), name)
+            # It was found out once.
+            self.assertEqual([c.name for c in w.log("_sendto", "_sendto$NOCANCEL", "_sendmsg", "_sendmsg$NOCANCEL",
+                                                    "_write", "_writev", "_write$NOCANCEL", "_writev$NOCANCEL",
+                                                    since=mark)][1:], ["_" + name] * 2)
+            w.kernel.fds[fd].other = None
+            with self.assertRaises(Terminated):
+                call(w, fd)
+
+    def test_a_descriptor_that_is_another_socket_now_is_forgotten(self):
+        w = self.scope("sockets")
+        fd = self.gone(w)
+        w.kernel.close(fd)
+        pair = w.buf(bytes(8))
+        w.call_hook("socketpair", AF_UNIX, SOCK_STREAM, 0, pair)
+        self.assertEqual((w.i32(pair), w.call_hook("write", fd, w.buf(b"abc"), 3)), (fd, 3))
+        self.assertEqual(w.log("_sendto"), [])
+
+    def test_other_descriptors_are_written_to_as_ever(self):
+        w = self.scope("sockets")
+        self.gone(w)
+        pair = w.buf(bytes(8))
+        w.call_hook("socketpair", AF_UNIX, SOCK_STREAM, 0, pair)
+        for name, _, call in self.sends("write", "writev"):
+            self.assertEqual(call(w, w.i32(pair)), 3)
+            self.assertEqual(len(w.log("_" + name)), 1, name)
+        self.assertEqual((w.call_hook("write", -1, 0, 0), w.errno), (-1, 9))
+        self.assertEqual(w.log("_sendto", "_sendto$NOCANCEL", "_sendmsg", "_sendmsg$NOCANCEL"), [])
+
+    def test_what_a_socket_that_has_refused_the_option_answers_passes_through(self):
+        for name, _, call in self.sends("write", "writev"):
+            instead = name.replace("writev", "sendmsg").replace("write", "sendto")
+            w = self.scope("sockets")
+            fd = self.gone(w)
+            for error in (4, 9, 22, 32, 35, 54):
+                w.inject("_" + instead, errno=error)
+                self.assertEqual((call(w, fd), w.errno), (-1, error), name)
+            w.inject("_" + instead, ret=2)
+            w.errno = 5
+            self.assertEqual((call(w, fd), w.errno), (2, 5), name)
+            self.assertEqual((w.log("_" + name), w.kernel.delivered), ([], []))
+
+    def test_what_write_refuses_and_send_does_not_is_left_to_write(self):
+        for hook, arguments in (("write", (0, 1 << 31)), ("writev", (0, 0)), ("writev", (0, -1)), ("writev", (0, 1025))):
+            for name in (hook, hook + "$NOCANCEL"):
+                w = self.scope("sockets")
+                w.inject("_" + name, errno=EINVAL)
+                self.assertEqual((w.call_hook(name, self.gone(w), *arguments), w.errno), (-1, EINVAL), (name, arguments))
+
+    def test_a_program_that_sets_sigpipe_itself_is_not_hit_by_such_a_socket(self):
+        w = self.start()
+        w.call_hook("signal", SIGPIPE, SIG_DFL)
+        self.assertEqual((w.call_hook("write", self.gone(w), w.buf(b"x"), 1), w.errno), (-1, EPIPE))
+
+    def test_scope_off_leaves_such_a_socket_alone(self):
+        from macho_emu import Terminated
+        w = self.scope("off")
+        with self.assertRaises(Terminated):
+            w.call_hook("write", self.gone(w), w.buf(b"x"), 1)
+
     def test_scope_off_changes_no_flags(self):
         w = self.scope("off")
         pair = w.buf(bytes(8))
