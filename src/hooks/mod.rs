@@ -51,6 +51,10 @@ hooks! {
     real    platform::recvmsg_nocancel = "recvmsg$NOCANCEL"(fd: c_int, message: *mut msghdr, flags: c_int) -> ssize_t;
     #[cfg(target_os = "macos")]
     real    platform::fileport_makefd(port: libc::mach_port_t) -> c_int;
+    #[cfg(target_os = "macos")]
+    real    platform::xpc_fd_dup(object: *mut c_void) -> c_int;
+    #[cfg(target_os = "macos")]
+    real    platform::xpc_dictionary_dup_fd(dictionary: *mut c_void, key: *const c_char) -> c_int;
     // No signal tells of their broken pipes, so these count them.
     #[cfg(target_os = "macos")]
     real    platform::write(fd: c_int, data: *const c_void, length: size_t) -> ssize_t;

@@ -200,23 +200,27 @@ class Sockets(Process):
                 self.assertEqual((w.call_hook(name, 1, 0, 0), w.errno), (-1, error))
             self.assertEqual(w.log("_setsockopt", since=mark), [])
 
+    PORTS = ("fileport_makefd", "xpc_fd_dup", "xpc_dictionary_dup_fd")
+
     def test_a_socket_that_comes_with_a_mach_message_is_made_silent_and_a_pipe_is_left_alone(self):
         from macho_emu import PipeEnd, Sock
-        w = self.start()
-        w.ports = {0x903: Sock(1, 1, 0), 0x907: PipeEnd(bytearray(), True)}
-        w.errno = 5
-        self.assertTrue(self.silent(w, w.call_hook("fileport_makefd", 0x903)))
-        self.assertFalse(self.silent(w, w.call_hook("fileport_makefd", 0x907)))
-        self.assertEqual(w.errno, 5)
-        mark = w.mark()
-        self.assertEqual((w.call_hook("fileport_makefd", 1), w.errno), (-1, EINVAL))
-        self.assertEqual(w.log("_setsockopt", since=mark), [])
+        for name in self.PORTS:
+            w = self.start()
+            w.ports = {0x903: Sock(1, 1, 0), 0x907: PipeEnd(bytearray(), True)}
+            w.errno = 5
+            self.assertTrue(self.silent(w, w.call_hook(name, 0x903, 0)), name)
+            self.assertFalse(self.silent(w, w.call_hook(name, 0x907, 0)))
+            self.assertEqual(w.errno, 5)
+            mark = w.mark()
+            self.assertEqual((w.call_hook(name, 1, 0), w.errno), (-1, EINVAL))
+            self.assertEqual(w.log("_setsockopt", since=mark), [])
 
     def test_scope_off_leaves_what_comes_in_alone(self):
         from macho_emu import Sock
         w = self.scope("off")
-        w.ports[0x903] = Sock(1, 1, 0)
-        self.assertFalse(self.silent(w, w.call_hook("fileport_makefd", 0x903)))
+        for name in self.PORTS:
+            w.ports[0x903] = Sock(1, 1, 0)
+            self.assertFalse(self.silent(w, w.call_hook(name, 0x903, 0)))
         for name in self.ACCEPTS:
             listener = self.listening(w, inherits=False)
             w.kernel.incoming(listener)

@@ -135,6 +135,10 @@ def _fileport_makefd(w, port):
     return w.kernel.add(w.ports[port])
 
 
+api("i:p", "_xpc_fd_dup")(_fileport_makefd)
+api("i:pp", "_xpc_dictionary_dup_fd")(lambda w, dictionary, key: _fileport_makefd(w, dictionary))
+
+
 @api("l:ipi", "_recvmsg", "_recvmsg$NOCANCEL")
 def _recvmsg(w, fd, message, flags):
     """Receives what the test put into `w.arriving`: data, then objects that become descriptors here."""

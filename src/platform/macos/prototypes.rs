@@ -15,6 +15,10 @@ unsafe extern "C" {
     pub fn bsd_signal(signal: c_int, handler: sighandler_t) -> sighandler_t;
     /// sys/fileport.h
     pub fn fileport_makefd(port: mach_port_t) -> c_int;
+    /// xpc/xpc.h; an object is only passed on.
+    pub fn xpc_fd_dup(object: *mut c_void) -> c_int;
+    /// xpc/xpc.h
+    pub fn xpc_dictionary_dup_fd(dictionary: *mut c_void, key: *const c_char) -> c_int;
     /// sigset(3)
     pub fn sigset(signal: c_int, disposition: sighandler_t) -> sighandler_t;
     /// sigset(3)

@@ -1,6 +1,6 @@
 //! Sockets: the ways in which one may come into the process here, and the twins.
 
-use libc::{c_int, c_void, mach_port_t, msghdr, size_t, sockaddr, socklen_t, ssize_t};
+use libc::{c_char, c_int, c_void, mach_port_t, msghdr, size_t, sockaddr, socklen_t, ssize_t};
 
 use crate::hooks::real;
 use crate::hooks::socket::{accepted, without_signal};
@@ -11,10 +11,24 @@ pub unsafe fn accept_nocancel(fd: c_int, address: *mut sockaddr, length: *mut so
     accepted(unsafe { real::accept_nocancel()(fd, address, length) })
 }
 
-/// Descriptors come with Mach messages, too: XPC passes them so, and launchd hands over a server's sockets.
+/// Descriptors come with Mach messages, too.
 pub unsafe fn fileport_makefd(port: mach_port_t) -> c_int {
     // SAFETY: no pointers.
-    let fd = unsafe { real::fileport_makefd()(port) };
+    arrived(unsafe { real::fileport_makefd()(port) })
+}
+
+/// On Apple silicon the XPC library's own call of fileport_makefd does not come by us.
+pub unsafe fn xpc_fd_dup(object: *mut c_void) -> c_int {
+    // SAFETY: the caller's argument, as the caller gave it.
+    arrived(unsafe { real::xpc_fd_dup()(object) })
+}
+
+pub unsafe fn xpc_dictionary_dup_fd(dictionary: *mut c_void, key: *const c_char) -> c_int {
+    // SAFETY: the caller's arguments, as the caller gave them.
+    arrived(unsafe { real::xpc_dictionary_dup_fd()(dictionary, key) })
+}
+
+fn arrived(fd: c_int) -> c_int {
     if fd >= 0 {
         sigpipe::configure_socket(fd);
     }
