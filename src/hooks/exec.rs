@@ -2,9 +2,6 @@
 //!
 //! A child by vfork calls these in its parent's memory.
 
-#[cfg(target_os = "linux")]
-mod list;
-
 use libc::{c_char, c_int};
 
 use super::real;
@@ -16,34 +13,14 @@ pub unsafe fn execve(path: *const c_char, arguments: *const *const c_char, envir
     unsafe { real::execve()(path, arguments, environment) }
 }
 
-#[cfg(target_os = "linux")]
 pub unsafe fn execv(path: *const c_char, arguments: *const *const c_char) -> c_int {
     let _exec = Spawn::begin();
     // SAFETY: the caller's arguments, as the caller gave them.
     unsafe { real::execv()(path, arguments) }
 }
 
-#[cfg(target_os = "linux")]
 pub unsafe fn execvp(file: *const c_char, arguments: *const *const c_char) -> c_int {
     let _exec = Spawn::begin();
     // SAFETY: the caller's arguments, as the caller gave them.
     unsafe { real::execvp()(file, arguments) }
-}
-
-#[cfg(target_os = "linux")]
-pub unsafe fn execvpe(
-    file: *const c_char,
-    arguments: *const *const c_char,
-    environment: *const *const c_char,
-) -> c_int {
-    let _exec = Spawn::begin();
-    // SAFETY: the caller's arguments, as the caller gave them.
-    unsafe { real::execvpe()(file, arguments, environment) }
-}
-
-#[cfg(target_os = "linux")]
-pub unsafe fn fexecve(fd: c_int, arguments: *const *const c_char, environment: *const *const c_char) -> c_int {
-    let _exec = Spawn::begin();
-    // SAFETY: the caller's arguments, as the caller gave them.
-    unsafe { real::fexecve()(fd, arguments, environment) }
 }

@@ -1,15 +1,16 @@
 //! THE HOOK TABLE: one line for each function of libc that the library stands in front of.
 //!
 //! A line names the family, whose file has the body, and the signature, which the compiler compares with libc's. From
-//! it come the exported symbol, `real::NAME()` and, on macOS, the interpose entry. docs/adding-a-hook.md is the recipe.
+//! it come the exported symbol, `real::NAME()` and, on macOS, the interpose entry. Where libc's name is none that Rust can
+//! write, it stands behind ours. docs/adding-a-hook.md is the recipe.
 //!
 //! The constructor looks up the real function of every line that says `real`: redhook's look-up waits in a
 //! `std::sync::Once`, which a signal handler or a vforked child must never be the first to reach. The bodies of the
 //! lines that say `instead` never call the real function.
 
-mod exec;
-mod signal;
-mod socket;
+pub mod exec;
+pub mod signal;
+pub mod socket;
 mod spawn;
 mod thread;
 #[macro_use]
@@ -27,33 +28,54 @@ hooks! {
     real    socket::socketpair(domain: c_int, kind: c_int, protocol: c_int, pair: *mut c_int) -> c_int;
     real    socket::accept(fd: c_int, address: *mut sockaddr, length: *mut socklen_t) -> c_int;
     #[cfg(target_os = "linux")]
-    real    socket::accept4(fd: c_int, address: *mut sockaddr, length: *mut socklen_t, flags: c_int) -> c_int;
+    real    platform::accept4(fd: c_int, address: *mut sockaddr, length: *mut socklen_t, flags: c_int) -> c_int;
     real    socket::send(fd: c_int, data: *const c_void, length: size_t, flags: c_int) -> ssize_t;
     real    socket::sendto(fd: c_int, data: *const c_void, length: size_t, flags: c_int, to: *const sockaddr, to_length: socklen_t) -> ssize_t;
     real    socket::sendmsg(fd: c_int, message: *const msghdr, flags: c_int) -> ssize_t;
     #[cfg(target_os = "linux")]
-    real    socket::sendmmsg(fd: c_int, messages: *mut libc::mmsghdr, count: libc::c_uint, flags: c_int) -> c_int;
+    real    platform::sendmmsg(fd: c_int, messages: *mut libc::mmsghdr, count: libc::c_uint, flags: c_int) -> c_int;
+
+    #[cfg(target_os = "macos")]
+    real    platform::accept_nocancel = "accept$NOCANCEL"(fd: c_int, address: *mut sockaddr, length: *mut socklen_t) -> c_int;
+    #[cfg(target_os = "macos")]
+    real    platform::send_nocancel = "send$NOCANCEL"(fd: c_int, data: *const c_void, length: size_t, flags: c_int) -> ssize_t;
+    #[cfg(target_os = "macos")]
+    real    platform::sendto_nocancel = "sendto$NOCANCEL"(fd: c_int, data: *const c_void, length: size_t, flags: c_int, to: *const sockaddr, to_length: socklen_t) -> ssize_t;
+    #[cfg(target_os = "macos")]
+    real    platform::sendmsg_nocancel = "sendmsg$NOCANCEL"(fd: c_int, message: *const msghdr, flags: c_int) -> ssize_t;
 
     // A descriptor that comes with a message may be a socket.
     #[cfg(target_os = "macos")]
     real    platform::recvmsg(fd: c_int, message: *mut msghdr, flags: c_int) -> ssize_t;
+    #[cfg(target_os = "macos")]
+    real    platform::recvmsg_nocancel = "recvmsg$NOCANCEL"(fd: c_int, message: *mut msghdr, flags: c_int) -> ssize_t;
+    #[cfg(target_os = "macos")]
+    real    platform::fileport_makefd(port: libc::mach_port_t) -> c_int;
+    #[cfg(target_os = "macos")]
+    real    platform::xpc_fd_dup(object: *mut c_void) -> c_int;
+    #[cfg(target_os = "macos")]
+    real    platform::xpc_dictionary_dup_fd(dictionary: *mut c_void, key: *const c_char) -> c_int;
     // No signal tells of their broken pipes, so these count them.
     #[cfg(target_os = "macos")]
     real    platform::write(fd: c_int, data: *const c_void, length: size_t) -> ssize_t;
     #[cfg(target_os = "macos")]
+    real    platform::write_nocancel = "write$NOCANCEL"(fd: c_int, data: *const c_void, length: size_t) -> ssize_t;
+    #[cfg(target_os = "macos")]
     real    platform::writev(fd: c_int, vectors: *const libc::iovec, count: c_int) -> ssize_t;
+    #[cfg(target_os = "macos")]
+    real    platform::writev_nocancel = "writev$NOCANCEL"(fd: c_int, vectors: *const libc::iovec, count: c_int) -> ssize_t;
 
     real    signal::sigaction(signum: c_int, new: *const sigaction_t, old: *mut sigaction_t) -> c_int;
     #[cfg(target_os = "linux")]
-    instead signal::__sigaction(signum: c_int, new: *const sigaction_t, old: *mut sigaction_t) -> c_int;
+    instead platform::__sigaction(signum: c_int, new: *const sigaction_t, old: *mut sigaction_t) -> c_int;
     instead signal::signal(signum: c_int, handler: sighandler_t) -> sighandler_t;
     instead signal::bsd_signal(signum: c_int, handler: sighandler_t) -> sighandler_t;
     #[cfg(target_os = "linux")]
-    instead signal::ssignal(signum: c_int, handler: sighandler_t) -> sighandler_t;
+    instead platform::ssignal(signum: c_int, handler: sighandler_t) -> sighandler_t;
     #[cfg(target_os = "linux")]
-    instead signal::sysv_signal(signum: c_int, handler: sighandler_t) -> sighandler_t;
+    instead platform::sysv_signal(signum: c_int, handler: sighandler_t) -> sighandler_t;
     #[cfg(target_os = "linux")]
-    instead signal::__sysv_signal(signum: c_int, handler: sighandler_t) -> sighandler_t;
+    instead platform::__sysv_signal(signum: c_int, handler: sighandler_t) -> sighandler_t;
     instead signal::sigset(signum: c_int, disposition: sighandler_t) -> sighandler_t;
     instead signal::sigignore(signum: c_int) -> c_int;
     instead signal::siginterrupt(signum: c_int, interrupt: c_int) -> c_int;
@@ -61,25 +83,29 @@ hooks! {
     real    thread::pthread_create(thread: *mut pthread_t, attributes: *const pthread_attr_t, routine: extern "C" fn(*mut c_void) -> *mut c_void, argument: *mut c_void) -> c_int;
 
     #[cfg(target_os = "linux")]
-    instead thread::_exit(status: c_int) -> !;
+    instead platform::_exit(status: c_int) -> !;
 
-    // execl, execlp and execle are beside these, in exec/list.rs: a line can't say their signature.
+    // execl, execlp and execle are beside these, in platform/linux/hooks/list.rs: a line can't say their signature.
     real    exec::execve(path: *const c_char, arguments: *const *const c_char, environment: *const *const c_char) -> c_int;
-    #[cfg(target_os = "linux")]
     real    exec::execv(path: *const c_char, arguments: *const *const c_char) -> c_int;
-    #[cfg(target_os = "linux")]
     real    exec::execvp(file: *const c_char, arguments: *const *const c_char) -> c_int;
+    #[cfg(target_os = "macos")]
+    real    platform::execvp_in = "execvP"(file: *const c_char, path: *const c_char, arguments: *const *mut c_char) -> c_int;
     #[cfg(target_os = "linux")]
-    real    exec::execvpe(file: *const c_char, arguments: *const *const c_char, environment: *const *const c_char) -> c_int;
+    real    platform::execvpe(file: *const c_char, arguments: *const *const c_char, environment: *const *const c_char) -> c_int;
     #[cfg(target_os = "linux")]
-    real    exec::fexecve(fd: c_int, arguments: *const *const c_char, environment: *const *const c_char) -> c_int;
+    real    platform::fexecve(fd: c_int, arguments: *const *const c_char, environment: *const *const c_char) -> c_int;
     #[cfg(target_os = "linux")]
     instead platform::execveat(directory: c_int, path: *const c_char, arguments: *const *const c_char, environment: *const *const c_char, flags: c_int) -> c_int;
 
     real    spawn::posix_spawn(pid: *mut pid_t, path: *const c_char, actions: *const posix_spawn_file_actions_t, attributes: *const posix_spawnattr_t, arguments: *const *mut c_char, environment: *const *mut c_char) -> c_int;
     real    spawn::posix_spawnp(pid: *mut pid_t, file: *const c_char, actions: *const posix_spawn_file_actions_t, attributes: *const posix_spawnattr_t, arguments: *const *mut c_char, environment: *const *mut c_char) -> c_int;
     real    spawn::system(command: *const c_char) -> c_int;
+    #[cfg(target_os = "macos")]
+    real    platform::system_nocancel = "system$NOCANCEL"(command: *const c_char) -> c_int;
     real    spawn::popen(command: *const c_char, mode: *const c_char) -> *mut FILE;
+    #[cfg(target_os = "macos")]
+    real    platform::popen_extsn = "popen$DARWIN_EXTSN"(command: *const c_char, mode: *const c_char) -> *mut FILE;
     #[cfg(target_os = "linux")]
     real    platform::wordexp(words: *const c_char, result: *mut c_void, flags: c_int) -> c_int;
 }

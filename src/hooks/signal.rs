@@ -43,12 +43,9 @@ pub unsafe fn sigaction(signal: c_int, new: *const sigaction_t, old: *mut sigact
     0
 }
 
-#[cfg(target_os = "linux")]
-pub use sigaction as __sigaction;
-
 /// signal(2) as BSD has it, with nothing else blocked: the handler stays, and calls are restarted. Where
 /// NOSIGPIPE_ONLY keeps us out of the program, with the flags and the mask that the twin has without us.
-fn install(signum: c_int, handler: sighandler_t, bare_flags: c_int, bare_mask: u64) -> sighandler_t {
+pub fn install(signum: c_int, handler: sighandler_t, bare_flags: c_int, bare_mask: u64) -> sighandler_t {
     if handler == SIG_ERR {
         platform::set_errno(EINVAL);
         return SIG_ERR;
@@ -64,16 +61,6 @@ pub unsafe fn signal(signum: c_int, handler: sighandler_t) -> sighandler_t {
 }
 
 pub use signal as bsd_signal;
-#[cfg(target_os = "linux")]
-pub use signal as ssignal;
-
-#[cfg(target_os = "linux")]
-pub unsafe fn sysv_signal(signum: c_int, handler: sighandler_t) -> sighandler_t {
-    install(signum, handler, platform::SYSTEM_V_FLAGS, 0)
-}
-
-#[cfg(target_os = "linux")]
-pub use sysv_signal as __sysv_signal;
 
 pub unsafe fn sigset(number: c_int, disposition: sighandler_t) -> sighandler_t {
     if disposition == SIG_ERR || !(1..=platform::LAST_SIGNAL).contains(&number) {

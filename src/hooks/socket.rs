@@ -2,8 +2,6 @@
 //!
 //! These are on the path of every request, so what is not needed for success is out of line.
 
-use core::hint::black_box;
-
 use libc::{c_int, c_void, msghdr, size_t, sockaddr, socklen_t, ssize_t};
 
 use super::real;
@@ -38,14 +36,9 @@ pub unsafe fn accept(fd: c_int, address: *mut sockaddr, length: *mut socklen_t) 
     accepted(unsafe { real::accept()(fd, address, length) })
 }
 
-#[cfg(target_os = "linux")]
-pub unsafe fn accept4(fd: c_int, address: *mut sockaddr, length: *mut socklen_t, flags: c_int) -> c_int {
-    // SAFETY: the caller's arguments, as the caller gave them.
-    accepted(unsafe { real::accept4()(fd, address, length, flags) })
-}
-
+/// What follows every kind of accept(2).
 #[inline(always)]
-fn accepted(fd: c_int) -> c_int {
+pub fn accepted(fd: c_int) -> c_int {
     if fd >= 0 {
         State::count(&STATE.accepted);
         configure_socket(fd);
@@ -59,20 +52,21 @@ fn accepted(fd: c_int) -> c_int {
 /// restored in every call.
 macro_rules! without_signal {
     ($call:ident, $fd:ident, $flags:ident, $real:expr) => {{
-        let kept = ($fd, $flags, move |$flags: c_int| $real);
-        black_box(&kept);
+        let kept = ($fd, $flags, move |$flags: libc::c_int| $real);
+        core::hint::black_box(&kept);
         let result = {
-            let $flags = $flags | flag();
+            let $flags = $flags | $crate::sigpipe::flag();
             $real
         };
-        if result == -1 { failed(Call::$call, &kept) } else { result }
+        if result == -1 { $crate::hooks::socket::failed($crate::state::Call::$call, &kept) } else { result }
     }};
 }
+pub(crate) use without_signal;
 
 /// Counts a broken pipe. Calls again without the flag where the socket's family may refuse it.
 #[cold]
 #[inline(never)]
-fn failed<T: From<i8>>(call: Call, (fd, flags, real): &(c_int, c_int, impl Fn(c_int) -> T)) -> T {
+pub fn failed<T: From<i8>>(call: Call, (fd, flags, real): &(c_int, c_int, impl Fn(c_int) -> T)) -> T {
     // Whoever passes the flag himself has not been saved by us.
     let added = flag() & !flags;
     if added != 0 && failed_send(call, *fd) { real(*flags) } else { T::from(-1) }
@@ -98,10 +92,4 @@ pub unsafe fn sendto(
 pub unsafe fn sendmsg(fd: c_int, message: *const msghdr, flags: c_int) -> ssize_t {
     // SAFETY: the caller's arguments, as the caller gave them but for the flag.
     without_signal!(Sendmsg, fd, flags, unsafe { real::sendmsg()(fd, message, flags) })
-}
-
-#[cfg(target_os = "linux")]
-pub unsafe fn sendmmsg(fd: c_int, messages: *mut libc::mmsghdr, count: libc::c_uint, flags: c_int) -> c_int {
-    // SAFETY: the caller's arguments, as the caller gave them but for the flag.
-    without_signal!(Sendmmsg, fd, flags, unsafe { real::sendmmsg()(fd, messages, count, flags) })
 }

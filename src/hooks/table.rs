@@ -4,7 +4,7 @@
 macro_rules! hooks {
     ($(
         $(#[$condition:meta])*
-        $real:ident $family:ident :: $name:ident ( $($argument:ident : $type:ty),* ) -> $result:ty;
+        $real:ident $family:ident :: $name:ident $(= $symbol:literal)? ( $($argument:ident : $type:ty),* ) -> $result:ty;
     )*) => {
         /// A module for each hook, since redhook makes a type and a static of its name.
         mod hooked {
@@ -13,12 +13,7 @@ macro_rules! hooks {
                 pub mod $name {
                     use super::super::*;
 
-                    redhook::hook! {
-                        unsafe fn $name($($argument : $type),*) -> $result => hook {
-                            // SAFETY: the arguments are the caller's, for the function of this name.
-                            unsafe { $crate::hooks::$family::$name($($argument),*) }
-                        }
-                    }
+                    hooks! { @hook $($symbol)? $family::$name ( $($argument : $type),* ) -> $result }
 
                     hooks! { @$real $name ( $($argument : $type),* ) -> $result }
 
@@ -40,6 +35,26 @@ macro_rules! hooks {
             $crate::platform::look_up(|place| {
                 $( $(#[$condition])* { hooks! { @resolve $real $name place } } )*
             });
+        }
+    };
+    (@hook $family:ident :: $name:ident ( $($argument:ident : $type:ty),* ) -> $result:ty) => {
+        redhook::hook! {
+            unsafe fn $name($($argument : $type),*) -> $result => hook {
+                // SAFETY: the arguments are the caller's, for the function of this name.
+                unsafe { $crate::hooks::$family::$name($($argument),*) }
+            }
+        }
+    };
+    // What redhook makes of a line, for a name that Rust can't write.
+    (@hook $symbol:literal $family:ident :: $name:ident ( $($argument:ident : $type:ty),* ) -> $result:ty) => {
+        unsafe extern "C" {
+            #[link_name = $symbol]
+            pub fn $name($($argument : $type),*) -> $result;
+        }
+
+        pub unsafe extern "C" fn hook($($argument : $type),*) -> $result {
+            // SAFETY: the arguments are the caller's, for the function of this name.
+            unsafe { $crate::hooks::$family::$name($($argument),*) }
         }
     };
     (@real $name:ident ( $($argument:ident : $type:ty),* ) -> $result:ty) => {

@@ -1,4 +1,4 @@
-//! Threads: each gets an alternate signal stack, and none ends the process while another is about to die of a crash.
+//! Threads: each gets an alternate signal stack.
 
 use libc::{c_int, c_void, pthread_attr_t, pthread_t};
 
@@ -16,13 +16,4 @@ pub unsafe fn pthread_create(
         unsafe { real::pthread_create()(thread, attributes, routine, argument) }
     };
     if crash::is_active() { crash::create_thread(routine, argument, create) } else { create(routine, argument) }
-}
-
-#[cfg(target_os = "linux")]
-/// What the process would end with is the crash.
-pub unsafe fn _exit(status: c_int) -> ! {
-    if crash::is_active() {
-        crash::let_a_crash_come_first();
-    }
-    crate::platform::exit_now(status)
 }

@@ -19,8 +19,9 @@ EXPORTS = ["_nosigpipe_configure_socket", "_nosigpipe_send", "_nosigpipe_state"]
 def table():
     """The names of the hook table's lines that macOS has."""
     text = (ROOT / "src/hooks/mod.rs").read_text()
-    line = re.compile(r"^    (#\[cfg\(target_os = \"(\w+)\"\)\]\n    )?(?:real|instead) +\w+::(\w+)\(", re.M)
-    return sorted(name for cfg, system, name in line.findall(text) if system in ("", "macos"))
+    line = re.compile(
+        r"^    (?:#\[cfg\(target_os = \"(\w+)\"\)\]\n    )?(?:real|instead) +\w+::(\w+)(?: = \"(.+?)\")?\(", re.M)
+    return sorted(symbol or name for system, name, symbol in line.findall(text) if system in ("", "macos"))
 
 
 def slices(path):

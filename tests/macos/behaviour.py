@@ -167,50 +167,93 @@ class Sockets(Process):
         w.kernel.fds[fd].listening = True
         return fd
 
+    ACCEPTS = ("accept", "accept$NOCANCEL")
+
     def test_accept_makes_it_silent_though_the_listener_is_not(self):
-        w = self.start()
-        listener = self.listening(w, inherits=False)
-        w.kernel.incoming(listener)
-        address, length = w.buf(bytes(64)), w.buf(struct.pack("<I", 64))
-        fd = w.call_hook("accept", listener, address, length)
-        self.assertTrue(self.silent(w, fd))
-        self.assertEqual(w.u32(length), 16)
-        self.assertEqual(w.state()["accepted"], 1)
+        for name in self.ACCEPTS:
+            w = self.start()
+            listener = self.listening(w, inherits=False)
+            w.kernel.incoming(listener)
+            address, length = w.buf(bytes(64)), w.buf(struct.pack("<I", 64))
+            fd = w.call_hook(name, listener, address, length)
+            self.assertTrue(self.silent(w, fd), name)
+            self.assertEqual(w.u32(length), 16)
+            self.assertEqual(w.state()["accepted"], 1)
+            self.assertEqual(len(w.log("_" + name)), 1)
 
     def test_accept_of_a_client_that_has_gone_already_succeeds(self):
-        w = self.start()
-        listener = self.listening(w, inherits=False)
-        w.kernel.incoming(listener).last_close()
-        w.errno = 5
-        fd = w.call_hook("accept", listener, 0, 0)
-        self.assertGreaterEqual(fd, 0)
-        self.assertEqual(w.log("_setsockopt")[-1].errno, EINVAL)
-        self.assertEqual(w.errno, 5)
+        for name in self.ACCEPTS:
+            w = self.start()
+            listener = self.listening(w, inherits=False)
+            w.kernel.incoming(listener).last_close()
+            w.errno = 5
+            fd = w.call_hook(name, listener, 0, 0)
+            self.assertGreaterEqual(fd, 0)
+            self.assertEqual(w.log("_setsockopt")[-1].errno, EINVAL)
+            self.assertEqual(w.errno, 5)
 
     def test_a_failed_accept_fails_as_without_us(self):
-        w = self.start()
-        mark = w.mark()
-        self.assertEqual(w.call_hook("accept", 1, 0, 0), -1)
-        self.assertEqual(w.errno, ENOTSOCK)
-        self.assertEqual(w.log("_setsockopt", since=mark), [])
+        for name in self.ACCEPTS:
+            w = self.start()
+            mark = w.mark()
+            self.assertEqual(w.call_hook(name, 1, 0, 0), -1)
+            self.assertEqual(w.errno, ENOTSOCK)
+            for error in (4, 24, 35, 53):
+                w.inject("_" + name, errno=error)
+                self.assertEqual((w.call_hook(name, 1, 0, 0), w.errno), (-1, error))
+            self.assertEqual(w.log("_setsockopt", since=mark), [])
 
-    def receive(self, w, objects, room=256, control=True):
+    PORTS = ("fileport_makefd", "xpc_fd_dup", "xpc_dictionary_dup_fd")
+
+    def test_a_socket_that_comes_with_a_mach_message_is_made_silent_and_a_pipe_is_left_alone(self):
+        from macho_emu import PipeEnd, Sock
+        for name in self.PORTS:
+            w = self.start()
+            w.ports = {0x903: Sock(1, 1, 0), 0x907: PipeEnd(bytearray(), True)}
+            w.errno = 5
+            self.assertTrue(self.silent(w, w.call_hook(name, 0x903, 0)), name)
+            self.assertFalse(self.silent(w, w.call_hook(name, 0x907, 0)))
+            self.assertEqual(w.errno, 5)
+            mark = w.mark()
+            self.assertEqual((w.call_hook(name, 1, 0), w.errno), (-1, EINVAL))
+            self.assertEqual(w.log("_setsockopt", since=mark), [])
+
+    def test_scope_off_leaves_what_comes_in_alone(self):
+        from macho_emu import Sock
+        w = self.scope("off")
+        for name in self.PORTS:
+            w.ports[0x903] = Sock(1, 1, 0)
+            self.assertFalse(self.silent(w, w.call_hook(name, 0x903, 0)))
+        for name in self.ACCEPTS:
+            listener = self.listening(w, inherits=False)
+            w.kernel.incoming(listener)
+            self.assertFalse(self.silent(w, w.call_hook(name, listener, 0, 0)))
+        for name in self.RECEIVES:
+            sockets = [Sock(1, 1, 0)]
+            self.receive(w, [sockets], name=name)
+            self.assertFalse(sockets[0].nosigpipe)
+
+    RECEIVES = ("recvmsg", "recvmsg$NOCANCEL")
+
+    def receive(self, w, objects, room=256, control=True, name="recvmsg"):
         pair = w.buf(bytes(8))
         w.call_hook("socketpair", AF_UNIX, SOCK_STREAM, 0, pair)
         w.arriving.append((b"x", objects))
         space = w.buf(bytes(room)) if control else 0
         message = w.buf(struct.pack("<QI4xQi4xQIi", 0, 0, 0, 0, space, room if control else 0, 0))
-        return w.call_hook("recvmsg", w.i32(pair), message, 0)
+        return w.call_hook(name, w.i32(pair), message, 0)
 
     def test_sockets_that_arrive_with_a_message_are_made_silent(self):
         from macho_emu import PipeEnd, Sock
-        w = self.start()
-        w.errno = 5
-        sockets, pipe = [Sock(1, 1, 0) for _ in range(4)], PipeEnd(bytearray(), True)
-        self.assertEqual(self.receive(w, [[sockets[0], pipe, sockets[1]], [sockets[2]], [sockets[3]]]), 1)
-        self.assertEqual([s.nosigpipe for s in sockets], [True] * 4)
-        self.assertFalse(pipe.nosigpipe)
-        self.assertEqual(w.errno, 5)
+        for name in self.RECEIVES:
+            w = self.start()
+            w.errno = 5
+            sockets, pipe = [Sock(1, 1, 0) for _ in range(4)], PipeEnd(bytearray(), True)
+            objects = [[sockets[0], pipe, sockets[1]], [sockets[2]], [sockets[3]]]
+            self.assertEqual(self.receive(w, objects, name=name), 1)
+            self.assertEqual([s.nosigpipe for s in sockets], [True] * 4, name)
+            self.assertFalse(pipe.nosigpipe)
+            self.assertEqual(w.errno, 5)
 
     def test_a_message_whose_descriptors_do_not_all_fit_is_read_to_its_end_only(self):
         from macho_emu import Sock
@@ -227,9 +270,10 @@ class Sockets(Process):
         self.assertEqual(len(w.log("_setsockopt", since=mark)), 2)     # the pair's
 
     def test_a_failed_recvmsg_fails_as_without_us(self):
-        w = self.start()
-        self.assertEqual(w.call_hook("recvmsg", 1, w.buf(bytes(48)), 0), -1)
-        self.assertEqual(w.errno, ENOTSOCK)
+        for name in self.RECEIVES:
+            w = self.start()
+            self.assertEqual(w.call_hook(name, 1, w.buf(bytes(48)), 0), -1)
+            self.assertEqual(w.errno, ENOTSOCK)
 
     def test_an_option_that_fails_stops_nothing(self):
         for error in (EINVAL, 1, 42):
@@ -240,42 +284,173 @@ class Sockets(Process):
             self.assertEqual(w.errno, 5)
 
     SENDS = {
-        "send": lambda w, fd: w.call_hook("send", fd, w.buf(b"abc"), 3, 0x40),
-        "sendto": lambda w, fd: w.call_hook("sendto", fd, w.buf(b"abc"), 3, 0x40, 0, 0),
-        "sendmsg": lambda w, fd: w.call_hook("sendmsg", fd, w.buf(struct.pack(
+        "send": lambda w, fd: (fd, w.buf(b"abc"), 3, 0x40),
+        "sendto": lambda w, fd: (fd, w.buf(b"abc"), 3, 0x40, 0, 0),
+        "sendmsg": lambda w, fd: (fd, w.buf(struct.pack(
             "<QI4xQi4xQIi", 0, 0, w.buf(struct.pack("<QQ", w.buf(b"abc"), 3)), 1, 0, 0, 0)), 0x40),
-        "write": lambda w, fd: w.call_hook("write", fd, w.buf(b"abc"), 3),
-        "writev": lambda w, fd: w.call_hook("writev", fd, w.buf(struct.pack("<QQ", w.buf(b"abc"), 3)), 1),
+        "write": lambda w, fd: (fd, w.buf(b"abc"), 3),
+        "writev": lambda w, fd: (fd, w.buf(struct.pack("<QQ", w.buf(b"abc"), 3)), 1),
     }
+
+    def sends(self, *names):
+        """Each call with its arguments, and its twin: (name, position of the flags, call)."""
+        for name, arguments in self.SENDS.items():
+            if name in (names or self.SENDS):
+                for hook in (name, name + "$NOCANCEL"):
+                    yield hook, 2 if name == "sendmsg" else 3, \
+                        lambda w, fd, hook=hook, arguments=arguments: w.call_hook(hook, *arguments(w, fd))
 
     def test_every_call_on_a_broken_socket_fails_and_no_signal_comes(self):
         for scope in ("process", "sockets", "tree"):
-            for name, call in self.SENDS.items():
+            for name, _, call in self.sends():
                 w = self.scope(scope)
                 fd = w.broken_socket()
                 self.assertEqual(call(w, fd), -1, name)
                 self.assertEqual(w.errno, EPIPE, name)
                 self.assertEqual(w.kernel.delivered, [], name)
                 self.assertEqual(sum(w.state()["broken"]), 1, name)
+                self.assertEqual(len(w.log("_" + name)), 1)
 
     def test_the_flag_keeps_the_send_family_silent_where_the_option_was_refused(self):
-        for name in ("send", "sendto", "sendmsg"):
+        for name, flags, call in self.sends("send", "sendto", "sendmsg"):
             w = self.scope("sockets")
             w.kernel.msg_nosignal = True
-            self.assertEqual(self.SENDS[name](w, w.broken_socket(silent=False)), -1, name)
+            self.assertEqual(call(w, w.broken_socket(silent=False)), -1, name)
             self.assertEqual(w.kernel.delivered, [], name)
-            self.assertEqual(w.log("_" + name)[-1].args[2 if name == "sendmsg" else 3], 0x40 | MSG_NOSIGNAL)
+            self.assertEqual(w.log("_" + name)[-1].args[flags], 0x40 | MSG_NOSIGNAL)
+
+    def gone(self, w):
+        """A socket whose client went away before it was accepted, so that it has refused the option."""
+        w.kernel.msg_nosignal = True
+        listener = self.listening(w, inherits=False)
+        w.kernel.incoming(listener).last_close()
+        return w.call_hook("accept", listener, 0, 0)
+
+    def test_a_write_to_a_socket_that_has_refused_the_option_raises_no_signal(self):
+        for name, _, call in self.sends("write", "writev"):
+            instead = name.replace("writev", "sendmsg").replace("write", "sendto")
+            w = self.scope("sockets")
+            fd = self.gone(w)
+            for count in (1, 2):
+                w.errno = 5
+                self.assertEqual((call(w, fd), w.errno, w.kernel.delivered), (-1, EPIPE, []), name)
+                self.assertEqual(sum(w.state()["broken"]), count)
+            self.assertEqual(w.log("_" + name), [])
+            self.assertEqual([c.args[2 if name[5:6] == "v" else 3] for c in w.log("_" + instead)], [MSG_NOSIGNAL] * 2)
+
+    def test_so_it_is_however_the_socket_came(self):
+        from macho_emu import Sock, Terminated
+
+        def dead():
+            socket = Sock(1, 1, 0)
+            socket.connected = True
+            socket.disconnected()
+            return socket
+
+        def by_message(w):
+            self.receive(w, [[dead()]])
+            return w.log("_recvmsg")[-1].notes["fds"][0]
+
+        def by_port(w):
+            w.ports[1] = dead()
+            return w.call_hook("fileport_makefd", 1)
+
+        def by_api(w, fd=9):
+            w.kernel.fds[fd] = dead()
+            self.assertEqual(w.func("nosigpipe_configure_socket", "i:i")(fd), 0)
+            return fd
+        at_load = self.scope("sockets", before=lambda w: w.kernel.fds.update({7: dead()}))
+        for w, come in ((at_load, lambda w: 7), *((self.scope("sockets"), how) for how in (by_message, by_port, by_api))):
+            w.kernel.msg_nosignal = True
+            self.assertEqual((w.call_hook("write", come(w), w.buf(b"x"), 1), w.kernel.delivered), (-1, []))
+        # So many descriptors are not remembered; what is beyond is as it was.
+        w = self.scope("sockets")
+        w.kernel.msg_nosignal = True
+        w.call_hook("write", by_api(w, 65535), w.buf(b"x"), 1)
+        with self.assertRaises(Terminated):
+            w.call_hook("write", by_api(w, 65536), w.buf(b"x"), 1)
+
+    def test_a_descriptor_that_is_a_pipe_now_is_written_to_as_a_pipe(self):
+        from macho_emu import Terminated
+        for name, _, call in self.sends("write", "writev"):
+            w = self.scope("sockets")
+            fd = self.gone(w)
+            w.kernel.close(fd)
+            w.real("_pipe")(w.buf(bytes(8)))
+            reading, writing = w.log("_pipe")[-1].notes["fds"]
+            w.kernel.fds[fd] = w.kernel.fds.pop(writing)
+            mark = w.mark()
+            w.errno = 5
+            self.assertEqual((call(w, fd), call(w, fd), w.errno), (3, 3, 5), name)
+            # It was found out once.
+            self.assertEqual([c.name for c in w.log("_sendto", "_sendto$NOCANCEL", "_sendmsg", "_sendmsg$NOCANCEL",
+                                                    "_write", "_writev", "_write$NOCANCEL", "_writev$NOCANCEL",
+                                                    since=mark)][1:], ["_" + name] * 2)
+            w.kernel.fds[fd].other = None
+            with self.assertRaises(Terminated):
+                call(w, fd)
+
+    def test_a_descriptor_that_is_another_socket_now_is_forgotten(self):
+        w = self.scope("sockets")
+        fd = self.gone(w)
+        w.kernel.close(fd)
+        pair = w.buf(bytes(8))
+        w.call_hook("socketpair", AF_UNIX, SOCK_STREAM, 0, pair)
+        self.assertEqual((w.i32(pair), w.call_hook("write", fd, w.buf(b"abc"), 3)), (fd, 3))
+        self.assertEqual(w.log("_sendto"), [])
+
+    def test_other_descriptors_are_written_to_as_ever(self):
+        w = self.scope("sockets")
+        pair = w.buf(bytes(8))
+        w.call_hook("socketpair", AF_UNIX, SOCK_STREAM, 0, pair)
+        self.gone(w)
+        for name, _, call in self.sends("write", "writev"):
+            self.assertEqual(call(w, w.i32(pair)), 3)
+            self.assertEqual(len(w.log("_" + name)), 1, name)
+        self.assertEqual((w.call_hook("write", -1, 0, 0), w.errno), (-1, 9))
+        self.assertEqual(w.log("_sendto", "_sendto$NOCANCEL", "_sendmsg", "_sendmsg$NOCANCEL"), [])
+
+    def test_what_a_socket_that_has_refused_the_option_answers_passes_through(self):
+        for name, _, call in self.sends("write", "writev"):
+            instead = name.replace("writev", "sendmsg").replace("write", "sendto")
+            w = self.scope("sockets")
+            fd = self.gone(w)
+            for error in (4, 9, 22, 32, 35, 54):
+                w.inject("_" + instead, errno=error)
+                self.assertEqual((call(w, fd), w.errno), (-1, error), name)
+            w.inject("_" + instead, ret=2)
+            w.errno = 5
+            self.assertEqual((call(w, fd), w.errno), (2, 5), name)
+            self.assertEqual((w.log("_" + name), w.kernel.delivered), ([], []))
+
+    def test_what_write_refuses_and_send_does_not_is_left_to_write(self):
+        for hook, arguments in (("write", (0, 1 << 31)), ("writev", (0, 0)), ("writev", (0, -1)), ("writev", (0, 1025))):
+            for name in (hook, hook + "$NOCANCEL"):
+                w = self.scope("sockets")
+                w.inject("_" + name, errno=EINVAL)
+                self.assertEqual((w.call_hook(name, self.gone(w), *arguments), w.errno), (-1, EINVAL), (name, arguments))
+
+    def test_a_program_that_sets_sigpipe_itself_is_not_hit_by_such_a_socket(self):
+        w = self.start()
+        w.call_hook("signal", SIGPIPE, SIG_DFL)
+        self.assertEqual((w.call_hook("write", self.gone(w), w.buf(b"x"), 1), w.errno), (-1, EPIPE))
+
+    def test_scope_off_leaves_such_a_socket_alone(self):
+        from macho_emu import Terminated
+        w = self.scope("off")
+        with self.assertRaises(Terminated):
+            w.call_hook("write", self.gone(w), w.buf(b"x"), 1)
 
     def test_scope_off_changes_no_flags(self):
         w = self.scope("off")
         pair = w.buf(bytes(8))
         w.call_hook("socketpair", AF_UNIX, SOCK_STREAM, 0, pair)
-        for name in ("send", "sendto", "sendmsg"):
-            self.assertEqual(self.SENDS[name](w, w.i32(pair)), 3)
-            self.assertEqual(w.log("_" + name)[-1].args[2 if name == "sendmsg" else 3], 0x40)
+        for name, flags, call in self.sends("send", "sendto", "sendmsg"):
+            self.assertEqual(call(w, w.i32(pair)), 3)
+            self.assertEqual(w.log("_" + name)[-1].args[flags], 0x40)
 
     def test_what_a_call_returns_and_its_errno_pass_through(self):
-        for name, call in self.SENDS.items():
+        for name, _, call in self.sends():
             w = self.start()
             pair = w.buf(bytes(8))
             w.call_hook("socketpair", AF_UNIX, SOCK_STREAM, 0, pair)
@@ -370,6 +545,26 @@ class Signals(Process):
                 self.assertEqual(w.kernel.action(number), (handler, 0, SA_RESTART))
             self.assertEqual(w.log("_signal", "_bsd_signal"), [])
 
+    def test_a_libc_whose_signal_calls_sigaction_comes_by_once(self):
+        # As macOS's does, whose call is bound to the hook; it would come back to us for ever if we called it.
+        for name in ("signal", "bsd_signal", "sigset"):
+            w = self.start()
+
+            def libc(w, number, handler):
+                w.sigaction(number, handler, 0, SA_RESTART)
+                return 0
+            for twin in ("_signal", "_bsd_signal", "_sigset"):
+                w.overrides[twin] = libc
+            handler = self.handler(w)
+            mark = w.mark()
+            self.assertEqual(w.call_hook(name, SIGPIPE, handler), SIG_IGN, name)
+            self.assertEqual(w.kernel.action(SIGPIPE)[0], handler, name)
+            changes = [call for call in w.log("_sigaction", since=mark) if "act" in call.notes]
+            self.assertEqual(len(changes), 1, name)
+            # Other functions of libc may call sigaction, too: it is the program's wish.
+            w.sigaction(SIGPIPE, SIG_DFL)
+            self.assertEqual((w.disposition(), w.call_hook("signal", SIGPIPE, SIG_IGN)), (SIG_DFL, SIG_DFL), name)
+
     def test_signal_refuses_what_libc_refuses(self):
         w = self.start()
         for name in ("signal", "bsd_signal", "sigset"):
@@ -433,10 +628,20 @@ class Signals(Process):
 
 
 class Children(Process):
-    def execve(self, w):
-        self.assertEqual(w.call_hook("execve", w.string(b"/bin/ls"), w.buf(bytes(8)), w.buf(bytes(8))), -1)
+    def execve(self, w, name="execve", count=3):
+        arguments = (w.string(b"/bin/ls"), w.string(b"/bin"), w.buf(bytes(8)))[-count:]
+        self.assertEqual(w.call_hook(name, *arguments), -1)
         self.assertEqual(w.errno, ENOENT)
-        return w.log("_execve")[-1].notes["child"]
+        return w.log("_" + name)[-1].notes["child"]
+
+    def execv(self, w):
+        return self.execve(w, "execv", 2)
+
+    def execvp(self, w):
+        return self.execve(w, "execvp", 2)
+
+    def execvp_in(self, w):
+        return self.execve(w, "execvP")
 
     def posix_spawn(self, w, name="posix_spawn", attributes=0):
         pid = w.buf(bytes(4))
@@ -448,16 +653,23 @@ class Children(Process):
     def posix_spawnp(self, w):
         return self.posix_spawn(w, "posix_spawnp")
 
-    def system(self, w):
-        self.assertEqual(w.call_hook("system", w.string(b"ls")), 0x1700)
-        return w.log("_system")[-1].notes["child"]
+    def system(self, w, name="system"):
+        self.assertEqual(w.call_hook(name, w.string(b"ls")), 0x1700)
+        return w.log("_" + name)[-1].notes["child"]
 
-    def popen(self, w):
-        self.assertEqual(w.call_hook("popen", w.string(b"ls"), w.string(b"r")), 0x50F1)
-        return w.log("_popen")[-1].notes["child"]
+    def system_nocancel(self, w):
+        return self.system(w, "system$NOCANCEL")
+
+    def popen(self, w, name="popen"):
+        self.assertEqual(w.call_hook(name, w.string(b"ls"), w.string(b"r")), 0x50F1)
+        return w.log("_" + name)[-1].notes["child"]
+
+    def popen_extsn(self, w):
+        return self.popen(w, "popen$DARWIN_EXTSN")
 
     def each(self):
-        return (self.execve, self.posix_spawn, self.posix_spawnp, self.system, self.popen)
+        return (self.execve, self.execv, self.execvp, self.execvp_in, self.posix_spawn, self.posix_spawnp,
+                self.system, self.system_nocancel, self.popen, self.popen_extsn)
 
     def expect(self, scope, started, child, prepare=lambda w: None):
         for start in self.each():
@@ -520,6 +732,30 @@ class Children(Process):
             w.overrides["_" + name] = lambda w, *a: result
             self.assertEqual(w.call_hook(name, 0, w.string(b"x"), 0, 0, 0, 0), result)
             self.assertEqual(w.disposition(), SIG_IGN)
+
+    def test_a_start_that_fails_leaves_its_errno_and_the_process_as_it_was(self):
+        for name in ("execv", "execvp", "execvP", "system", "system$NOCANCEL", "popen", "popen$DARWIN_EXTSN"):
+            w = self.start()
+            w.inject("_" + name, errno=12, ret=0 if "popen" in name else -1)
+            w.call_hook(name, 0, 0, 0)
+            self.assertEqual((w.errno, w.disposition()), (12, SIG_IGN), name)
+
+    def test_what_libc_does_itself_to_start_a_program_may_come_by_the_hooks_again(self):
+        # system(3) ignores SIGINT and starts a shell with attributes of its own.
+        for name in ("system", "popen$DARWIN_EXTSN"):
+            w = self.start()
+
+            def libc(w, *rest):
+                w.sigaction(SIGINT, SIG_IGN)
+                attributes, _ = self.attributes(w, SPAWN_SETSIGDEF, 1 << (SIGINT - 1))
+                self.assertEqual(self.posix_spawn(w, attributes=attributes), SIG_DFL)
+                # The outer call may start another one yet.
+                self.assertNotEqual(w.disposition(), SIG_IGN)
+                w.sigaction(SIGINT, SIG_DFL)
+                return 0
+            w.overrides["_" + name] = libc
+            self.assertEqual(w.call_hook(name, w.string(b"ls"), w.string(b"r")), 0)
+            self.assertEqual((w.disposition(), w.sigaction(SIGPIPE)), (SIG_IGN, (SIG_IGN, TOLD, 0)), name)
 
     def test_a_forked_child_has_scope_sockets(self):
         w = self.start()

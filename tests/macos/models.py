@@ -44,8 +44,9 @@ def _pthread_atfork(w, prepare, parent, child):
     return 0
 
 
-@api("i:ppp", "_execve")
-def _execve(w, path, arguments, environment):
+@api("i:ppp", "_execve", "_execvP")
+@api("i:pp", "_execv", "_execvp")
+def _execve(w, *arguments):
     w.note(child=inherited(w))
     raise Errno(ENOENT)
 
@@ -103,13 +104,13 @@ def _attr_getsigdefault(w, attributes, out):
     return 0
 
 
-@api("i:s", "_system")
+@api("i:s", "_system", "_system$NOCANCEL")
 def _system(w, command):
     w.note(child=inherited(w))
     return 0x1700
 
 
-@api("p:ss", "_popen")
+@api("p:ss", "_popen", "_popen$DARWIN_EXTSN")
 def _popen(w, command, mode):
     w.note(child=inherited(w))
     return 0x50F1
@@ -123,7 +124,23 @@ api("i:i", "_sigignore")(lambda w, signal: w.fail(EINVAL))
 api("i:ii", "_siginterrupt")(lambda w, signal, interrupt: w.fail(EINVAL))
 
 
-@api("l:ipi", "_recvmsg")
+# What the emulator has, under one more name.
+macho_emu.API["_send$NOCANCEL"] = macho_emu.API["_send"]
+
+
+@api("i:u", "_fileport_makefd")
+def _fileport_makefd(w, port):
+    """Gets what the test put into `w.ports` under the port's name."""
+    if port not in w.ports:
+        raise Errno(EINVAL)
+    return w.kernel.add(w.ports[port])
+
+
+api("i:p", "_xpc_fd_dup")(_fileport_makefd)
+api("i:pp", "_xpc_dictionary_dup_fd")(lambda w, dictionary, key: _fileport_makefd(w, dictionary))
+
+
+@api("l:ipi", "_recvmsg", "_recvmsg$NOCANCEL")
 def _recvmsg(w, fd, message, flags):
     """Receives what the test put into `w.arriving`: data, then objects that become descriptors here."""
     w.kernel.sock(fd)
@@ -258,7 +275,7 @@ class Machine(World):
     """A process that was started with the library inserted."""
 
     def __init__(self, *paths, started_with=None, may_interpose=True, before=None, **rest):
-        self.atfork_child, self.attributes, self.arriving, self.full = [], {}, [], set()
+        self.atfork_child, self.attributes, self.arriving, self.full, self.ports = [], {}, [], set(), {}
         self.may_interpose, self.limits, self.others, self.references = may_interpose, {}, [], 0
         self.tells_images = self.tells_regions = self.tells_threads = True
         super().__init__(*paths, init=False, **rest)

@@ -22,14 +22,38 @@ MUTANTS = [
     ("no constructor", "src/start.rs", "#[ctor::ctor(unsafe)]", "#[expect(dead_code)]"),
     ("the wrong option", "src/platform/macos/socket.rs", "libc::SO_NOSIGPIPE", "0x1023"),
     ("the wrong level", "src/platform/macos/socket.rs", "libc::SOL_SOCKET, libc::SO_NOSIGPIPE", "6, libc::SO_NOSIGPIPE"),
-    ("errno is not kept", "src/platform/macos/socket.rs", "    keeping_errno(|| {\n        set_option(fd);\n    });",
-     "    keeping_errno(|| ());\n    set_option(fd);"),
+    ("errno is not kept", "src/platform/macos/socket.rs",
+     "    keeping_errno(|| {\n        configure_socket_or_fail(fd);\n    });",
+     "    keeping_errno(|| ());\n    configure_socket_or_fail(fd);"),
     ("only one end of a pair", "src/hooks/socket.rs", "for end in 0..2", "for end in 0..1"),
     ("accepted sockets are forgotten", "src/hooks/socket.rs",
      "State::count(&STATE.accepted);\n        configure_socket(fd);", "State::count(&STATE.accepted);"),
     ("open sockets are forgotten", "src/sigpipe/mod.rs", "    platform::configure_open_sockets();\n", ""),
+    ("a twin by its original's name", "src/hooks/mod.rs", '= "accept$NOCANCEL"', '= "accept"'),
+    ("a twin calls its original", "src/platform/macos/hooks/socket.rs", "real::sendmsg_nocancel()(", "real::sendmsg()("),
+    ("a twin is forgotten", "src/hooks/mod.rs",
+     '    real    platform::popen_extsn = "popen$DARWIN_EXTSN"(command: *const c_char, mode: *const c_char) -> *mut FILE;',
+     '    real    platform::popen_extsn = "popen"(command: *const c_char, mode: *const c_char) -> *mut FILE;'),
+    ("sockets in Mach messages are forgotten", "src/platform/macos/hooks/socket.rs",
+     "        sigpipe::configure_socket(fd);\n", "        sigpipe::flag();\n"),
+    ("execv changes nothing", "src/hooks/exec.rs",
+     "    let _exec = Spawn::begin();\n    // SAFETY: the caller's arguments, as the caller gave them.\n"
+     "    unsafe { real::execv()", "    // SAFETY: the caller's arguments, as the caller gave them.\n    unsafe { real::execv()"),
+    ("signal goes by libc's", "src/hooks/signal.rs", "set(signum, Some(wish)).map_or(SIG_ERR, |before| before.handler)",
+     "unsafe { libc::signal(signum, wish.handler) }"),
+    ("an inner start ends the outer one", "src/sigpipe/children.rs", "SPAWNING.fetch_sub(1, Relaxed)",
+     "SPAWNING.store(0, Relaxed)"),
+    ("off is not off", "src/sigpipe/mod.rs", "    if flag() != 0 {\n        platform::configure_socket(fd);",
+     "    if flag() != 1 {\n        platform::configure_socket(fd);"),
+    ("too long a write is sent", "src/platform/macos/hooks/write.rs",
+     "c_int::try_from(length).is_ok(), send, || real::write()(", "true, send, || real::write()("),
+    ("refusals are not noted", "src/platform/macos/socket.rs", "        note_refusal(fd);\n", ""),
+    ("refusals are never forgotten", "src/platform/macos/socket.rs", "        forget_refusal(fd);\n", ""),
+    ("what was a socket is taken for one", "src/platform/macos/hooks/write.rs", "libc::ENOTSOCK", "libc::EBADF"),
+    ("errno of a vain send", "src/platform/macos/hooks/write.rs", "            set_errno(before);\n", ""),
+    ("a refusal counts for every descriptor", "src/platform/macos/refused.rs", "fd % 64", "fd % 1"),
     ("no flag at send", "src/platform/macos/socket.rs", "NOSIGNAL: c_int = 0x80000", "NOSIGNAL: c_int = 0x40000"),
-    ("descriptors are read beyond the message", "src/platform/macos/hooks.rs",
+    ("descriptors are read beyond the message", "src/platform/macos/hooks/socket.rs",
      "if at.add(size_of::<c_int>()) <= end {", "if end > core::ptr::null_mut() {"),
     ("the mark is not told", "src/platform/macos/action.rs", "Action { mask: MARK, ..*action }", "*action"),
     ("the attribute is not set", "src/platform/macos/spawn.rs", "libc::POSIX_SPAWN_SETSIGDEF as c_short) == 0",
@@ -63,6 +87,8 @@ def copy_tree():
 
 
 def build_and_test():
+    # What is put back is older than what was built of a mistake in its place: cargo would take that for up to date.
+    (COPY / "src/lib.rs").touch()
     out = COPY / "out"
     environment = dict(os.environ, NOSIGPIPE_MACOS_CACHE=str(CACHE), NOSIGPIPE_TEST_ARCH=ARCH,
                        NOSIGPIPE_TEST_LIBRARY=str(out / "libnosigpipe.dylib"), NOSIGPIPE_TEST_CLIENT=str(out / "client"))

@@ -1,15 +1,15 @@
 //! What keeps a socket from raising SIGPIPE: an option, which every later call obeys, write(2) included.
 //!
 //! The kernel refuses the option on a socket that is already shut down in both directions (bsd/kern/uipc_socket.c,
-//! sosetoptlock: EINVAL), as one is whose client went away before accept(2) returned it. For those the flag at the
-//! calls of the send family is there too.
+//! sosetoptlock: EINVAL), as one is whose client went away before accept(2) returned it. For those there is the flag at the
+//! calls of the send family, and they are noted, so that write(2) is made one of these.
 
 use core::mem::MaybeUninit;
 use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
 use libc::{c_int, c_void, sockaddr_in, sockaddr_in6, sockaddr_storage, socklen_t};
 
-use crate::platform::{Peer, errno, keeping_errno};
+use crate::platform::{Peer, errno, forget_refusal, keeping_errno, note_refusal};
 
 /// The flag for send(2) and its family, since macOS 11.
 pub const NOSIGNAL: c_int = 0x80000;
@@ -17,13 +17,20 @@ pub const NOSIGNAL: c_int = 0x80000;
 /// What must be done to a new socket. Keeps errno; a descriptor that is no socket is left alone.
 pub fn configure_socket(fd: c_int) {
     keeping_errno(|| {
-        set_option(fd);
+        configure_socket_or_fail(fd);
     });
 }
 
 /// The same for a program that asks for it and wants to know.
 pub fn configure_socket_or_fail(fd: c_int) -> c_int {
-    if set_option(fd) || errno() == libc::EINVAL { 0 } else { -1 }
+    if set_option(fd) {
+        forget_refusal(fd);
+    } else if errno() == libc::EINVAL {
+        note_refusal(fd);
+    } else {
+        return -1;
+    }
+    0
 }
 
 fn set_option(fd: c_int) -> bool {

@@ -8,6 +8,8 @@ use core::arch::naked_asm;
 
 use libc::{c_char, c_int};
 
+use crate::hooks::exec::{execv, execve, execvp};
+
 /// Exports functions that hand their first argument and the array of all others to a body.
 macro_rules! list_hooks {
     ($($name:ident => $body:path;)*) => {
@@ -56,12 +58,12 @@ list_hooks! {
 
 unsafe extern "C" fn execl_body(path: *const c_char, arguments: *const *const c_char) -> c_int {
     // SAFETY: the caller's path, and its list as an array.
-    unsafe { super::execv(path, arguments) }
+    unsafe { execv(path, arguments) }
 }
 
 unsafe extern "C" fn execlp_body(file: *const c_char, arguments: *const *const c_char) -> c_int {
     // SAFETY: the caller's file, and its list as an array.
-    unsafe { super::execvp(file, arguments) }
+    unsafe { execvp(file, arguments) }
 }
 
 unsafe extern "C" fn execle_body(path: *const c_char, arguments: *const *const c_char) -> c_int {
@@ -71,6 +73,6 @@ unsafe extern "C" fn execle_body(path: *const c_char, arguments: *const *const c
         while !(*last).is_null() {
             last = last.add(1);
         }
-        super::execve(path, arguments, *last.add(1).cast::<*const *const c_char>())
+        execve(path, arguments, *last.add(1).cast::<*const *const c_char>())
     }
 }

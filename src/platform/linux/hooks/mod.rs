@@ -1,0 +1,14 @@
+//! Bodies of the hooks that only Linux has, a file for each family.
+
+mod exec;
+mod list;
+mod signal;
+mod socket;
+mod spawn;
+mod thread;
+
+pub use exec::{execveat, execvpe, fexecve};
+pub use signal::{__sigaction, __sysv_signal, ssignal, sysv_signal};
+pub use socket::{accept4, sendmmsg};
+pub use spawn::wordexp;
+pub use thread::_exit;

@@ -1,0 +1,13 @@
+//! exec(3), as macOS has it besides.
+
+use libc::{c_char, c_int};
+
+use crate::hooks::real;
+use crate::sigpipe::Spawn;
+
+/// execvP(3): `path` is where the file is looked for.
+pub unsafe fn execvp_in(file: *const c_char, path: *const c_char, arguments: *const *mut c_char) -> c_int {
+    let _exec = Spawn::begin();
+    // SAFETY: the caller's arguments, as the caller gave them.
+    unsafe { real::execvp_in()(file, path, arguments) }
+}

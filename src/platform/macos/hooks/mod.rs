@@ -1,0 +1,18 @@
+//! Bodies of the hooks that only macOS has, a file for each family.
+//!
+//! `NAME_nocancel` is `NAME$NOCANCEL`, which programs and libraries call that were compiled without cancellation points
+//! (sys/cdefs.h, `__DARWIN_NON_CANCELABLE`), `NAME_extsn` is `NAME$DARWIN_EXTSN`, which C programs call that were compiled
+//! with Darwin's extensions. Each does what its original's hook does, around the real function of its own name.
+
+mod exec;
+mod socket;
+mod spawn;
+mod write;
+
+pub use exec::execvp_in;
+pub use socket::{
+    accept_nocancel, fileport_makefd, recvmsg, recvmsg_nocancel, send_nocancel, sendmsg_nocancel, sendto_nocancel,
+    xpc_dictionary_dup_fd, xpc_fd_dup,
+};
+pub use spawn::{popen_extsn, system_nocancel};
+pub use write::{write, write_nocancel, writev, writev_nocancel};
