@@ -9,6 +9,8 @@
 //! - [`gained_rights`]: why the system would start a file in secure mode;
 //! - [`dependencies`]: the libraries that a program is linked with, and what it and they import;
 //! - [`REPORTS_CRASHES`]: whether the library does so there;
+//! - [`NOT_COUNTED`], [`ONLY_WHILE_IGNORED`]: calls whose broken pipes nobody counts, and when;
+//! - [`WHOSE_HANDLER`]: whose handler for SIGPIPE the kernel has where the library answers for it;
 //! - [`process::inspect`]: what a running process has of us.
 
 #[cfg(target_os = "linux")]

@@ -18,6 +18,13 @@ use std::path::Path;
 /// Whether the library reports crashes.
 pub const REPORTS_CRASHES: bool = true;
 
+/// Calls whose broken pipes no hook and no handler counts.
+pub const NOT_COUNTED: &[&str] = &["write", "writev", "pwritev2", "sendfile", "splice", "io_uring_enter"];
+/// Whether that is so only while the kernel ignores SIGPIPE.
+pub const ONLY_WHILE_IGNORED: bool = true;
+/// Whose handler the kernel has where the library answers for it.
+pub const WHOSE_HANDLER: &str = "the library's guard, unless the program goes past libc";
+
 /// The library's file name.
 pub const LIBRARY: &str = "libnosigpipe.so";
 /// The variable that has it loaded, ld.so(8).

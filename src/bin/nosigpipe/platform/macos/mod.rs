@@ -1,6 +1,7 @@
 //! macOS: Mach-O, dyld, code signatures, System Integrity Protection.
 
 mod dependencies;
+mod loaded;
 mod macho;
 pub mod process;
 mod rights;
@@ -20,6 +21,13 @@ use macho::{Cpu, Kind};
 
 /// Whether the library reports crashes.
 pub const REPORTS_CRASHES: bool = false;
+
+/// Calls whose broken pipes no hook counts. stdio's writes are calls within the system's libraries.
+pub const NOT_COUNTED: &[&str] = &["pwrite", "pwritev", "sendfile", "aio_write", "stdio"];
+/// Whether that is so only while the kernel ignores SIGPIPE.
+pub const ONLY_WHILE_IGNORED: bool = false;
+/// Whose handler the kernel has where the library answers for it.
+pub const WHOSE_HANDLER: &str = "the program's, or the library's for as long as something is being started";
 
 /// The library's file name.
 pub const LIBRARY: &str = "libnosigpipe.dylib";

@@ -1,0 +1,222 @@
+"""The macOS launcher in the emulator, whole: it looks into other emulated processes, and at files that are not there."""
+
+import json
+import os
+import struct
+import unittest
+
+from models import *  # noqa: F403
+
+LIBRARY = os.environ["NOSIGPIPE_TEST_LIBRARY"]
+LAUNCHER = os.environ.get("NOSIGPIPE_TEST_LAUNCHER")
+CLIENT = os.environ.get("NOSIGPIPE_TEST_CLIENT")
+ESRCH, EPERM = 3, 1
+KERN_FAILURE = 5
+PID = PARENT
+
+
+@api("i:pupppp", "_sysctl")
+def _sysctl(w, name, length, old, room, new, size):
+    """kern.proc.pid: a struct kinfo_proc, if there is such a process."""
+    assert (w.u32(name), w.u32(name + 4), w.u32(name + 8), length) == (1, 14, 1, 4)
+    target = w.processes.get(w.i32(name + 12))
+    if target is None:
+        w.put64(room, 0)
+        return 0
+    actions = target.kernel.actions
+    mask = lambda wanted: sum(1 << (sig - 1) for sig, action in actions.items() if wanted(action[0]))  # noqa: E731
+    body = bytearray(648)
+    body[36] = 5 if target.has_ended else 2
+    struct.pack_into("<II", body, 232, mask(lambda h: h == SIG_IGN), mask(lambda h: h not in (SIG_DFL, SIG_IGN)))
+    body[243:243 + len(target.name)] = target.name
+    assert w.u64(room) == len(body)
+    w.wr(old, body)
+    return 0
+
+
+@api("i:uip", "_task_for_pid")
+def _task_for_pid(w, own, pid, out):
+    if not w.may_look or pid not in w.processes:
+        w.put32(out, 0)
+        return KERN_FAILURE
+    w.put32(out, 0x1000 + pid)
+    return 0
+
+
+@api("i:uu", "_mach_port_deallocate")
+def _mach_port_deallocate(w, own, port):
+    return 0
+
+
+@api("l:ippl", "_pread")
+def _pread(w, fd, place, size, offset):
+    data = bytes(w.kernel.get(fd).data[offset:offset + size])
+    w.wr(place, data)
+    return len(data)
+
+
+def task_info(w, task, flavor, info, count):
+    target = w.processes[task - 0x1000]
+    assert flavor == 17 and w.u32(count) == 5
+    entries = b"".join(struct.pack("<QQQ", i.base, target.string(i.path.encode()), 0) for i in target.images)
+    w.asked += 1
+    place = target.buf(entries) if w.asked > w.changing else 0
+    infos = target.buf(struct.pack("<IIQ", 17, len(target.images), place) + bytes(64))
+    w.wr(info, struct.pack("<QQi", infos, 80, 1))
+    return 0
+
+
+def mach_vm_read_overwrite(w, task, address, size, data, done):
+    """All or nothing, as the kernel does it."""
+    try:
+        content = bytes(w.processes[task - 0x1000].uc.mem_read(address, size))
+    except UcError:
+        return 1
+    w.wr(data, content)
+    w.put64(done, size)
+    return 0
+
+
+def proc_pidinfo(w, pid, flavor, address, buffer, size):
+    """The next region that has a file (PROC_PIDREGIONPATHINFO2)."""
+    target = w.processes[pid]
+    assert (flavor, size) == (22, 1272)
+    if not w.is_owner:
+        raise Errno(EPERM)
+    for image in target.images:
+        if address < image.base + image.size:
+            region = bytearray(size)
+            struct.pack_into("<QQ", region, 80, image.base, image.size)
+            region[248:248 + len(image.path)] = image.path.encode()
+            w.wr(buffer, region)
+            return size
+    raise Errno(EINVAL)
+
+
+class Launcher(World):
+    """nosigpipe, among these processes."""
+
+    def __init__(self, arch, processes, may_look=True, is_owner=True, is_root=False, changing=0, files=()):
+        super().__init__(LAUNCHER, arch=arch)
+        self.processes, self.may_look, self.is_owner = processes, may_look, is_owner
+        self.asked, self.changing = 0, changing
+        self.kernel.files = {path: bytearray(content) for path, content in files}
+        self.overrides.update({
+            "_task_info": task_info, "_mach_vm_read_overwrite": mach_vm_read_overwrite, "_proc_pidinfo": proc_pidinfo,
+            "_geteuid": lambda w: 0 if is_root else 501,
+        })
+
+    def nosigpipe(self, *arguments):
+        code = self.run_main(self.images[0], "nosigpipe", *arguments)
+        return code, self.stdout.decode(), self.stderr.decode()
+
+
+@unittest.skipUnless(LAUNCHER, "no launcher was built")
+class Status(unittest.TestCase):
+    arch = None
+
+    def process(self, *paths, name=b"server", path="/usr/local/lib/libnosigpipe.dylib", **rest):
+        target = Machine(*(paths or (LIBRARY, CLIENT)), arch=self.arch, env=rest.pop("env", {}), **rest)
+        target.name, target.has_ended = name, False
+        for image in target.images:
+            image.path = path if image.path == LIBRARY else "/opt/server/bin/server"
+        return target
+
+    def status(self, target, *flags, **rest):
+        return Launcher(self.arch, {PID: target}, **rest).nosigpipe("status", *flags, str(PID))
+
+    def assert_refused(self, outcome, code, *parts):
+        self.assertEqual((outcome[0], outcome[1]), (code, ""))
+        self.assertEqual(outcome[2].count("\n"), 1, outcome[2])
+        for part in ("nosigpipe: ", *parts):
+            self.assertIn(part, outcome[2])
+
+    def test_a_library_in_force_is_shown_with_its_counters_and_what_the_kernel_has(self):
+        target = self.process()
+        broken = target.broken_socket()
+        target.call_hook("write", broken, target.buf(b"x"), 1)
+        code, text, errors = self.status(target)
+        self.assertEqual((code, errors), (0, ""))
+        for line in ("process   4242 (server)", "library   /usr/local/lib/libnosigpipe.dylib, in force",
+                     "scope     process: ", "program   believes that SIGPIPE is ignored",
+                     "kernel    ignores SIGPIPE\n", "sockets   2 made, 0 accepted", "survived  1 broken pipes: write 1",
+                     "          not counted: pwrite, ", "crashes   0 reported"):
+            self.assertIn("\n" + line, "\n" + text)
+
+    def test_json_says_null_where_the_kernel_does_not_tell(self):
+        code, text, _ = self.status(self.process(env={"NOSIGPIPE_SCOPE": "sockets"}), "--json")
+        state = json.loads(text)
+        self.assertEqual((code, state["stage"], state["scope"]), (0, "active", "sockets"))
+        self.assertEqual(state["kernel"], {"sigpipe": "default", "blocked": None})
+        self.assertEqual((state["pid"], state["name"]), (PID, "server"))
+        self.assertNotIn("write", state["counters"]["not_counted"])
+
+    def test_the_programs_handler_is_told_with_its_image(self):
+        target = self.process()
+        image = target.images[1]
+        target.sigaction(SIGPIPE, handler=image.base + 0x123)
+        code, text, _ = self.status(target)
+        self.assertEqual(code, 0)
+        self.assertIn(f"has SIGPIPE: {image.base + 0x123:#x} in /opt/server/bin/server+0x123\n", text)
+        self.assertIn("kernel    has a handler for SIGPIPE: the program's", text)
+        target.sigaction(SIGPIPE, handler=0x4141)
+        self.assertIn("has SIGPIPE: 0x4141\n", self.status(target)[1])
+
+    def test_an_inert_library_has_a_code_of_its_own(self):
+        code, text, _ = self.status(self.process(env={"NOSIGPIPE_ONLY": "another"}))
+        self.assertEqual(code, 1)
+        self.assertIn("inert: NOSIGPIPE_ONLY names other programs", text)
+
+    def test_a_library_that_may_not_interpose_is_told_from_an_active_one(self):
+        code, text, _ = self.status(self.process(may_interpose=False))
+        self.assertEqual(code, 1)
+        self.assertIn("loaded, but the system does not let it take the program's calls", text)
+
+    def test_a_process_without_the_library(self):
+        self.assert_refused(self.status(self.process(CLIENT)), 2, "the library is not loaded in process 4242 (server)\n")
+
+    def test_no_such_process_and_one_that_has_ended(self):
+        launcher = Launcher(self.arch, {})
+        self.assert_refused(launcher.nosigpipe("status", "4194305"), 3, "no process 4194305\n")
+        self.assert_refused(Launcher(self.arch, {}).nosigpipe("status", "4294967295"), 3, "no process 4294967295\n")
+        target = self.process()
+        target.has_ended = True
+        self.assert_refused(self.status(target), 3, "process 4242 has ended")
+
+    def test_the_library_is_found_under_another_name_and_its_file_is_not_needed(self):
+        code, text, _ = self.status(self.process(path="/tmp/quite different.dylib"))
+        self.assertEqual(code, 0)
+        self.assertIn("library   /tmp/quite different.dylib, in force", text)
+
+    def test_an_unknown_version_is_not_misread(self):
+        target = self.process()
+        target._poke(target.images[0].exports["_nosigpipe_state"] + 8, 99 | 152 << 32)
+        self.assert_refused(self.status(target), 5, "its state has version 99 and this launcher knows version")
+
+    def test_a_list_that_dyld_is_changing_is_waited_for_but_not_for_ever(self):
+        self.assertEqual(self.status(self.process(), changing=3)[0], 0)
+        self.assert_refused(self.status(self.process(), changing=10**6), 125, "process 4242: the list of what it has loaded")
+
+    def test_without_the_right_it_is_said_what_is_known_and_what_helps(self):
+        files = [("/usr/local/lib/libnosigpipe.dylib", open(LIBRARY, "rb").read()),
+                 ("/opt/server/bin/server", open(CLIENT, "rb").read())]
+        target = self.process()
+        outcome = self.status(target, may_look=False, files=files)
+        self.assert_refused(outcome, 4, "process 4242 (server) has /usr/local/lib/libnosigpipe.dylib mapped and ignores "
+                            "SIGPIPE, but only root may look into it: use sudo; or start it with --log summary")
+        outcome = self.status(target, may_look=False, files=files, is_root=True)
+        self.assert_refused(outcome, 4, "not even root", "hardened or guarded by System Integrity Protection: start it")
+        self.assertNotIn("sudo", outcome[2])
+        # Another user's process: not even its files are told.
+        outcome = self.status(target, may_look=False, files=files, is_owner=False)
+        self.assert_refused(outcome, 4, "process 4242 (server): only root may look into it")
+
+    def test_without_the_right_it_is_known_that_the_library_is_not_there(self):
+        files = [("/opt/server/bin/server", open(CLIENT, "rb").read())]
+        target = self.process(CLIENT)
+        self.assert_refused(self.status(target, may_look=False, files=files), 2, "is not loaded in process 4242")
+        # A file that can't be looked into may be it.
+        self.assert_refused(self.status(target, may_look=False), 4, "only root may look into it")
+
+
+KINDS = (Status,)
