@@ -55,6 +55,41 @@ def _pread(w, fd, place, size, offset):
     return len(data)
 
 
+class Stat:
+    """Files by their names: for them the launcher asks for modes, owners, flags and real paths."""
+
+    def __init__(self, content, mode=0o100755, uid=501, gid=20, flags=0):
+        self.content, self.mode, self.uid, self.gid, self.flags = bytearray(content), mode, uid, gid, flags
+
+
+def stat(w, path, out):
+    file = w.named.get(w.cstr(path).decode())
+    if file is None:
+        raise Errno(ENOENT)
+    body = bytearray(144)
+    struct.pack_into("<iHHQII", body, 0, 1, file.mode, 1, id(file) & 0xFFFF, file.uid, file.gid)
+    struct.pack_into("<q", body, 96, len(file.content))
+    struct.pack_into("<I", body, 116, file.flags)
+    w.wr(out, body)
+    return 0
+
+
+@api("i:isii", "_faccessat")
+def _faccessat(w, directory, path, mode, flags):
+    if w.cstr(path).decode() not in w.named:
+        raise Errno(ENOENT)
+    return 0
+
+
+@api("p:sp", "_realpath", "_realpath$DARWIN_EXTSN")
+def _realpath(w, path, out):
+    assert out == 0
+    if w.cstr(path).decode() not in w.named:
+        w.set_errno(ENOENT)
+        return 0
+    return w.string(w.cstr(path))
+
+
 def task_info(w, task, flavor, info, count):
     target = w.processes[task - 0x1000]
     assert flavor == 17 and w.u32(count) == 5
@@ -100,8 +135,10 @@ class Launcher(World):
         super().__init__(LAUNCHER, arch=arch)
         self.processes, self.may_look, self.is_owner = processes, may_look, is_owner
         self.asked, self.changing = 0, changing
-        self.kernel.files = {path: bytearray(content) for path, content in files}
+        self.named = {path: file if isinstance(file, Stat) else Stat(file) for path, file in files}
+        self.kernel.files = {path: file.content for path, file in self.named.items()}
         self.overrides.update({
+            "_stat": stat, "_stat$INODE64": stat, "_lstat": stat, "_lstat$INODE64": stat,
             "_task_info": task_info, "_mach_vm_read_overwrite": mach_vm_read_overwrite, "_proc_pidinfo": proc_pidinfo,
             "_geteuid": lambda w: 0 if is_root else 501,
         })
@@ -219,4 +256,88 @@ class Status(unittest.TestCase):
         self.assert_refused(self.status(target, may_look=False), 4, "only root may look into it")
 
 
-KINDS = (Status,)
+@unittest.skipUnless(LAUNCHER, "no launcher was built")
+class Check(unittest.TestCase):
+    arch = None
+    SF_RESTRICTED = 0x80000
+
+    def check(self, *words, **files):
+        found = [("/usr/local/lib/libnosigpipe.dylib", open(LIBRARY, "rb").read()),
+                 ("/opt/server", open(CLIENT, "rb").read())]
+        found += [(path, file) for path, file in files.pop("files", [])]
+        launcher = Launcher(self.arch, {}, files=found)
+        library = "--library=/usr/local/lib/libnosigpipe.dylib"
+        return launcher.nosigpipe("check", library, *words)
+
+    def assert_refused(self, outcome, code, line):
+        self.assertEqual(outcome, (code, "", f"nosigpipe: {line}\n"))
+
+    def test_a_program_that_takes_the_library_and_how_its_calls_are_covered(self):
+        code, text, errors = self.check("--json", "/opt/server")
+        self.assertEqual((code, errors), (0, ""))
+        report = json.loads(text)
+        self.assertEqual((report["verdict"], report["missing"]), ("works", []))
+        covered = {call["call"]: call["covered"] for call in report["calls"]}
+        for call, way in (("socketpair", "option"), ("send", "flag"), ("write", "counted"), ("signal", "wish")):
+            self.assertEqual(covered[call], way)
+        self.assertNotIn("none", covered.values())
+        # std's client imports these, and they are nobody's business.
+        self.assertFalse({"memcpy", "close", "pipe"} & set(covered))
+
+    def test_what_the_table_of_calls_wants_hooked_is_in_the_hook_table(self):
+        from artefact import table
+        text = (ROOT / "src/bin/nosigpipe/platform/macos/coverage.rs").read_text()
+        wanted = [name for part in text.split("needs_hook: true,")[1:]
+                  for name in part.split("calls: &[")[1].split("]")[0].replace('"', "").replace(",", " ").split()]
+        self.assertGreater(len(wanted), 15)
+        self.assertEqual(set(table()) - set(wanted), {"pthread_create"})
+        self.assertEqual(set(wanted) - set(table()), set())
+
+    def test_programs_that_the_system_guards_are_refused_for_that(self):
+        guarded = " guarded by System Integrity Protection, and DYLD_INSERT_LIBRARIES has no effect on such a program"
+        program = open(CLIENT, "rb").read()
+        self.assert_refused(self.check("/bin/sh", files=[("/bin/sh", program)]), 125, "/bin/sh: it is" + guarded)
+        self.assert_refused(self.check("/opt/apple", files=[("/opt/apple", Stat(program, flags=self.SF_RESTRICTED))]),
+                            125, "/opt/apple: it is" + guarded)
+        # Apple's own are for arm64e, which is not what keeps the library out of them.
+        arm64e = struct.pack("<IIIIIIII", 0xFEEDFACF, 0x0100000C, 2, 2, 0, 0, 0, 0)
+        self.assert_refused(self.check("/usr/bin/true", files=[("/usr/bin/true", arm64e)]), 125,
+                            "/usr/bin/true: it is" + guarded)
+        self.assertEqual(self.check("/usr/local/bin/x", files=[("/usr/local/bin/x", program)])[0], 0)
+
+    def test_scripts_are_refused_for_their_guarded_interpreters_and_what_helps_is_said(self):
+        program = open(CLIENT, "rb").read()
+        for interpreter in ("/bin/sh", "/usr/bin/env"):
+            script = f"#!{interpreter} python3 -u\n".encode()
+            self.assert_refused(
+                self.check("/opt/start", files=[("/opt/start", script), (interpreter, program)]), 125,
+                f"/opt/start, run by {interpreter}: the latter is guarded by System Integrity Protection, and "
+                "DYLD_INSERT_LIBRARIES has no effect on such a program; name another interpreter: "
+                "nosigpipe run -- INTERPRETER /opt/start")
+        # A text without such a line is the shell's.
+        text = [("/opt/start", b": text\n"), ("/bin/sh", program)]
+        self.assertIn("/opt/start, run by /bin/sh: the latter is guarded", self.check("/opt/start", files=text)[2])
+
+    def test_interpreter_lines_are_read_as_the_kernel_reads_them(self):
+        program = open(CLIENT, "rb").read()
+        files = [("/opt/env", program), ("/opt/python", program)]
+        for line in ("#!/opt/env A=b /opt/python -u\n", "#! /opt/env  /opt/python # comment\n",
+                     "#!/opt/python#comment\n"):
+            code, text, errors = self.check("/opt/start", files=[("/opt/start", line.encode()), *files])
+            self.assertEqual((code, errors), (0, ""), line)
+            self.assertIn("/opt/python", text.splitlines()[0], line)
+        # No interpreters of interpreters.
+        files += [("/opt/one", b"#!/opt/python\n"), ("/opt/two", b"#!/opt/one\n")]
+        self.assert_refused(self.check("/opt/two", files=files), 126,
+                            "/opt/two, run by /opt/one: too many interpreters of interpreters")
+
+    def test_set_user_id_programs_are_refused(self):
+        program = open(CLIENT, "rb").read()
+        for mode, uid, gid, what in ((0o104755, 0, 20, "set-user-ID to uid 0"), (0o102755, 501, 0, "set-group-ID to gid 0")):
+            files = [("/opt/setuid", Stat(program, mode, uid, gid))]
+            self.assert_refused(self.check("/opt/setuid", files=files), 125,
+                                f"/opt/setuid: it is {what}, and DYLD_INSERT_LIBRARIES has no effect on such a program")
+        self.assertEqual(self.check("/opt/own", files=[("/opt/own", Stat(program, 0o104755))])[0], 0)
+
+
+KINDS = (Status, Check)
