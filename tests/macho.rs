@@ -223,6 +223,22 @@ fn of_a_universal_program_the_slice_counts_that_will_run() {
 }
 
 #[test]
+fn a_universal_program_may_have_long_offsets() {
+    let hardened = Program::new(ARM64).signed(RUNTIME, None);
+    let mut file = be(&[0xcafe_babf, 2]);
+    for (program, at) in [(Program::new(X86_64), 0x4000), (hardened.clone(), 0x8000)] {
+        let size = program.bytes().len() as u32;
+        file.extend(be(&[program.cpu.0, program.cpu.1, 0, at, 0, size, 14, 0]));
+    }
+    for (program, at) in [(Program::new(X86_64), 0x4000), (hardened, 0x8000)] {
+        file.resize(at, 0);
+        file.extend(program.bytes());
+    }
+    assert!(image(&file, Cpu::Arm64).objection().is_some_and(|text| text.contains("hardened runtime")));
+    assert_eq!(image(&file, Cpu::X86_64).objection(), None);
+}
+
+#[test]
 fn an_x86_64_program_on_arm64_is_remarked_upon_and_needs_that_slice_of_the_library() {
     let program = image(&Program::new(X86_64).bytes(), Cpu::Arm64);
     assert_eq!(program.objection(), None);
@@ -368,6 +384,10 @@ fn damaged_names_in_memory_end_the_search_without_a_panic() {
                 damaged.0[piece].1[at] = byte;
                 let _ = damaged.exported(LOADED_AT, "nosigpipe_state");
             }
+            // A number without an end.
+            let mut endless = Memory(whole.0.clone());
+            endless.0[piece].1.iter_mut().skip(at).take(12).for_each(|byte| *byte = 0x80);
+            let _ = endless.exported(LOADED_AT, "nosigpipe_state");
             let mut short = Memory(whole.0.clone());
             short.0[piece].1.truncate(at);
             assert!(short.exported(LOADED_AT, "nosigpipe_state").is_none() || at >= 0x2c);
@@ -387,6 +407,8 @@ fn dylds_list_is_read_with_names_at_the_end_of_what_is_mapped() {
     assert_eq!(found, [(LOADED_AT, "/opt/server".to_owned()), (0x7000, "/usr/lib/a.dylib".to_owned())]);
     // While dyld changes it there is none, and it may be gone by the time that it is read.
     memory.0[0].1 = list(0);
+    assert_eq!(memory.images(), None);
+    memory.0[0].1 = longs(&[15, 0, 0]);
     assert_eq!(memory.images(), None);
     memory.0[0].1 = list(0x9000);
     assert_eq!(memory.images(), None);

@@ -196,8 +196,10 @@ class Status(unittest.TestCase):
         self.assertEqual(code, 0)
         self.assertIn(f"has SIGPIPE: {image.base + 0x123:#x} in /opt/server/bin/server+0x123\n", text)
         self.assertIn("kernel    has a handler for SIGPIPE: the program's", text)
-        target.sigaction(SIGPIPE, handler=0x4141)
-        self.assertIn("has SIGPIPE: 0x4141\n", self.status(target)[1])
+        # In no image: before all of them, and behind the last one's code.
+        for nowhere in (0x4141, image.base + (1 << 24)):
+            target.sigaction(SIGPIPE, handler=nowhere)
+            self.assertIn(f"has SIGPIPE: {nowhere:#x}\n", self.status(target)[1])
 
     def test_an_inert_library_has_a_code_of_its_own(self):
         code, text, _ = self.status(self.process(env={"NOSIGPIPE_ONLY": "another"}))
