@@ -1,7 +1,10 @@
-//! What the launcher says of Mach-O programs, from files made here: the code that reads them is the launcher's own.
+//! What the launcher says of Mach-O programs and reads out of processes, from files and memory made here: the code that
+//! reads them is the launcher's own.
 
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a test may panic")]
 
+#[path = "../src/bin/nosigpipe/platform/macos/loaded.rs"]
+mod loaded;
 #[path = "../src/bin/nosigpipe/platform/macos/macho.rs"]
 mod macho;
 #[path = "../src/bin/nosigpipe/platform/macos/signature.rs"]
@@ -220,6 +223,22 @@ fn of_a_universal_program_the_slice_counts_that_will_run() {
 }
 
 #[test]
+fn a_universal_program_may_have_long_offsets() {
+    let hardened = Program::new(ARM64).signed(RUNTIME, None);
+    let mut file = be(&[0xcafe_babf, 2]);
+    for (program, at) in [(Program::new(X86_64), 0x4000), (hardened.clone(), 0x8000)] {
+        let size = program.bytes().len() as u32;
+        file.extend(be(&[program.cpu.0, program.cpu.1, 0, at, 0, size, 14, 0]));
+    }
+    for (program, at) in [(Program::new(X86_64), 0x4000), (hardened, 0x8000)] {
+        file.resize(at, 0);
+        file.extend(program.bytes());
+    }
+    assert!(image(&file, Cpu::Arm64).objection().is_some_and(|text| text.contains("hardened runtime")));
+    assert_eq!(image(&file, Cpu::X86_64).objection(), None);
+}
+
+#[test]
 fn an_x86_64_program_on_arm64_is_remarked_upon_and_needs_that_slice_of_the_library() {
     let program = image(&Program::new(X86_64).bytes(), Cpu::Arm64);
     assert_eq!(program.objection(), None);
@@ -277,4 +296,122 @@ fn a_damaged_file_is_an_error_and_no_panic() {
         damaged[at] = 0xff;
         let _ = parse(&damaged, Cpu::Arm64);
     }
+}
+
+/// A process's memory: pieces, and nothing between them.
+struct Memory(Vec<(u64, Vec<u8>)>);
+
+impl Memory {
+    fn read(&self, address: u64, size: usize) -> Option<Vec<u8>> {
+        let (start, bytes) = self.0.iter().rfind(|(start, _)| *start <= address)?;
+        let at = usize::try_from(address - start).ok()?;
+        bytes.get(at..at.checked_add(size)?).map(<[u8]>::to_vec)
+    }
+
+    fn exported(&self, start: u64, name: &str) -> Option<u64> {
+        loaded::exported(&|address, size| self.read(address, size), start, name)
+    }
+
+    fn images(&self) -> Option<Vec<(u64, String)>> {
+        let images = loaded::images(&|address, size| self.read(address, size), 0x100)?;
+        Some(images.into_iter().map(|image| (image.start, image.path)).collect())
+    }
+}
+
+fn longs(values: &[u64]) -> Vec<u8> {
+    values.iter().flat_map(|value| value.to_le_bytes()).collect()
+}
+
+/// LC_SEGMENT_64: a name, where it belongs, and where it is in the file.
+fn segment(name: &str, address: u64, size: u64, offset: u64) -> Vec<u8> {
+    let mut bytes = le(&[0x19, 72]);
+    bytes.extend(name.as_bytes());
+    bytes.resize(24, 0);
+    bytes.extend(longs(&[address, size, offset, size]));
+    bytes.resize(72, 0);
+    bytes
+}
+
+/// Two names with a common start, one without an address of its own, and one whose address takes two bytes.
+fn export_trie() -> Vec<u8> {
+    let mut trie = b"\0\x01_no\0\x07".to_vec();
+    trie.extend(b"\0\x02sigpipe_state\0\x28sigpipe_other\0\x2c");
+    trie.resize(0x28, 0);
+    // No flags, 0x1234; then a re-export.
+    trie.extend([3, 0, 0xb4, 0x24]);
+    trie.extend([3, 8, 1, 0, 0]);
+    trie
+}
+
+const LOADED_AT: u64 = 0x1_0000_0000;
+
+/// An image in memory that was linked for another address, with its names in a segment that lies elsewhere than in the
+/// file.
+fn loaded_image(flags: u32, names: Vec<u8>) -> Memory {
+    let commands = [segment("__TEXT", 0x4000, 0x8000, 0), segment("__LINKEDIT", 0x2_4000, 0x1000, 0x9000), names];
+    let size = commands.iter().map(Vec::len).sum::<usize>() as u32;
+    let mut image = le(&[0xfeed_facf, ARM64.0, ARM64.1, 6, commands.len() as u32, size, flags, 0]);
+    image.extend(commands.concat());
+    Memory(vec![(LOADED_AT, image), (LOADED_AT + 0x2_0000 + 0x10, export_trie())])
+}
+
+#[test]
+fn what_an_image_in_memory_exports_is_found_where_it_was_loaded() {
+    let size = export_trie().len() as u32;
+    let mut old_fashioned = le(&[0x8000_0022, 48]);
+    old_fashioned.resize(40, 0);
+    old_fashioned.extend(le(&[0x9010, size]));
+    for names in [le(&[0x8000_0033, 16, 0x9010, size]), old_fashioned] {
+        let memory = loaded_image(0, names.clone());
+        assert_eq!(memory.exported(LOADED_AT, "nosigpipe_state"), Some(LOADED_AT + 0x1234));
+        for other in ["nosigpipe_other", "nosigpipe", "nosigpipe_stat", "nosigpipe_states", "n", ""] {
+            assert_eq!(memory.exported(LOADED_AT, other), None, "{other}");
+        }
+        assert_eq!(memory.exported(LOADED_AT + 0x1000, "nosigpipe_state"), None);
+        assert_eq!(loaded::text_size(&|address, size| memory.read(address, size), LOADED_AT), Some(0x8000));
+        // In dyld's cache the tables are others'.
+        assert_eq!(loaded_image(0x8000_0000, names).exported(LOADED_AT, "nosigpipe_state"), None);
+    }
+}
+
+#[test]
+fn damaged_names_in_memory_end_the_search_without_a_panic() {
+    let whole = loaded_image(0, le(&[0x8000_0033, 16, 0x9010, export_trie().len() as u32]));
+    for piece in 0..2 {
+        for at in 0..whole.0[piece].1.len() {
+            for byte in [0, 1, 0x7f, 0x80, 0xff] {
+                let mut damaged = Memory(whole.0.clone());
+                damaged.0[piece].1[at] = byte;
+                let _ = damaged.exported(LOADED_AT, "nosigpipe_state");
+            }
+            // A number without an end.
+            let mut endless = Memory(whole.0.clone());
+            endless.0[piece].1.iter_mut().skip(at).take(12).for_each(|byte| *byte = 0x80);
+            let _ = endless.exported(LOADED_AT, "nosigpipe_state");
+            let mut short = Memory(whole.0.clone());
+            short.0[piece].1.truncate(at);
+            assert!(short.exported(LOADED_AT, "nosigpipe_state").is_none() || at >= 0x2c);
+        }
+    }
+}
+
+#[test]
+fn dylds_list_is_read_with_names_at_the_end_of_what_is_mapped() {
+    let list = |entries: u64| longs(&[15 | 2 << 32, entries, 0]);
+    let entries = longs(&[LOADED_AT, 0x2000, 0, 0x7000, 0x4fff - 15, 0]);
+    let names =
+        || [(0x2000, [b"/opt/server".to_vec(), vec![0; 0x1000]].concat()), (0x4ff0, b"/usr/lib/a.dylib".to_vec())];
+    let mut memory = Memory(vec![(0x100, list(0x200)), (0x200, entries)]);
+    memory.0.extend(names());
+    let found = memory.images().expect("there is a list");
+    assert_eq!(found, [(LOADED_AT, "/opt/server".to_owned()), (0x7000, "/usr/lib/a.dylib".to_owned())]);
+    // While dyld changes it there is none, and it may be gone by the time that it is read.
+    memory.0[0].1 = list(0);
+    assert_eq!(memory.images(), None);
+    memory.0[0].1 = list(0x9000);
+    assert_eq!(memory.images(), None);
+    // Nothing can be read from anywhere.
+    memory.0[0].1 = longs(&[15, 0, 0]);
+    memory.0.insert(0, (0, Vec::new()));
+    assert_eq!(memory.images(), None);
 }

@@ -17,12 +17,10 @@ fn the_server_dies_bare_and_survives_every_client_with_the_library() {
     // The library's own line.
     assert!(outcome.stderr().starts_with("nosigpipe: 1234 broken pipes survived, "), "{outcome}");
     // And a crash has a report.
-    if cfg!(target_os = "linux") {
-        assert!(text.contains("the server is dead: SIGSEGV, exit code 139"), "{outcome}");
-        let report = outcome.stderr().split_once('\n').map(|(_, report)| report.to_owned()).unwrap_or_default();
-        let start: String = report.lines().take(10).collect();
-        assert!(start.contains("crashed: SIGSEGV") && start.contains("demo_server_looks_up_session"), "{outcome}");
-    }
+    assert!(text.contains("the server is dead: SIGSEGV, exit code 139"), "{outcome}");
+    let report = outcome.stderr().split_once('\n').map(|(_, report)| report.to_owned()).unwrap_or_default();
+    let start: String = report.lines().take(10).collect();
+    assert!(start.contains("crashed: SIGSEGV") && start.contains("demo_server_looks_up_session"), "{outcome}");
 }
 
 #[test]

@@ -8,13 +8,14 @@ import unittest
 
 import artefact
 import behaviour
+import launcher
 
 ARCHES = os.environ.get("NOSIGPIPE_TEST_ARCH", "arm64,x86_64").split(",")
 
 
 def suite(only):
     loader, chosen = unittest.TestLoader(), unittest.TestSuite()
-    for kind in artefact.KINDS + behaviour.KINDS:
+    for kind in artefact.KINDS + behaviour.KINDS + launcher.KINDS:
         for arch in ARCHES:
             tests = type(f"{kind.__name__}_{arch}", (kind,), {"arch": arch, "__module__": kind.__module__})
             for test in loader.loadTestsFromTestCase(tests):

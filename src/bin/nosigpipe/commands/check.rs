@@ -73,14 +73,14 @@ fn verdict(program: &OsStr, arguments: &[OsString], library: Option<&OsStr>) -> 
     let library = library::find(library)?;
     plan.fits(&library)?;
     let Plan { chain, image, remarks, .. } = plan;
-    let exports = platform::exports(&library)
+    let hooks = platform::hooks(&library)
         .map_err(|problem| Failure::refused(format!("{}: {problem}", output::path(&library))))?;
     let dependencies = chain.last().zip(image).map(|(file, image)| platform::dependencies(file, image));
 
     let mut calls: BTreeMap<String, (&'static Way, Vec<String>)> = BTreeMap::new();
     for object in dependencies.iter().flat_map(|found| &found.objects) {
         for function in &object.image.imports {
-            let Some(way) = coverage::of(function, &exports) else { continue };
+            let Some(way) = coverage::of(function, &hooks) else { continue };
             let importer = object.path.file_name().map(output::name).unwrap_or_default();
             let (_, importers) = calls.entry(function.clone()).or_insert((way, Vec::new()));
             if !importers.contains(&importer) {
@@ -143,7 +143,7 @@ impl Report {
                     line("missing", &format!("{}, so that the program would not start", output::name(missing)));
                 }
             }
-            None => line("linked", "with unknown libraries: its file can't be read, or is not ELF"),
+            None => line("linked", "with unknown libraries: its file can't be read, or is another system's"),
         }
         for way in coverage::ways() {
             let mut calls = self.calls.iter().filter(|(_, (its, _))| its.id == way.id).peekable();

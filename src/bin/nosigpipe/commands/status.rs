@@ -10,10 +10,8 @@ use crate::layout::{Disposition, Stage};
 use crate::options::{SETTINGS, Scope};
 use crate::output;
 use crate::platform::process::{self, Process};
+use crate::platform::{NOT_COUNTED, ONLY_WHILE_IGNORED, WHOSE_HANDLER};
 use crate::snapshot::Snapshot;
-
-/// Calls that no hook and no handler sees while the kernel ignores SIGPIPE.
-pub const NOT_COUNTED: [&str; 6] = ["write", "writev", "pwritev2", "sendfile", "splice", "io_uring_enter"];
 
 pub fn command() -> Command {
     Command::new("status")
@@ -21,7 +19,7 @@ pub fn command() -> Command {
         .long_about(
             "Show whether the library is in force in process PID, in which scope, what the program believes about \
              SIGPIPE and what the kernel has, and the counters. They are read out of the process's memory, for which \
-             one must be its user or root.",
+             one must be its user or root; on macOS root.",
         )
         .arg(Arg::new("pid").value_name("PID").required(true).value_parser(value_parser!(u32).range(1..)))
         .arg(Arg::new("json").long("json").action(ArgAction::SetTrue).help("Print one JSON object"))
@@ -112,7 +110,7 @@ fn as_json(pid: u32, process: &Process, library: &str, snapshot: &Snapshot) -> V
             "sockets": snapshot.sockets,
             "accepted": snapshot.accepted,
             "broken_pipes": broken_pipes,
-            "not_counted": if process.ignored { &NOT_COUNTED[..] } else { &[] },
+            "not_counted": not_counted(process),
             "crash_reports": snapshot.crash_reports,
         },
     })
@@ -137,10 +135,12 @@ fn as_text(pid: u32, process: &Process, library: &str, snapshot: &Snapshot) -> S
     }
     lines.push(("sockets", format!("{} made, {} accepted", snapshot.sockets, snapshot.accepted)));
     lines.push(("survived", survived(snapshot)));
-    if process.ignored {
-        let calls = NOT_COUNTED.join(", ");
+    let calls = not_counted(process).join(", ");
+    if ONLY_WHILE_IGNORED && !calls.is_empty() {
         lines.push(("", format!("not counted while the kernel ignores SIGPIPE: {calls}")));
         lines.push(("", format!("({}=summary has a handler count them)", log_variable())));
+    } else if !calls.is_empty() {
+        lines.push(("", format!("not counted: {calls}")));
     }
     lines.push(("crashes", format!("{} reported", snapshot.crash_reports)));
     let mut text = String::new();
@@ -148,6 +148,11 @@ fn as_text(pid: u32, process: &Process, library: &str, snapshot: &Snapshot) -> S
         let _ = writeln!(text, "{name:<9} {value}");
     }
     text
+}
+
+/// Calls whose broken pipes nobody counts in this process.
+fn not_counted(process: &Process) -> &'static [&'static str] {
+    if process.ignored || !ONLY_WHILE_IGNORED { NOT_COUNTED } else { &[] }
 }
 
 fn log_variable() -> &'static str {
@@ -183,12 +188,12 @@ fn program_text(process: &Process, snapshot: &Snapshot) -> String {
 
 fn kernel_text(process: &Process, snapshot: &Snapshot) -> String {
     let action = match (kernel_word(process), belief(snapshot)) {
-        ("ignore", _) => "ignores SIGPIPE",
-        ("handler", Some(_)) => "has a handler for SIGPIPE: the library's guard, unless the program goes past libc",
-        ("handler", None) => "has the program's handler for SIGPIPE",
-        _ => "has the default action for SIGPIPE, which ends the process",
+        ("ignore", _) => "ignores SIGPIPE".to_owned(),
+        ("handler", Some(_)) => format!("has a handler for SIGPIPE: {WHOSE_HANDLER}"),
+        ("handler", None) => "has the program's handler for SIGPIPE".to_owned(),
+        _ => "has the default action for SIGPIPE, which ends the process".to_owned(),
     };
-    format!("{action}{}", if process.blocked { "; blocked in the main thread" } else { "" })
+    action + if process.blocked == Some(true) { "; blocked in the main thread" } else { "" }
 }
 
 /// The broken pipes that were counted.

@@ -2,13 +2,16 @@
 //!
 //! - [`LIBRARY`], [`PRELOAD`]: the library's file name and the variable that has it loaded;
 //! - [`preload_list`], [`unable_to_preload`]: that variable's value, and why a file can't be named in it;
-//! - [`exports`]: names that a library exports;
+//! - [`exports`]: names that a library exports; [`hooks`]: functions that it stands in front of;
 //! - [`Image::read`]: what an executable file is; [`Image::objection`]: why the library can't be loaded into it, and
 //!   [`Image::remark`]: what its user should know;
 //! - [`mismatch`]: why this library and this program do not fit, though each might others;
 //! - [`gained_rights`]: why the system would start a file in secure mode;
+//! - [`MAX_INTERPRETERS`], [`HEAD`], [`SPLITS_LINES`]: how the kernel reads `#!` lines;
+//! - [`WAYS`]: how the calls that could bring SIGPIPE, or change what it does, are covered;
 //! - [`dependencies`]: the libraries that a program is linked with, and what it and they import;
-//! - [`REPORTS_CRASHES`]: whether the library does so there;
+//! - [`NOT_COUNTED`], [`ONLY_WHILE_IGNORED`]: calls whose broken pipes nobody counts, and when;
+//! - [`WHOSE_HANDLER`]: whose handler for SIGPIPE the kernel has where the library answers for it;
 //! - [`process::inspect`]: what a running process has of us.
 
 #[cfg(target_os = "linux")]

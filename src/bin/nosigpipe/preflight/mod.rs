@@ -15,10 +15,6 @@ use crate::exit::{Failure, NOT_EXECUTABLE, NOT_FOUND, reason};
 use crate::output;
 use crate::platform::{self, Image};
 
-/// Interpreters of interpreters that the kernel follows, execve(2).
-const MAX_DEPTH: usize = 5;
-/// Bytes that the kernel reads to see what a file is.
-const HEAD: u64 = 256;
 /// What execvp(3) and every shell start for a file that the kernel does not know.
 pub const SHELL: &str = "/bin/sh";
 
@@ -56,7 +52,7 @@ impl Plan {
         let Some(head) = self.head(file)? else { return Ok(None) };
         if let Some(line) = head.strip_prefix(b"#!") {
             *depth += 1;
-            if *depth > MAX_DEPTH {
+            if *depth > platform::MAX_INTERPRETERS {
                 return Err(self.fail(NOT_EXECUTABLE, "too many interpreters of interpreters"));
             }
             let script = script::parse(line).ok_or_else(|| self.fail(NOT_EXECUTABLE, "its #! line is not valid"))?;
@@ -76,13 +72,17 @@ impl Plan {
     }
 
     fn program(&mut self, file: &Path, image: Image, arguments: &[OsString]) -> Result<Option<PathBuf>, Failure> {
-        if let Some(objection) = image.objection() {
+        // First, since it holds whatever is in the file: Apple's own programs are also for processors of their own.
+        if let Some(rights) = platform::gained_rights(file) {
+            let mut objection = format!("it is {rights}, and {} has no effect on such a program", platform::PRELOAD);
+            if let (Some(script), [_, _, ..]) = (self.chain.first(), self.chain.as_slice()) {
+                let script = output::path(script);
+                objection += &format!("; name another interpreter: nosigpipe run -- INTERPRETER {script}");
+            }
             return Err(self.refuse(&objection));
         }
-        if let Some(rights) = platform::gained_rights(file) {
-            return Err(
-                self.refuse(&format!("it is {rights}, and {} has no effect on such a program", platform::PRELOAD))
-            );
+        if let Some(objection) = image.objection() {
+            return Err(self.refuse(&objection));
         }
         if let Some(interpreter) = image.interpreter.as_ref().filter(|name| !Path::new(name.as_str()).exists()) {
             return Err(self.fail(NOT_FOUND, &format!("its loader {interpreter} does not exist")));
@@ -125,7 +125,7 @@ impl Plan {
             return Err(self.fail(NOT_EXECUTABLE, "not a regular file"));
         }
         let mut head = Vec::new();
-        match File::open(file).and_then(|opened| opened.take(HEAD).read_to_end(&mut head)) {
+        match File::open(file).and_then(|opened| opened.take(platform::HEAD as u64).read_to_end(&mut head)) {
             Ok(_) => Ok(Some(head)),
             Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => Ok(None),
             Err(error) => Err(self.fail(NOT_EXECUTABLE, &reason(&error))),

@@ -4,23 +4,25 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
+use crate::platform::{HEAD, SPLITS_LINES};
+
 /// What a #! line says.
 pub struct Script {
     /// The interpreter, relative to the current directory if it is.
     pub interpreter: PathBuf,
-    /// The rest of the line: one argument, whatever is in it.
+    /// The rest of the line.
     argument: Option<OsString>,
 }
 
-/// Reads what follows `#!` in the first 256 bytes of a file. `None` where the kernel says ENOEXEC.
+/// Reads what follows `#!` in the first bytes of a file. `None` where the kernel says ENOEXEC.
 pub fn parse(head: &[u8]) -> Option<Script> {
     let is_blank = |byte: &u8| *byte == b' ' || *byte == b'\t';
-    let end = head.iter().position(|&byte| byte == b'\n');
+    let end = head.iter().position(|&byte| byte == b'\n' || SPLITS_LINES && byte == b'#');
     let line = head.get(..end.unwrap_or(head.len()))?;
     let line = line.split(|&byte| byte == 0).next()?;
     let line = line.get(line.iter().position(|byte| !is_blank(byte))?..)?;
     let name_end = line.iter().position(is_blank);
-    if end.is_none() && name_end.is_none() && head.len() + 2 >= 256 {
+    if end.is_none() && name_end.is_none() && head.len() + 2 >= HEAD {
         // The name may go on where the kernel has stopped reading.
         return None;
     }
@@ -42,6 +44,7 @@ impl Script {
         // Without -S the whole argument is one word.
         let words: Vec<&[u8]> = match argument.strip_prefix(b"-S").or(argument.strip_prefix(b"--split-string=")) {
             Some(words) => words.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).collect(),
+            None if SPLITS_LINES => argument.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).collect(),
             None => vec![argument],
         };
         let mut words = words.into_iter();

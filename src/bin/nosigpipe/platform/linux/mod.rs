@@ -1,10 +1,12 @@
 //! Linux: ELF, ld.so, procfs.
 
+mod coverage;
 mod dependencies;
 mod elf;
 pub mod process;
 mod rights;
 
+pub use coverage::WAYS;
 pub use dependencies::{Dependencies, dependencies};
 pub use elf::{Image, exports};
 pub use rights::gained_rights;
@@ -15,13 +17,29 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-/// Whether the library reports crashes.
-pub const REPORTS_CRASHES: bool = true;
+/// Calls whose broken pipes no hook and no handler counts.
+pub const NOT_COUNTED: &[&str] = &["write", "writev", "pwritev2", "sendfile", "splice", "io_uring_enter"];
+/// Whether that is so only while the kernel ignores SIGPIPE.
+pub const ONLY_WHILE_IGNORED: bool = true;
+/// Whose handler the kernel has where the library answers for it.
+pub const WHOSE_HANDLER: &str = "the library's guard, unless the program goes past libc";
+
+/// Interpreters of interpreters that the kernel follows, execve(2).
+pub const MAX_INTERPRETERS: usize = 5;
+/// Bytes that the kernel reads to see what a file is.
+pub const HEAD: usize = 256;
+/// Whether the kernel splits the rest of a #! line into arguments: here it is one, whatever is in it.
+pub const SPLITS_LINES: bool = false;
 
 /// The library's file name.
 pub const LIBRARY: &str = "libnosigpipe.so";
 /// The variable that has it loaded, ld.so(8).
 pub const PRELOAD: &str = "LD_PRELOAD";
+
+/// The functions that a library stands in front of, and what else it exports.
+pub fn hooks(library: &Path) -> Result<Vec<String>, String> {
+    exports(library)
+}
 
 /// Why the file can't be preloaded by this path.
 pub fn unable_to_preload(path: &Path) -> Option<String> {

@@ -18,8 +18,8 @@ pub struct Process {
     pub ignored: bool,
     /// SIGPIPE has a handler.
     pub caught: bool,
-    /// SIGPIPE is blocked in the main thread.
-    pub blocked: bool,
+    /// SIGPIPE is blocked in the main thread, where the kernel tells: this one always does.
+    pub blocked: Option<bool>,
     /// The library, if it is there.
     pub library: Option<Library>,
     modules: Vec<Mapping>,
@@ -69,7 +69,7 @@ pub fn inspect(pid: u32) -> Result<Process, Failure> {
         inner_pid: field("NSpid").split_whitespace().last().and_then(|pid| pid.parse().ok()).unwrap_or(pid),
         ignored: has_sigpipe("SigIgn"),
         caught: has_sigpipe("SigCgt"),
-        blocked: has_sigpipe("SigBlk"),
+        blocked: Some(has_sigpipe("SigBlk")),
         library,
         modules,
     })

@@ -4,7 +4,7 @@
 
 use super::signature::{ALLOW_ENVIRONMENT, ALLOW_FOREIGN_LIBRARIES, Signature};
 
-const MH_MAGIC_64: u32 = 0xfeed_facf;
+pub const MH_MAGIC_64: u32 = 0xfeed_facf;
 const MH_MAGIC: u32 = 0xfeed_face;
 const FAT_MAGIC: u32 = 0xcafe_babe;
 const FAT_MAGIC_64: u32 = 0xcafe_babf;
@@ -17,7 +17,7 @@ const LC_SYMTAB: u32 = 0x2;
 const LC_LOAD_DYLIB: u32 = 0xc;
 const LC_LOAD_DYLINKER: u32 = 0xe;
 const LC_LOAD_WEAK_DYLIB: u32 = 0x8000_0018;
-const LC_SEGMENT_64: u32 = 0x19;
+pub const LC_SEGMENT_64: u32 = 0x19;
 const LC_RPATH: u32 = 0x8000_001c;
 const LC_CODE_SIGNATURE: u32 = 0x1d;
 const LC_REEXPORT_DYLIB: u32 = 0x8000_001f;
@@ -74,7 +74,7 @@ pub enum Kind {
     Other,
 }
 
-/// Reads so many bytes at an offset; `None` beyond the file's end.
+/// Reads so many bytes at an offset of a file, or an address of a process; `None` where there are none.
 pub type Source<'a> = &'a dyn Fn(u64, usize) -> Option<Vec<u8>>;
 
 /// A Mach-O file, thin or universal: the slice that this machine would take of it.
@@ -275,7 +275,7 @@ fn slices(read: Source<'_>) -> Option<Vec<(Cpu, u64)>> {
         .collect()
 }
 
-fn word(bytes: &[u8], at: usize) -> Option<u32> {
+pub fn word(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_le_bytes(bytes.get(at..at.checked_add(4)?)?.try_into().ok()?))
 }
 

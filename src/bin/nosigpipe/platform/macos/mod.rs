@@ -1,11 +1,14 @@
 //! macOS: Mach-O, dyld, code signatures, System Integrity Protection.
 
+mod coverage;
 mod dependencies;
+mod loaded;
 mod macho;
 pub mod process;
 mod rights;
 mod signature;
 
+pub use coverage::WAYS;
 pub use dependencies::{Dependencies, dependencies};
 pub use macho::Image;
 pub use rights::gained_rights;
@@ -18,8 +21,20 @@ use std::path::Path;
 
 use macho::{Cpu, Kind};
 
-/// Whether the library reports crashes.
-pub const REPORTS_CRASHES: bool = false;
+/// Calls whose broken pipes no hook counts. stdio's writes are calls within the system's libraries.
+pub const NOT_COUNTED: &[&str] = &["pwrite", "pwritev", "sendfile", "aio_write", "stdio"];
+/// Whether that is so only while the kernel ignores SIGPIPE.
+pub const ONLY_WHILE_IGNORED: bool = false;
+/// Whose handler the kernel has where the library answers for it.
+pub const WHOSE_HANDLER: &str = "the program's, or the library's for as long as something is being started";
+
+/// Interpreters of interpreters that the kernel follows: none. These three are exec_shell_imgact's in its
+/// bsd/kern/kern_exec.c.
+pub const MAX_INTERPRETERS: usize = 1;
+/// Bytes that the kernel reads to see what a file is.
+pub const HEAD: usize = 512;
+/// Whether the kernel splits the rest of a #! line into arguments, up to the next `#`.
+pub const SPLITS_LINES: bool = true;
 
 /// The library's file name.
 pub const LIBRARY: &str = "libnosigpipe.dylib";
@@ -51,6 +66,16 @@ pub fn exports(path: &Path) -> Result<Vec<String>, String> {
         Kind::Library => Ok(image.exports),
         _ => Err(format!("it is a program, which {PRELOAD} can't load")),
     }
+}
+
+/// The functions that a library stands in front of. It exports none of them: it imports them for its `__interpose`
+/// entries, and of those that matter here it imports no other.
+pub fn hooks(library: &Path) -> Result<Vec<String>, String> {
+    let image = Image::read(library)?.ok_or("it is not a Mach-O file")?;
+    let matters = |name: &String| {
+        name == "pthread_create" || WAYS.iter().any(|way| way.needs_hook && way.calls.contains(&name.as_str()))
+    };
+    Ok(image.imports.into_iter().filter(matters).collect())
 }
 
 /// Why this library can't be inserted into this program, of which each could be used with others.

@@ -1,6 +1,31 @@
-//! Looking into a running process: macOS lets nobody without an entitlement of Apple's do that.
+//! Looking into a running process. What the kernel does with its SIGPIPE it tells everybody, and which files it has
+//! mapped, its user; its memory is root's to read, and of a program that is hardened or guarded not even root's.
 
+use std::ffi::{CStr, OsStr};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::thread::sleep;
+use std::time::Duration;
+
+use super::loaded::{self, Loaded};
+use super::{Image, LIBRARY};
 use crate::exit::{Failure, NO_PERMISSION, NO_PROCESS};
+use crate::layout::{self, Stage};
+use crate::output;
+use crate::snapshot::Snapshot;
+
+unsafe extern "C" {
+    static mach_task_self_: u32;
+    /// mach/mach_traps.h
+    fn task_for_pid(own: u32, pid: i32, task: *mut u32) -> i32;
+    /// mach/task.h
+    fn task_info(task: u32, flavor: u32, info: *mut u32, count: *mut u32) -> i32;
+    /// mach/mach_vm.h
+    fn mach_vm_read_overwrite(task: u32, address: u64, size: u64, data: u64, done: *mut u64) -> i32;
+    /// mach/mach_port.h
+    fn mach_port_deallocate(own: u32, port: u32) -> i32;
+}
 
 /// What a process has of us, and what the kernel has for it.
 pub struct Process {
@@ -12,10 +37,12 @@ pub struct Process {
     pub ignored: bool,
     /// SIGPIPE has a handler.
     pub caught: bool,
-    /// SIGPIPE is blocked in the main thread.
-    pub blocked: bool,
+    /// SIGPIPE is blocked in the main thread, where the kernel tells: this one keeps it to itself.
+    pub blocked: Option<bool>,
     /// The library, if it is there.
     pub library: Option<Library>,
+    images: Vec<Loaded>,
+    task: Option<Task>,
 }
 
 /// The library in a process.
@@ -26,26 +53,259 @@ pub struct Library {
     pub state: Vec<u8>,
 }
 
-/// Says that it can't be done, and what can.
+/// Looks into a process.
 pub fn inspect(pid: u32) -> Result<Process, Failure> {
-    let exists = i32::try_from(pid).is_ok_and(|pid| {
-        // SAFETY: signal 0 is only asked about.
-        let answer = unsafe { libc::kill(pid, 0) };
-        answer == 0 || std::io::Error::last_os_error().raw_os_error() == Some(libc::EPERM)
-    });
-    if !exists {
-        return Err(Failure::new(NO_PROCESS, format!("no process {pid}")));
+    let none = || Failure::new(NO_PROCESS, format!("no process {pid}"));
+    let id = i32::try_from(pid).map_err(|_| none())?;
+    let known = Known::of(id).map_err(|error| Failure::about(format_args!("process {pid}"), &error))?;
+    let known = known.ok_or_else(none)?;
+    if known.has_ended {
+        return Err(Failure::new(NO_PROCESS, format!("process {pid} has ended, and its parent has not asked how")));
     }
-    Err(Failure::new(
-        NO_PERMISSION,
-        "macOS lets no program without Apple's entitlement look into another: start the process with --log summary, \
-         and the library in it tells at its end what it did, and at once if the system keeps it from acting",
-    ))
+    let mut process = Process {
+        name: known.name,
+        inner_pid: pid,
+        ignored: known.ignored,
+        caught: known.caught,
+        blocked: None,
+        library: None,
+        images: Vec::new(),
+        task: Task::of(id),
+    };
+    match &process.task {
+        Some(task) => {
+            process.images = task.images().ok_or_else(|| {
+                Failure::refused(format!("process {pid}: the list of what it has loaded can't be read just now"))
+            })?;
+            process.library = find_library(task, &process.images);
+            Ok(process)
+        }
+        None => match mapped_library(id) {
+            Mapped::No => Ok(process),
+            Mapped::Yes(path) => Err(refused(pid, &process, Some(&path))),
+            Mapped::Unknown => Err(refused(pid, &process, None)),
+        },
+    }
+}
+
+/// That the process can't be looked into, with what is known all the same, and what helps.
+fn refused(pid: u32, process: &Process, library: Option<&Path>) -> Failure {
+    let name = output::name(&process.name);
+    let mut text = match library {
+        Some(library) => {
+            let sigpipe = match (process.ignored, process.caught) {
+                (true, _) => "ignores SIGPIPE",
+                (_, true) => "has a handler for SIGPIPE",
+                _ => "has the default action for SIGPIPE",
+            };
+            format!("process {pid} ({name}) has {} mapped and {sigpipe}, but ", output::path(library))
+        }
+        None => format!("process {pid} ({name}): "),
+    };
+    // SAFETY: the call only answers.
+    let is_root = unsafe { libc::geteuid() } == 0;
+    text += if is_root {
+        "macOS lets not even root look into it, as into all programs that are hardened or guarded by System Integrity \
+         Protection: "
+    } else {
+        "only root may look into it: use sudo; or "
+    };
+    text += "start it with --log summary, and the library in it tells at its end what it did, and at once if the system \
+             keeps it from acting";
+    Failure::new(NO_PERMISSION, text)
 }
 
 impl Process {
-    /// The file that an address is in.
-    pub fn place(&self, _address: u64) -> Option<String> {
+    /// The image that an address is in, and the offset from its start.
+    pub fn place(&self, address: u64) -> Option<String> {
+        let task = self.task.as_ref()?;
+        let image = self.images.iter().filter(|image| image.start <= address).max_by_key(|image| image.start)?;
+        let offset = address - image.start;
+        (offset < loaded::text_size(&|at, size| task.read(at, size), image.start)?).then_some(())?;
+        Some(format!("{}+{offset:#x}", image.path))
+    }
+}
+
+/// Finds the library by its file's name, and then by what it exports. Of several copies, that whose state all of them
+/// use.
+fn find_library(task: &Task, images: &[Loaded]) -> Option<Library> {
+    let read = |address: u64, size: usize| task.read(address, size);
+    let is_named = |image: &&Loaded| image.path.rsplit('/').next() == Some(LIBRARY);
+    let (named, others): (Vec<_>, Vec<_>) = images.iter().partition(is_named);
+    let mut unused = None;
+    for image in named.into_iter().chain(others) {
+        let Some(address) = loaded::exported(&read, image.start, layout::SYMBOL) else { continue };
+        let Some(state) = task.read(address, Snapshot::SIZE) else { continue };
+        let is_used = Snapshot::decode(&state).map_or(true, |snapshot| snapshot.stage != Some(Stage::Loaded));
+        let library = Library { path: image.path.clone(), state };
+        if is_used {
+            return Some(library);
+        }
+        unused = unused.or(Some(library));
+    }
+    unused
+}
+
+/// What the kernel tells everybody about a process.
+struct Known {
+    name: String,
+    has_ended: bool,
+    ignored: bool,
+    caught: bool,
+}
+
+impl Known {
+    /// Asks; `None` when there is no such process.
+    fn of(pid: i32) -> io::Result<Option<Self>> {
+        /// struct kinfo_proc (sys/sysctl.h), which starts with struct extern_proc (sys/proc.h). The kernel fills in these
+        /// of its fields, and leaves p_sigmask at zero (fill_user64_externproc in its bsd/kern/kern_sysctl.c).
+        const SIZE: usize = 648;
+        const STAT: usize = 36;
+        const SIGIGNORE: usize = 232;
+        const SIGCATCH: usize = 236;
+        const COMM: usize = 243;
+        const COMM_SIZE: usize = 17;
+        const SZOMB: u8 = 5;
+        let mut bytes = [0u8; SIZE];
+        let mut size = SIZE;
+        let mut question = [libc::CTL_KERN, libc::KERN_PROC, libc::KERN_PROC_PID, pid];
+        // SAFETY: four numbers of a name, and room for as many bytes as are said.
+        let result = unsafe {
+            libc::sysctl(
+                question.as_mut_ptr(),
+                question.len() as libc::c_uint,
+                bytes.as_mut_ptr().cast(),
+                &raw mut size,
+                std::ptr::null_mut(),
+                0,
+            )
+        };
+        if result != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        if size == 0 {
+            return Ok(None);
+        }
+        let word = |at: usize| {
+            let bytes = bytes.get(at..at + 4).and_then(|bytes| bytes.try_into().ok());
+            bytes.map_or(0, u32::from_le_bytes)
+        };
+        let has_sigpipe = |at: usize| word(at) & 1 << (libc::SIGPIPE - 1) != 0;
+        let name = bytes.get(COMM..COMM + COMM_SIZE).and_then(|bytes| bytes.split(|&byte| byte == 0).next());
+        Ok(Some(Self {
+            name: String::from_utf8_lossy(name.unwrap_or_default()).into_owned(),
+            has_ended: bytes.get(STAT) == Some(&SZOMB),
+            ignored: has_sigpipe(SIGIGNORE),
+            caught: has_sigpipe(SIGCATCH),
+        }))
+    }
+}
+
+/// The right to a process.
+struct Task(u32);
+
+impl Task {
+    /// Asks for it; `None` when that is refused.
+    fn of(pid: i32) -> Option<Self> {
+        let mut task = 0;
+        // SAFETY: a number to be written.
+        let result = unsafe { task_for_pid(mach_task_self_, pid, &raw mut task) };
+        (result == 0 && task != 0).then_some(Self(task))
+    }
+
+    /// Copies bytes out, all of them or none.
+    fn read(&self, address: u64, size: usize) -> Option<Vec<u8>> {
+        let mut bytes = vec![0u8; size];
+        let mut done = 0;
+        let place = bytes.as_mut_ptr().expose_provenance() as u64;
+        // SAFETY: writes at most `size` bytes to where there is room for them; addresses that do not exist are errors.
+        let result = unsafe { mach_vm_read_overwrite(self.0, address, size as u64, place, &raw mut done) };
+        (result == 0 && done == size as u64).then_some(bytes)
+    }
+
+    /// Everything that it has loaded.
+    fn images(&self) -> Option<Vec<Loaded>> {
+        const TASK_DYLD_INFO: u32 = 17;
+        /// Times that dyld is caught in the middle of a change.
+        const PATIENCE: u32 = 50;
+        for _ in 0..PATIENCE {
+            // struct task_dyld_info (mach/task_info.h): address, size, format.
+            let mut info = [0u32; 5];
+            let mut count = info.len() as u32;
+            // SAFETY: writes at most `count` words into `info`.
+            if unsafe { task_info(self.0, TASK_DYLD_INFO, info.as_mut_ptr(), &raw mut count) } != 0 {
+                return None;
+            }
+            let [low, high, ..] = info;
+            let infos = u64::from(low) | u64::from(high) << 32;
+            let images = loaded::images(&|address, size| self.read(address, size), infos);
+            if images.is_some() {
+                return images;
+            }
+            sleep(Duration::from_millis(2));
+        }
         None
     }
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        // SAFETY: the right is ours, and nobody uses it any more.
+        unsafe { mach_port_deallocate(mach_task_self_, self.0) };
+    }
+}
+
+/// Whether the library is among the files that a process has mapped.
+enum Mapped {
+    Yes(Box<Path>),
+    No,
+    /// The kernel does not tell, or a file can't be looked into.
+    Unknown,
+}
+
+/// Looks at every mapped file, for which one need only be the process's user. dyld's cache has no files of the system's
+/// libraries, so they are few.
+fn mapped_library(pid: i32) -> Mapped {
+    /// sys/proc_info_private.h; as the public PROC_PIDREGIONPATHINFO, without the regions that have no file.
+    const PROC_PIDREGIONPATHINFO2: i32 = 22;
+    /// struct proc_regionwithpathinfo (sys/proc_info.h): a region, a vnode's data and its path.
+    const SIZE: usize = 96 + 152 + 1024;
+    const ADDRESS: usize = 80;
+    const LENGTH: usize = 88;
+    const PATH: usize = 96 + 152;
+    const MOST: usize = 100_000;
+    let mut seen: Vec<Box<Path>> = Vec::new();
+    let mut is_certain = true;
+    let mut address = 0u64;
+    for _ in 0..MOST {
+        let mut region = [0u8; SIZE];
+        // SAFETY: writes at most as many bytes as are said.
+        let length = unsafe {
+            libc::proc_pidinfo(pid, PROC_PIDREGIONPATHINFO2, address, region.as_mut_ptr().cast(), SIZE as i32)
+        };
+        if usize::try_from(length) != Ok(SIZE) {
+            break;
+        }
+        let number =
+            |at: usize| region.get(at..at + 8).and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_le_bytes);
+        let next = number(ADDRESS).saturating_add(number(LENGTH));
+        if next <= address {
+            return Mapped::Unknown;
+        }
+        address = next;
+        let path = region.get(PATH..).and_then(|bytes| CStr::from_bytes_until_nul(bytes).ok()).unwrap_or_default();
+        let path = Path::new(OsStr::from_bytes(path.to_bytes()));
+        if seen.iter().any(|known| **known == *path) {
+            continue;
+        }
+        seen.push(path.into());
+        match Image::read(path) {
+            Ok(Some(image)) if image.exports.iter().any(|name| name == layout::SYMBOL) => {
+                return Mapped::Yes(path.into());
+            }
+            Ok(_) => {}
+            Err(_) => is_certain = false,
+        }
+    }
+    if seen.is_empty() || !is_certain { Mapped::Unknown } else { Mapped::No }
 }

@@ -1,0 +1,81 @@
+//! How calls are covered on macOS, where sockets are made silent once and no handler tells sockets from pipes.
+
+use crate::coverage::Way;
+
+/// Every way, in the order in which they are shown. What is listed nowhere can neither raise SIGPIPE nor change it.
+pub static WAYS: [Way; 7] = [
+    Way {
+        id: "option",
+        explanation: "the sockets get SO_NOSIGPIPE, which every later call on them obeys",
+        needs_hook: true,
+        calls: &["socket", "socketpair", "accept", "recvmsg"],
+    },
+    Way {
+        id: "flag",
+        explanation: "MSG_NOSIGNAL is added at the call, too; broken pipes are counted",
+        needs_hook: true,
+        calls: &["send", "sendto", "sendmsg"],
+    },
+    Way {
+        id: "counted",
+        explanation: "covered by the socket's option, and in scope process a broken pipe is EPIPE, too; counted",
+        needs_hook: true,
+        calls: &["write", "writev"],
+    },
+    Way {
+        id: "disposition",
+        explanation: "covered by the socket's option, and in scope process a broken pipe is EPIPE, too; not counted",
+        needs_hook: false,
+        calls: &[
+            "write$NOCANCEL",
+            "writev$NOCANCEL",
+            "sendto$NOCANCEL",
+            "sendmsg$NOCANCEL",
+            "pwrite",
+            "pwritev",
+            "sendmsg_x",
+            "connectx",
+            "sendfile",
+            "aio_write",
+            "lio_listio",
+            "syscall",
+            "dprintf",
+            "vdprintf",
+            "fwrite",
+            "fputs",
+            "fputc",
+            "putc",
+            "putc_unlocked",
+            "putw",
+            "puts",
+            "putchar",
+            "putchar_unlocked",
+            "printf",
+            "fprintf",
+            "vprintf",
+            "vfprintf",
+            "__swbuf",
+            "perror",
+            "fflush",
+            "fclose",
+        ],
+    },
+    Way {
+        id: "wish",
+        explanation: "what the program sets for SIGPIPE holds and is told back; its sockets stay safe",
+        needs_hook: true,
+        calls: &["sigaction", "signal", "bsd_signal", "sigset", "sigignore", "siginterrupt"],
+    },
+    Way {
+        id: "child",
+        explanation: "what is started has the SIGPIPE that this program itself was started with",
+        needs_hook: true,
+        calls: &["execve", "posix_spawn", "posix_spawnp", "system", "popen"],
+    },
+    Way {
+        id: "fork",
+        explanation: "the system tells the library of the fork, or of the execve that it ends in",
+        needs_hook: false,
+        calls: &["fork", "vfork", "forkpty", "execl", "execle", "execlp", "execv", "execvp", "execvP"],
+    },
+];
