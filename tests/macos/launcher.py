@@ -43,11 +43,6 @@ def _task_for_pid(w, own, pid, out):
     return 0
 
 
-@api("i:uu", "_mach_port_deallocate")
-def _mach_port_deallocate(w, own, port):
-    return 0
-
-
 @api("l:ippl", "_pread")
 def _pread(w, fd, place, size, offset):
     data = bytes(w.kernel.get(fd).data[offset:offset + size])

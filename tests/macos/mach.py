@@ -128,7 +128,7 @@ def _thread_get_state(w, port, flavor, state, count):
 def _mach_port_deallocate(w, task, port):
     if port == OWN_PORT:
         w.references -= 1
-    else:
+    elif FIRST_PORT <= port < FIRST_PORT + len(w.others):
         other(w, port).references -= 1
     return 0
 
