@@ -135,7 +135,7 @@ class Launcher(World):
         self.overrides.update({
             "_stat": stat, "_stat$INODE64": stat, "_lstat": stat, "_lstat$INODE64": stat,
             "_task_info": task_info, "_mach_vm_read_overwrite": mach_vm_read_overwrite, "_proc_pidinfo": proc_pidinfo,
-            "_geteuid": lambda w: 0 if is_root else 501,
+            "_mach_port_deallocate": lambda w, own, port: 0, "_geteuid": lambda w: 0 if is_root else 501,
         })
 
     def nosigpipe(self, *arguments):
