@@ -98,6 +98,13 @@ class Artefact(unittest.TestCase):
         self.assertEqual(sorted(n.removeprefix("_") for n in replacees if n), table())
         self.assertEqual(len(replacees), len(table()))
 
+    def test_nothing_is_bound_at_its_first_call(self):
+        """That would ask for dyld's lock, in a signal handler too."""
+        library = self.parsed()
+        bound_at_load = 0x8     # MH_BINDATLOAD
+        lazy = [s.name for s in library.sections if s.name in ("__la_symbol_ptr", "__stub_helper")]
+        self.assertTrue(not lazy or int(library.header.flags) & bound_at_load, lazy)
+
     def test_it_exports_the_api_and_nothing_else(self):
         self.assertEqual(sorted({s.name for s in self.parsed().exported_symbols}), EXPORTS)
 

@@ -217,7 +217,8 @@ const TRAP_BRKPT: c_int = 1;
 /// Whether the kernel fills in who sent this signal: it does where no fault could have raised it.
 fn tells_sender(signal: c_int) -> bool {
     let by_fault = matches!(signal, libc::SIGSEGV | libc::SIGBUS | libc::SIGILL | libc::SIGFPE);
-    !by_fault && !(cfg!(target_arch = "x86_64") && signal == libc::SIGTRAP)
+    let trap = cfg!(target_arch = "x86_64") && signal == libc::SIGTRAP;
+    !by_fault && !trap
 }
 
 /// An exception that an instruction has raised.
