@@ -90,6 +90,7 @@ pub fn start(options: &Options, program: &[u8]) {
     ACTIVE.store(true, Relaxed);
     stacks::start();
     ownership::start(options.crash_signals);
+    platform::at_exit(at_exit);
 }
 
 /// Makes this process's data its own after a fork.
@@ -102,12 +103,8 @@ pub fn adopt_forked_child() {
 
 /// Inside exit(3), after the program's own handlers.
 extern "C" fn at_exit() {
-    if is_active() {
-        let_a_crash_come_first();
-    }
+    let_a_crash_come_first();
 }
-
-platform::at_exit!(at_exit);
 
 /// A crash, as the snapshot finds it in its copy of our memory.
 #[derive(Clone, Copy)]

@@ -1,10 +1,9 @@
 /* Threads and the memory they leave behind. `once N` starts and joins N threads one after the other, `many N` N at once,
-   and both print how many mappings there are more than before. `rate N` prints the nanoseconds that one takes. */
+   and both print how many mappings there are more than before. */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 static pthread_barrier_t barrier;
@@ -19,12 +18,6 @@ static int mappings(void) {
         lines += character == '\n';
     fclose(maps);
     return lines;
-}
-
-static double now(void) {
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return time.tv_sec * 1e9 + time.tv_nsec;
 }
 
 static void one_by_one(int count, void *(*routine)(void *)) {
@@ -51,17 +44,6 @@ int main(int argc, char **argv) {
         pthread_barrier_wait(&barrier);
         for (int i = 0; i < count; i++)
             pthread_join(threads[i], NULL);
-    } else {
-        double best = 1e18;
-        for (int round = 0; round < 20; round++) {
-            double start = now();
-            one_by_one(count, nothing);
-            double each = (now() - start) / count;
-            if (each < best)
-                best = each;
-        }
-        printf("%.0f\n", best);
-        return 0;
     }
     printf("%d\n", mappings() - before);
     return 0;

@@ -113,12 +113,23 @@ pub fn is_interposing() -> bool {
     true
 }
 
-/// Has a function called when the process exits. Not by atexit(3), which would have to be looked up at every start.
-macro_rules! at_exit {
-    ($function:path) => {
-        #[used]
-        #[unsafe(link_section = ".fini_array")]
-        static AT_EXIT: extern "C" fn() = $function;
-    };
+/// What [`at_exit`] was given.
+static AT_EXIT: AtomicPtr<()> = AtomicPtr::new(core::ptr::null_mut());
+
+/// Has a function called inside exit(3), after the program's own handlers. For the constructor, once. Not by atexit(3), which
+/// would have to be looked up at every start.
+pub fn at_exit(function: extern "C" fn()) {
+    AT_EXIT.store(function as *mut (), Relaxed);
 }
-pub(crate) use at_exit;
+
+#[used]
+#[unsafe(link_section = ".fini_array")]
+static FINISH: extern "C" fn() = finish;
+
+extern "C" fn finish() {
+    let function = AT_EXIT.load(Relaxed);
+    if !function.is_null() {
+        // SAFETY: at_exit has stored a function of this type.
+        unsafe { core::mem::transmute::<*mut (), extern "C" fn()>(function)() };
+    }
+}

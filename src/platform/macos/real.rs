@@ -65,10 +65,8 @@ pub fn is_interposing() -> bool {
     bound.cast_const() != libc::socket as *const c_void
 }
 
-/// Has a function called when the process exits. Here a report takes milliseconds, and no exit is made to wait for it.
-macro_rules! at_exit {
-    ($function:path) => {
-        const _: extern "C" fn() = $function;
-    };
+/// Has a function called inside exit(3), after the program's own handlers. For the constructor, once.
+pub fn at_exit(function: extern "C" fn()) {
+    // SAFETY: the library, and so the function, is never unloaded. Without memory for it nothing is called.
+    unsafe { libc::atexit(function) };
 }
-pub(crate) use at_exit;
