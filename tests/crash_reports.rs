@@ -329,3 +329,24 @@ fn a_report_on_a_stripped_program_is_resolved_later_by_its_debug_file() {
     none.assert_code(125);
     assert_eq!(none.stderr(), "nosigpipe: /etc/passwd: there is no nosigpipe crash report in it\n");
 }
+
+#[test]
+fn debug_information_may_be_compressed_in_either_way() {
+    let directory = Scratch::new();
+    let source = fs::read_to_string(root().join("tests/programs/stripped_crash.c")).unwrap();
+    let line = source.lines().position(|line| line.contains("CRASH")).unwrap() + 1;
+    for compression in ["zlib", "zstd"] {
+        let compressed = directory.path().join(compression);
+        harness::bare("objcopy")
+            .arg(format!("--compress-debug-sections={compression}"))
+            .arg(harness::program("stripped_crash"))
+            .arg(&compressed)
+            .run()
+            .assert_silent_success();
+        let sections = harness::bare("readelf").args(["-t", "-W"]).arg(&compressed).run().stdout();
+        assert!(sections.contains(&compression.to_uppercase()), "nothing is compressed by {compression}: {sections}");
+        let outcome = preloaded(&compressed).run();
+        outcome.assert_killed_by(SIGSEGV);
+        assert!(outcome.stderr().contains(&format!("stripped_crash.c:{line}")), "{compression}: {outcome}");
+    }
+}

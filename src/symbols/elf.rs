@@ -6,6 +6,7 @@ use gimli::Dwarf;
 use object::Endianness;
 use object::elf;
 use object::read::elf::{FileHeader, SectionHeader, SectionTable, Sym};
+use ruzstd::decoding::FrameDecoder;
 
 use super::{Name, Places, Reader, demangle, frames, hex, is_wanted, reader};
 
@@ -37,8 +38,11 @@ impl File {
                 let start = usize::try_from(offset).ok()?;
                 let compressed = self.data.get(start..start.checked_add(usize::try_from(size).ok()?)?)?;
                 let size = usize::try_from(header.ch_size.get(Endianness::Little)).ok()?;
-                (header.ch_type.get(Endianness::Little) == elf::ELFCOMPRESS_ZLIB).then_some(())?;
-                inflate(compressed, size)
+                match header.ch_type.get(Endianness::Little) {
+                    elf::ELFCOMPRESS_ZLIB => inflate(compressed, size),
+                    elf::ELFCOMPRESS_ZSTD => unpack(compressed, size),
+                    _ => None,
+                }
             }
         }
     }
@@ -208,7 +212,14 @@ fn context(file: &File, places: Places) -> Option<Context<Reader>> {
     Context::from_dwarf(dwarf).ok()
 }
 
-/// Decompresses, into memory that stays.
+/// Decompresses what zstd has compressed, into memory that stays.
+fn unpack(compressed: &[u8], size: usize) -> Option<&'static [u8]> {
+    let mut content = vec![0; size];
+    let written = FrameDecoder::new().decode_all(compressed, &mut content).ok()?;
+    (written == size).then(|| &*content.leak())
+}
+
+/// Decompresses what zlib has compressed, into memory that stays.
 fn inflate(compressed: &[u8], size: usize) -> Option<&'static [u8]> {
     use miniz_oxide::inflate::core::{DecompressorOxide, decompress, inflate_flags};
     let mut content = vec![0; size];
