@@ -350,3 +350,19 @@ fn debug_information_may_be_compressed_in_either_way() {
         assert!(outcome.stderr().contains(&format!("stripped_crash.c:{line}")), "{compression}: {outcome}");
     }
 }
+
+#[test]
+fn a_program_that_ends_as_its_child_did_has_not_crashed() {
+    for case in [["segv"], ["abrt"]] {
+        let timeout = |run: fn(&str) -> Subject| {
+            // The shell's child crashes, not the shell, and timeout raises the signal that it was told by its own child.
+            let script = format!("kill -{} $$", case[0]);
+            run("timeout").args(["60", "sh", "-c", &script]).run()
+        };
+        let (without, with) = (timeout(|name| harness::bare(name)), timeout(|name| preloaded(name)));
+        assert_eq!(with.status, without.status, "{with}");
+        let reports = with.stderr().matches(" crashed: ").count();
+        assert_eq!(reports, 1, "{with}");
+        assert!(!with.stderr().contains("nosigpipe: timeout "), "{with}");
+    }
+}

@@ -88,10 +88,16 @@ unsafe extern "C" fn handler(signal: c_int, info: *mut siginfo_t, context: *mut 
 unsafe fn report_and_die(pid: pid_t, tid: pid_t, fault: &Fault, info: *const siginfo_t, context: *mut c_void) {
     // SAFETY: as promised.
     unsafe {
-        if report(pid, tid, fault, info) {
+        if is_farewell(fault) || report(pid, tid, fault, info) {
             death::prepare(pid, tid, fault, info, context);
         }
     }
+}
+
+/// Whether the process has not crashed and only ends as its child did: timeout(1) and its like say that they want no core
+/// file before they raise their child's signal.
+fn is_farewell(fault: &Fault) -> bool {
+    !fault.is_by_instruction() && fault.sender == platform::pid() && !is_in_abort(fault) && !platform::wants_core_file()
 }
 
 /// In the snapshot: a call that a sandbox forbids fails, instead of ending it.

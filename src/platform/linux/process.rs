@@ -204,6 +204,12 @@ pub fn raise_unblocked(signal: c_int) {
     change_mask(libc::SIG_UNBLOCK, signal);
 }
 
+/// Whether the process has left the kernel free to write a core file of it (prctl(2), PR_GET_DUMPABLE).
+pub fn wants_core_file() -> bool {
+    // SAFETY: no memory is involved.
+    unsafe { libc::syscall(libc::SYS_prctl, libc::PR_GET_DUMPABLE, 0, 0, 0, 0) != 0 }
+}
+
 /// Raises RLIMIT_CORE's soft limit, as far as the hard limit lets it. For the constructor.
 pub fn raise_core_limit(bytes: u64) {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };

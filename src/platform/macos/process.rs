@@ -197,6 +197,11 @@ pub fn raise_unblocked(signal: c_int) {
     change_mask(libc::SIG_UNBLOCK, signal);
 }
 
+/// Whether the process has left the kernel free to write a core file of it: nothing tells otherwise here.
+pub fn wants_core_file() -> bool {
+    true
+}
+
 /// Raises RLIMIT_CORE's soft limit, as far as the hard limit lets it. For the constructor.
 pub fn raise_core_limit(bytes: u64) {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
