@@ -224,3 +224,12 @@ fn of_two_copies_the_one_whose_state_is_used_is_shown() {
         assert_eq!(state["library"], first.to_str().unwrap());
     }
 }
+
+#[test]
+fn a_library_that_the_program_has_loaded_itself_is_not_in_force() {
+    let script = format!("import ctypes; ctypes.CDLL({:?})\n{READY}", library().to_str().unwrap());
+    let running = ready(bare("python3").args(["-c", &script]));
+    let outcome = nosigpipe().arg("status").arg(running.pid().to_string()).run();
+    outcome.assert_code(1);
+    assert!(outcome.stdout().contains("loaded, but the program's calls do not come by it"), "{outcome}");
+}

@@ -87,6 +87,11 @@ unsafe extern "C" {
     static OURS: Dynamic;
 }
 
+/// Whether the loader's list is found.
+pub fn is_list_known() -> bool {
+    !first_library().is_null()
+}
+
 /// The libraries behind us; nothing when the loader's list is not found, or does not have us.
 pub fn libraries() -> impl Iterator<Item = Option<Library>> {
     // SAFETY: an entry of the list stays while its library does; those behind a preload are there from the start to

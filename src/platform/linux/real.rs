@@ -9,7 +9,7 @@ use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering::Relaxed};
 
 use libc::ENOSYS;
 
-use super::next::{Answer, Library, Name, libraries};
+use super::next::{Answer, Library, Name, is_list_known, libraries};
 
 /// Address of one real function; until it has been looked up, of one that does that.
 pub struct Real {
@@ -51,7 +51,10 @@ impl Real {
         }
         let address = match place {
             LookUp::In(library) => match library.find(&self.name) {
-                Answer::Function(address) => address,
+                Answer::Function(address) => {
+                    IN_FRONT.store(true, Relaxed);
+                    address
+                }
                 Answer::AskLoader => self.by_loader(),
                 Answer::Unknown => return,
             },
@@ -108,9 +111,12 @@ macro_rules! interpose {
 }
 pub(crate) use interpose;
 
-/// Whether the program's calls come to the hooks.
+/// Whether any real function was found in a library behind us.
+static IN_FRONT: AtomicBool = AtomicBool::new(false);
+
+/// Whether the program's calls come to the hooks: not when a program has loaded the library itself (dlopen(3)), behind libc.
 pub fn is_interposing() -> bool {
-    true
+    IN_FRONT.load(Relaxed) || !is_list_known()
 }
 
 /// What [`at_exit`] was given.

@@ -123,7 +123,7 @@ fn as_text(pid: u32, process: &Process, library: &str, snapshot: &Snapshot) -> S
         Some(Stage::Active) => "in force",
         Some(Stage::Loaded) => "loaded, but its constructor has not run",
         Some(Stage::Inert) => "inert: NOSIGPIPE_ONLY names other programs",
-        Some(Stage::NotInterposing) => "loaded, but the system does not let it take the program's calls",
+        Some(Stage::NotInterposing) => "loaded, but the program's calls do not come by it",
         None => "in an unknown stage",
     };
     lines.push(("library", format!("{}, {stage}", output::name(library))));
