@@ -366,3 +366,26 @@ fn a_program_that_ends_as_its_child_did_has_not_crashed() {
         assert!(!with.stderr().contains("nosigpipe: timeout "), "{with}");
     }
 }
+
+#[test]
+fn debug_information_may_be_in_a_package_beside_the_program() {
+    let directory = Scratch::new();
+    let program = directory.path().join("split_crash");
+    let source = root().join("tests/programs/zoo/inlined.cpp");
+    let build = harness::bare("g++").args(["-gdwarf-4", "-gsplit-dwarf", "-O1", "-o"]).arg(&program).arg(&source);
+    build.current_dir(directory.path()).run().assert_silent_success();
+    harness::bare("dwp").arg("-e").arg(&program).current_dir(directory.path()).run().assert_silent_success();
+    // binutils has no packages of DWARF 5. This one alone has the names of what was inlined.
+    for entry in fs::read_dir(directory.path()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "dwo") {
+            fs::remove_file(path).unwrap();
+        }
+    }
+    let outcome = preloaded(&program).run();
+    outcome.assert_killed_by(SIGSEGV);
+    let content = fs::read_to_string(&source).unwrap();
+    let line = content.lines().position(|line| line.contains("CRASH")).unwrap() + 1;
+    let place = format!("#0  third at {}:{line} (inlined)", source.display());
+    assert!(outcome.stderr().contains(&place), "{place} is not in {outcome}");
+}

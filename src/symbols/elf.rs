@@ -1,8 +1,8 @@
 //! ELF: the module's own file, separate debug files (by build id or .gnu_debuglink), supplementary ones
-//! (.gnu_debugaltlink, as Debian's), .dwo files.
+//! (.gnu_debugaltlink, as Debian's), .dwo files and packages of them (.dwp).
 
 use addr2line::{Context, SplitDwarfLoad};
-use gimli::Dwarf;
+use gimli::{Dwarf, DwarfPackage};
 use object::Endianness;
 use object::elf;
 use object::read::elf::{FileHeader, SectionHeader, SectionTable, Sym};
@@ -94,6 +94,7 @@ pub struct Symbols {
     /// The module's file, and its debug file.
     files: Vec<File>,
     lines: Option<Context<Reader>>,
+    package: Option<File>,
     open: fn(&str) -> Option<&'static [u8]>,
 }
 
@@ -126,7 +127,8 @@ impl Symbols {
         } else {
             None
         };
-        Self { files, lines, open: places.open }
+        let package = lines.as_ref().and_then(|_| (places.open)(&format!("{path}.dwp"))).and_then(File::parse);
+        Self { files, lines, package, open: places.open }
     }
 
     /// A section of the module's files.
@@ -167,8 +169,15 @@ impl Symbols {
         names
     }
 
-    /// The part of the debug information that is in a .dwo file.
+    /// The part of the debug information that is in a .dwo file, or in the .dwp file that has those of the whole module.
     fn split(&self, load: &SplitDwarfLoad<Reader>) -> Option<Dwarf<Reader>> {
+        if let Some(package) = self.package {
+            let section = |id: gimli::SectionId| id.dwo_name().and_then(|name| package.section(name));
+            let package = DwarfPackage::load(|id| Ok::<_, gimli::Error>(reader(section(id))), reader(None)).ok()?;
+            if let Ok(Some(split)) = package.find_cu(load.dwo_id, &load.parent) {
+                return Some(split);
+            }
+        }
         let path = |part: Option<Reader>| part.and_then(|part| core::str::from_utf8(part.slice()).ok());
         let name = path(load.path).unwrap_or_default();
         let name = match path(load.comp_dir) {
