@@ -9,7 +9,7 @@ import struct
 import tempfile
 import unittest
 
-from made import CODE, DYLIB, dsym, dwarf, macho
+from made import CODE, DYLIB, dsym, dwarf, framed, macho
 from models import *  # noqa: F403
 
 LIBRARY = os.environ["NOSIGPIPE_TEST_LIBRARY"]
@@ -1025,10 +1025,10 @@ class CrashedPrograms(Process):
             return image.symbols[name] + 4 * next(i + 1 for i, word in enumerate(words) if word >> 26 == 0b100101)
         return image.symbols[name] + code.index(b"\xe8") + 5
 
-    def made(self, w, path, segments, symbols=()):
+    def made(self, w, path, segments, symbols=(), starts=()):
         """An image made here, loaded under this path."""
         with tempfile.NamedTemporaryFile() as file:
-            file.write(macho(self.arch, DYLIB, segments, symbols, bytes(range(16))))
+            file.write(macho(self.arch, DYLIB, segments, symbols, bytes(range(16)), starts))
             file.flush()
             image = w.load(file.name)
         image.path = path
@@ -1177,6 +1177,24 @@ class CrashedPrograms(Process):
             w.kernel.files[path] = bytearray(self.dsym_of(image, start, uuid, damage))
             frames = self.frames(self.report(w, address, registers))
             self.assertRegex(frames[0], r"^client::function_that_crashes \+ \d+ \[")
+
+    def test_a_function_that_has_not_saved_its_return_address_is_called_by_what_is_in_the_register(self):
+        if self.arch == "x86_64":
+            self.skipTest("a call leaves its return address on the stack")
+        text, page = 0x180000000, 0x4000
+        # One that makes a frame and one that does not: by compact information both have one.
+        code = bytes.fromhex("fd7bbfa9" + "fd030091" + "1f2003d5" * 6 + "1f2003d5" * 8)
+        segments = {"__TEXT": (text, 5, {"__text": (code, CODE), "__unwind_info": (framed(page, page + len(code)), 0)})}
+        for function, offset, caller in (("with_frame", 0, "main"), ("leaf", 32, "client::function_that_calls")):
+            w, image, (registers, address) = self.crash()
+            leaf = self.made(w, "/usr/lib/libleaf.dylib", segments,
+                             [("_with_frame", text + page), ("_leaf", text + page + 32)], [page, page + 32])
+            calls = next(name for name in image.symbols if "function_that_calls" in name)
+            registers[30] = self.return_into(w, image, calls)
+            registers[-1] = text + page + leaf.slide + offset + 16
+            frames = self.frames(self.report(w, address, registers))
+            self.assertTrue(frames[0].startswith(function + " + 16 [libleaf"), frames)
+            self.assertTrue(frames[1].startswith(caller + " + "), frames)
 
     def test_return_addresses_that_are_signed_are_followed(self):
         if self.arch == "x86_64":

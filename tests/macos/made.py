@@ -12,15 +12,16 @@ def name16(name):
     return name.encode().ljust(16, b"\0")
 
 
-def macho(arch, filetype, segments, symbols=(), uuid=bytes(16)):
-    """segments: {name: (address, rights, {section: (bytes, flags)})}; symbols: (name, address), all of section 1."""
+def macho(arch, filetype, segments, symbols=(), uuid=bytes(16), starts=()):
+    """segments: {name: (address, rights, {section: (bytes, flags)})}; symbols: (name, address), all of section 1; starts of
+    functions by their distance from the first segment."""
     cpu, subtype, page = CPUS[arch]
     align = lambda n: -(-n // page) * page
     strings, table = b"\0", b""
     for name, address in symbols:
         table += struct.pack("<IBBHQ", len(strings), 0x0F, 1, 0, address)
         strings += name.encode() + b"\0"
-    size = sum(72 + 80 * len(sections) for _, _, sections in segments.values()) + 72 + 24 + 24
+    size = sum(72 + 80 * len(sections) for _, _, sections in segments.values()) + 72 + 24 + 24 + 16
     content, commands = bytearray(page), b""
     end = 0
     for name, (address, rights, sections) in segments.items():
@@ -36,13 +37,17 @@ def macho(arch, filetype, segments, symbols=(), uuid=bytes(16)):
         commands += struct.pack("<II", 0x19, 72 + len(headers)) + name16(name) + struct.pack(
             "<QQQQIIII", address, len(body), offset, len(body), rights, rights, len(sections), 0) + headers
         end = max(end, address + len(body))
-    linkedit = (table + strings).ljust(align(len(table + strings)), b"\0")
+    steps = b"".join(leb(at - before) for before, at in zip((0, *starts), starts)).ljust(-(-(len(starts) * 5 + 1) // 8) * 8, b"\0")
+    linkedit = table + strings.ljust(-(-len(strings) // 8) * 8, b"\0") + steps
+    steps_at = len(content) + len(linkedit) - len(steps)
+    linkedit = linkedit.ljust(align(len(linkedit)), b"\0")
     commands += struct.pack("<II", 0x19, 72) + name16("__LINKEDIT") + struct.pack(
         "<QQQQIIII", end, len(linkedit), len(content), len(linkedit), 1, 1, 0, 0)
     commands += struct.pack("<IIIIII", 2, 24, len(content), len(symbols), len(content) + len(table), len(strings))
     commands += struct.pack("<II", 0x1B, 24) + uuid
+    commands += struct.pack("<IIII", 0x26, 16, steps_at, len(steps))
     assert len(commands) == size and size + 32 <= page
-    header = struct.pack("<IIIIIIII", 0xFEEDFACF, cpu, subtype, filetype, len(segments) + 3, size, 0, 0)
+    header = struct.pack("<IIIIIIII", 0xFEEDFACF, cpu, subtype, filetype, len(segments) + 4, size, 0, 0)
     content[:len(header + commands)] = header + commands
     return bytes(content) + linkedit
 
@@ -84,3 +89,10 @@ def dwarf(file, function, start, size, line, inlined, inlined_line):
 
 def dsym(arch, uuid, sections):
     return macho(arch, DSYM, {"__DWARF": (1 << 32, 3, sections)}, uuid=uuid)
+
+
+def framed(start, end):
+    """Compact unwinding information of arm64: all functions from start to end, distances from the image's, have a frame."""
+    index = struct.pack("<III", start, 52, 52) + struct.pack("<III", end, 0, 52)
+    page = struct.pack("<IHHII", 2, 8, 1, start, 0x04000000)
+    return struct.pack("<7I", 1, 28, 0, 28, 0, 28, 2) + index + page
