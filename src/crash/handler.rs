@@ -5,7 +5,7 @@
 
 use core::cell::UnsafeCell;
 use core::sync::atomic::{
-    AtomicU64,
+    AtomicU32, AtomicU64,
     Ordering::{AcqRel, Acquire, Relaxed, Release},
 };
 
@@ -212,7 +212,11 @@ unsafe fn report(pid: pid_t, tid: pid_t, fault: &Fault, info: *const siginfo_t) 
     match claim(pid, tid) {
         Claim::Ours => {}
         Claim::Already => {
-            if fault.is_by_instruction() || fault.sender == pid {
+            /// What came from outside is over after that many; what still comes is an instruction of ours whose
+            /// exception has no name here, again and again.
+            const MOST: u32 = 16;
+            static IGNORED: AtomicU32 = AtomicU32::new(0);
+            if fault.is_by_instruction() || fault.sender == pid || IGNORED.fetch_add(1, Relaxed) >= MOST {
                 // Our own work crashed.
                 raw::write_after_crash();
                 death::now();

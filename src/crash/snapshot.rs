@@ -14,6 +14,7 @@ use libc::{c_int, c_void};
 
 use super::{arena, collect, handler::incident, header, ownership};
 use crate::platform::{self, End, Work};
+use crate::sigpipe::is_own_process;
 
 /// What is known of the report while it is being written.
 #[repr(C)]
@@ -118,6 +119,7 @@ unsafe extern "C" fn without_copy(_: *mut c_void) {
     // The handler's frame stands on the alternate stack, which to the kernel is free now that we are on another: the
     // next signal, of a system call that is trapped, would come there.
     platform::without_alternate_stack(|| {
-        collect::write(header::STDERR, true, platform::STOPS_THREADS_FROM_WITHIN);
+        // To Mach a vforked child was the same task as its parent, whose threads would stand still for good.
+        collect::write(header::STDERR, true, platform::STOPS_THREADS_FROM_WITHIN && is_own_process());
     });
 }

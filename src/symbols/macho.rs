@@ -9,7 +9,7 @@ use addr2line::Context;
 use gimli::Dwarf;
 use object::Endianness;
 use object::macho::{
-    FatArch32, FatArch64, MachHeader64, S_ATTR_PURE_INSTRUCTIONS, S_ATTR_SOME_INSTRUCTIONS, SegmentCommand64,
+    FatArch32, FatArch64, MachHeader64, Nlist64, S_ATTR_PURE_INSTRUCTIONS, S_ATTR_SOME_INSTRUCTIONS, SegmentCommand64,
 };
 use object::read::archive::ArchiveFile;
 use object::read::macho::{FatArch, LoadCommandData, MachHeader, MachOFatFile, Nlist, Section, Segment, SymbolTable};
@@ -164,32 +164,33 @@ impl File {
         (1..).zip(sections.flatten()).filter(|(_, section)| has_code(section.flags(ENDIAN).0)).map(|(n, _)| n).collect()
     }
 
-    /// Where the function that an address lies in begins (LC_FUNCTION_STARTS, which strip(1) keeps).
-    pub fn function_start(&self, address: u64) -> Option<u64> {
+    /// Where functions begin (LC_FUNCTION_STARTS, which strip(1) keeps), in ascending order.
+    fn function_starts(&self) -> Option<impl Iterator<Item = u64> + use<>> {
         let text = self.segment(b"__TEXT")?.address;
         let starts = self.commands().find_map(|command| {
             let command: &object::macho::LinkeditDataCommand<Endianness> =
                 (command.cmd() == object::macho::LC_FUNCTION_STARTS).then(|| command.data().ok())??;
             command.function_starts(ENDIAN, self.data, text).ok()
         })?;
-        starts.map_while(Result::ok).take_while(|&start| start <= address).last()
+        Some(starts.map_while(Result::ok))
     }
 
-    /// The function that an address lies in, and how far into it.
-    pub fn symbol(&self, address: u64) -> Option<(&'static [u8], u64)> {
+    /// Where the function that an address lies in begins.
+    pub fn function_start(&self, address: u64) -> Option<u64> {
+        self.function_starts()?.take_while(|&start| start <= address).last()
+    }
+
+    /// The functions that it has names for.
+    pub fn functions(&self) -> Option<Functions> {
         let table = self.table()?;
         let with_code = self.sections_with_code();
-        let is_function = |symbol: &&object::macho::Nlist64<Endianness>| {
-            symbol.is_definition() && with_code.contains(&symbol.n_sect()) && symbol.n_value(ENDIAN) <= address
-        };
-        let best = table.iter().filter(is_function).max_by_key(|symbol| symbol.n_value(ENDIAN))?;
-        let start = best.n_value(ENDIAN);
-        // Whatever is stripped away between the two, this name is another function's.
-        if self.function_start(address).is_some_and(|function| function > start) {
-            return None;
-        }
-        let name = table.symbol_name(ENDIAN, best).ok().filter(|name| !name.is_empty())?;
-        Some((plain(name), address - start))
+        let is_function =
+            |symbol: &&'static Nlist64<Endianness>| symbol.is_definition() && with_code.contains(&symbol.n_sect());
+        let mut sorted: Vec<_> = table.iter().filter(is_function).collect();
+        // Of several names for one address the last in the table.
+        sorted.sort_by_key(|symbol| symbol.n_value(ENDIAN));
+        let starts = self.function_starts().into_iter().flatten().collect();
+        Some(Functions { table, sorted, starts })
     }
 
     fn context(&self) -> Option<Context<Reader>> {
@@ -197,6 +198,32 @@ impl File {
         self.dwarf_section(".debug_info")?;
         let dwarf = Dwarf::load(|id| Ok::<_, gimli::Error>(reader(section(id)))).ok()?;
         Context::from_dwarf(dwarf).ok()
+    }
+}
+
+/// The functions of one image in ascending order: a report asks for thousands of addresses, and an image may have hundreds
+/// of thousands of symbols.
+pub struct Functions {
+    table: SymbolTable<'static, Header, Data>,
+    sorted: Vec<&'static Nlist64<Endianness>>,
+    starts: Vec<u64>,
+}
+
+impl Functions {
+    /// The function that an address lies in, and how far into it.
+    pub fn symbol(&self, address: u64) -> Option<(&'static [u8], u64)> {
+        let best =
+            self.sorted.get(..self.sorted.partition_point(|symbol| symbol.n_value(ENDIAN) <= address))?.last()?;
+        let start = best.n_value(ENDIAN);
+        // Whatever is stripped away between the two, this name is another function's.
+        let function = self.starts.get(..self.starts.partition_point(|&start| start <= address))?.last();
+        if function.is_some_and(|&function| function > start) {
+            return None;
+        }
+        let name = self.table.symbol_name(ENDIAN, best).ok()?;
+        // What dyld's cache has instead of names that are nobody else's business.
+        let is_name = !name.is_empty() && name != b"<redacted>";
+        is_name.then(|| (plain(name), address - start))
     }
 }
 
@@ -225,7 +252,7 @@ struct ObjectFile {
 
 /// All that is known about one image's addresses.
 pub struct Symbols {
-    image: Option<File>,
+    functions: Option<Functions>,
     lines: Lines,
     open: fn(&str) -> Option<&'static [u8]>,
 }
@@ -238,7 +265,7 @@ impl Symbols {
         // An image in memory has all that its file has.
         let image = image.and_then(File::parse).or_else(|| open(path));
         let lines = if lines { Self::lines(path, image, &open, places) } else { Lines::Nowhere };
-        Self { image, lines, open: places.open }
+        Self { functions: image.and_then(|image| image.functions()), lines, open: places.open }
     }
 
     fn lines(path: &str, image: Option<File>, open: &dyn Fn(&str) -> Option<File>, places: Places) -> Lines {
@@ -262,7 +289,7 @@ impl Symbols {
 
     /// What an address of the image is called: the function that it lies in last, what was inlined there first.
     pub fn names(&self, address: u64) -> Vec<Name> {
-        let symbol = self.image.and_then(|image| image.symbol(address));
+        let symbol = self.functions.as_ref().and_then(|functions| functions.symbol(address));
         let mut names = match &self.lines {
             Lines::Nowhere => None,
             Lines::Dsym(lines) => frames(lines, address, |_| None),
@@ -311,7 +338,7 @@ impl Symbols {
             Some(ObjectFile { lines: file.context()?, table: file.table()? })
         });
         let object = object.as_ref()?;
-        let is_same = |symbol: &&'static object::macho::Nlist64<Endianness>| {
+        let is_same = |symbol: &&'static Nlist64<Endianness>| {
             symbol.is_definition() && object.table.symbol_name(ENDIAN, symbol).is_ok_and(|name| name == entry.name())
         };
         let start = object.table.iter().find(is_same)?.n_value(ENDIAN);

@@ -13,6 +13,7 @@ mod demo;
 mod finding;
 mod output;
 mod refusing;
+mod report;
 mod running;
 mod scratch;
 mod status;

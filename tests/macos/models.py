@@ -244,6 +244,13 @@ def _setrlimit(w, which, limit):
     return 0
 
 
+@api("l:ili", "_lseek")
+def _lseek(w, fd, offset, whence):
+    file = w.kernel.get(fd)
+    file.pos = offset + (0, file.pos, len(file.data))[whence]
+    return file.pos
+
+
 @api("i:ss", "_rename")
 def _rename(w, old, new):
     name = w.cstr(old).decode()

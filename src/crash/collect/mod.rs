@@ -29,13 +29,15 @@ pub fn write(stderr: i32, lines: bool, others: bool) {
     let map = platform::read_map(&mut memory.borrow_mut());
     let directories: Vec<String> = DEBUG_DIRECTORIES.iter().map(|&directory| directory.to_owned()).collect();
     let places = Places { directories: &directories, open };
-    let symbolizer = Symbolizer { map: &map, places, lines, loaded: RefCell::new(BTreeMap::new()) };
+    let now = platform::nanoseconds();
+    let left = incident.deadline.saturating_sub(now);
+    // What is left after that is for writing: a report without some names is better than none.
+    let deadline = now + left / 4 * 3;
+    let symbolizer = Symbolizer { map: &map, places, lines, deadline, loaded: RefCell::new(BTreeMap::new()) };
     let ask = |module: &Module, question: &mut dyn FnMut(&Symbols)| {
         symbolizer.with(module, question);
     };
-    // Half of the time is for names.
-    let now = platform::nanoseconds();
-    let mut unwinder = Unwinder::new(&map, now + incident.deadline.saturating_sub(now) / 2, &ask);
+    let mut unwinder = Unwinder::new(&map, now + left / 2, &ask);
 
     let others = others && options().threads == Threads::All;
     let (others, note) = if others { platform::stop_threads(incident.pid, incident.tid) } else { Default::default() };
@@ -55,8 +57,16 @@ pub fn write(stderr: i32, lines: bool, others: bool) {
     if stream {
         output.say(&report::text::crashed_thread(&report));
     }
-    report.threads = groups(&others, &mut unwinder, &symbolizer);
-    report.threads_note = note;
+    let late;
+    (report.threads, late) = groups(&others, now + left / 2, &mut unwinder, &symbolizer);
+    report.threads_note = if late == 0 {
+        note
+    } else {
+        format!(
+            "{note}{}{late} threads were not looked at: there was no time left",
+            if note.is_empty() { "" } else { "; " }
+        )
+    };
     if stream {
         output.say(&report::text::other_threads(&report));
     }
@@ -96,6 +106,8 @@ struct Symbolizer<'a> {
     map: &'a Map,
     places: Places<'a>,
     lines: bool,
+    /// When addresses have to do, on the clock of [`platform::nanoseconds`].
+    deadline: u64,
     /// By the module's start.
     loaded: RefCell<BTreeMap<u64, Symbols>>,
 }
@@ -147,8 +159,9 @@ impl Symbolizer<'_> {
             return vec![Frame { note, ..frame }];
         }
         let Some(module) = module else { return vec![frame] };
+        let in_time = platform::nanoseconds() < self.deadline;
         let lookup = frame.offset.wrapping_sub(u64::from(!raw.interrupted));
-        let names = self.with(module, |symbols| symbols.names(lookup)).unwrap_or_default();
+        let names = in_time.then(|| self.with(module, |symbols| symbols.names(lookup))).flatten().unwrap_or_default();
         let is_ours = module.contains(handler::address() as u64);
         if names.is_empty() || is_ours {
             // The library is stripped, and of its functions only that they are ours is of interest.
@@ -233,12 +246,17 @@ fn details(report: &mut Report, memory: &mut Memory) {
     report.instructions = (start, code);
 }
 
-/// The other threads' stacks, equal ones once, those of many threads first.
-fn groups(threads: &[Thread], unwinder: &mut Unwinder, symbolizer: &Symbolizer) -> Vec<Group> {
+/// The other threads' stacks, equal ones once, those of many threads first; and how many threads there was no time for.
+fn groups(threads: &[Thread], deadline: u64, unwinder: &mut Unwinder, symbolizer: &Symbolizer) -> (Vec<Group>, usize) {
     // They stand still, but have run on since the copy was made: their stacks are read where they are.
     let mut memory = Memory::of(incident().pid);
     let mut found: Vec<(Stack, Vec<(i64, String)>)> = Vec::new();
+    let mut late = 0;
     for thread in threads {
+        if platform::nanoseconds() > deadline {
+            late += 1;
+            continue;
+        }
         let stack = thread.registers.map(|registers| unwinder.stack(&mut memory, &registers)).unwrap_or_default();
         let who = (i64::from(thread.tid), thread.name.clone());
         match found.iter_mut().find(|(known, _)| *known == stack) {
@@ -246,11 +264,9 @@ fn groups(threads: &[Thread], unwinder: &mut Unwinder, symbolizer: &Symbolizer) 
             None => found.push((stack, vec![who])),
         }
     }
-    found
-        .into_iter()
-        .map(|(stack, threads)| {
-            let (frames, omitted) = symbolizer.frames(&stack);
-            Group { threads, frames, omitted }
-        })
-        .collect()
+    let groups = found.into_iter().map(|(stack, threads)| {
+        let (frames, omitted) = symbolizer.frames(&stack);
+        Group { threads, frames, omitted }
+    });
+    (groups.collect(), late)
 }

@@ -200,6 +200,15 @@ pub unsafe fn fault(signal: c_int, info: *const siginfo_t, context: *const c_voi
     }
 }
 
+/// What a signal was, of which a siginfo's code and address and a machine context's exception are known: code, by Linux's
+/// number, and address.
+pub fn code_and_address(signal: c_int, (told, address): (c_int, u64), words: [u64; 2], pc: u64) -> (c_int, u64) {
+    match exception(signal, told, words) {
+        Some(Exception { code, has_address, .. }) => (code, if has_address { address } else { pc }),
+        None => (SI_USER, 0),
+    }
+}
+
 /// Linux's number.
 const SI_USER: c_int = 0;
 /// On Linux, of a general protection fault.

@@ -143,11 +143,19 @@ pub fn write_stderr(bytes: &[u8]) -> bool {
     // SAFETY: one pollfd, and a timeout of no time.
     let ready = unsafe { libc::poll(&raw mut stderr, 1, 0) };
     ready == 1
-        && stderr.revents & libc::POLLOUT != 0
+        && may_be_written(&stderr)
         && without_sigpipe(libc::STDERR_FILENO, || {
             // SAFETY: the bytes are the caller's.
             unsafe { libc::write(libc::STDERR_FILENO, bytes.as_ptr().cast(), bytes.len()) >= 0 }
         })
+}
+
+/// Whether a descriptor can be written to, by what poll(2) has told of it. It does not know all devices (poll(2), BUGS),
+/// among them /dev/tty, and calls such a descriptor none.
+pub fn may_be_written(poll: &libc::pollfd) -> bool {
+    // SAFETY: asks for flags only.
+    poll.revents & libc::POLLOUT != 0
+        || poll.revents & libc::POLLNVAL != 0 && unsafe { libc::fcntl(poll.fd, libc::F_GETFL) } != -1
 }
 
 /// Runs `body`, whose writes to `fd` raise no SIGPIPE. Blocking the signal would not do: it goes to the process, and any

@@ -175,7 +175,7 @@ pub fn write_until(fd: c_int, bytes: &[u8], deadline: u64) -> usize {
             if ready == 0 && left > 0 {
                 continue;
             }
-            if ready <= 0 || poll.revents & libc::POLLOUT == 0 {
+            if ready <= 0 || !super::may_be_written(&poll) {
                 break;
             }
             let take = rest.len().min(PIPE_BUF);

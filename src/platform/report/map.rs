@@ -59,14 +59,21 @@ impl Map {
         self.mapping(address).is_some_and(|mapping| mapping.executable)
     }
 
-    /// Memory of our own that is mapped for reading, if it is.
+    /// Memory of our own that is mapped for reading, as far as it is. It may be several mappings, one behind the other: a
+    /// part of a segment that was given other rights is one of its own, and so are the files of dyld's cache.
     pub fn in_memory(&self, start: u64, size: u64) -> Option<&'static [u8]> {
-        let mapping = self.mapping(start)?;
-        let size = usize::try_from(size.min(mapping.end - start)).ok()?;
+        let wanted = start.checked_add(size)?;
+        let first = self.mappings.partition_point(|mapping| mapping.end <= start);
+        let mut end = start;
+        for mapping in self.mappings.iter().skip(first) {
+            if !mapping.readable || mapping.start > end || end >= wanted {
+                break;
+            }
+            end = mapping.end.min(wanted);
+        }
+        let size = usize::try_from(end - start).ok().filter(|&size| size > 0)?;
         // SAFETY: mapped readable, by a file that the dynamic loader has mapped; a snapshot's copy is never unmapped, and
         // the crashed process does not live much longer.
-        mapping
-            .readable
-            .then(|| unsafe { core::slice::from_raw_parts(ptr::with_exposed_provenance(start as usize), size) })
+        Some(unsafe { core::slice::from_raw_parts(ptr::with_exposed_provenance(start as usize), size) })
     }
 }

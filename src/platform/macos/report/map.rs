@@ -123,7 +123,7 @@ fn regions() -> Vec<Mapping> {
 /// What memory with this tag is for (mach/vm_statistics.h).
 fn purpose(tag: u32) -> &'static str {
     match tag {
-        1..=11 => "[malloc]",
+        1..=13 => "[malloc]",
         30 => "[stack]",
         31 => "[guard]",
         33 => "[dyld]",

@@ -15,9 +15,16 @@ pub fn last_words(_signal: c_int, map: &Map, memory: &mut Memory, _ask: &AskSymb
         for at in MESSAGES {
             let place = section.start.wrapping_add(module.bias).wrapping_add(at);
             let text = memory.word(place).filter(|&text| text != 0).map(|text| memory.text(text));
-            words.extend(text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty()));
+            words.extend(
+                text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty() && !is_configuration(text)),
+            );
         }
     }
     words.dedup();
     (!words.is_empty()).then(|| words.join("; "))
+}
+
+/// dyld says which of its variables are set, DYLD_INSERT_LIBRARIES among them: always so here, and no cause of anything.
+fn is_configuration(text: &str) -> bool {
+    text.starts_with("dyld") && text.contains("config: DYLD_")
 }

@@ -38,6 +38,12 @@ static COUNT: AtomicU32 = AtomicU32::new(0);
 
 /// All threads but the crashed one, and why not all have registers.
 pub fn stop_threads(_pid: pid_t, crashed: pid_t) -> (Vec<Thread>, String) {
+    if is_translated() {
+        return (
+            Vec::new(),
+            "the other threads' stacks can't be read: Rosetta may not come back from stopping one".to_owned(),
+        );
+    }
     let (mut ports, mut count) = (ptr::null_mut(), 0);
     // SAFETY: both are ours; on success the kernel has made an array of that many ports.
     let result = unsafe { task_threads(mach_task_self_, &raw mut ports, &raw mut count) };
@@ -76,6 +82,17 @@ pub fn stop_threads(_pid: pid_t, crashed: pid_t) -> (Vec<Thread>, String) {
         format!("the stacks of {refused} threads can't be read: the kernel does not let them be stopped")
     };
     (threads, note)
+}
+
+/// Whether Rosetta translates us. There thread_suspend sometimes never returns (Apple's feedback FB9922280, macOS 11 and
+/// 12): better a report of one thread than a process that neither lives nor dies.
+fn is_translated() -> bool {
+    let (mut translated, mut size) = (0 as c_int, size_of::<c_int>());
+    let name = c"sysctl.proc_translated";
+    // SAFETY: writes at most `size` bytes into `translated`.
+    let result =
+        unsafe { libc::sysctlbyname(name.as_ptr(), (&raw mut translated).cast(), &raw mut size, ptr::null_mut(), 0) };
+    cfg!(target_arch = "x86_64") && result == 0 && translated == 1
 }
 
 /// Lets the other threads go on.

@@ -139,7 +139,9 @@ impl<'a> Unwinder<'a> {
         let module = self.map.module(pc).and_then(|index| self.map.modules.get(index));
         module.is_some_and(|module| {
             module.path.ends_with("/libsystem_platform.dylib")
-                && module.parts.file.symbol(pc - module.bias).is_some_and(|(name, _)| name == b"_sigtramp")
+                && (module.parts.file.functions())
+                    .and_then(|functions| functions.symbol(pc - module.bias))
+                    .is_some_and(|(name, _)| name == b"_sigtramp")
         })
     }
 }
@@ -232,7 +234,7 @@ fn sections(map: &Map, module: &Module) -> framehop::Module<&'static [u8]> {
 /// What a signal handler has interrupted, of which the kernel has put a ucontext (sys/_types/_ucontext.h) above the stack
 /// pointer of the function that called the handler: the signal, its code and its address, and the registers.
 fn interrupted_by_signal(memory: &mut Memory, sp: u64) -> Option<((i32, i32, u64), Registers)> {
-    use crate::platform::{THREAD_STATE_WORDS, registers_of_state};
+    use crate::platform::{THREAD_STATE_WORDS, code_and_address, registers_of_state};
     /// How far to look, in words: the trampoline's own frame, and on x86_64 the vector registers.
     const REACH: u64 = 1024;
     /// In a ucontext: a link, always null, size of the machine context, then its address. Before it the siginfo; in that
@@ -245,14 +247,21 @@ fn interrupted_by_signal(memory: &mut Memory, sp: u64) -> Option<((i32, i32, u64
     /// In a machine context: the registers, behind the exception's.
     const STATE: u64 = 16;
     const SIZES: core::ops::Range<u64> = 0x100..0x2000;
+    const SIGNALS: core::ops::Range<u32> = 1..32;
     let found = (0..REACH).map(|word| sp.wrapping_add(word * 8)).find_map(|place| {
         let size = memory.word(place).filter(|size| SIZES.contains(size))?;
         let machine = memory.word(place + 8)?;
         let context = place.wrapping_sub(SIZE);
-        let is_near = machine.is_multiple_of(8) && machine.abs_diff(context) < REACH * 8 && size.is_multiple_of(8);
-        (is_near && memory.word(context + LINK) == Some(0)).then_some((context, machine))
+        // With the vector registers of some processors the size is no multiple of 8.
+        let is_near = machine.is_multiple_of(4) && machine.abs_diff(context) < REACH * 8 && size.is_multiple_of(4);
+        let is_context = is_near
+            && memory.word(context.wrapping_add(LINK)) == Some(0)
+            && memory.half(context).is_some_and(|on_stack| on_stack <= 1)
+            && memory.half(context.wrapping_sub(SIGINFO)).is_some_and(|signal| SIGNALS.contains(&signal));
+        is_context.then_some((context, machine))
     });
     let (context, machine) = found?;
+    let exception = [memory.word(machine)?, memory.word(machine + 8)?];
     let mut state = [0; THREAD_STATE_WORDS];
     for (place, word) in (machine + STATE..).step_by(8).zip(&mut state) {
         *word = memory.word(place)?;
@@ -261,5 +270,7 @@ fn interrupted_by_signal(memory: &mut Memory, sp: u64) -> Option<((i32, i32, u64
     let signal = memory.half(info)?.cast_signed();
     let code = memory.half(info + CODE)?.cast_signed();
     let address = memory.word(info + ADDRESS)?;
-    Some(((signal, code, address), registers_of_state(&state)))
+    let registers = registers_of_state(&state);
+    let (code, address) = code_and_address(signal, (code, address), exception, registers.pc());
+    Some(((signal, code, address), registers))
 }

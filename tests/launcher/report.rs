@@ -1,0 +1,121 @@
+//! `nosigpipe report` on a report that was written on macOS, with a dSYM made here.
+
+use std::fs;
+
+use harness::{Scratch, bare, launcher};
+
+const UUID: &str = "000102030405060708090a0b0c0d0e0f";
+const OTHER_UUID: &str = "ff0102030405060708090a0b0c0d0e0f";
+/// Where the crashed function starts, by the image's addresses, and its size.
+const START: u64 = 0x1_0000_4000;
+const SIZE: u64 = 0x40;
+
+fn le(words: &[u32]) -> Vec<u8> {
+    words.iter().flat_map(|word| word.to_le_bytes()).collect()
+}
+
+fn with_length(body: Vec<u8>) -> Vec<u8> {
+    [le(&[body.len() as u32]), body].concat()
+}
+
+/// Debug information (DWARF 4): `handle_request`, line 77 of which calls `copy_header`, which was inlined there.
+fn dwarf() -> [(&'static str, Vec<u8>); 3] {
+    let range = [START.to_le_bytes(), SIZE.to_le_bytes()].concat();
+    let abbreviations = [
+        &b"\x01\x11\x01\x03\x08\x10\x17\x11\x01\x12\x07\0\0"[..], // unit: name, lines, low, size
+        b"\x02\x2e\0\x03\x08\x20\x0b\0\0",                        // what is inlined: name, inline
+        b"\x03\x2e\x01\x03\x08\x11\x01\x12\x07\0\0",              // function: name, low, size
+        b"\x04\x1d\0\x31\x13\x11\x01\x12\x07\x58\x0b\x59\x0b\0\0", // where it is: origin, low, size, file, line
+        b"\0",
+    ]
+    .concat();
+    let unit = [b"\x01/src/server.c\0\0\0\0\0", &range[..]].concat();
+    // Counted from the unit's length on, which with version, abbreviations and address size takes 11 bytes.
+    let origin = (11 + unit.len() as u32).to_le_bytes();
+    let info = [
+        b"\x04\0\0\0\0\0\x08",
+        &unit[..],
+        b"\x02copy_header\0\x01",
+        b"\x03handle_request\0",
+        &range,
+        b"\x04",
+        &origin,
+        &range,
+        b"\x01\x4d\0\0",
+    ]
+    .concat();
+    let head = b"\x01\x01\x01\xfb\x0e\x0d\0\x01\x01\x01\x01\0\0\0\x01\0\0\x01\0/src/server.c\0\0\0\0\0";
+    let lines = [
+        b"\x04\0",
+        &(head.len() as u32).to_le_bytes()[..],
+        head,
+        b"\0\x09\x02", // from here on, line 33
+        &START.to_le_bytes(),
+        b"\x03\x20\x01\x02\x40\0\x01\x01",
+    ]
+    .concat();
+    [("__debug_abbrev", abbreviations), ("__debug_info", with_length(info)), ("__debug_line", with_length(lines))]
+}
+
+fn name16(name: &str) -> Vec<u8> {
+    let mut name = name.as_bytes().to_vec();
+    name.resize(16, 0);
+    name
+}
+
+fn dsym() -> Vec<u8> {
+    let sections = dwarf();
+    let commands = 72 + 80 * sections.len() as u32;
+    let (mut content, mut headers) = (Vec::new(), Vec::new());
+    for (name, bytes) in &sections {
+        let offset = 32 + commands + 24 + content.len() as u32;
+        headers.extend([name16(name), name16("__DWARF"), le(&[offset, 1, bytes.len() as u32, 0])].concat());
+        headers.extend(le(&[offset, 0, 0, 0, 0, 0, 0, 0]));
+        content.extend(bytes);
+    }
+    let size = content.len() as u32;
+    [
+        le(&[0xfeed_facf, 0x0100_000c, 0, 10, 2, commands + 24, 0, 0]),
+        le(&[0x19, commands]),
+        name16("__DWARF"),
+        le(&[0, 1, size, 0, 32 + commands + 24, 0, size, 0, 3, 3, sections.len() as u32, 0]),
+        headers,
+        le(&[0x1b, 24]),
+        (0..16).collect(),
+        content,
+    ]
+    .concat()
+}
+
+fn report(uuid: &str) -> String {
+    format!(
+        r#"{{"nosigpipe_crash_report": 1, "program": "server", "pid": 7, "time": "2026-11-01T10:00:00.000Z", "uptime_ms": 5,
+        "signal": {{"number": 10, "name": "SIGBUS", "code": 1, "address": "0x1"}},
+        "crashed_thread": {{"tid": 7, "name": "", "registers": {{}}, "instructions_at": "0x0", "instructions": "",
+            "frames": [{{"address": "0x104b04010", "module": 0, "offset": "0x100004010", "interrupted": true}}]}},
+        "other_threads": [],
+        "modules": [{{"path": "/opt/server", "build_id": "{uuid}", "start": "0x104b00000", "end": "0x104b10000",
+            "bias": "0x4b00000"}}]}}"#
+    )
+    .replace('\n', " ")
+}
+
+#[test]
+fn a_report_from_macos_is_resolved_by_a_dsym_of_the_same_uuid_and_by_no_other() {
+    let scratch = Scratch::new();
+    let folder = scratch.path().join("server.dSYM/Contents/Resources/DWARF");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("server"), dsym()).unwrap();
+    let shown = |uuid: &str| {
+        let file = scratch.path().join("report.json");
+        fs::write(&file, report(uuid)).unwrap();
+        let outcome = bare(launcher()).arg("report").arg(file).arg("--debug-dir").arg(scratch.path()).run();
+        outcome.assert_silent_success();
+        outcome.stdout()
+    };
+    let with = shown(UUID);
+    assert!(with.contains("copy_header at /src/server.c:33"), "{with}");
+    assert!(with.contains("handle_request") && with.contains("/src/server.c:77"), "{with}");
+    let without = shown(OTHER_UUID);
+    assert!(without.contains("[server+0x100004010 ") && !without.contains("server.c"), "{without}");
+}
