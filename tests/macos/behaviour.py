@@ -643,6 +643,20 @@ class Children(Process):
     def execvp_in(self, w):
         return self.execve(w, "execvP")
 
+    LISTS = {"execl": "execv", "execlp": "execvp", "execle": "execve"}
+    """What takes a list, and what is called in its place."""
+
+    def execl(self, w, name="execl"):
+        self.assertEqual(w.call_hook(name, w.string(b"/bin/ls"), w.string(b"ls"), 0, w.buf(bytes(8))), -1)
+        self.assertEqual(w.errno, ENOENT)
+        return w.log("_" + self.LISTS[name])[-1].notes["child"]
+
+    def execlp(self, w):
+        return self.execl(w, "execlp")
+
+    def execle(self, w):
+        return self.execl(w, "execle")
+
     def posix_spawn(self, w, name="posix_spawn", attributes=0):
         pid = w.buf(bytes(4))
         w.errno = 5
@@ -668,8 +682,28 @@ class Children(Process):
         return self.popen(w, "popen$DARWIN_EXTSN")
 
     def each(self):
-        return (self.execve, self.execv, self.execvp, self.execvp_in, self.posix_spawn, self.posix_spawnp,
-                self.system, self.system_nocancel, self.popen, self.popen_extsn)
+        return (self.execve, self.execv, self.execvp, self.execvp_in, self.execl, self.execlp, self.execle,
+                self.posix_spawn, self.posix_spawnp, self.system, self.system_nocancel, self.popen, self.popen_extsn)
+
+    def test_a_list_of_any_length_arrives_as_the_array_that_it_means(self):
+        # The emulator looks at the stack pointer and the registers that a function must leave alone.
+        for name, real in self.LISTS.items():
+            for count in (*range(9), 12, 300):
+                w = self.start()
+                got = []
+
+                def begin(w, path, arguments, environment=None):
+                    length = next(i for i in itertools.count() if not w.u64(arguments + 8 * i))
+                    words = [w.cstr(w.u64(arguments + 8 * i)) for i in range(length)]
+                    got.append((w.cstr(path), words, environment, inherited(w)))
+                    raise Errno(13)
+                w.overrides["_" + real] = begin
+                words = [b"word %d" % i for i in range(count)]
+                environment = w.buf(bytes(8)) if name == "execle" else None
+                w.errno = 5
+                result = w.call_hook(name, w.string(b"/bin/ls"), *map(w.string, words), 0, environment or 0xBAD)
+                self.assertEqual((result, w.errno, w.disposition()), (-1, 13, SIG_IGN), (name, count))
+                self.assertEqual(got, [(b"/bin/ls", words, environment, SIG_DFL)], (name, count))
 
     def expect(self, scope, started, child, prepare=lambda w: None):
         for start in self.each():

@@ -119,6 +119,7 @@ def _popen(w, command, mode):
 # ---------------------------------------------------------- descriptors
 
 # Hooked, and never called by the library.
+api("i:pp.", "_execl", "_execle", "_execlp")(lambda w, path, first, rest: w.fail(EINVAL))
 api("p:ip", "_sigset")(lambda w, signal, handler: w.fail(EINVAL))
 api("i:i", "_sigignore")(lambda w, signal: w.fail(EINVAL))
 api("i:ii", "_siginterrupt")(lambda w, signal, interrupt: w.fail(EINVAL))
