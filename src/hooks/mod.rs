@@ -9,6 +9,7 @@
 //! lines that say `instead` never call the real function.
 
 pub mod exec;
+pub mod list;
 pub mod signal;
 pub mod socket;
 mod spawn;
@@ -85,7 +86,7 @@ hooks! {
     #[cfg(target_os = "linux")]
     instead platform::_exit(status: c_int) -> !;
 
-    // execl, execlp and execle are beside these, in platform/linux/hooks/list.rs: a line can't say their signature.
+    // execl, execlp and execle are beside these, in list.rs: a line can't say their signature.
     real    exec::execve(path: *const c_char, arguments: *const *const c_char, environment: *const *const c_char) -> c_int;
     real    exec::execv(path: *const c_char, arguments: *const *const c_char) -> c_int;
     real    exec::execvp(file: *const c_char, arguments: *const *const c_char) -> c_int;

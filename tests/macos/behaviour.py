@@ -646,6 +646,20 @@ class Children(Process):
     def execvp_in(self, w):
         return self.execve(w, "execvP")
 
+    LISTS = {"execl": "execv", "execlp": "execvp", "execle": "execve"}
+    """What takes a list, and what is called in its place."""
+
+    def execl(self, w, name="execl"):
+        self.assertEqual(w.call_hook(name, w.string(b"/bin/ls"), w.string(b"ls"), 0, w.buf(bytes(8))), -1)
+        self.assertEqual(w.errno, ENOENT)
+        return w.log("_" + self.LISTS[name])[-1].notes["child"]
+
+    def execlp(self, w):
+        return self.execl(w, "execlp")
+
+    def execle(self, w):
+        return self.execl(w, "execle")
+
     def posix_spawn(self, w, name="posix_spawn", attributes=0):
         pid = w.buf(bytes(4))
         w.errno = 5
@@ -671,8 +685,28 @@ class Children(Process):
         return self.popen(w, "popen$DARWIN_EXTSN")
 
     def each(self):
-        return (self.execve, self.execv, self.execvp, self.execvp_in, self.posix_spawn, self.posix_spawnp,
-                self.system, self.system_nocancel, self.popen, self.popen_extsn)
+        return (self.execve, self.execv, self.execvp, self.execvp_in, self.execl, self.execlp, self.execle,
+                self.posix_spawn, self.posix_spawnp, self.system, self.system_nocancel, self.popen, self.popen_extsn)
+
+    def test_a_list_of_any_length_arrives_as_the_array_that_it_means(self):
+        # The emulator looks at the stack pointer and the registers that a function must leave alone.
+        for name, real in self.LISTS.items():
+            for count in (*range(9), 12, 300):
+                w = self.start()
+                got = []
+
+                def begin(w, path, arguments, environment=None):
+                    length = next(i for i in itertools.count() if not w.u64(arguments + 8 * i))
+                    words = [w.cstr(w.u64(arguments + 8 * i)) for i in range(length)]
+                    got.append((w.cstr(path), words, environment, inherited(w)))
+                    raise Errno(13)
+                w.overrides["_" + real] = begin
+                words = [b"word %d" % i for i in range(count)]
+                environment = w.buf(bytes(8)) if name == "execle" else None
+                w.errno = 5
+                result = w.call_hook(name, w.string(b"/bin/ls"), *map(w.string, words), 0, environment or 0xBAD)
+                self.assertEqual((result, w.errno, w.disposition()), (-1, 13, SIG_IGN), (name, count))
+                self.assertEqual(got, [(b"/bin/ls", words, environment, SIG_DFL)], (name, count))
 
     def expect(self, scope, started, child, prepare=lambda w: None):
         for start in self.each():
@@ -1355,9 +1389,16 @@ class CrashedPrograms(Process):
 class Programs(Process):
     """A whole macOS program, alone and with the library inserted."""
 
-    def run_client(self, *arguments, inserted=True, env=None):
+    def run_client(self, *arguments, inserted=True, env=None, before=lambda w: None):
         from macho_emu import Terminated
-        w = self.start(env=env) if inserted else Machine(CLIENT, arch=self.arch, argv=("client",))
+
+        def prepare(w):
+            # As kernels do that this library is for.
+            w.kernel.msg_nosignal = True
+            before(w)
+        w = self.start(env=env, before=prepare) if inserted else \
+            Machine(CLIENT, arch=self.arch, argv=("client",), before=prepare)
+        self.world = w
         image = w.load(CLIENT) if inserted else w.images[0]
         try:
             status = w.run_main(image, "client", *arguments)
@@ -1378,6 +1419,66 @@ class Programs(Process):
         self.assertEqual(self.run_client("pipe"), (0, b"survived\n", b""))
         self.assertEqual(self.run_client("pipe", env={"NOSIGPIPE_SCOPE": "sockets"})[0], -SIGPIPE)
         self.assertEqual(self.run_client("pipe", "reset")[0], -SIGPIPE)
+
+    SOURCES = ("pair", "internet", "connected", "accepted", "accepted-nocancel", "accepted-by-loud", "gone", "received",
+               "received-nocancel")
+
+    def test_every_call_on_a_socket_from_everywhere_fails_and_no_signal_comes(self):
+        for source in self.SOURCES:
+            for scope, *reset in (("process",), ("process", "reset"), ("sockets",), ("tree",)):
+                outcome = self.run_client("each", source, *reset, env={"NOSIGPIPE_SCOPE": scope})
+                self.assertEqual(outcome, (0, b"survived\n", b""), (source, scope, reset))
+
+    def test_without_the_library_and_in_scope_off_each_of_them_is_deadly(self):
+        for source in ("pair", "internet", "connected"):
+            self.assertEqual(self.run_client("each", source, inserted=False)[0], -SIGPIPE, source)
+            self.assertEqual(self.run_client("each", source, env={"NOSIGPIPE_SCOPE": "off"})[0], -SIGPIPE, source)
+
+    def test_a_socket_that_is_open_at_load_is_made_silent(self):
+        def before(w):
+            pair = w.buf(bytes(8))
+            w.real("_socketpair")(AF_UNIX, SOCK_STREAM, 0, pair)
+        for scope in ("process", "sockets", "tree"):
+            outcome = self.run_client("heir", "3", "4", env={"NOSIGPIPE_SCOPE": scope}, before=before)
+            self.assertEqual(outcome, (0, b"survived\n", b""), scope)
+
+    STARTS = {"execve": "execve", "execv": "execv", "execvp": "execvp", "execl": "execv", "execlp": "execvp",
+              "execle": "execve", "spawn": "posix_spawn", "spawn-attributes": "posix_spawn", "system": "system",
+              "popen": "popen"}
+
+    def test_what_is_started_has_the_sigpipe_that_it_would_have_had(self):
+        """Nothing starts here, so that exec fails; a real compiler calls the functions that take a list."""
+        for way, real in self.STARTS.items():
+            for scope, child in (("process", SIG_DFL), ("sockets", SIG_DFL), ("tree", SIG_IGN), ("off", SIG_DFL)):
+                got = []
+
+                def begin(w, path, arguments, *rest):
+                    got.append([w.cstr(w.u64(arguments + 8 * i)) for i in (0, 1)] + [w.u64(arguments + 16)])
+                    got.append(rest)
+                    return macho_emu.API["_" + real][1](w, path, arguments, *rest)
+
+                def before(w):
+                    if way.startswith("exec"):
+                        w.overrides["_" + real] = begin
+                status, _, errors = self.run_client("child", way, env={"NOSIGPIPE_SCOPE": scope}, before=before)
+                [start] = self.world.log("_" + real)
+                self.assertEqual((start.notes["child"], errors), (child, b""), (way, scope))
+                if way.startswith("exec"):
+                    self.assertEqual((status, got[0]), (6, [b"client", b"sigpipe", 0]), way)
+                if real == "execve":
+                    self.assertEqual(got[1], (self.world.u64(self.world.p_environ),), way)
+
+    def test_the_program_is_told_that_sigpipe_is_ignored_where_it_is(self):
+        for scope, told in (("process", b"ignored"), ("tree", b"ignored"), ("sockets", b"default"), ("off", b"default")):
+            self.assertEqual(self.run_client("sigpipe", env={"NOSIGPIPE_SCOPE": scope}), (0, told + b"\n", b""))
+
+    def test_what_a_program_sets_it_is_told(self):
+        self.assertEqual(self.run_client("signals", inserted=False), (0, b"told\n", b""))
+        for scope in ("process", "sockets", "tree", "off"):
+            self.assertEqual(self.run_client("signals", env={"NOSIGPIPE_SCOPE": scope}), (0, b"told\n", b""), scope)
+
+    def test_what_succeeds_leaves_errno_alone(self):
+        self.assertEqual(self.run_client("errno"), (0, b"kept\n", b""))
 
 
 KINDS = (Constructor, Sockets, Pipes, Signals, Children, Crashes, CrashedPrograms, Programs)

@@ -60,6 +60,15 @@ def _posix_spawn(w, pid, path, actions, attributes, arguments, environment):
     return 0
 
 
+@api("i:ipi", "_waitpid")
+def _waitpid(w, pid, status, options):
+    w.put32(status, 0)
+    return pid
+
+
+api("i:p", "_pclose")(lambda w, file: 0)
+
+
 def attribute(w, attributes):
     return w.attributes[w.u64(attributes)]
 
@@ -119,6 +128,7 @@ def _popen(w, command, mode):
 # ---------------------------------------------------------- descriptors
 
 # Hooked, and never called by the library.
+api("i:pp.", "_execl", "_execle", "_execlp")(lambda w, path, first, rest: w.fail(EINVAL))
 api("p:ip", "_sigset")(lambda w, signal, handler: w.fail(EINVAL))
 api("i:i", "_sigignore")(lambda w, signal: w.fail(EINVAL))
 api("i:ii", "_siginterrupt")(lambda w, signal, interrupt: w.fail(EINVAL))
@@ -158,6 +168,34 @@ def _recvmsg(w, fd, message, flags):
         w.note(fds=fds)
     w.put32(message + 40, used)
     return len(data)
+
+
+def sends_descriptors(function):
+    """sendmsg(2) whose control data has one group of descriptors: they are what arrives next."""
+    def sendmsg(w, fd, message, flags):
+        sent = function(w, fd, message, flags)
+        control, room = w.u64(message + 32), w.u32(message + 40)
+        if control and room:
+            fds = struct.unpack(f"<{room // 4 - 3}i", w.rd(control + 12, room - 12))
+            objects = [w.kernel.get(fd) for fd in fds]
+            for each in objects:
+                each.refs += 1
+            w.arriving.append((bytes(sent), [objects]))
+        return sent
+    return sendmsg
+
+
+for twin in ("_sendmsg", "_sendmsg$NOCANCEL"):
+    signature, model, kind = macho_emu.API[twin]
+    macho_emu.API[twin] = (signature, sends_descriptors(model), kind)
+
+
+@api("i:ipp", "_getsockname")
+def _getsockname(w, fd, address, length):
+    own = w.kernel.sock(fd).addr
+    w.wr(address, own[:w.u32(length)])
+    w.put32(length, len(own))
+    return 0
 
 
 @api("i:pui", "_poll", "_poll$NOCANCEL")

@@ -39,6 +39,12 @@ MUTANTS = [
     ("execv changes nothing", "src/hooks/exec.rs",
      "    let _exec = Spawn::begin();\n    // SAFETY: the caller's arguments, as the caller gave them.\n"
      "    unsafe { real::execv()", "    // SAFETY: the caller's arguments, as the caller gave them.\n    unsafe { real::execv()"),
+    ("a word of a list is there twice", "src/hooks/list.rs", '"push r9"', '"push r8"'),
+    ("the stack is not put back", "src/hooks/list.rs", '"add rsp, 40"', '"add rsp, 48"'),
+    ("execle's environment is the list's end", "src/hooks/list.rs", "*last.add(1).cast::<", "*last.cast::<"),
+    ("execlp looks nowhere", "src/platform/macos/hooks/list.rs", "execlp => list::execlp", "execlp => list::execl"),
+    ("execl has no entry", "src/platform/macos/hooks/list.rs", "interpose!(execl, libc::execl)",
+     'const _: unsafe extern "C" fn() -> libc::c_int = execl'),
     ("signal goes by libc's", "src/hooks/signal.rs", "set(signum, Some(wish)).map_or(SIG_ERR, |before| before.handler)",
      "unsafe { libc::signal(signum, wish.handler) }"),
     ("an inner start ends the outer one", "src/sigpipe/children.rs", "SPAWNING.fetch_sub(1, Relaxed)",

@@ -14,9 +14,12 @@ pub fn bare(program: impl AsRef<OsStr>) -> Subject {
     Subject::new(program.as_ref())
 }
 
+/// By what the loader is told of a library.
+const PRELOAD: &str = if cfg!(target_os = "macos") { "DYLD_INSERT_LIBRARIES" } else { "LD_PRELOAD" };
+
 /// A program with the library preloaded, by its absolute path, as users do.
 pub fn preloaded(program: impl AsRef<OsStr>) -> Subject {
-    bare(program).env("LD_PRELOAD", library())
+    bare(program).env(PRELOAD, library())
 }
 
 /// A program started by `nosigpipe run [FLAGS] --`.
@@ -41,7 +44,7 @@ impl Subject {
             let bytes = name.as_encoded_bytes();
             if bytes.starts_with(b"NOSIGPIPE_")
                 || bytes.starts_with(b"CARGO_")
-                || name == "LD_PRELOAD"
+                || name == PRELOAD
                 || name == "LD_LIBRARY_PATH"
             {
                 command.env_remove(name);

@@ -5,6 +5,7 @@
 //! with Darwin's extensions. Each does what its original's hook does, around the real function of its own name.
 
 mod exec;
+mod list;
 mod socket;
 mod spawn;
 mod write;

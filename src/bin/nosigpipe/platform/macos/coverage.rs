@@ -77,8 +77,11 @@ pub static WAYS: [Way; 7] = [
         explanation: "what is started has the SIGPIPE that this program itself was started with",
         needs_hook: true,
         calls: &[
-            "execve",
+            "execl",
+            "execle",
+            "execlp",
             "execv",
+            "execve",
             "execvp",
             "execvP",
             "posix_spawn",
@@ -91,8 +94,8 @@ pub static WAYS: [Way; 7] = [
     },
     Way {
         id: "fork",
-        explanation: "the system tells the library of the fork, or of the execve that it ends in",
+        explanation: "libc tells the library, and the rest happens when the child calls exec",
         needs_hook: false,
-        calls: &["fork", "vfork", "forkpty", "execl", "execle", "execlp", "execv", "execvp", "execvP"],
+        calls: &["fork", "vfork", "forkpty"],
     },
 ];
