@@ -1163,15 +1163,15 @@ class CrashedPrograms(Process):
     def test_the_object_files_of_the_debug_map_tell_lines(self):
         w, image, (registers, address) = self.crash_with_lines()
         frames = self.frames(self.report(w, address, registers))
-        source = (ROOT / "tests/macos/client.rs").read_text().splitlines()
+        source = (ROOT / "tests/macos/client/main.rs").read_text().splitlines()
         line = lambda text: next(n for n, found in enumerate(source, 1) if text in found)
         # What was inlined: write_volatile, of std.
         self.assertRegex(frames[0], r"write_volatile.* mut_ptr\.rs:\d+|write_volatile")
         crashes = next(frame for frame in frames if "client::function_that_crashes" in frame)
-        self.assertIn(f"client.rs:{line('nowhere.write_volatile')}", crashes)
+        self.assertIn(f"main.rs:{line('nowhere.write_volatile')}", crashes)
         calls = next(frame for frame in frames if "client::function_that_calls" in frame)
-        self.assertIn(f"client.rs:{line('function_that_crashes(std')}", calls)
-        self.assertTrue(any("main" in f and f"client.rs:{line('return function_that_calls')}" in f for f in frames), frames)
+        self.assertIn(f"main.rs:{line('function_that_crashes(std')}", calls)
+        self.assertTrue(any("main" in f and f"main.rs:{line('function_that_calls(count)')}" in f for f in frames), frames)
 
     def test_without_the_object_files_there_are_names(self):
         for content in (None, b"", b"\xcf\xfa\xed\xfe" + bytes(range(256)) * 8):
