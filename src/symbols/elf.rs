@@ -8,7 +8,7 @@ use object::elf;
 use object::read::elf::{FileHeader, SectionHeader, SectionTable, Sym};
 use ruzstd::decoding::FrameDecoder;
 
-use super::{Name, Places, Reader, demangle, frames, hex, is_wanted, reader};
+use super::{Name, Places, Reader, frames, hex, is_wanted, reader, with_symbol};
 
 type Elf = elf::FileHeader64<Endianness>;
 
@@ -152,21 +152,8 @@ impl Symbols {
             self.files.iter().rev().find_map(|file| {
                 file.symbol(elf::SHT_SYMTAB, address).or_else(|| file.symbol(elf::SHT_DYNSYM, address))
             });
-        let mut names =
-            self.lines.as_ref().and_then(|lines| frames(lines, address, |load| self.split(load))).unwrap_or_default();
-        if names.is_empty() {
-            names.push(Name::default());
-        }
-        if let Some(outermost) = names.last_mut() {
-            if let Some((name, offset)) = symbol {
-                outermost.function_offset = Some(offset);
-                if outermost.function.is_empty() {
-                    outermost.function = demangle(name);
-                }
-            }
-            outermost.inlined = false;
-        }
-        names
+        let names = self.lines.as_ref().and_then(|lines| frames(lines, address, |load| self.split(load)));
+        with_symbol(names.unwrap_or_default(), symbol)
     }
 
     /// The part of the debug information that is in a .dwo file, or in the .dwp file that has those of the whole module.

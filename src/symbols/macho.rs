@@ -15,7 +15,7 @@ use object::read::archive::ArchiveFile;
 use object::read::macho::{FatArch, LoadCommandData, MachHeader, MachOFatFile, Nlist, Section, Segment, SymbolTable};
 use object::read::{ObjectMap, ReadRef};
 
-use super::{Name, Places, Reader, demangle, frames, hex, is_wanted, reader};
+use super::{Name, Places, Reader, frames, hex, is_wanted, reader, with_symbol};
 
 type Header = MachHeader64<Endianness>;
 const ENDIAN: Endianness = Endianness::Little;
@@ -290,25 +290,12 @@ impl Symbols {
     /// What an address of the image is called: the function that it lies in last, what was inlined there first.
     pub fn names(&self, address: u64) -> Vec<Name> {
         let symbol = self.functions.as_ref().and_then(|functions| functions.symbol(address));
-        let mut names = match &self.lines {
+        let names = match &self.lines {
             Lines::Nowhere => None,
             Lines::Dsym(lines) => frames(lines, address, |_| None),
             Lines::Objects { map, opened } => self.in_object(map, opened, address),
-        }
-        .unwrap_or_default();
-        if names.is_empty() {
-            names.push(Name::default());
-        }
-        if let Some(outermost) = names.last_mut() {
-            if let Some((name, offset)) = symbol {
-                outermost.function_offset = Some(offset);
-                if outermost.function.is_empty() {
-                    outermost.function = demangle(name);
-                }
-            }
-            outermost.inlined = false;
-        }
-        names
+        };
+        with_symbol(names.unwrap_or_default(), symbol)
     }
 
     /// What the object file calls an address that the debug map says it has brought.

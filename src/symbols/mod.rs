@@ -72,6 +72,21 @@ fn frames(
     Some(names)
 }
 
+/// What debug information calls an address, with what the symbol table says of the function that it lies in: that one is
+/// the last, and inlined into none.
+fn with_symbol(mut names: Vec<Name>, symbol: Option<(&[u8], u64)>) -> Vec<Name> {
+    let mut outermost = names.pop().unwrap_or_default();
+    if let Some((name, offset)) = symbol {
+        outermost.function_offset = Some(offset);
+        if outermost.function.is_empty() {
+            outermost.function = demangle(name);
+        }
+    }
+    outermost.inlined = false;
+    names.push(outermost);
+    names
+}
+
 /// The sections that names and lines come from; the others are as large, and would have to be decompressed.
 fn is_wanted(id: gimli::SectionId) -> bool {
     use gimli::SectionId as Id;

@@ -34,9 +34,7 @@ pub fn write(stderr: i32, lines: bool, others: bool) {
     // What is left after that is for writing: a report without some names is better than none.
     let deadline = now + left / 4 * 3;
     let symbolizer = Symbolizer { map: &map, places, lines, deadline, loaded: RefCell::new(BTreeMap::new()) };
-    let ask = |module: &Module, question: &mut dyn FnMut(&Symbols)| {
-        symbolizer.with(module, question);
-    };
+    let ask = |module: &Module, question: &mut dyn FnMut(&Symbols)| symbolizer.ask(module, question);
     let mut unwinder = Unwinder::new(&map, now + left / 2, &ask);
 
     let others = others && options().threads == Threads::All;
@@ -113,6 +111,11 @@ struct Symbolizer<'a> {
 }
 
 impl Symbolizer<'_> {
+    /// [`AskSymbols`](platform::report::AskSymbols)
+    fn ask(&self, module: &Module, question: &mut dyn FnMut(&Symbols)) {
+        self.with(module, question);
+    }
+
     fn with<T>(&self, module: &Module, action: impl FnOnce(&Symbols) -> T) -> Option<T> {
         let mut loaded = self.loaded.try_borrow_mut().ok()?;
         let symbols =
@@ -228,10 +231,7 @@ fn modules(map: &Map) -> Vec<report::Module> {
 
 /// What the system's libraries said before they aborted.
 fn message(map: &Map, memory: &mut Memory, symbolizer: &Symbolizer) -> Option<String> {
-    let ask = |module: &Module, question: &mut dyn FnMut(&Symbols)| {
-        symbolizer.with(module, question);
-    };
-    platform::last_words(incident().fault.signal, map, memory, &ask)
+    platform::last_words(incident().fault.signal, map, memory, &|module, question| symbolizer.ask(module, question))
 }
 
 fn details(report: &mut Report, memory: &mut Memory) {
