@@ -50,7 +50,7 @@ fn end(signal: c_int) -> ! {
 /// Dies of the crash under report at once, from a crash in the report.
 pub fn now() -> ! {
     let incident = handler::incident();
-    let signal = incident.fault.signal;
+    let signal = incident.raised.signal;
     ownership::give_up(signal);
     platform::block(u64::MAX);
     // SAFETY: a copy of what the kernel gave us.

@@ -13,7 +13,7 @@ use libc::{SA_RESETHAND, SA_SIGINFO, SIG_DFL, SIG_IGN, SIGABRT, SIGSYS, c_int, c
 
 use super::{Incident, STARTED, death, header, options, ownership, raw, snapshot};
 use crate::options::Crash;
-use crate::platform::{self, Fault, Registers};
+use crate::platform::{self, Cause, Fault, Registers};
 use crate::signals::Action;
 use crate::sigpipe::is_own_process;
 use crate::state::{STATE, State};
@@ -28,6 +28,8 @@ unsafe impl Sync for Reported {}
 
 static INCIDENT: Reported = Reported(UnsafeCell::new(Incident {
     fault: Fault::NONE,
+    raised: Fault::NONE,
+    cause: Cause::Unknown,
     info: [0; 16],
     pid: 0,
     tid: 0,
@@ -227,8 +229,11 @@ unsafe fn report(pid: pid_t, tid: pid_t, fault: &Fault, info: *const siginfo_t) 
     }
     let now = platform::nanoseconds();
     let timeout = u64::from(options().crash_timeout) * 1_000_000_000;
+    let about = platform::fault_behind(fault).map_or(*fault, |behind| behind.fault);
     let mut incident = Incident {
-        fault: *fault,
+        fault: about,
+        raised: *fault,
+        cause: platform::cause(&about),
         // SAFETY: as promised.
         info: unsafe { info.cast::<[u64; 16]>().read() },
         pid,

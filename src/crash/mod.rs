@@ -33,7 +33,7 @@ use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use libc::pid_t;
 
 use crate::options::{Core, Crash, Options};
-use crate::platform::{self, Fault};
+use crate::platform::{self, Cause, Fault};
 
 /// What was decided at load.
 pub struct Settings {
@@ -109,7 +109,12 @@ extern "C" fn at_exit() {
 /// A crash, as the snapshot finds it in its copy of our memory.
 #[derive(Clone, Copy)]
 pub struct Incident {
+    /// What the report is about.
     pub fault: Fault,
+    /// The signal that came: the same, unless a handler of the program has raised it for the fault.
+    pub raised: Fault,
+    /// Why the processor refused the instruction.
+    pub cause: Cause,
     /// The whole siginfo.
     pub info: [u64; 16],
     pub pid: pid_t,

@@ -35,14 +35,14 @@ pub fn write_after_crash() {
     if !TRIED.swap(true, Relaxed) {
         return write();
     }
-    let registers = &incident().fault.registers;
+    let registers = &incident().raised.registers;
     let mut line = Line::<128>::empty();
     let _ = write!(line, "  pc {:#x} sp {:#x}", registers.pc(), registers.sp());
     header::say(line.finish());
 }
 
 fn frames() {
-    let registers = &incident().fault.registers;
+    let registers = &incident().raised.registers;
     if let Some(progress) = snapshot::progress()
         && let known @ 1.. = progress.known.load(Acquire) as usize
     {

@@ -35,6 +35,38 @@ pub enum Broken {
     Nothing,
 }
 
+/// Why the processor refused an instruction, where its signal does not say so.
+#[cfg_attr(target_os = "macos", expect(dead_code, reason = "no instruction is looked at there"))]
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// There may be several reasons, or the signal says enough.
+    Unknown,
+    /// An operand's address is none that the processor has.
+    NoAddress(u64),
+    /// The same of where a jump, a call or a return leads to.
+    NoTarget(u64),
+    /// An operand's address has to be aligned and is not.
+    Misaligned(u64),
+    /// The instruction is the kernel's.
+    NotAllowed,
+    DividedByZero,
+    /// A division whose quotient does not fit.
+    QuotientTooLarge,
+    DividedByZeroOrTooLarge,
+    /// The instruction is there to stop the program.
+    MadeToFail,
+    /// int3
+    Breakpoint,
+}
+
+/// A fault whose handler, the program's own, has raised the signal under report.
+#[derive(Clone, Copy)]
+pub struct Behind {
+    pub fault: Fault,
+    /// Where the kernel has put the interrupted thread's context; 0 when the handler has returned.
+    pub context: u64,
+}
+
 /// What a copy of the crashed process is for.
 #[cfg_attr(target_os = "macos", expect(dead_code, reason = "no copy is made there"))]
 pub struct Work {

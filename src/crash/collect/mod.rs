@@ -40,7 +40,7 @@ pub fn write(stderr: i32, lines: bool, others: bool) {
     let others = others && options().threads == Threads::All;
     let (others, note) = if others { platform::stop_threads(incident.pid, incident.tid) } else { Default::default() };
 
-    let stack = unwinder.stack(&mut memory.borrow_mut(), &incident.fault.registers);
+    let stack = unwinder.stack(&mut memory.borrow_mut(), &incident.raised.registers);
     publish(&stack);
 
     let mut report = circumstances(&map, &mut memory.borrow_mut(), &stack, &symbolizer);

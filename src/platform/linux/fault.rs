@@ -20,9 +20,10 @@ pub const IN_CONTEXT: [usize; 17] = [13, 12, 14, 11, 9, 8, 10, 15, 0, 1, 2, 3, 4
 const FLAGS_IN_CONTEXT: usize = 17;
 const ERROR_IN_CONTEXT: usize = 19;
 const TRAP_IN_CONTEXT: usize = 20;
+const ADDRESS_IN_CONTEXT: usize = 22;
 
 /// The page fault exception, whose error code says what was tried.
-const PAGE_FAULT: u64 = 14;
+pub const PAGE_FAULT: u64 = 14;
 
 /// A thread's registers.
 #[derive(Clone, Copy)]
@@ -87,7 +88,32 @@ pub struct Fault {
     /// `si_syscall`, for SIGSYS.
     pub call: c_int,
     pub access: Access,
+    /// The thread's last exception, be it this signal's or an earlier one's: the kernel keeps it.
+    pub trap: Trap,
     pub registers: Registers,
+}
+
+/// An exception, as the processor tells it to the kernel.
+#[derive(Clone, Copy)]
+pub struct Trap {
+    /// Its number.
+    pub number: u64,
+    /// Its error code.
+    pub error: u64,
+    /// The address of the last page fault.
+    pub address: u64,
+}
+
+impl Trap {
+    /// What was tried with the address, by the error code.
+    pub fn access(&self) -> Access {
+        match self.error {
+            _ if self.number != PAGE_FAULT => Access::Unknown,
+            error if error & 16 != 0 => Access::Execute,
+            error if error & 2 != 0 => Access::Write,
+            _ => Access::Read,
+        }
+    }
 }
 
 impl Fault {
@@ -100,6 +126,7 @@ impl Fault {
         user: 0,
         call: 0,
         access: Access::Unknown,
+        trap: Trap { number: 0, error: 0, address: 0 },
         registers: Registers::NONE,
     };
 
@@ -120,12 +147,9 @@ pub unsafe fn fault(signal: c_int, info: *const siginfo_t, context: *const c_voi
     unsafe {
         let gregs = &(*context.cast::<ucontext_t>()).uc_mcontext.gregs;
         let greg = |index: usize| gregs.get(index).copied().unwrap_or(0) as u64;
-        let access = match (signal, greg(TRAP_IN_CONTEXT), greg(ERROR_IN_CONTEXT)) {
-            (libc::SIGSEGV | libc::SIGBUS, PAGE_FAULT, error) if error & 16 != 0 => Access::Execute,
-            (libc::SIGSEGV | libc::SIGBUS, PAGE_FAULT, error) if error & 2 != 0 => Access::Write,
-            (libc::SIGSEGV | libc::SIGBUS, PAGE_FAULT, _) => Access::Read,
-            _ => Access::Unknown,
-        };
+        let trap =
+            Trap { number: greg(TRAP_IN_CONTEXT), error: greg(ERROR_IN_CONTEXT), address: greg(ADDRESS_IN_CONTEXT) };
+        let is_access = matches!(signal, libc::SIGSEGV | libc::SIGBUS) && (*info).si_code > 0;
         Fault {
             signal,
             code: (*info).si_code,
@@ -134,7 +158,8 @@ pub unsafe fn fault(signal: c_int, info: *const siginfo_t, context: *const c_voi
             user: (*info).si_uid(),
             // struct _sigsys: call address, then the number.
             call: info.byte_add(24).cast::<c_int>().read(),
-            access,
+            access: if is_access { trap.access() } else { Access::Unknown },
+            trap,
             registers: registers(context),
         }
     }

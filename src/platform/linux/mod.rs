@@ -6,11 +6,13 @@ compile_error!(
 );
 
 mod action;
+mod behind;
 mod broken_pipe;
 mod copy;
 mod fault;
 mod freestanding;
 pub mod hooks;
+mod instruction;
 mod maps;
 mod memory;
 mod next;
@@ -24,6 +26,7 @@ mod thread;
 mod tracing;
 
 pub use action::*;
+pub use behind::*;
 pub use broken_pipe::*;
 pub use copy::*;
 pub use fault::*;

@@ -8,6 +8,8 @@
 
 use libc::{c_int, c_void, pid_t, siginfo_t, uid_t};
 
+use crate::platform::{Behind, Cause};
+
 #[cfg(target_arch = "aarch64")]
 mod layout {
     /// x0 to x28, fp, lr, sp, pc: as they stand in `__darwin_arm_thread_state64`.
@@ -345,6 +347,16 @@ fn arithmetic(told: c_int) -> c_int {
         1..=6 => told + 2,
         _ => SI_KERNEL,
     }
+}
+
+/// Why the processor refused an instruction: not looked at here.
+pub fn cause(_fault: &Fault) -> Cause {
+    Cause::Unknown
+}
+
+/// The fault whose handler has raised a signal: not looked for here.
+pub fn fault_behind(_raised: &Fault) -> Option<Behind> {
+    None
 }
 
 /// The registers in a signal handler's context.

@@ -13,7 +13,7 @@ use gimli::{
 
 use super::expression;
 use crate::platform::report::{AskSymbols, Found, Frame, Map, Memory, Module, Stack, follows_call};
-use crate::platform::{self, FRAME_POINTER, PROGRAM_COUNTER, Registers, STACK_POINTER};
+use crate::platform::{self, FRAME_POINTER, GREGS, PROGRAM_COUNTER, Registers, SIGINFO, SIGNAL_RETURN, STACK_POINTER};
 
 type Slice = EndianSlice<'static, LittleEndian>;
 
@@ -302,15 +302,11 @@ fn set(registers: &mut Registers, number: usize, value: u64) {
     }
 }
 
-/// Whether this is where a signal handler returns to: `mov $__NR_rt_sigreturn, %rax; syscall`.
+/// Whether this is where a signal handler returns to.
 fn is_signal_return(memory: &mut Memory, pc: u64) -> bool {
-    let mut code = [0; 9];
-    memory.read(pc, &mut code) == 9 && code == [0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05]
+    let mut code = [0; SIGNAL_RETURN.len()];
+    memory.read(pc, &mut code) == code.len() && code == SIGNAL_RETURN
 }
-
-/// Offset of the registers in the ucontext that the kernel pushes, and of the siginfo behind it (struct rt_sigframe).
-const GREGS: u64 = 40;
-const SIGINFO: u64 = 304;
 
 fn signal_of(memory: &mut Memory, context: u64) -> (i32, i32, u64) {
     let number = |memory: &mut Memory, at: u64| memory.half(context + SIGINFO + at).unwrap_or(0).cast_signed();
