@@ -63,7 +63,13 @@ fn not_found_is_127_and_not_executable_126() {
 
 #[test]
 fn the_library_is_found_beside_the_launcher_and_in_an_installations_lib() {
-    for (bin, lib) in [(".", "."), ("bin", "lib"), ("bin", "lib/nosigpipe")] {
+    for (bin, lib) in [
+        (".", "."),
+        ("bin", "lib"),
+        ("bin", "lib/nosigpipe"),
+        ("bin", "lib/x86_64-linux-gnu/nosigpipe"),
+        ("bin", "lib64/nosigpipe"),
+    ] {
         let scratch = Scratch::new();
         let launcher = scratch.install(bin, lib);
         // Called by a symbolic link, too, as one in /usr/local/bin may be.
@@ -89,13 +95,53 @@ fn the_library_can_be_named_by_flag_and_by_variable_and_the_flag_comes_first() {
     by_flag.env("NOSIGPIPE_LIBRARY", "/nowhere").run().assert_silent_success().assert_stdout(&expected);
 }
 
+/// Another library for each word size, as multilib systems have them: the loader of each program takes its own.
+#[test]
+fn the_loaders_words_are_taken_as_the_loader_takes_them() {
+    let scratch = Scratch::new();
+    for directory in ["lib/x86_64-linux-gnu", "lib64", "lib", "x86_64", "haswell", "xeon_phi"] {
+        scratch.copy(library(), &format!("{directory}/libnosigpipe.so"));
+    }
+    let root = scratch.path("").display().to_string();
+    let root = root.trim_end_matches('/');
+    for words in ["$LIB", "${LIB}", "lib/../${LIB}", "$PLATFORM", "${PLATFORM}"] {
+        let entry = format!("{root}/{words}/libnosigpipe.so");
+        let script = "echo \"$LD_PRELOAD\"; sed -n 's/.* \\(.*libnosigpipe.so\\)$/\\1/p' /proc/self/maps | sort -u";
+        let outcome = launched(&["--library", &entry], "sh").args(["-c", script]).run();
+        outcome.assert_silent_success();
+        let text = outcome.stdout();
+        let (preload, loaded) = text.trim().split_once('\n').unwrap_or_else(|| panic!("{outcome}"));
+        assert_eq!(preload, entry, "{outcome}");
+        let check = nosigpipe().args(["check", "--json", "--library", &entry, "sh"]).run();
+        let check: serde_json::Value = serde_json::from_slice(&check.stdout).unwrap();
+        assert_eq!(check["library"], loaded, "{outcome}");
+        // And it is there once, when it is preloaded already.
+        let again =
+            launched(&["--library", &entry], "sh").args(["-c", "echo \"$LD_PRELOAD\""]).env("LD_PRELOAD", &entry);
+        again.run().assert_silent_success().assert_stdout(&format!("{entry}\n"));
+    }
+    // What the loader does not know stays: these are names of files.
+    for name in ["$LIBRARY", "$LIB_", "${LIB", "$X"] {
+        let copy = scratch.copy(library(), &format!("{name}/libnosigpipe.so"));
+        let line = format!(
+            "{}: its path has a dollar sign in it, which LD_PRELOAD gives a meaning: move or copy it",
+            copy.display()
+        );
+        assert_refused(nosigpipe().args(["run", "--library"]).arg(&copy).arg("true"), 125, &line);
+    }
+    let origin = "library $ORIGIN/x.so: $ORIGIN is the directory of each program, and the library is in one";
+    assert_refused(nosigpipe().args(["run", "--library", "$ORIGIN/x.so", "true"]), 125, origin);
+    let relative = "library $LIB/libnosigpipe.so: it must be an absolute path";
+    assert_refused(nosigpipe().args(["run", "--library", "$LIB/libnosigpipe.so", "true"]), 125, relative);
+}
+
 #[test]
 fn a_library_that_is_missing_or_is_none_is_one_line() {
     let scratch = Scratch::new();
     let alone = scratch.copy(launcher(), "bin/nosigpipe");
     let line = format!(
-        "libnosigpipe.so was not found in {} or in ../lib or ../lib/nosigpipe beside it: name it by --library or \
-         NOSIGPIPE_LIBRARY",
+        "libnosigpipe.so was not found in {}, nor from there in ../lib, ../lib/nosigpipe, \
+         ../lib/x86_64-linux-gnu/nosigpipe, ../lib64/nosigpipe: name it by --library or NOSIGPIPE_LIBRARY",
         scratch.path("bin").display()
     );
     assert_refused(bare(&alone).args(["run", "true"]), 125, &line);

@@ -10,6 +10,8 @@
 
 mod check;
 mod demo;
+mod doctor;
+mod env;
 mod finding;
 mod output;
 mod refusing;

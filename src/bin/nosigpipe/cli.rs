@@ -3,7 +3,7 @@
 use clap::error::ErrorKind;
 use clap::{ArgMatches, Command};
 
-use crate::commands::{check, demo, man, report, run, status};
+use crate::commands::{check, demo, doctor, env, man, report, run, status};
 use crate::exit::{self, Failure};
 use crate::output;
 
@@ -14,11 +14,14 @@ struct Entry {
 }
 
 /// Every command, in the order in which help shows them.
-const COMMANDS: [Entry; 7] = [
+const COMMANDS: [Entry; 10] = [
     Entry { command: run::command, run: run::run },
     Entry { command: check::command, run: check::run },
     Entry { command: status::command, run: status::run },
     Entry { command: report::command, run: report::run },
+    Entry { command: env::command, run: env::run },
+    Entry { command: doctor::command, run: doctor::run },
+    Entry { command: doctor::trial_command, run: doctor::trial },
     Entry { command: demo::command, run: demo::run },
     Entry { command: demo::server::command, run: demo::server::run },
     Entry { command: man::command, run: man::run },

@@ -1,7 +1,7 @@
 //! Where the library is.
 
 use std::env;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -13,45 +13,89 @@ use crate::options::LIBRARY;
 use crate::output;
 use crate::platform;
 
-/// Where the library is beside or near the executable: in a build directory; in an installation's bin and lib.
+/// Where the library is beside or near the executable: in a build directory; in an installation's bin and lib. What
+/// systems add to these is theirs.
 const NEAR: [&str; 3] = [".", "../lib", "../lib/nosigpipe"];
 
-/// The absolute path of the library, which can be preloaded from there.
-pub fn find(given: Option<&OsStr>) -> Result<PathBuf, Failure> {
-    let path = locate(given)?;
-    let exports = platform::exports(&path)
-        .map_err(|problem| Failure::refused(format!("{}: not the library: {problem}", output::path(&path))))?;
-    if !exports.iter().any(|name| name == layout::SYMBOL) {
-        let path = output::path(&path);
-        return Err(Failure::refused(format!("{path}: not the library: it does not export {}", layout::SYMBOL)));
-    }
-    if let Some(problem) = platform::unable_to_preload(&path) {
-        return Err(Failure::refused(format!("{}: {problem}", output::path(&path))));
-    }
-    Ok(path)
+/// The library, which can be preloaded.
+pub struct Library {
+    /// Its file.
+    pub path: PathBuf,
+    /// What names it to the loader: the file's absolute path, or what was given with the loader's own words in it.
+    pub entry: OsString,
+    /// How it was found.
+    pub named_by: &'static str,
 }
 
-fn locate(given: Option<&OsStr>) -> Result<PathBuf, Failure> {
-    let from_environment = env::var_os(LIBRARY).filter(|value| !value.is_empty());
-    if let Some(given) = given.map(OsStr::to_owned).or(from_environment) {
-        return fs::canonicalize(&given)
-            .map_err(|error| Failure::about(format_args!("library {}", output::name(&given)), &error));
+/// The library: named by the flag or by its variable, or found near the executable.
+pub fn find(given: Option<&OsStr>) -> Result<Library, Failure> {
+    let library = locate(given)?;
+    check(&library.path)?;
+    if let Some(problem) = platform::unable_to_preload(&library.entry, &library.path) {
+        return Err(Failure::refused(format!("{}: {problem}", output::name(&library.entry))));
+    }
+    Ok(library)
+}
+
+/// Fails when this file is not the library.
+pub fn check(path: &Path) -> Result<(), Failure> {
+    let exports = platform::exports(path)
+        .map_err(|problem| Failure::refused(format!("{}: not the library: {problem}", output::path(path))))?;
+    if !exports.iter().any(|name| name == layout::SYMBOL) {
+        let path = output::path(path);
+        return Err(Failure::refused(format!("{path}: not the library: it does not export {}", layout::SYMBOL)));
+    }
+    Ok(())
+}
+
+/// Every place near the executable where the library is looked for, in this order.
+pub fn places() -> Result<Vec<PathBuf>, Failure> {
+    let executable = env::current_exe().map_err(|error| Failure::about("own executable", &error))?;
+    let directory = executable.parent().unwrap_or(Path::new("/"));
+    let near = NEAR.iter().chain(platform::NEAR);
+    Ok(near.map(|near| directory.join(near).join(platform::LIBRARY)).collect())
+}
+
+fn locate(given: Option<&OsStr>) -> Result<Library, Failure> {
+    let from_environment = || env::var_os(LIBRARY).filter(|value| !value.is_empty());
+    let given = given.map(|given| (given.to_owned(), "--library"));
+    if let Some((given, named_by)) = given.or_else(|| from_environment().map(|value| (value, LIBRARY))) {
+        return named(given, named_by);
     }
     let executable = env::current_exe().map_err(|error| Failure::about("own executable", &error))?;
     let directory = executable.parent().unwrap_or(Path::new("/"));
+    let found = |path: PathBuf, named_by| Library { entry: path.clone().into_os_string(), path, named_by };
     if is_under_cargo(directory) {
-        return build(directory);
+        return build(directory).map(|path| found(path, "built by cargo"));
     }
-    NEAR.iter()
-        .map(|near| directory.join(near).join(platform::LIBRARY))
-        .find_map(|path| fs::canonicalize(path).ok())
-        .ok_or_else(|| {
-            Failure::refused(format!(
-                "{} was not found in {} or in ../lib or ../lib/nosigpipe beside it: name it by --library or {LIBRARY}",
-                platform::LIBRARY,
-                output::path(directory)
-            ))
-        })
+    let path = places()?.into_iter().find_map(|path| fs::canonicalize(path).ok());
+    path.map(|path| found(path, "found near nosigpipe")).ok_or_else(|| {
+        let near: Vec<_> = NEAR.iter().chain(platform::NEAR).skip(1).copied().collect();
+        Failure::refused(format!(
+            "{} was not found in {}, nor from there in {}: name it by --library or {LIBRARY}",
+            platform::LIBRARY,
+            output::path(directory),
+            near.join(", "),
+        ))
+    })
+}
+
+/// A library that somebody has named, perhaps in the loader's own words, which it replaces in every program anew: they
+/// stay in the entry.
+fn named(given: OsString, named_by: &'static str) -> Result<Library, Failure> {
+    let subject = || format!("library {}", output::name(&given));
+    let canonical = |path: &OsStr| fs::canonicalize(path).map_err(|error| Failure::about(subject(), &error));
+    match platform::expand(&given) {
+        // A file of that very name comes first: it is what the words say without a loader.
+        Ok(Some(path)) if !Path::new(&given).exists() => {
+            if !Path::new(&given).is_absolute() {
+                return Err(Failure::refused(format!("{}: it must be an absolute path", subject())));
+            }
+            Ok(Library { path: canonical(&path)?, entry: given, named_by })
+        }
+        Err(problem) => Err(Failure::refused(format!("{}: {problem}", subject()))),
+        Ok(_) => canonical(&given).map(|path| Library { entry: path.clone().into_os_string(), path, named_by }),
+    }
 }
 
 /// Whether this is `cargo run` in our own package, which builds the launcher and not the library.

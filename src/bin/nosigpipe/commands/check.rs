@@ -70,7 +70,7 @@ struct Report {
 
 fn verdict(program: &OsStr, arguments: &[OsString], library: Option<&OsStr>) -> Result<Report, Failure> {
     let plan = preflight::examine(program, arguments)?;
-    let library = library::find(library)?;
+    let library = library::find(library)?.path;
     plan.fits(&library)?;
     let Plan { chain, image, remarks, .. } = plan;
     let hooks = platform::hooks(&library)

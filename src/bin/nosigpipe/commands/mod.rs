@@ -2,6 +2,8 @@
 
 pub mod check;
 pub mod demo;
+pub mod doctor;
+pub mod env;
 pub mod man;
 pub mod report;
 pub mod run;

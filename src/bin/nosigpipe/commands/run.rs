@@ -42,7 +42,7 @@ pub fn library_flag() -> Arg {
 }
 
 /// The flag of a setting.
-fn flag(setting: &'static Setting) -> Arg {
+pub fn flag(setting: &'static Setting) -> Arg {
     let default = if setting.default.is_empty() { "none" } else { setting.default };
     let (help, allowed, variable) = (setting.help, setting.allowed, setting.variable);
     Arg::new(setting.flag)
@@ -58,14 +58,14 @@ pub fn run(matches: &ArgMatches) -> Result<u8, Failure> {
     let settings = settings(matches)?;
     let plan = preflight::examine(program, arguments)?;
     let library = library::find(matches.get_one::<OsString>("library").map(OsString::as_os_str))?;
-    plan.fits(&library)?;
+    plan.fits(&library.path)?;
     for remark in &plan.remarks {
         output::complain(&format!("{} is {remark}", output::path(&plan.file)));
     }
 
     let mut environment: Vec<CString> =
         inherited().filter(|entry| stays(entry, &settings)).map(CStr::to_owned).collect();
-    let preload = platform::preload_list(&library, env::var_os(platform::PRELOAD).as_deref());
+    let preload = platform::preload_list(&library.entry, &library.path, env::var_os(platform::PRELOAD).as_deref());
     let own = settings.iter().map(|(setting, value)| (setting.variable, value)).chain([(platform::PRELOAD, &preload)]);
     for (name, value) in own {
         let entry = [name.as_bytes(), b"=", value.as_bytes()].concat();
@@ -91,7 +91,7 @@ pub fn run(matches: &ArgMatches) -> Result<u8, Failure> {
 }
 
 /// The settings given as flags, with their values.
-fn settings(matches: &ArgMatches) -> Result<Vec<(&'static Setting, OsString)>, Failure> {
+pub fn settings(matches: &ArgMatches) -> Result<Vec<(&'static Setting, OsString)>, Failure> {
     let mut given = Vec::new();
     let mut options = Options::DEFAULT;
     for setting in &SETTINGS {

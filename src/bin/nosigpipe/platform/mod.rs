@@ -1,7 +1,10 @@
 //! All that differs between systems. Each provides:
 //!
 //! - [`LIBRARY`], [`PRELOAD`]: the library's file name and the variable that has it loaded;
+//! - [`NEAR`]: where else than on every system the library is from the launcher;
 //! - [`preload_list`], [`unable_to_preload`]: that variable's value, and why a file can't be named in it;
+//! - [`expand`]: what the loader makes of its own words in a name;
+//! - [`facts`], [`ALWAYS`]: what of this machine matters to us, and what works on none, for `doctor`;
 //! - [`exports`]: names that a library exports; [`hooks`]: functions that it stands in front of;
 //! - [`Image::read`]: what an executable file is; [`Image::objection`]: why the library can't be loaded into it, and
 //!   [`Image::remark`]: what its user should know;
@@ -25,3 +28,13 @@ mod macos;
 
 #[cfg(target_os = "macos")]
 pub use macos::*;
+
+/// Something about this machine.
+pub struct Fact {
+    /// In a word or two.
+    pub name: &'static str,
+    /// How it is.
+    pub value: String,
+    /// What will not work for it.
+    pub limit: Option<String>,
+}

@@ -46,7 +46,7 @@ pub fn command() -> Command {
 
 pub fn run(matches: &ArgMatches) -> Result<u8, Failure> {
     let clients = matches.get_one("clients").copied().unwrap_or_default();
-    let library = library::find(matches.get_one::<std::ffi::OsString>("library").map(|path| path.as_os_str()))?;
+    let library = library::find(matches.get_one::<std::ffi::OsString>("library").map(|path| path.as_os_str()))?.path;
     bare()?;
     protected(&library, clients)?;
     crashing(&library)?;

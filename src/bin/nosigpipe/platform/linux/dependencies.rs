@@ -10,7 +10,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::Image;
+use super::{Image, words};
 
 /// Where ld.so looks last: Debian's directories and those of everybody else.
 const DEFAULT_DIRECTORIES: [&str; 8] = [
@@ -126,12 +126,7 @@ fn identity(path: &Path) -> Option<(u64, u64)> {
 }
 
 fn expand(text: &str, object: &Path) -> String {
-    let origin = object.parent().unwrap_or(Path::new("/")).to_string_lossy();
-    let platform = if cfg!(target_arch = "aarch64") { "aarch64" } else { "x86_64" };
-    text.replace("${ORIGIN}", &origin)
-        .replace("$ORIGIN", &origin)
-        .replace("${PLATFORM}", platform)
-        .replace("$PLATFORM", platform)
+    words::expand_in(text, object.parent().unwrap_or(Path::new("/")))
 }
 
 /// /etc/ld.so.cache, the part of it that begins with `glibc-ld.so.cache1.1`.

@@ -3,13 +3,17 @@
 mod coverage;
 mod dependencies;
 mod elf;
+mod facts;
 pub mod process;
 mod rights;
+mod words;
 
 pub use coverage::WAYS;
 pub use dependencies::{Dependencies, dependencies};
 pub use elf::{Image, exports};
+pub use facts::{ALWAYS, facts};
 pub use rights::gained_rights;
+pub use words::expand;
 
 use std::ffi::{CString, OsStr, OsString};
 use std::fs;
@@ -31,6 +35,17 @@ pub const HEAD: usize = 256;
 /// Whether the kernel splits the rest of a #! line into arguments: here it is one, whatever is in it.
 pub const SPLITS_LINES: bool = false;
 
+/// Where else than on every system the library is from the launcher: Debian's libraries are in a directory for the
+/// machine, and other distributions' in one for the word size.
+pub const NEAR: &[&str] = &[
+    if cfg!(target_arch = "aarch64") {
+        "../lib/aarch64-linux-gnu/nosigpipe"
+    } else {
+        "../lib/x86_64-linux-gnu/nosigpipe"
+    },
+    "../lib64/nosigpipe",
+];
+
 /// The library's file name.
 pub const LIBRARY: &str = "libnosigpipe.so";
 /// The variable that has it loaded, ld.so(8).
@@ -41,18 +56,19 @@ pub fn hooks(library: &Path) -> Result<Vec<String>, String> {
     exports(library)
 }
 
-/// Why the file can't be preloaded by this path.
-pub fn unable_to_preload(path: &Path) -> Option<String> {
-    let name = path.as_os_str().as_bytes();
+/// Why the file can't be preloaded by this entry.
+pub fn unable_to_preload(entry: &OsStr, path: &Path) -> Option<String> {
+    let name = entry.as_bytes();
     for (byte, what) in [(b' ', "a space"), (b':', "a colon")] {
         if name.contains(&byte) {
             return Some(format!("its path has {what} in it, which separates entries of {PRELOAD}: move or copy it"));
         }
     }
-    if name.contains(&b'$') {
+    // In an entry that is not the file's own name, the loader's words are meant.
+    if name.contains(&b'$') && entry == path.as_os_str() {
         return Some(format!("its path has a dollar sign in it, which {PRELOAD} gives a meaning: move or copy it"));
     }
-    let path = CString::new(name).ok()?;
+    let path = CString::new(path.as_os_str().as_bytes()).ok()?;
     // SAFETY: an all-zero statvfs is valid, and the call fills in ours.
     let flags = unsafe {
         let mut found: libc::statvfs = std::mem::zeroed();
@@ -69,17 +85,19 @@ pub fn mismatch(_program: &Image, _library: &Path) -> Option<String> {
 
 /// The value of [`PRELOAD`] with the library in front and everything else that was there. Two of us in one process
 /// would both own SIGPIPE: whatever else has the library's name or is the same file goes.
-pub fn preload_list(library: &Path, inherited: Option<&OsStr>) -> OsString {
+pub fn preload_list(entry: &OsStr, library: &Path, inherited: Option<&OsStr>) -> OsString {
     let identity = |path: &Path| fs::metadata(path).map(|file| (file.dev(), file.ino())).ok();
     let ours = identity(library);
-    let mut list = library.as_os_str().as_bytes().to_vec();
+    let mut list = entry.as_bytes().to_vec();
     let inherited = inherited.unwrap_or_default().as_bytes();
     for entry in inherited.split(|&byte| byte == b' ' || byte == b':').filter(|entry| !entry.is_empty()) {
-        let path = Path::new(OsStr::from_bytes(entry));
+        let entry = OsStr::from_bytes(entry);
+        let path = expand(entry).ok().flatten().unwrap_or_else(|| entry.to_owned());
+        let path = Path::new(&path);
         let is_us = path.file_name() == library.file_name() || ours.is_some() && identity(path) == ours;
         if !is_us {
             list.push(b':');
-            list.extend_from_slice(entry);
+            list.extend_from_slice(entry.as_bytes());
         }
     }
     OsString::from_vec(list)

@@ -2,6 +2,7 @@
 
 mod coverage;
 mod dependencies;
+mod facts;
 mod loaded;
 mod macho;
 pub mod process;
@@ -10,6 +11,7 @@ mod signature;
 
 pub use coverage::WAYS;
 pub use dependencies::{Dependencies, dependencies};
+pub use facts::{ALWAYS, facts};
 pub use macho::Image;
 pub use rights::gained_rights;
 
@@ -35,6 +37,9 @@ pub const MAX_INTERPRETERS: usize = 1;
 pub const HEAD: usize = 512;
 /// Whether the kernel splits the rest of a #! line into arguments, up to the next `#`.
 pub const SPLITS_LINES: bool = true;
+
+/// Where else than on every system the library is from the launcher.
+pub const NEAR: &[&str] = &[];
 
 /// The library's file name.
 pub const LIBRARY: &str = "libnosigpipe.dylib";
@@ -85,9 +90,14 @@ pub fn mismatch(program: &Image, library: &Path) -> Option<String> {
         .then(|| format!("it will run as {}, and the library is for {}", program.cpu_name(), library.slices_in_words()))
 }
 
-/// Why the file can't be inserted by this path.
-pub fn unable_to_preload(path: &Path) -> Option<String> {
-    path.as_os_str()
+/// What dyld makes of a name that is given to it for every program: it is the file's.
+pub fn expand(_name: &OsStr) -> Result<Option<OsString>, String> {
+    Ok(None)
+}
+
+/// Why the file can't be inserted by this entry.
+pub fn unable_to_preload(entry: &OsStr, _path: &Path) -> Option<String> {
+    entry
         .as_bytes()
         .contains(&b':')
         .then(|| format!("its path has a colon in it, which separates entries of {PRELOAD}: move or copy it"))
@@ -95,10 +105,10 @@ pub fn unable_to_preload(path: &Path) -> Option<String> {
 
 /// The value of [`PRELOAD`] with the library in front and everything else that was there. Two of us in one process
 /// would both own SIGPIPE: whatever else has the library's name or is the same file goes.
-pub fn preload_list(library: &Path, inherited: Option<&OsStr>) -> OsString {
+pub fn preload_list(entry: &OsStr, library: &Path, inherited: Option<&OsStr>) -> OsString {
     let identity = |path: &Path| fs::metadata(path).map(|file| (file.dev(), file.ino())).ok();
     let ours = identity(library);
-    let mut list = library.as_os_str().as_bytes().to_vec();
+    let mut list = entry.as_bytes().to_vec();
     let inherited = inherited.unwrap_or_default().as_bytes();
     for entry in inherited.split(|&byte| byte == b':').filter(|entry| !entry.is_empty()) {
         let path = Path::new(OsStr::from_bytes(entry));

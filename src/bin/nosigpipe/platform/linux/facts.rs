@@ -1,0 +1,190 @@
+//! What of this machine, or of the container that we are in, matters to the library.
+
+use std::ffi::CStr;
+use std::fs;
+use std::path::Path;
+
+use crate::exit;
+use crate::output;
+use crate::platform::Fact;
+
+/// What works on no machine of this system.
+pub const ALWAYS: &[&str] = &[
+    "programs that are static, of another libc (musl), for another machine, or set-user-ID: nosigpipe check PROGRAM tells",
+    "a library or a setting outside of the container that the program runs in",
+];
+
+/// What can be found out without being anybody special.
+pub fn facts() -> Vec<Fact> {
+    vec![
+        kernel(),
+        container(),
+        libc_version(),
+        system_preload(),
+        ptrace(),
+        seccomp(),
+        security(),
+        core(),
+        debug_files(),
+    ]
+}
+
+fn read(path: &str) -> Option<String> {
+    fs::read_to_string(path).ok().map(|text| text.trim().to_owned())
+}
+
+/// A field of /proc/self/status.
+fn own(name: &str) -> Option<String> {
+    let status = read("/proc/self/status")?;
+    status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(|value| value.trim().to_owned())
+}
+
+fn kernel() -> Fact {
+    // SAFETY: an all-zero utsname is valid, and the call fills in ours.
+    let name = unsafe {
+        let mut name: libc::utsname = std::mem::zeroed();
+        libc::uname(&raw mut name);
+        name
+    };
+    // SAFETY: the kernel ends its strings, and an untouched one is empty.
+    let text = |field: &[libc::c_char]| unsafe { CStr::from_ptr(field.as_ptr()) }.to_string_lossy().into_owned();
+    let value = format!("{} {} {}", text(&name.sysname), text(&name.release), text(&name.machine));
+    Fact { name: "kernel", value: output::name(&value), limit: None }
+}
+
+fn container() -> Fact {
+    let mark = ["/run/.containerenv", "/.dockerenv"].into_iter().find(|path| Path::new(path).exists());
+    let by_kubernetes = Path::new("/var/run/secrets/kubernetes.io").exists();
+    let pid_1 = std::process::id() == 1 || own("NSpid").is_some_and(|pids| pids.split_whitespace().count() > 1);
+    let value = match mark {
+        _ if by_kubernetes => "a Kubernetes pod".to_owned(),
+        Some(mark) => format!("one of its own, by {mark}"),
+        None if pid_1 => "a pid namespace of its own".to_owned(),
+        None => "none that is marked as one".to_owned(),
+    };
+    Fact { name: "container", value, limit: None }
+}
+
+fn libc_version() -> Fact {
+    // SAFETY: a string of libc's own.
+    let version = unsafe { CStr::from_ptr(libc::gnu_get_libc_version()) }.to_string_lossy().into_owned();
+    Fact { name: "libc", value: format!("glibc {version}"), limit: None }
+}
+
+/// What the administrator has preloaded into every program.
+fn system_preload() -> Fact {
+    let list = read("/etc/ld.so.preload").unwrap_or_default();
+    let entries: Vec<_> = list
+        .lines()
+        .map(|line| line.split('#').next().unwrap_or_default())
+        .flat_map(|line| line.split([' ', '\t', ':']))
+        .filter(|entry| !entry.is_empty())
+        .collect();
+    let ours = entries.iter().any(|entry| entry.ends_with(super::LIBRARY));
+    Fact {
+        name: "preloaded",
+        value: if entries.is_empty() {
+            "nothing by /etc/ld.so.preload".into()
+        } else {
+            output::name(&entries.join(" "))
+        },
+        limit: ours.then(|| {
+            "the library is in /etc/ld.so.preload and so in every program: one by nosigpipe run would be a second"
+                .into()
+        }),
+    }
+}
+
+/// Who may look into a process: Yama's setting, kernel documentation admin-guide/LSM/Yama.
+fn ptrace() -> Fact {
+    let scope = read("/proc/sys/kernel/yama/ptrace_scope");
+    // CAP_SYS_PTRACE
+    const MAY_TRACE: u64 = 1 << 19;
+    let capable =
+        own("CapEff").and_then(|set| u64::from_str_radix(&set, 16).ok()).is_some_and(|set| set & MAY_TRACE != 0);
+    let (value, limit) = match (scope.as_deref(), capable) {
+        (None | Some("0"), _) => ("of processes of the same user is allowed", None),
+        (Some("3"), _) => {
+            ("is forbidden to everybody (yama 3)", Some("nosigpipe status: kernel.yama.ptrace_scope is 3"))
+        }
+        (Some("1"), true) => ("is for parents, and for CAP_SYS_PTRACE, which we have (yama 1)", None),
+        (Some("2"), true) => ("is for CAP_SYS_PTRACE, which we have (yama 2)", None),
+        (Some("1"), false) => (
+            "is for parents (yama 1)",
+            Some(
+                "nosigpipe status of a process that nosigpipe has not started, unless as root: kernel.yama.ptrace_scope is 1",
+            ),
+        ),
+        _ => {
+            ("is for CAP_SYS_PTRACE (yama 2)", Some("nosigpipe status, unless as root: kernel.yama.ptrace_scope is 2"))
+        }
+    };
+    Fact { name: "looking in", value: value.into(), limit: limit.map(str::to_owned) }
+}
+
+fn seccomp() -> Fact {
+    let filter = match own("Seccomp").as_deref() {
+        Some("0") => "none",
+        Some("1") => "strict",
+        Some("2") => "a filter is in force",
+        _ => "not known to this kernel",
+    };
+    let privileges = if own("NoNewPrivs").as_deref() == Some("1") { ", no new privileges" } else { "" };
+    Fact { name: "seccomp", value: format!("{filter}{privileges}"), limit: None }
+}
+
+/// A security module that may have a program start in secure mode, where nothing is preloaded.
+fn security() -> Fact {
+    let context = read("/proc/self/attr/current").map(|text| text.trim_end_matches('\0').to_owned());
+    let enforcing = read("/sys/fs/selinux/enforce").as_deref() == Some("1");
+    let value = match context.filter(|text| !text.is_empty()) {
+        Some(context) if enforcing => format!("SELinux enforces, as {}", output::name(&context)),
+        Some(context) => output::name(&context),
+        None => "no context".to_owned(),
+    };
+    Fact {
+        name: "security",
+        value,
+        limit: enforcing.then(|| {
+            "SELinux: a service that changes its domain at exec loses LD_PRELOAD, unless its policy has noatsecure"
+                .into()
+        }),
+    }
+}
+
+fn core() -> Fact {
+    let pattern = read("/proc/sys/kernel/core_pattern").unwrap_or_default();
+    // SAFETY: the structure is ours.
+    let limit = unsafe {
+        let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        libc::getrlimit(libc::RLIMIT_CORE, &raw mut limit);
+        limit
+    };
+    let words = |value: libc::rlim_t| match value {
+        libc::RLIM_INFINITY => "unlimited".to_owned(),
+        value => value.to_string(),
+    };
+    let no_file = !pattern.starts_with('|') && limit.rlim_cur == 0;
+    let value = format!(
+        "core_pattern is {}; limit {}, at most {}",
+        output::name(&format!("{pattern:?}")),
+        words(limit.rlim_cur),
+        words(limit.rlim_max)
+    );
+    let advice = if limit.rlim_max == 0 { "the hard limit is 0" } else { "--core=unlimited sets another limit" };
+    Fact { name: "core files", value, limit: no_file.then(|| format!("core files beside crash reports: {advice}")) }
+}
+
+/// Whether lines for stripped libraries can be found.
+fn debug_files() -> Fact {
+    let value = match fs::read_dir("/usr/lib/debug/.build-id").map(|mut entries| entries.next().is_some()) {
+        Ok(true) => "in /usr/lib/debug/.build-id".to_owned(),
+        Ok(false) => "none in /usr/lib/debug/.build-id".to_owned(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            "none in /usr/lib/debug/.build-id: reports name functions of stripped files by their exported names"
+                .to_owned()
+        }
+        Err(error) => exit::reason(&error),
+    };
+    Fact { name: "debug", value, limit: None }
+}
