@@ -13,6 +13,7 @@ mod demo;
 mod doctor;
 mod env;
 mod finding;
+mod metrics;
 mod output;
 mod refusing;
 mod report;

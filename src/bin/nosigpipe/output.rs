@@ -17,6 +17,12 @@ pub fn write(text: &str) -> Result<(), Failure> {
     stdout.write_all(text.as_bytes()).map_err(|error| Failure::about("standard output", &error))
 }
 
+/// Whether standard output is a terminal.
+pub fn is_terminal() -> bool {
+    // SAFETY: it only answers.
+    unsafe { libc::isatty(libc::STDOUT_FILENO) == 1 }
+}
+
 /// Writes one line about what is wrong, or noteworthy, to standard error.
 pub fn complain(message: &str) {
     // Nobody is left to be told when this fails.

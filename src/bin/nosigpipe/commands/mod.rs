@@ -1,10 +1,12 @@
-//! The commands: a file each, with its part of the command line (`command`) and what it does (`run`).
+//! The commands: a file each, with its part of the command line (`command`) and what it does (`run`). `metrics` is a part
+//! of `status`.
 
 pub mod check;
 pub mod demo;
 pub mod doctor;
 pub mod env;
 pub mod man;
+pub mod metrics;
 pub mod report;
 pub mod run;
 pub mod status;

@@ -1,10 +1,13 @@
 //! `status`: what the library is doing in a running process.
 
 use std::fmt::Write;
+use std::thread::sleep;
+use std::time::Duration;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use serde_json::{Map, Value, json};
 
+use crate::commands::metrics;
 use crate::exit::{Failure, NOT_ACTING, NOT_LOADED, OK, UNKNOWN_VERSION};
 use crate::layout::{Disposition, Stage};
 use crate::options::{SETTINGS, Scope};
@@ -19,14 +22,107 @@ pub fn command() -> Command {
         .long_about(
             "Show whether the library is in force in process PID, in which scope, what the program believes about \
              SIGPIPE and what the kernel has, and the counters. They are read out of the process's memory, for which \
-             one must be its user or root; on macOS root.",
+             one must be its user or root; on macOS root. With --prometheus or --textfile they are metrics, which \
+             have nosigpipe_up 0 for a process of which nothing can be said.",
         )
-        .arg(Arg::new("pid").value_name("PID").required(true).value_parser(value_parser!(u32).range(1..)))
-        .arg(Arg::new("json").long("json").action(ArgAction::SetTrue).help("Print one JSON object"))
+        .arg(
+            Arg::new("pid")
+                .value_name("PID")
+                .num_args(1..)
+                .required_unless_present("all")
+                .value_parser(value_parser!(u32).range(1..)),
+        )
+        .arg(
+            Arg::new("all")
+                .long("all")
+                .action(ArgAction::SetTrue)
+                .conflicts_with("pid")
+                .help("Every process that has the library and may be looked into"),
+        )
+        .arg(Arg::new("json").long("json").action(ArgAction::SetTrue).help("Print JSON: an object for each process"))
+        .args(metrics::flags())
+        .arg(
+            Arg::new("watch")
+                .long("watch")
+                .value_name("SECONDS")
+                .num_args(0..=1)
+                .require_equals(true)
+                .default_missing_value("2")
+                .value_parser(seconds)
+                .help("Do it again and again until there is none of the processes any more; every two seconds, or --watch=SECONDS"),
+        )
+}
+
+/// A time between two looks.
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().ok().filter(|seconds| (0.1..=86_400.0).contains(seconds));
+    seconds.map(Duration::from_secs_f64).ok_or_else(|| "it must be a number of seconds from 0.1 to 86400".into())
 }
 
 pub fn run(matches: &ArgMatches) -> Result<u8, Failure> {
-    let pid = matches.get_one("pid").copied().unwrap_or_default();
+    let given: Vec<u32> = matches.get_many("pid").unwrap_or_default().copied().collect();
+    let interval: Option<Duration> = matches.get_one("watch").copied();
+    let mut last = String::new();
+    loop {
+        let pids = if matches.get_flag("all") { all() } else { given.clone() };
+        if let Some(target) = metrics::Target::asked_for(matches) {
+            let (text, is_there) = metrics::of(&pids);
+            target.write(&text)?;
+            match interval {
+                Some(interval) if is_there => sleep(interval),
+                _ => return Ok(OK),
+            }
+            continue;
+        }
+        let (text, code, failures) = show(&pids, matches.get_flag("json"));
+        // A terminal has the newest state in one place, a file each one that is new.
+        if interval.is_some() && output::is_terminal() {
+            output::write(&format!("\x1b[H\x1b[J{text}"))?;
+        } else if text != last {
+            output::write(&text)?;
+        }
+        match interval {
+            Some(interval) if failures.len() < pids.len() => {
+                last = text;
+                sleep(interval);
+            }
+            // The one process that was asked for has ended, or was never there.
+            _ if failures.len() == 1 && pids.len() == 1 => return failures.into_iter().next().map_or(Ok(code), Err),
+            _ => {
+                for failure in failures {
+                    output::complain(&failure.message);
+                }
+                return Ok(code);
+            }
+        }
+    }
+}
+
+/// Every process that has the library and may be looked into.
+fn all() -> Vec<u32> {
+    let has_it = |pid: &u32| process::inspect(*pid).is_ok_and(|process| process.library.is_some());
+    process::all().into_iter().filter(has_it).collect()
+}
+
+/// What is to be said of these processes, the gravest exit code, and of which nothing can be said.
+fn show(pids: &[u32], as_json: bool) -> (String, u8, Vec<Failure>) {
+    let (mut texts, mut code, mut failures) = (Vec::new(), OK, Vec::new());
+    for &pid in pids {
+        match show_one(pid, as_json) {
+            Ok((text, its)) => {
+                texts.push(text);
+                code = code.max(its);
+            }
+            Err(failure) => {
+                code = code.max(failure.code);
+                failures.push(failure);
+            }
+        }
+    }
+    (texts.join(if as_json { "" } else { "\n" }), code, failures)
+}
+
+fn show_one(pid: u32, is_json: bool) -> Result<(String, u8), Failure> {
     let process = process::inspect(pid)?;
     let Some(library) = &process.library else {
         return Err(Failure::new(
@@ -36,17 +132,16 @@ pub fn run(matches: &ArgMatches) -> Result<u8, Failure> {
     };
     let snapshot = Snapshot::decode(&library.state)
         .map_err(|problem| Failure::new(UNKNOWN_VERSION, format!("{}: {problem}", output::name(&library.path))))?;
-    let text = if matches.get_flag("json") {
+    let text = if is_json {
         format!("{:#}\n", as_json(pid, &process, &library.path, &snapshot))
     } else {
         as_text(pid, &process, &library.path, &snapshot)
     };
-    output::write(&text)?;
-    Ok(if snapshot.stage == Some(Stage::Active) { OK } else { NOT_ACTING })
+    Ok((text, if snapshot.stage == Some(Stage::Active) { OK } else { NOT_ACTING }))
 }
 
 /// What the kernel does with SIGPIPE, in one word.
-fn kernel_word(process: &Process) -> &'static str {
+pub fn kernel_word(process: &Process) -> &'static str {
     match (process.ignored, process.caught) {
         (true, _) => "ignore",
         (_, true) => "handler",
@@ -54,7 +149,7 @@ fn kernel_word(process: &Process) -> &'static str {
     }
 }
 
-fn stage_word(snapshot: &Snapshot) -> &'static str {
+pub fn stage_word(snapshot: &Snapshot) -> &'static str {
     match snapshot.stage {
         Some(Stage::Loaded) => "loaded",
         Some(Stage::Active) => "active",
@@ -65,7 +160,7 @@ fn stage_word(snapshot: &Snapshot) -> &'static str {
 }
 
 /// A scope by the name that the settings table has for it.
-fn scope_word(scope: Scope) -> &'static str {
+pub fn scope_word(scope: Scope) -> &'static str {
     match scope {
         Scope::Process => "process",
         Scope::Sockets => "sockets",
@@ -151,7 +246,7 @@ fn as_text(pid: u32, process: &Process, library: &str, snapshot: &Snapshot) -> S
 }
 
 /// Calls whose broken pipes nobody counts in this process.
-fn not_counted(process: &Process) -> &'static [&'static str] {
+pub fn not_counted(process: &Process) -> &'static [&'static str] {
     if process.ignored || !ONLY_WHILE_IGNORED { NOT_COUNTED } else { &[] }
 }
 

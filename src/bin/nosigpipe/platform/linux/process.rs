@@ -41,6 +41,14 @@ struct Mapping {
     path: String,
 }
 
+/// Every process that can be seen.
+pub fn all() -> Vec<u32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let mut pids: Vec<u32> = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    pids.sort_unstable();
+    pids
+}
+
 /// Looks into a process.
 pub fn inspect(pid: u32) -> Result<Process, Failure> {
     let fail = |error: &io::Error| match error.kind() {

@@ -53,6 +53,19 @@ pub struct Library {
     pub state: Vec<u8>,
 }
 
+/// Every process that can be seen.
+pub fn all() -> Vec<u32> {
+    // More than a Mac runs; what does not fit is left out.
+    let mut pids: Vec<libc::pid_t> = vec![0; 1 << 14];
+    // SAFETY: the call writes at most the given number of bytes into ours.
+    let count = unsafe {
+        libc::proc_listallpids(pids.as_mut_ptr().cast(), (pids.len() * size_of::<libc::pid_t>()) as libc::c_int)
+    };
+    pids.truncate(usize::try_from(count).unwrap_or(0));
+    pids.sort_unstable();
+    pids.into_iter().filter(|pid| *pid > 0).map(libc::pid_t::cast_unsigned).collect()
+}
+
 /// Looks into a process.
 pub fn inspect(pid: u32) -> Result<Process, Failure> {
     let none = || Failure::new(NO_PROCESS, format!("no process {pid}"));

@@ -1,0 +1,149 @@
+//! What `status` says, as metrics: Prometheus's text format, by its conventions for names.
+
+use std::ffi::OsString;
+use std::fmt::Write;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use clap::{Arg, ArgAction, ArgMatches, value_parser};
+
+use crate::commands::status::{kernel_word, not_counted, scope_word, stage_word};
+use crate::exit::Failure;
+use crate::layout::{CALLS, Stage};
+use crate::output;
+use crate::platform::process::{self, Process};
+use crate::snapshot::Snapshot;
+
+/// The flags of `status` that ask for metrics.
+pub fn flags() -> [Arg; 2] {
+    [
+        Arg::new("prometheus")
+            .long("prometheus")
+            .action(ArgAction::SetTrue)
+            .conflicts_with("json")
+            .help("Print metrics in Prometheus's text format"),
+        Arg::new("textfile")
+            .long("textfile")
+            .value_name("FILE")
+            .value_parser(value_parser!(OsString))
+            .conflicts_with("json")
+            .help("Write metrics into a file for node_exporter's textfile collector: aside, and then renamed"),
+    ]
+}
+
+/// Where metrics go.
+pub enum Target {
+    Stdout,
+    File(PathBuf),
+}
+
+impl Target {
+    /// Where they are asked for, if they are.
+    pub fn asked_for(matches: &ArgMatches) -> Option<Self> {
+        let file = matches.get_one::<OsString>("textfile").map(|file| Self::File(file.into()));
+        file.or_else(|| matches.get_flag("prometheus").then_some(Self::Stdout))
+    }
+
+    /// Writes all of it, or leaves what was there.
+    pub fn write(&self, text: &str) -> Result<(), Failure> {
+        match self {
+            Self::Stdout => output::write(text),
+            Self::File(path) => replace(path, text).map_err(|error| Failure::about(output::path(path), &error)),
+        }
+    }
+}
+
+/// Puts a file in the place of another at once. Whoever reads it meanwhile has the old one; the collector reads no
+/// name that does not end in .prom.
+fn replace(path: &Path, text: &str) -> io::Result<()> {
+    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+    let mut aside = OsString::from(".");
+    aside.push(name);
+    aside.push(format!(".{}", std::process::id()));
+    let aside = path.with_file_name(aside);
+    // One of our pid that is there is left from a process that has ended.
+    let _ = fs::remove_file(&aside);
+    let write = |mut file: File| {
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        fs::rename(&aside, path)
+    };
+    let written = OpenOptions::new().write(true).create_new(true).mode(0o644).open(&aside).and_then(write);
+    if written.is_err() {
+        let _ = fs::remove_file(&aside);
+    }
+    written
+}
+
+/// One metric: all its samples stand together, under its two lines.
+struct Metric {
+    name: &'static str,
+    kind: &'static str,
+    help: &'static str,
+    samples: String,
+}
+
+impl Metric {
+    const fn new(name: &'static str, kind: &'static str, help: &'static str) -> Self {
+        Self { name, kind, help, samples: String::new() }
+    }
+
+    fn add(&mut self, labels: &[(&str, &str)], value: u64) {
+        let escape = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+        let labels: Vec<_> = labels.iter().map(|(name, value)| format!("{name}=\"{}\"", escape(value))).collect();
+        let _ = writeln!(self.samples, "{}{{{}}} {value}", self.name, labels.join(","));
+    }
+}
+
+/// The metrics of these processes, and whether any of them is there.
+pub fn of(pids: &[u32]) -> (String, bool) {
+    let mut up = Metric::new("nosigpipe_up", "gauge", "Whether the library is in force in the process.");
+    let mut info = Metric::new("nosigpipe_info", "gauge", "How the library is in force, in labels; always 1.");
+    let mut all_counted = Metric::new(
+        "nosigpipe_counts_every_call",
+        "gauge",
+        "Whether broken pipes are counted by every call; see docs.",
+    );
+    let mut sockets = Metric::new("nosigpipe_sockets_created_total", "counter", "Sockets made.");
+    let mut accepted = Metric::new("nosigpipe_sockets_accepted_total", "counter", "Connections accepted.");
+    let mut broken = Metric::new("nosigpipe_broken_pipes_total", "counter", "Broken pipes survived, by call.");
+    let mut crashes = Metric::new("nosigpipe_crash_reports_total", "counter", "Crash reports begun.");
+    let mut is_there = false;
+    for pid in pids {
+        let inspected = process::inspect(*pid);
+        is_there |= inspected.is_ok();
+        let pid = pid.to_string();
+        let name = inspected.as_ref().map_or(String::new(), |process| output::name(&process.name));
+        let process = [("pid", pid.as_str()), ("name", name.as_str())];
+        let state = inspected.ok().and_then(|process| state(&process).map(|snapshot| (process, snapshot)));
+        let Some((inspected, snapshot)) = state else {
+            up.add(&process, 0);
+            continue;
+        };
+        up.add(&process, u64::from(snapshot.stage == Some(Stage::Active)));
+        let scope = snapshot.scope.map_or("unknown", scope_word);
+        let how = [("stage", stage_word(&snapshot)), ("scope", scope), ("kernel", kernel_word(&inspected))];
+        info.add(&[&process[..], &how].concat(), 1);
+        all_counted.add(&process, u64::from(not_counted(&inspected).is_empty()));
+        sockets.add(&process, snapshot.sockets);
+        accepted.add(&process, snapshot.accepted);
+        for (call, count) in CALLS.into_iter().zip(&snapshot.broken_pipes) {
+            broken.add(&[&process[..], &[("call", call)]].concat(), *count);
+        }
+        crashes.add(&process, snapshot.crash_reports);
+    }
+    let mut text = String::new();
+    for metric in [up, info, all_counted, sockets, accepted, broken, crashes] {
+        if !metric.samples.is_empty() {
+            let Metric { name, kind, help, samples } = metric;
+            let _ = write!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n{samples}");
+        }
+    }
+    (text, is_there)
+}
+
+fn state(process: &Process) -> Option<Snapshot> {
+    Snapshot::decode(&process.library.as_ref()?.state).ok()
+}
