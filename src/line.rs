@@ -38,14 +38,9 @@ impl<const N: usize> Line<N> {
         }
     }
 
-    /// Adds at most `max` bytes that came from outside, with everything that is not printable ASCII shown as `?`.
+    /// Adds at most `max` characters of a text that came from outside.
     pub fn push_foreign(&mut self, bytes: &[u8], max: usize) {
-        for &byte in bytes.iter().take(max) {
-            self.push(&[if byte == b' ' || byte.is_ascii_graphic() { byte } else { b'?' }]);
-        }
-        if bytes.len() > max {
-            self.push(b"...");
-        }
+        let _ = fmt::Write::write_fmt(self, format_args!("{}", Shown(bytes, max)));
     }
 
     /// What has been added so far.
@@ -67,4 +62,35 @@ impl<const N: usize> fmt::Write for Line<N> {
         self.push(text.as_bytes());
         Ok(())
     }
+}
+
+/// Text from outside, at most so many characters of it, as a terminal can bear it and on one line: what is no text, would be
+/// obeyed, or would hide or turn around what stands beside it is shown as `?`.
+pub struct Shown<'a>(pub &'a [u8], pub usize);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use fmt::Write;
+        let mut left = self.1;
+        for chunk in self.0.utf8_chunks() {
+            let damaged = (!chunk.invalid().is_empty()).then_some('?');
+            for character in chunk.valid().chars().chain(damaged) {
+                if left == 0 {
+                    return to.write_str("...");
+                }
+                left -= 1;
+                to.write_char(if is_harmless(character) { character } else { '?' })?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// No control character, no mark of direction, no line separator, nothing invisible, and not the mark of damaged text.
+fn is_harmless(character: char) -> bool {
+    !matches!(character,
+        '\0'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}'
+        | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
+        | '\u{fff0}'..='\u{fffd}' | '\u{e0000}'..='\u{10ffff}'
+    )
 }

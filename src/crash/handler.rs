@@ -29,6 +29,7 @@ unsafe impl Sync for Reported {}
 static INCIDENT: Reported = Reported(UnsafeCell::new(Incident {
     fault: Fault::NONE,
     raised: Fault::NONE,
+    is_raised_again: false,
     cause: Cause::Unknown,
     info: [0; 16],
     pid: 0,
@@ -229,10 +230,12 @@ unsafe fn report(pid: pid_t, tid: pid_t, fault: &Fault, info: *const siginfo_t) 
     }
     let now = platform::nanoseconds();
     let timeout = u64::from(options().crash_timeout) * 1_000_000_000;
-    let about = platform::fault_behind(fault).map_or(*fault, |behind| behind.fault);
+    let behind = platform::fault_behind(fault);
+    let about = behind.unwrap_or(*fault);
     let mut incident = Incident {
         fault: about,
         raised: *fault,
+        is_raised_again: behind.is_some(),
         cause: platform::cause(&about),
         // SAFETY: as promised.
         info: unsafe { info.cast::<[u64; 16]>().read() },

@@ -3,11 +3,11 @@
 use core::cell::UnsafeCell;
 use core::fmt::Write;
 
-use super::words;
-use super::{handler::incident, options, program};
+use super::report::head::Head;
+use super::{Incident, handler::incident, options, program, words};
 use crate::line::Line;
 use crate::options::Format;
-use crate::platform::{self, Access};
+use crate::platform::{self, Access, Cause};
 
 /// What standard error is to a report.
 pub const STDERR: i32 = 2;
@@ -28,7 +28,7 @@ pub fn write_now() {
     static TEXT: Text = Text(UnsafeCell::new(Line::empty()));
     // SAFETY: we hold the claim.
     let text = unsafe { &mut *TEXT.0.get() };
-    text.start();
+    *text = Line::empty();
     fill(text);
     say(text.finish());
 }
@@ -38,86 +38,76 @@ pub fn say(bytes: &[u8]) {
     platform::write_until(STDERR, bytes, incident().patience);
 }
 
-/// One sentence that says it all, and one with the circumstances.
-fn fill<const N: usize>(text: &mut Line<N>) {
+/// The first lines of the crash under report.
+fn fill(text: &mut dyn Write) {
     let incident = incident();
+    let (fault, raised) = (&incident.fault, &incident.raised);
+    let mut time = Line::<40>::empty();
+    push_time(&mut time, incident.time);
+    let _ = Head {
+        program: program(),
+        pid: i64::from(incident.pid),
+        signal: i64::from(fault.signal),
+        code: i64::from(fault.code),
+        address: address(incident),
+        access: access(incident),
+        cause: cause(incident.cause),
+        sender: words::was_sent(fault.code).then(|| (i64::from(fault.sender), i64::from(fault.user))),
+        call: (fault.signal == libc::SIGSYS && fault.code > 0).then(|| i64::from(fault.call)),
+        raised: incident.is_raised_again.then(|| (i64::from(raised.signal), i64::from(raised.code))),
+        tid: i64::from(incident.tid),
+        thread: incident.thread.split(|&byte| byte == 0).next().unwrap_or_default(),
+        time: core::str::from_utf8(time.bytes()).unwrap_or_default(),
+        uptime: incident.uptime / 1_000_000,
+    }
+    .write(text);
+}
+
+/// The address of the fault, where it has one.
+pub fn address(incident: &Incident) -> Option<u64> {
     let fault = &incident.fault;
-    let (signal, meaning) = words::signal(fault.signal);
-    let (code, reason) = words::code(fault.signal, fault.code);
-    text.push_foreign(program(), 64);
-    let _ = write!(text, " (pid {}) crashed: {signal}, {meaning}", incident.pid);
-    if fault.signal == libc::SIGSYS && fault.code > 0 {
-        let _ = write!(text, ": system call {} ({code}: {reason})", fault.call);
-    } else if words::has_address(fault.signal, fault.code) {
-        let access = match fault.access {
-            Access::Unknown => " at",
-            Access::Read => " reading",
-            Access::Write => " writing",
-            Access::Execute => " executing",
-        };
-        let _ = write!(text, "{access} {:#x}", fault.address);
-        if matches!(fault.access, Access::Unknown) {
-        } else if fault.address == 0 {
-            text.push(b" (null pointer)");
-        } else if fault.address < 0x1_0000 {
-            let _ = write!(text, " (null pointer + {})", fault.address);
-        }
-        let _ = write!(text, ": {reason} ({code})");
-    } else if words::was_sent(fault.code) {
-        if fault.sender == incident.pid {
-            let _ = write!(text, ", raised by the process itself ({code})");
-        } else if fault.sender == 0 {
-            let _ = write!(text, ", sent by somebody whom the system does not name ({code})");
-        } else {
-            let _ = write!(text, ", sent by pid {} of uid {} ({code})", fault.sender, fault.user);
-        }
-    } else {
-        let _ = write!(text, ": {reason} ({code} {})", fault.code);
-    }
-    let _ = write!(text, "\n  thread {} ", incident.tid);
-    push_quoted(text, &incident.thread);
-    text.push(b", ");
-    push_time(text, incident.time);
-    let seconds = incident.uptime / 1_000_000_000;
-    if seconds < 60 {
-        let _ = write!(text, ", {}.{:02} s after its start", seconds, incident.uptime / 10_000_000 % 100);
-    } else {
-        let _ = write!(
-            text,
-            ", {} d {:02}:{:02}:{:02} after its start",
-            seconds / 86400,
-            seconds / 3600 % 24,
-            seconds / 60 % 60,
-            seconds % 60
-        );
+    match incident.cause {
+        Cause::NoAddress(address) | Cause::NoTarget(address) | Cause::Misaligned(address) => Some(address),
+        _ => words::has_address(fault.signal, fault.code).then_some(fault.address),
     }
 }
 
-/// A zero-padded name in quotes.
-pub fn push_quoted<const N: usize>(text: &mut Line<N>, name: &[u8]) {
-    text.push(b"\"");
-    text.push_foreign(name.split(|&byte| byte == 0).next().unwrap_or_default(), 64);
-    text.push(b"\"");
+/// The word for what was tried with it.
+pub fn access(incident: &Incident) -> &'static str {
+    match (incident.cause, incident.fault.access) {
+        (Cause::NoTarget(_), _) | (_, Access::Execute) => "executing",
+        (_, Access::Read) => "reading",
+        (_, Access::Write) => "writing",
+        (_, Access::Unknown) => "",
+    }
 }
 
-/// Date and time in UTC (days to civil date: Howard Hinnant's algorithm).
-fn push_time<const N: usize>(text: &mut Line<N>, (seconds, nanoseconds): (i64, u32)) {
-    let (date, time) = civil(seconds);
-    let _ = write!(
-        text,
-        "{:04}-{:02}-{:02} {:02}:{:02}:{:02}.{:03} UTC",
-        date[0],
-        date[1],
-        date[2],
-        time[0],
-        time[1],
-        time[2],
-        nanoseconds / 1_000_000
-    );
+/// Why the processor refused an instruction, in words; nothing where the signal's code says it.
+pub fn cause(cause: Cause) -> &'static str {
+    match cause {
+        Cause::Unknown => "",
+        Cause::Protection => "general protection fault, cause unknown",
+        Cause::NoAddress(_) | Cause::NoTarget(_) => "the address is none that x86_64 has",
+        Cause::Misaligned(_) => "the address is not aligned as the instruction needs it",
+        Cause::NotAllowed => "an instruction that only the kernel may execute",
+        Cause::DividedByZero => "integer division by zero",
+        Cause::QuotientTooLarge => "integer division whose quotient does not fit",
+        Cause::DividedByZeroOrTooLarge => "integer division by zero, or one whose quotient does not fit",
+        Cause::MadeToFail => "an instruction that is there to stop the program (ud2)",
+        Cause::Breakpoint => "a breakpoint instruction (int3)",
+    }
 }
 
+/// Date and time in UTC as ISO 8601 has them, from seconds and nanoseconds since 1970.
+pub fn push_time(text: &mut dyn Write, (seconds, nanoseconds): (i64, u32)) {
+    let ([year, month, day], [hour, minute, second]) = civil(seconds);
+    let millisecond = nanoseconds / 1_000_000;
+    let _ = write!(text, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millisecond:03}Z");
+}
+
+/// (Days to civil date: Howard Hinnant's algorithm.)
 /// Year, month and day; hour, minute and second.
-pub fn civil(seconds: i64) -> ([i64; 3], [i64; 3]) {
+fn civil(seconds: i64) -> ([i64; 3], [i64; 3]) {
     let (days, rest) = (seconds.div_euclid(86400), seconds.rem_euclid(86400));
     let z = days + 719_468;
     let era = z.div_euclid(146_097);

@@ -113,6 +113,8 @@ pub struct Incident {
     pub fault: Fault,
     /// The signal that came: the same, unless a handler of the program has raised it for the fault.
     pub raised: Fault,
+    /// Whether it has: `raised` is not all that happened.
+    pub is_raised_again: bool,
     /// Why the processor refused the instruction.
     pub cause: Cause,
     /// The whole siginfo.

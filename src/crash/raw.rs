@@ -91,7 +91,7 @@ fn words<const N: usize>(address: u64) -> Option<[u64; N]> {
 
 fn write_frame(index: usize, address: u64) {
     let mut line = Line::<512>::empty();
-    let _ = write!(line, "  #{index:<3}{address:#x}");
+    let _ = write!(line, "  #{index:<2} {address:#x}");
     let mut path = [0; 256];
     if let Some((start, length)) = platform::file_at(address, &mut path) {
         let path = path.get(..length).unwrap_or_default();

@@ -25,8 +25,7 @@ pub fn code(signal: i32, code: i32) -> (&'static str, &'static str) {
         (_, -3) => ("SI_MESGQ", "sent by a message queue"),
         (_, -4) => ("SI_ASYNCIO", "sent by asynchronous input or output"),
         (_, -6) => ("SI_TKILL", "sent to this thread"),
-        (11, 0x80) => ("SI_KERNEL", "general protection: the address is none that x86_64 has"),
-        (_, 0x80) => ("SI_KERNEL", "sent by the kernel"),
+        (_, 0x80) => ("SI_KERNEL", "by the kernel, which does not say why"),
         (4, 1) => ("ILL_ILLOPC", "illegal opcode"),
         (4, 2) => ("ILL_ILLOPN", "illegal operand"),
         (4, 3) => ("ILL_ILLADR", "illegal addressing mode"),
@@ -40,6 +39,7 @@ pub fn code(signal: i32, code: i32) -> (&'static str, &'static str) {
         (libc::SIGBUS, 1) => ("BUS_ADRALN", "misaligned address"),
         (libc::SIGBUS, 2) => ("BUS_ADRERR", "no memory behind the address"),
         (libc::SIGBUS, 3) => ("BUS_OBJERR", "hardware error"),
+        (libc::SIGBUS, 5) => ("BUS_MCEERR_AO", "hardware memory error elsewhere"),
         (libc::SIGBUS, 4) => ("BUS_MCEERR_AR", "hardware memory error"),
         // Of macOS, by other names than a si_code's.
         (11, 0x103) => ("FPAC", "the signature of a pointer is wrong"),
@@ -55,10 +55,16 @@ pub fn code(signal: i32, code: i32) -> (&'static str, &'static str) {
         (11, 1) => ("SEGV_MAPERR", "nothing is mapped there"),
         (11, 2) => ("SEGV_ACCERR", "not allowed there"),
         (11, 3) => ("SEGV_BNDERR", "bounds check failed"),
+        (11, 10) => ("SEGV_CPERR", "a return or a jump that control flow protection forbids"),
         (11, 4) => ("SEGV_PKUERR", "forbidden by a protection key"),
         (libc::SIGSYS, 1) => ("SYS_SECCOMP", "by seccomp"),
         _ => ("si_code", "unknown"),
     }
+}
+
+/// What a word for things that are counted ends in.
+pub fn plural(number: u64) -> &'static str {
+    if number == 1 { "" } else { "s" }
 }
 
 /// Whether the address of a fault means something.

@@ -41,6 +41,8 @@ pub enum Broken {
 pub enum Cause {
     /// There may be several reasons, or the signal says enough.
     Unknown,
+    /// A general protection fault, for which there may be several reasons.
+    Protection,
     /// An operand's address is none that the processor has.
     NoAddress(u64),
     /// The same of where a jump, a call or a return leads to.
@@ -57,14 +59,6 @@ pub enum Cause {
     MadeToFail,
     /// int3
     Breakpoint,
-}
-
-/// A fault whose handler, the program's own, has raised the signal under report.
-#[derive(Clone, Copy)]
-pub struct Behind {
-    pub fault: Fault,
-    /// Where the kernel has put the interrupted thread's context; 0 when the handler has returned.
-    pub context: u64,
 }
 
 /// What a copy of the crashed process is for.

@@ -19,6 +19,9 @@ mod exit;
 #[path = "../../state/layout.rs"]
 mod layout;
 mod library;
+#[expect(dead_code, reason = "the library's; the launcher only shows text from outside as it does")]
+#[path = "../../line.rs"]
+mod line;
 #[expect(dead_code, reason = "the library's; the launcher makes flags and help of the table and checks values")]
 #[path = "../../options.rs"]
 mod options;

@@ -9,6 +9,7 @@ use std::os::fd::FromRawFd;
 use std::path::Path;
 
 use crate::exit::Failure;
+use crate::line::Shown;
 
 /// Writes text to standard output. Not by std's own, to which a closed one is as good as an open one.
 pub fn write(text: &str) -> Result<(), Failure> {
@@ -40,5 +41,6 @@ pub fn path(path: &Path) -> String {
 }
 
 fn one_line(text: &str) -> Cow<'_, str> {
-    if text.contains(char::is_control) { Cow::Owned(text.replace(char::is_control, "?")) } else { Cow::Borrowed(text) }
+    let shown = Shown(text.as_bytes(), usize::MAX).to_string();
+    if shown == text { Cow::Borrowed(text) } else { Cow::Owned(shown) }
 }

@@ -1,19 +1,24 @@
 //! What is known about the address of a fault.
 
+use crate::platform::Fault;
 use crate::platform::report::{Map, Memory, Stack};
-use crate::platform::{Access, Fault};
 
-/// How far from the stack pointer an address counts as the stack's: what one function may skip (a large array).
-const NEAR_STACK: u64 = 1 << 20;
+/// How far below the end of a stack an access counts as one of it that has overflowed: what one function may skip (a large
+/// array).
+const ONE_FRAME: u64 = 1 << 20;
+/// What functions access below the stack pointer: the red zone, and what a call or a push is about to write.
+const RED_ZONE: u64 = 128 + 8;
 
-/// The word for what was tried.
-pub fn access(access: Access) -> &'static str {
-    match access {
-        Access::Unknown => "",
-        Access::Read => "reading",
-        Access::Write => "writing",
-        Access::Execute => "executing",
-    }
+/// Whether this is what a stack overflow looks like: an access not below the stack pointer, just below the memory that the
+/// stack is in. What lies above is no stack's end, whoever runs into it.
+fn is_stack_overflow(map: &Map, address: u64, sp: u64) -> bool {
+    let stack = map.mapping(sp).filter(|mapping| mapping.writable).or_else(|| {
+        let above = map.mappings.iter().find(|mapping| mapping.start > sp && mapping.writable)?;
+        (above.start - sp <= ONE_FRAME).then_some(above)
+    });
+    stack.is_some_and(|stack| {
+        address < stack.start && stack.start - address <= ONE_FRAME && address >= sp.saturating_sub(RED_ZONE)
+    })
 }
 
 /// One sentence, or nothing.
@@ -22,10 +27,12 @@ pub fn describe(map: &Map, memory: &mut Memory, fault: &Fault, stack: &Stack) ->
         return String::new();
     }
     let (address, sp) = (fault.address, fault.registers.sp());
-    let near = address.wrapping_sub(sp.wrapping_sub(NEAR_STACK)) < NEAR_STACK + 4096;
-    if fault.signal == libc::SIGSEGV && near && memory.word(address & !7).is_none() {
+    if fault.signal == libc::SIGSEGV && is_stack_overflow(map, address, sp) && memory.word(address & !7).is_none() {
         let depth = stack.frames.len() as u64 + stack.omitted.map_or(0, |(count, _)| count);
-        return format!("stack overflow: {address:#x} is below the end of this thread's stack, {depth} calls deep");
+        let at_least = if stack.cut { "at least " } else { "" };
+        return format!(
+            "stack overflow: {address:#x} is below the end of this thread's stack, {at_least}{depth} calls deep"
+        );
     }
     if address < 0x1_0000 {
         return if address == 0 {

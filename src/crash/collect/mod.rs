@@ -14,7 +14,7 @@ use crate::crash::report::{self, Frame, Group, Report};
 use crate::crash::{header, options, program, snapshot, words};
 use crate::options::{Format, Threads};
 use crate::platform::report::{Found, Map, Memory, Module, Stack, Thread};
-use crate::platform::{self, DEBUG_DIRECTORIES, FLAGS_NAME, REGISTER_NAMES, Symbols, Unwinder};
+use crate::platform::{self, Cause, DEBUG_DIRECTORIES, FLAGS_NAME, REGISTER_NAMES, Symbols, Unwinder};
 use crate::symbols::{Places, hex};
 
 /// Bytes of code that are shown before and from the program counter on.
@@ -45,6 +45,7 @@ pub fn write(stderr: i32, lines: bool, others: bool) {
 
     let mut report = circumstances(&map, &mut memory.borrow_mut(), &stack, &symbolizer);
     (report.frames, report.omitted) = symbolizer.frames(&stack);
+    report.cut = stack.cut;
     if report.address_is.is_empty()
         && let Some(note) = report.frames.iter().rev().find(|frame| !frame.note.is_empty())
     {
@@ -53,6 +54,7 @@ pub fn write(stderr: i32, lines: bool, others: bool) {
 
     let stream = options().format == Format::Text && options().report.is_none();
     if stream {
+        output.say(&report::text::circumstances(&report));
         output.say(&report::text::crashed_thread(&report));
     }
     let late;
@@ -61,8 +63,9 @@ pub fn write(stderr: i32, lines: bool, others: bool) {
         note
     } else {
         format!(
-            "{note}{}{late} threads were not looked at: there was no time left",
-            if note.is_empty() { "" } else { "; " }
+            "{note}{}{late} thread{} not looked at: there was no time left",
+            if note.is_empty() { "" } else { "; " },
+            if late == 1 { " was" } else { "s were" },
         )
     };
     if stream {
@@ -71,6 +74,7 @@ pub fn write(stderr: i32, lines: bool, others: bool) {
     details(&mut report, &mut memory.borrow_mut());
     if stream {
         output.say(&report::text::details(&report));
+        output.say(&report::text::summary(&report));
         return;
     }
     let (ending, text) = match options().format {
@@ -79,10 +83,14 @@ pub fn write(stderr: i32, lines: bool, others: bool) {
     };
     let time = report.time.replace(':', "");
     match options().report {
-        Some(directory) if output.save(directory, ending, &time, &text) => {}
-        // The header is there already.
-        Some(_) if options().format == Format::Text => output.say(&report::text::body(&report)),
-        _ => output.say(&text),
+        Some(directory) => {
+            // Its first lines are there already.
+            output.say(&report::text::circumstances(&report));
+            if !output.save(directory, ending, &time, &text) {
+                output.say(&if ending == "txt" { report::text::stacks(&report) } else { text });
+            }
+        }
+        None => output.say(&text),
     }
 }
 
@@ -191,9 +199,9 @@ fn circumstances(map: &Map, memory: &mut Memory, stack: &Stack, symbolizer: &Sym
     let fault = &incident.fault;
     let text =
         |bytes: &[u8]| String::from_utf8_lossy(bytes.split(|&byte| byte == 0).next().unwrap_or_default()).into_owned();
-    let ([year, month, day], [hour, minute, second]) = header::civil(incident.time.0);
-    let millisecond = incident.time.1 / 1_000_000;
-    let has_address = words::has_address(fault.signal, fault.code);
+    let mut time = String::new();
+    header::push_time(&mut time, incident.time);
+    let address = header::address(incident);
     Report {
         program: text(program()),
         executable: platform::executable_path(),
@@ -201,13 +209,17 @@ fn circumstances(map: &Map, memory: &mut Memory, stack: &Stack, symbolizer: &Sym
         pid: i64::from(incident.pid),
         tid: i64::from(incident.tid),
         thread: text(&incident.thread),
-        time: format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millisecond:03}Z"),
+        time,
         uptime: incident.uptime / 1_000_000,
         signal: i64::from(fault.signal),
         code: i64::from(fault.code),
-        address: has_address.then_some(fault.address),
-        access: address::access(fault.access).to_owned(),
-        address_is: if has_address { address::describe(map, memory, fault, stack) } else { String::new() },
+        address,
+        access: header::access(incident).to_owned(),
+        cause: header::cause(incident.cause).to_owned(),
+        address_is: address
+            .filter(|_| incident.cause == Cause::Unknown)
+            .map_or_else(String::new, |_| address::describe(map, memory, fault, stack)),
+        raised: incident.is_raised_again.then(|| (i64::from(incident.raised.signal), i64::from(incident.raised.code))),
         sender: words::was_sent(fault.code).then(|| (i64::from(fault.sender), i64::from(fault.user))),
         call: (fault.signal == libc::SIGSYS && fault.code > 0).then(|| i64::from(fault.call)),
         message: message(map, memory, symbolizer).unwrap_or_default(),
@@ -266,7 +278,7 @@ fn groups(threads: &[Thread], deadline: u64, unwinder: &mut Unwinder, symbolizer
     }
     let groups = found.into_iter().map(|(stack, threads)| {
         let (frames, omitted) = symbolizer.frames(&stack);
-        Group { threads, frames, omitted }
+        Group { threads, frames, omitted, cut: stack.cut }
     });
     (groups.collect(), late)
 }

@@ -31,7 +31,19 @@ pub fn whole(report: &Report) -> String {
                 json.address("address", address);
                 json.text("access", &report.access);
             }
+            if !report.cause.is_empty() {
+                json.text("cause", &report.cause);
+            }
             json.text("address_is", &report.address_is);
+            if let Some((signal, code)) = report.raised {
+                json.key("raised_by_handler");
+                json.object(|json| {
+                    json.signed("number", signal);
+                    json.text("name", words::signal(signal as i32).0);
+                    json.signed("code", code);
+                    json.text("code_name", words::code(signal as i32, code as i32).0);
+                });
+            }
             if let Some((pid, uid)) = report.sender {
                 json.signed("sender_pid", pid);
                 json.signed("sender_uid", uid);
@@ -45,7 +57,7 @@ pub fn whole(report: &Report) -> String {
         json.object(|json| {
             json.signed("tid", report.tid);
             json.text("name", &report.thread);
-            frames(json, &report.frames, report.omitted);
+            frames(json, &report.frames, report.omitted, report.cut);
             json.key("registers");
             json.object(|json| {
                 for (name, value) in &report.registers {
@@ -69,7 +81,7 @@ pub fn whole(report: &Report) -> String {
                         json.text("name", name);
                     });
                 });
-                frames(json, &group.frames, group.omitted);
+                frames(json, &group.frames, group.omitted, group.cut);
             });
         });
         json.text("other_threads_note", &report.threads_note);
@@ -83,12 +95,13 @@ pub fn whole(report: &Report) -> String {
                 json.address("bias", module.bias);
             });
         });
+        json.text("summary", &report.summary());
     });
     json.out.push('\n');
     json.out
 }
 
-fn frames(json: &mut Json, frames: &[Frame], omitted: Option<(u64, u64)>) {
+fn frames(json: &mut Json, frames: &[Frame], omitted: Option<(u64, u64)>, cut: bool) {
     json.key("frames");
     json.array(frames, |json, frame| {
         json.object(|json| {
@@ -121,6 +134,7 @@ fn frames(json: &mut Json, frames: &[Frame], omitted: Option<(u64, u64)>) {
         json.number("omitted_frames", count);
         json.number("omitted_before", before);
     }
+    json.flag("incomplete", cut);
 }
 
 #[derive(Default)]
@@ -199,7 +213,7 @@ impl Json {
                 '\\' => self.out.push_str("\\\\"),
                 '\n' => self.out.push_str("\\n"),
                 '\t' => self.out.push_str("\\t"),
-                control if (control as u32) < 0x20 => {
+                control if control.is_control() => {
                     let _ = write!(self.out, "\\u{:04x}", control as u32);
                 }
                 other => self.out.push(other),

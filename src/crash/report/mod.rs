@@ -2,8 +2,14 @@
 //!
 //! The launcher compiles this file and its neighbours, too: `nosigpipe report` reads JSON back into it.
 
+pub mod head;
 pub mod json;
 pub mod text;
+
+use std::fmt::Write;
+
+use crate::line::Shown;
+use head::Head;
 
 /// Version of the JSON schema; docs/crash-reports.md describes it.
 pub const SCHEMA: u64 = 1;
@@ -30,8 +36,12 @@ pub struct Report {
     pub address: Option<u64>,
     /// `reading`, `writing`, `executing`, or nothing.
     pub access: String,
+    /// Why the processor refused the instruction, where that is known and the code does not say it.
+    pub cause: String,
     /// What is known about the address.
     pub address_is: String,
+    /// Signal and code of what the program's own handler has raised for the fault.
+    pub raised: Option<(i64, i64)>,
     /// Process and user that sent the signal, where somebody did.
     pub sender: Option<(i64, i64)>,
     /// Number of the system call that seccomp forbade.
@@ -45,6 +55,8 @@ pub struct Report {
     pub frames: Vec<Frame>,
     /// How many frames were left out in the middle, and before which index.
     pub omitted: Option<(u64, u64)>,
+    /// Whether there was no time to follow the stack to its end.
+    pub cut: bool,
     /// The others.
     pub threads: Vec<Group>,
     /// Why there are no others, or not all.
@@ -53,6 +65,43 @@ pub struct Report {
 }
 
 impl Report {
+    /// What its first lines say.
+    #[must_use]
+    pub fn head(&self) -> Head<'_> {
+        Head {
+            program: self.program.as_bytes(),
+            pid: self.pid,
+            signal: self.signal,
+            code: self.code,
+            address: self.address,
+            access: &self.access,
+            cause: &self.cause,
+            sender: self.sender,
+            call: self.call,
+            raised: self.raised,
+            tid: self.tid,
+            thread: self.thread.as_bytes(),
+            time: &self.time,
+            uptime: self.uptime,
+        }
+    }
+
+    /// One line that says it all, short enough to be whole in the last 2,048 bytes of a log, which is what Kubernetes keeps
+    /// of a container that has ended.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let mut text = String::new();
+        let _ = write!(text, "{} (pid {}): ", Shown(self.program.as_bytes(), 64), self.pid);
+        let _ = self.head().what(&mut text);
+        if let Some(frame) = self.culprit() {
+            let _ = write!(text, ", in {}", Shown(frame.function.as_bytes(), 200));
+            if !frame.file.is_empty() {
+                let _ = write!(text, " at {}:{}", Shown(frame.file.as_bytes(), 200), frame.line);
+            }
+        }
+        text
+    }
+
     /// The innermost function that is the program's own: where somebody would look first. What libc, the loader and the
     /// languages' runtimes do on the way to their end is of no interest.
     #[must_use]
@@ -96,6 +145,7 @@ pub struct Group {
     pub threads: Vec<(i64, String)>,
     pub frames: Vec<Frame>,
     pub omitted: Option<(u64, u64)>,
+    pub cut: bool,
 }
 
 /// One function that has not returned.

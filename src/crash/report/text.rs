@@ -3,13 +3,15 @@
 use std::fmt::Write;
 
 use super::{Frame, Group, Module, Report};
-use crate::crash::words;
+use crate::crash::words::plural;
+use crate::line::Shown;
 
 /// The whole report.
 #[must_use]
 pub fn whole(report: &Report) -> String {
     let mut text = head(report);
-    text.push_str(&body(report));
+    text.push_str(&circumstances(report));
+    text.push_str(&stacks(report));
     text
 }
 
@@ -17,44 +19,52 @@ pub fn whole(report: &Report) -> String {
 #[must_use]
 pub fn head(report: &Report) -> String {
     let mut text = String::new();
-    let (signal, meaning) = words::signal(report.signal as i32);
-    let (code, reason) = words::code(report.signal as i32, report.code as i32);
-    let _ = write!(text, "nosigpipe: {} (pid {}) crashed: {signal}, {meaning}", report.program, report.pid);
-    if let Some(call) = report.call {
-        let _ = write!(text, ": system call {call} ({code}: {reason})");
-    } else if let Some(address) = report.address {
-        let access = if report.access.is_empty() { "at" } else { &report.access };
-        let _ = write!(text, " {access} {address:#x}: {reason} ({code})");
-    } else if let Some((pid, uid)) = report.sender {
-        if pid == report.pid {
-            let _ = write!(text, ", raised by the process itself ({code})");
-        } else if pid == 0 {
-            let _ = write!(text, ", sent by somebody whom the system does not name ({code})");
-        } else {
-            let _ = write!(text, ", sent by pid {pid} of uid {uid} ({code})");
-        }
-    } else {
-        let _ = write!(text, ": {reason} ({code} {})", report.code);
-    }
-    let seconds = report.uptime / 1000;
-    let _ = writeln!(
-        text,
-        "\n  thread {} \"{}\", {}, {}.{:03} s after its start",
-        report.tid,
-        report.thread,
-        report.time,
-        seconds,
-        report.uptime % 1000
-    );
+    let _ = report.head().write(&mut text);
+    text.push('\n');
     text
+}
+
+/// The last line.
+#[must_use]
+pub fn summary(report: &Report) -> String {
+    format!("nosigpipe: in short: {}\n", report.summary())
+}
+
+/// Most characters of one text from outside: longer than every name that anybody has given.
+const MOST: usize = 16384;
+
+/// Text from outside as it is shown.
+fn shown(text: &str) -> Shown<'_> {
+    Shown(text.as_bytes(), MOST)
 }
 
 /// Everything below the head.
 #[must_use]
-pub fn body(report: &Report) -> String {
+pub fn stacks(report: &Report) -> String {
     let mut text = crashed_thread(report);
     text.push_str(&other_threads(report));
     text.push_str(&details(report));
+    text.push_str(&summary(report));
+    text
+}
+
+/// What else is known about the crash: the last lines of the head, for which the report has to be collected.
+#[must_use]
+pub fn circumstances(report: &Report) -> String {
+    let mut text = String::new();
+    if !report.address_is.is_empty() {
+        let _ = writeln!(text, "  {}", shown(&report.address_is));
+    }
+    if !report.message.is_empty() {
+        let _ = writeln!(text, "  message: {}", shown(&report.message.trim_end().replace('\n', " ")));
+    }
+    if let Some(frame) = report.culprit() {
+        let _ = write!(text, "  in {}", shown(&frame.function));
+        if !frame.file.is_empty() {
+            let _ = write!(text, " at {}:{}", shown(&frame.file), frame.line);
+        }
+        text.push('\n');
+    }
     text
 }
 
@@ -62,21 +72,8 @@ pub fn body(report: &Report) -> String {
 #[must_use]
 pub fn crashed_thread(report: &Report) -> String {
     let mut text = String::new();
-    if !report.address_is.is_empty() {
-        let _ = writeln!(text, "  {}", report.address_is);
-    }
-    if !report.message.is_empty() {
-        let _ = writeln!(text, "  libc said: {}", report.message.trim_end());
-    }
-    if let Some(frame) = report.culprit() {
-        let _ = write!(text, "  in {}", frame.function);
-        if !frame.file.is_empty() {
-            let _ = write!(text, " at {}:{}", frame.file, frame.line);
-        }
-        text.push('\n');
-    }
-    let _ = writeln!(text, "stack of thread {} \"{}\", which crashed:", report.tid, report.thread);
-    frames(&mut text, &report.frames, report.omitted, &report.modules, true);
+    let _ = writeln!(text, "stack of thread {} \"{}\", which crashed:", report.tid, shown(&report.thread));
+    frames(&mut text, &report.frames, (report.omitted, report.cut), &report.modules, true);
     text
 }
 
@@ -84,18 +81,18 @@ pub fn crashed_thread(report: &Report) -> String {
 #[must_use]
 pub fn other_threads(report: &Report) -> String {
     let mut text = String::new();
-    for Group { threads, frames: stack, omitted } in &report.threads {
+    for Group { threads, frames: stack, omitted, cut } in &report.threads {
         if let [(tid, name)] = threads.as_slice() {
-            let _ = writeln!(text, "stack of thread {tid} \"{name}\":");
+            let _ = writeln!(text, "stack of thread {tid} \"{}\":", shown(name));
         } else {
             let _ = write!(text, "stack of {} threads:", threads.len());
             many(&mut text, threads);
             text.push('\n');
         }
-        frames(&mut text, stack, *omitted, &report.modules, false);
+        frames(&mut text, stack, (*omitted, *cut), &report.modules, false);
     }
     if !report.threads_note.is_empty() {
-        let _ = writeln!(text, "{}", report.threads_note);
+        let _ = writeln!(text, "{}", shown(&report.threads_note));
     }
     text
 }
@@ -108,7 +105,7 @@ pub fn details(report: &Report) -> String {
         text.push_str("registers:\n");
         for row in report.registers.chunks(4) {
             for (name, value) in row {
-                let _ = write!(text, "  {name:>3} {value:016x}");
+                let _ = write!(text, "  {:>3} {value:016x}", shown(name));
             }
             text.push('\n');
         }
@@ -134,7 +131,14 @@ pub fn details(report: &Report) -> String {
     for (index, module) in report.modules.iter().enumerate() {
         if used(index) {
             let id = if module.build_id.is_empty() { "none" } else { &module.build_id };
-            let _ = writeln!(text, "  {:012x}-{:012x} {} build id {id}", module.start, module.end, module.path);
+            let _ = writeln!(
+                text,
+                "  {:012x}-{:012x} {} build id {}",
+                module.start,
+                module.end,
+                shown(&module.path),
+                shown(id)
+            );
         } else {
             rest += 1;
         }
@@ -154,19 +158,21 @@ fn many(text: &mut String, threads: &[(i64, String)]) {
             |index: usize| rest.get(index).is_some_and(|(tid, other)| *tid == first + index as i64 && other == name);
         let length = (1..).take_while(|&index| follows(index)).count() + 1;
         let _ = match length {
-            1 => write!(text, "{separator} {first} \"{name}\""),
-            _ => write!(text, "{separator} {first} to {} \"{name}\"", first + length as i64 - 1),
+            1 => write!(text, "{separator} {first} \"{}\"", shown(name)),
+            _ => write!(text, "{separator} {first} to {} \"{}\"", first + length as i64 - 1, shown(name)),
         };
         separator = ",";
         rest = rest.get(length..).unwrap_or_default();
     }
 }
 
-fn frames(text: &mut String, frames: &[Frame], omitted: Option<(u64, u64)>, modules: &[Module], ids: bool) {
+type Gaps = (Option<(u64, u64)>, bool);
+
+fn frames(text: &mut String, frames: &[Frame], (omitted, cut): Gaps, modules: &[Module], ids: bool) {
     if frames.is_empty() {
         text.push_str("  unknown\n");
     }
-    let mut repeated = 0;
+    let mut repeated = 0u64;
     for (index, frame) in frames.iter().enumerate() {
         // A recursion's frames differ in nothing that is shown.
         let again = index > 0
@@ -179,29 +185,30 @@ fn frames(text: &mut String, frames: &[Frame], omitted: Option<(u64, u64)>, modu
             continue;
         }
         if repeated > 0 {
-            let _ = writeln!(text, "  ...  {} times the same", core::mem::take(&mut repeated));
+            let _ = writeln!(text, "  ...  {repeated} time{} the same", plural(repeated));
+            repeated = 0;
         }
         let mut number = index as u64;
         if let Some((count, before)) = omitted {
             if number == before {
-                let _ = writeln!(text, "  ...  {count} more frames");
+                let _ = writeln!(text, "  ...  {count} more frame{}", plural(count));
             }
             if number >= before {
                 number += count;
             }
         }
-        let _ = write!(text, "  #{number:<3}");
+        let _ = write!(text, "  #{number:<2} ");
         if !frame.note.is_empty() {
-            let _ = writeln!(text, "<{}>", frame.note);
+            let _ = writeln!(text, "<{}>", shown(&frame.note));
             continue;
         }
         if frame.function.is_empty() {
             let _ = write!(text, "{:#x}", frame.address);
         } else {
-            text.push_str(&frame.function);
+            let _ = write!(text, "{}", shown(&frame.function));
         }
         if !frame.file.is_empty() {
-            let _ = write!(text, " at {}:{}", frame.file, frame.line);
+            let _ = write!(text, " at {}:{}", shown(&frame.file), frame.line);
         } else if let (false, Some(offset)) = (frame.function.is_empty(), frame.function_offset) {
             let _ = write!(text, " + {offset}");
         }
@@ -214,10 +221,10 @@ fn frames(text: &mut String, frames: &[Frame], omitted: Option<(u64, u64)>, modu
         match frame.module.and_then(|module| modules.get(module as usize)) {
             _ if frame.inlined => {}
             Some(module) => {
-                let _ = write!(text, " [{}+{:#x}", module.name(), frame.offset);
+                let _ = write!(text, " [{}+{:#x}", shown(module.name()), frame.offset);
                 // Enough to find the module in the list below, which has it in full.
                 if let (true, Some(id)) = (ids, module.build_id.get(..8)) {
-                    let _ = write!(text, " {id}");
+                    let _ = write!(text, " {}", shown(id));
                 }
                 text.push(']');
             }
@@ -225,5 +232,8 @@ fn frames(text: &mut String, frames: &[Frame], omitted: Option<(u64, u64)>, modu
             None => text.push_str(" [no file]"),
         }
         text.push('\n');
+    }
+    if cut {
+        text.push_str("  ...  and its callers: there was no time to follow the stack to its end\n");
     }
 }

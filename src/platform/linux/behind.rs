@@ -4,7 +4,7 @@ use libc::c_int;
 
 use super::instruction::{Instruction, executes, is_canonical};
 use super::{Fault, IN_CONTEXT, PAGE, Registers, Trap, pid, read_memory};
-use crate::platform::{Access, Behind, Cause, PROGRAM_COUNTER, STACK_POINTER};
+use crate::platform::{Access, Cause, PROGRAM_COUNTER, STACK_POINTER};
 
 /// Exceptions (Intel 64 and IA-32 Architectures Software Developer's Manual, volume 3, table 6-1).
 const DIVIDE: u64 = 0;
@@ -62,7 +62,12 @@ pub fn cause(fault: &Fault) -> Cause {
             if !is_canonical(registers.pc()) {
                 return Cause::NoTarget(registers.pc());
             }
-            instruction(registers).map_or(Cause::Unknown, |instruction| instruction.why_refused(registers, word))
+            let cause = instruction(registers).map(|instruction| instruction.why_refused(registers, word));
+            // The kernel says the same when it can't call a handler, and the exception may be an earlier one.
+            match cause {
+                None | Some(Cause::Unknown) if fault.signal == libc::SIGSEGV => Cause::Protection,
+                cause => cause.unwrap_or(Cause::Unknown),
+            }
         }
         (libc::SIGFPE, FPE_INTDIV, DIVIDE) => instruction(registers)
             .map_or(Cause::DividedByZeroOrTooLarge, |instruction| instruction.why_division_failed(registers, word)),
@@ -80,7 +85,7 @@ pub fn cause(fault: &Fault) -> Cause {
 /// The kernel keeps a thread's last exception and tells it with every later signal, so that alone is no evidence: the
 /// interrupted instruction has to be one that raises it, or the siginfo, which the kernel writes only for handlers with
 /// SA_SIGINFO, has to say the same.
-pub fn fault_behind(raised: &Fault) -> Option<Behind> {
+pub fn fault_behind(raised: &Fault) -> Option<Fault> {
     if raised.code > 0 || raised.sender != pid() {
         return None;
     }
@@ -89,7 +94,7 @@ pub fn fault_behind(raised: &Fault) -> Option<Behind> {
         && signal == raised.signal
         && is_explained(&raised.trap, &raised.registers)
     {
-        return Some(Behind { fault: by_trap(signal, raised.trap, raised.registers), context: 0 });
+        return Some(by_trap(signal, raised.trap, raised.registers));
     }
     // The handler's frame is still there.
     fault_on_stack(raised.registers.sp(), raised.signal)
@@ -97,7 +102,7 @@ pub fn fault_behind(raised: &Fault) -> Option<Behind> {
 
 /// The innermost fault whose handler has not returned, by what the kernel has left on the stack. `raised` is what the
 /// handler has raised: of SIGSEGV and SIGBUS only a siginfo tells which was it otherwise.
-pub fn fault_on_stack(sp: u64, raised: c_int) -> Option<Behind> {
+pub fn fault_on_stack(sp: u64, raised: c_int) -> Option<Fault> {
     let mut at = sp.next_multiple_of(8);
     let end = at.saturating_add(SEARCHED);
     let mut buffer = [0; PAGE / 2];
@@ -129,7 +134,7 @@ pub fn fault_on_stack(sp: u64, raised: c_int) -> Option<Behind> {
                 && is_signal_return(value, &mut restorer)
                 && let Some(fault) = fault_in_context(place + 8, raised)
             {
-                return Some(Behind { fault, context: place + 8 });
+                return Some(fault);
             }
         }
         at += length as u64;

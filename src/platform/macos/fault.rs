@@ -8,7 +8,7 @@
 
 use libc::{c_int, c_void, pid_t, siginfo_t, uid_t};
 
-use crate::platform::{Behind, Cause};
+use crate::platform::Cause;
 
 #[cfg(target_arch = "aarch64")]
 mod layout {
@@ -349,13 +349,13 @@ fn arithmetic(told: c_int) -> c_int {
     }
 }
 
-/// Why the processor refused an instruction: not looked at here.
-pub fn cause(_fault: &Fault) -> Cause {
-    Cause::Unknown
+/// Why the processor refused an instruction: it is not looked at here.
+pub fn cause(fault: &Fault) -> Cause {
+    if fault.signal == libc::SIGSEGV && fault.code == SI_KERNEL { Cause::Protection } else { Cause::Unknown }
 }
 
 /// The fault whose handler has raised a signal: not looked for here.
-pub fn fault_behind(_raised: &Fault) -> Option<Behind> {
+pub fn fault_behind(_raised: &Fault) -> Option<Fault> {
     None
 }
 

@@ -44,6 +44,8 @@ pub struct Stack {
     pub frames: Vec<Frame>,
     /// How many were left out, and before which of those that are there.
     pub omitted: Option<(u64, u64)>,
+    /// Whether there was no time to follow it to its end.
+    pub cut: bool,
 }
 
 impl Stack {
@@ -53,6 +55,7 @@ impl Stack {
         let mut outer = VecDeque::new();
         let mut count = 0u64;
         let mut frame = first;
+        let mut cut = false;
         loop {
             if inner.len() < INNER {
                 inner.push(frame);
@@ -64,6 +67,7 @@ impl Stack {
             }
             count += 1;
             if count.is_multiple_of(256) && platform::nanoseconds() > deadline {
+                cut = true;
                 break;
             }
             let next = step(&mut frame);
@@ -79,6 +83,6 @@ impl Stack {
         let left_out = count - (inner.len() + outer.len()) as u64;
         let omitted = (left_out > 0).then_some((left_out, INNER as u64));
         inner.extend(outer);
-        Self { frames: inner, omitted }
+        Self { frames: inner, omitted, cut }
     }
 }

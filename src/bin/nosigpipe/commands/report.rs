@@ -1,6 +1,10 @@
 //! `report`: a crash report in JSON for people to read, with names from debug files that came later.
 
 use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::io::Read;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
@@ -33,9 +37,10 @@ pub fn command() -> Command {
 pub fn run(matches: &ArgMatches) -> Result<u8, Failure> {
     let file = matches.get_one::<String>("file").map_or("-", String::as_str);
     let content = if file == "-" {
-        std::io::read_to_string(std::io::stdin()).map_err(|error| Failure::about("standard input", &error))?
+        read(std::io::stdin()).map_err(|error| Failure::about("standard input", &error))?
     } else {
-        std::fs::read_to_string(file).map_err(|error| Failure::about(output::path(Path::new(file)), &error))?
+        let opened = File::open(file).and_then(read);
+        opened.map_err(|error| Failure::about(output::path(Path::new(file)), &error))?
     };
     let mut report =
         parse(&content).map_err(|problem| Failure::refused(format!("{}: {problem}", output::name(file))))?;
@@ -48,6 +53,14 @@ pub fn run(matches: &ArgMatches) -> Result<u8, Failure> {
     }
     output::write(&text::whole(&report))?;
     Ok(OK)
+}
+
+/// The text of a log with a report in it. There may be anything else in it, too, and it may not end.
+fn read(from: impl Read) -> std::io::Result<String> {
+    const MOST: u64 = 256 << 20;
+    let mut content = Vec::new();
+    from.take(MOST).read_to_end(&mut content)?;
+    Ok(String::from_utf8_lossy(&content).into_owned())
 }
 
 /// Reads a report. What stands around it, such as other lines of a log, is left out.
@@ -91,7 +104,9 @@ fn report(value: &Value) -> Report {
         code: number(&signal["code"]),
         address: signal["address"].as_str().and_then(hexadecimal),
         access: string(&signal["access"]),
+        cause: string(&signal["cause"]),
         address_is: string(&signal["address_is"]),
+        raised: signal["raised_by_handler"]["number"].as_i64().zip(signal["raised_by_handler"]["code"].as_i64()),
         sender,
         call: signal["system_call"].as_i64(),
         message: string(&value["message"]),
@@ -99,6 +114,7 @@ fn report(value: &Value) -> Report {
         instructions: (address(&thread["instructions_at"]), bytes.collect()),
         frames: frames(thread),
         omitted: omitted(thread),
+        cut: thread["incomplete"].as_bool().unwrap_or(false),
         threads: list(&value["other_threads"]).map(group).collect(),
         threads_note: string(&value["other_threads_note"]),
         modules: list(&value["modules"]).map(module).collect(),
@@ -107,7 +123,12 @@ fn report(value: &Value) -> Report {
 
 fn group(value: &Value) -> Group {
     let threads = list(&value["threads"]).map(|thread| (number(&thread["tid"]), string(&thread["name"])));
-    Group { threads: threads.collect(), frames: frames(value), omitted: omitted(value) }
+    Group {
+        threads: threads.collect(),
+        frames: frames(value),
+        omitted: omitted(value),
+        cut: value["incomplete"].as_bool().unwrap_or(false),
+    }
 }
 
 fn frames(value: &Value) -> Vec<Frame> {
@@ -161,6 +182,22 @@ fn hexadecimal(text: &str) -> Option<u64> {
     u64::from_str_radix(text.strip_prefix("0x")?, 16).ok()
 }
 
+/// A regular file, mapped for the rest of the run: the report may come from somebody who wants us to read for ever. Nothing
+/// that a path leads to is opened before it is known to be one, and nothing of its content is in memory that nobody looks at.
+fn map_file(path: &str) -> Option<&'static [u8]> {
+    if !std::fs::metadata(path).ok()?.is_file() {
+        return None;
+    }
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path).ok()?;
+    let file_is = file.metadata().ok()?;
+    let size = usize::try_from(file_is.len()).ok().filter(|&size| size > 0 && file_is.is_file())?;
+    // SAFETY: a new private mapping for reading, which is never undone.
+    let place =
+        unsafe { libc::mmap(core::ptr::null_mut(), size, libc::PROT_READ, libc::MAP_PRIVATE, file.as_raw_fd(), 0) };
+    // SAFETY: mapped above, in this size. Should the file shrink meanwhile, this run ends by SIGBUS.
+    (place != libc::MAP_FAILED).then(|| unsafe { core::slice::from_raw_parts(place.cast::<u8>(), size) })
+}
+
 /// A module's files. The report may come from either system.
 struct Symbols {
     elf: elf::Symbols,
@@ -183,7 +220,7 @@ impl Symbols {
 
 /// Looks every frame up again; where nothing is found, what the report says stays.
 fn resolve_again(report: &mut Report, directories: &[String]) {
-    let open = |path: &str| -> Option<&'static [u8]> { std::fs::read(path).ok().map(|content| &*content.leak()) };
+    let open = |path: &str| map_file(path);
     let places = Places { directories, open };
     let mut symbols = BTreeMap::new();
     let modules = report.modules.clone();
