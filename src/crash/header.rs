@@ -2,6 +2,7 @@
 
 use core::cell::UnsafeCell;
 use core::fmt::Write;
+use core::sync::atomic::Ordering::Relaxed;
 
 use super::report::head::Head;
 use super::{Incident, handler::incident, options, program, words};
@@ -14,7 +15,26 @@ pub const STDERR: i32 = 2;
 
 /// Writes the first lines. Where standard error is to have JSON, which is one object, they come only if that fails.
 pub fn write() {
+    if is_for_copy() {
+        return;
+    }
     if options().format == Format::Text || options().report.is_some() {
+        write_now();
+    }
+}
+
+/// Whether the first lines wait for what the copy of the process finds out: a signal that the process has sent itself may
+/// be what a handler of the program has made of a fault in another thread.
+pub fn is_for_copy() -> bool {
+    let Incident { raised, is_raised_again, pid, tid, .. } = incident();
+    !is_raised_again && words::was_sent(raised.code) && raised.sender == *pid && !platform::is_raised_by(*tid, raised)
+}
+
+/// When there has been no copy, or it has come to grief: writes the first lines if they are missing.
+pub fn write_if_missing() {
+    let is_written = super::snapshot::progress().is_some_and(|progress| progress.header.load(Relaxed) != 0);
+    let is_json = options().format == Format::Json && options().report.is_none();
+    if is_json || is_for_copy() && !is_written {
         write_now();
     }
 }

@@ -13,7 +13,6 @@ use super::handler::incident;
 use super::header;
 use super::snapshot;
 use crate::line::Line;
-use crate::options::Format;
 use crate::platform;
 
 /// Frames that are shown.
@@ -21,9 +20,7 @@ const FRAMES: usize = 64;
 
 /// Says that there is no more than this, and this.
 pub fn write() {
-    if super::options().format == Format::Json && super::options().report.is_none() {
-        header::write_now();
-    }
+    header::write_if_missing();
     header::say(platform::BEFORE_ADDRESSES);
     frames();
 }

@@ -21,6 +21,8 @@ use crate::sigpipe::is_own_process;
 pub struct Progress {
     /// 1 when it is done.
     done: AtomicU32,
+    /// 1 when the copy has written the first lines, where that is left to it.
+    pub header: AtomicU32,
     /// How many of `frames` are known.
     pub known: AtomicU32,
     /// The crashed thread's program counter and return addresses.

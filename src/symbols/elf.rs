@@ -1,6 +1,8 @@
 //! ELF: the module's own file, separate debug files (by build id or .gnu_debuglink), supplementary ones
 //! (.gnu_debugaltlink, as Debian's), .dwo files and packages of them (.dwp).
 
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+
 use addr2line::{Context, SplitDwarfLoad};
 use gimli::{Dwarf, DwarfPackage};
 use object::Endianness;
@@ -60,39 +62,56 @@ impl File {
     /// The function that an address lies in, of a symbol table.
     fn symbol(&self, table: elf::SectionType, address: u64) -> Option<(&'static [u8], u64)> {
         let symbols = self.sections.symbols(Endianness::Little, self.data, table).ok()?;
-        let mut best: Option<(_, (u64, bool, bool))> = None;
-        for symbol in symbols.iter() {
-            let kind = symbol.st_type();
-            if symbol.st_shndx(Endianness::Little) == elf::SHN_UNDEF
-                || !(kind == elf::STT_FUNC || kind == elf::STT_GNU_IFUNC || kind == elf::STT_NOTYPE)
-            {
-                continue;
-            }
-            let (start, size) = (symbol.st_value(Endianness::Little), symbol.st_size(Endianness::Little));
-            if start > address
-                || start == 0
-                || size > 0 && address >= start + size
-                || size == 0 && kind != elf::STT_NOTYPE
-            {
-                continue;
-            }
-            // The innermost; a sized one before a label; a global name before a local alias.
-            let rank = (start, size > 0, symbol.st_bind() == elf::STB_GLOBAL);
-            if best.is_none_or(|(_, best)| rank > best) {
-                best = Some((symbol, rank));
-            }
-        }
-        let (symbol, (start, sized, _)) = best?;
+        let (symbol, offset) = symbol_at(symbols.iter(), address)?;
         let name = symbols.symbol_name(Endianness::Little, symbol).ok()?;
-        // A label far away says nothing.
-        (!name.is_empty() && (sized || address - start < 4096)).then_some((name, address - start))
+        (!name.is_empty()).then_some((name, offset))
     }
+}
+
+/// The symbol of the function that an address lies in, and where in it.
+fn symbol_at<'a>(
+    symbols: impl Iterator<Item = &'a elf::Sym64<Endianness>>,
+    address: u64,
+) -> Option<(&'a elf::Sym64<Endianness>, u64)> {
+    let mut best: Option<(_, (u64, bool, bool))> = None;
+    for symbol in symbols {
+        let kind = symbol.st_type();
+        if symbol.st_shndx(Endianness::Little) == elf::SHN_UNDEF
+            || !(kind == elf::STT_FUNC || kind == elf::STT_GNU_IFUNC || kind == elf::STT_NOTYPE)
+        {
+            continue;
+        }
+        let (start, size) = (symbol.st_value(Endianness::Little), symbol.st_size(Endianness::Little));
+        if start > address || start == 0 || size > 0 && address - start >= size || size == 0 && kind != elf::STT_NOTYPE
+        {
+            continue;
+        }
+        // The innermost; a sized one before a label; a global name before a local alias.
+        let rank = (start, size > 0, symbol.st_bind() == elf::STB_GLOBAL);
+        if best.is_none_or(|(_, best)| rank > best) {
+            best = Some((symbol, rank));
+        }
+    }
+    let (symbol, (start, sized, _)) = best?;
+    // A label far away says nothing.
+    (sized || address - start < 4096).then_some((symbol, address - start))
+}
+
+/// The same of a table in memory, with its strings.
+fn exported_symbol((symbols, strings): (&'static [u8], &'static [u8]), address: u64) -> Option<(&'static [u8], u64)> {
+    let whole = symbols.len() - symbols.len() % size_of::<elf::Sym64<Endianness>>();
+    let symbols = object::pod::slice_from_all_bytes::<elf::Sym64<Endianness>>(symbols.get(..whole)?).ok()?;
+    let (symbol, offset) = symbol_at(symbols.iter(), address)?;
+    let name = strings.get(symbol.st_name(Endianness::Little) as usize..)?.split(|&byte| byte == 0).next()?;
+    (!name.is_empty()).then_some((name, offset))
 }
 
 /// All that is known about one module's addresses.
 pub struct Symbols {
     /// The module's file, and its debug file.
     files: Vec<File>,
+    /// The exported symbols and their strings, where they are in memory.
+    pub exported: Option<(&'static [u8], &'static [u8])>,
     lines: Option<Context<Reader>>,
     package: Option<File>,
     open: fn(&str) -> Option<&'static [u8]>,
@@ -128,7 +147,7 @@ impl Symbols {
             None
         };
         let package = lines.as_ref().and_then(|_| (places.open)(&format!("{path}.dwp"))).and_then(File::parse);
-        Self { files, lines, package, open: places.open }
+        Self { files, exported: None, lines, package, open: places.open }
     }
 
     /// A section of the module's files.
@@ -148,10 +167,12 @@ impl Symbols {
 
     /// What an address of the file is called: the function that it lies in last, what was inlined there first.
     pub fn names(&self, address: u64) -> Vec<Name> {
-        let symbol =
-            self.files.iter().rev().find_map(|file| {
-                file.symbol(elf::SHT_SYMTAB, address).or_else(|| file.symbol(elf::SHT_DYNSYM, address))
-            });
+        let symbol = self
+            .files
+            .iter()
+            .rev()
+            .find_map(|file| file.symbol(elf::SHT_SYMTAB, address).or_else(|| file.symbol(elf::SHT_DYNSYM, address)))
+            .or_else(|| exported_symbol(self.exported?, address));
         let names = self.lines.as_ref().and_then(|lines| frames(lines, address, |load| self.split(load)));
         with_symbol(names.unwrap_or_default(), symbol)
     }
@@ -208,9 +229,30 @@ fn context(file: &File, places: Places) -> Option<Context<Reader>> {
     Context::from_dwarf(dwarf).ok()
 }
 
+/// Memory for so many bytes of a section, if what all sections say together is not too much: a file may say anything.
+fn room_for(size: usize) -> Option<Vec<u8>> {
+    let before = UNPACKED.fetch_add(size, Relaxed);
+    if before.saturating_add(size) > MOST_UNPACKED {
+        UNPACKED.store(before, Relaxed);
+        IS_TOO_LARGE.store(true, Relaxed);
+        return None;
+    }
+    Some(vec![0; size])
+}
+
+/// Most bytes that compressed sections may become, together.
+const MOST_UNPACKED: usize = 512 << 20;
+static UNPACKED: AtomicUsize = AtomicUsize::new(0);
+static IS_TOO_LARGE: AtomicBool = AtomicBool::new(false);
+
+/// Whether there was debug information that was not read, since it would have taken too much memory.
+pub fn is_too_large() -> bool {
+    IS_TOO_LARGE.load(Relaxed)
+}
+
 /// Decompresses what zstd has compressed, into memory that stays.
 fn unpack(compressed: &[u8], size: usize) -> Option<&'static [u8]> {
-    let mut content = vec![0; size];
+    let mut content = room_for(size)?;
     let written = FrameDecoder::new().decode_all(compressed, &mut content).ok()?;
     (written == size).then(|| &*content.leak())
 }
@@ -218,7 +260,7 @@ fn unpack(compressed: &[u8], size: usize) -> Option<&'static [u8]> {
 /// Decompresses what zlib has compressed, into memory that stays.
 fn inflate(compressed: &[u8], size: usize) -> Option<&'static [u8]> {
     use miniz_oxide::inflate::core::{DecompressorOxide, decompress, inflate_flags};
-    let mut content = vec![0; size];
+    let mut content = room_for(size)?;
     let mut state = Box::<DecompressorOxide>::default();
     let flags = inflate_flags::TINFL_FLAG_PARSE_ZLIB_HEADER | inflate_flags::TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF;
     let (_, _, written) = decompress(&mut state, compressed, &mut content, 0, flags);

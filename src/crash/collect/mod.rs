@@ -11,10 +11,10 @@ use output::Output;
 
 use crate::crash::handler::{self, incident};
 use crate::crash::report::{self, Frame, Group, Report};
-use crate::crash::{header, options, program, snapshot, words};
+use crate::crash::{Incident, header, options, program, snapshot, words};
 use crate::options::{Format, Threads};
 use crate::platform::report::{Found, Map, Memory, Module, Stack, Thread};
-use crate::platform::{self, Cause, DEBUG_DIRECTORIES, FLAGS_NAME, REGISTER_NAMES, Symbols, Unwinder};
+use crate::platform::{self, Cause, DEBUG_DIRECTORIES, FLAGS_NAME, REGISTER_NAMES, Registers, Symbols, Unwinder};
 use crate::symbols::{Places, hex};
 
 /// Bytes of code that are shown before and from the program counter on.
@@ -25,6 +25,7 @@ const CODE: usize = 40;
 pub fn write(stderr: i32, lines: bool, others: bool) {
     let output = Output::new(stderr);
     let incident = incident();
+    let is_for_copy = header::is_for_copy();
     let memory = RefCell::new(Memory::own());
     let map = platform::read_map(&mut memory.borrow_mut());
     let directories: Vec<String> = DEBUG_DIRECTORIES.iter().map(|&directory| directory.to_owned()).collect();
@@ -37,13 +38,33 @@ pub fn write(stderr: i32, lines: bool, others: bool) {
     let ask = |module: &Module, question: &mut dyn FnMut(&Symbols)| symbolizer.ask(module, question);
     let mut unwinder = Unwinder::new(&map, now + left / 2, &ask);
 
-    let others = others && options().threads == Threads::All;
-    let (others, note) = if others { platform::stop_threads(incident.pid, incident.tid) } else { Default::default() };
+    let is_searched = others && header::is_for_copy();
+    let is_shown = others && options().threads == Threads::All;
+    let (mut others, mut note) =
+        if is_shown || is_searched { platform::stop_threads(incident.pid, incident.tid) } else { Default::default() };
 
-    let stack = unwinder.stack(&mut memory.borrow_mut(), &incident.raised.registers);
+    let mut registers = incident.raised.registers;
+    let mut stack = None;
+    if is_searched && let Some((thread, found)) = crashed_thread(&mut others, &mut unwinder, now + left / 4) {
+        (registers, stack) = (thread, Some(found));
+    }
+    if !is_shown {
+        (others, note) = Default::default();
+    }
+    let incident = handler::incident();
+    let stack = stack.unwrap_or_else(|| unwinder.stack(&mut memory.borrow_mut(), &registers));
     publish(&stack);
 
     let mut report = circumstances(&map, &mut memory.borrow_mut(), &stack, &symbolizer);
+    if is_for_copy && (options().format == Format::Text || options().report.is_some()) {
+        output.say(&report::text::head(&report));
+        if let Some(progress) = snapshot::progress() {
+            progress.header.store(1, Relaxed);
+        }
+    }
+    if incident.is_raised_again && !stack.cut && !stack.has_interrupted(incident.fault.registers.pc()) {
+        report.address_is = "an older fault, perhaps: its handler is not on the stack".to_owned();
+    }
     (report.frames, report.omitted) = symbolizer.frames(&stack);
     report.cut = stack.cut;
     if report.address_is.is_empty()
@@ -92,6 +113,47 @@ pub fn write(stderr: i32, lines: bool, others: bool) {
         }
         None => output.say(&text),
     }
+}
+
+/// The thread that a signal is about which the process has sent itself: where a handler of the program for a fault has not
+/// returned, if that is so in one thread only. The report is about it from here on; the one that got the signal is among
+/// the others.
+fn crashed_thread(others: &mut [Thread], unwinder: &mut Unwinder, deadline: u64) -> Option<(Registers, Stack)> {
+    let incident = *incident();
+    let mut memory = Memory::of(incident.pid);
+    let mut found = None;
+    for (index, thread) in others.iter().enumerate() {
+        let Some(registers) = thread.registers.filter(|_| platform::nanoseconds() < deadline) else { continue };
+        let Some(fault) = platform::fault_on_stack(registers.sp(), incident.raised.signal) else { continue };
+        let stack = unwinder.stack(&mut memory, &registers);
+        if stack.has_interrupted(fault.registers.pc())
+            && (fault.signal == incident.raised.signal || incident.raised.signal == libc::SIGABRT)
+            && found.replace((index, fault, registers, stack)).is_some()
+        {
+            return None;
+        }
+    }
+    let (index, fault, registers, stack) = found?;
+    let thread = others.get_mut(index)?;
+    let mut name = [0; 16];
+    for (to, from) in name.iter_mut().zip(thread.name.bytes()) {
+        *to = from;
+    }
+    handler::correct_incident(Incident {
+        fault,
+        cause: platform::cause(&fault),
+        is_raised_again: true,
+        tid: thread.tid,
+        thread: name,
+        ..incident
+    });
+    *thread = Thread { tid: incident.tid, name: text(&incident.thread), registers: Some(incident.raised.registers) };
+    Some((registers, stack))
+}
+
+/// A zero-padded text.
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes.split(|&byte| byte == 0).next().unwrap_or_default()).into_owned()
 }
 
 fn open(path: &str) -> Option<&'static [u8]> {
@@ -197,8 +259,6 @@ impl Symbolizer<'_> {
 fn circumstances(map: &Map, memory: &mut Memory, stack: &Stack, symbolizer: &Symbolizer) -> Report {
     let incident = incident();
     let fault = &incident.fault;
-    let text =
-        |bytes: &[u8]| String::from_utf8_lossy(bytes.split(|&byte| byte == 0).next().unwrap_or_default()).into_owned();
     let mut time = String::new();
     header::push_time(&mut time, incident.time);
     let address = header::address(incident);

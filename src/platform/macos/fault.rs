@@ -354,6 +354,16 @@ pub fn cause(fault: &Fault) -> Cause {
     if fault.signal == libc::SIGSEGV && fault.code == SI_KERNEL { Cause::Protection } else { Cause::Unknown }
 }
 
+/// Whether that thread has sent itself the signal: nothing tells here, and nothing is made of it.
+pub fn is_raised_by(_tid: pid_t, _raised: &Fault) -> bool {
+    true
+}
+
+/// The fault whose handler has not returned: not looked for here.
+pub fn fault_on_stack(_sp: u64, _raised: c_int) -> Option<Fault> {
+    None
+}
+
 /// The fault whose handler has raised a signal: not looked for here.
 pub fn fault_behind(_raised: &Fault) -> Option<Fault> {
     None

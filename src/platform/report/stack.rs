@@ -49,6 +49,11 @@ pub struct Stack {
 }
 
 impl Stack {
+    /// Whether that is where one of its functions was interrupted.
+    pub fn has_interrupted(&self, pc: u64) -> bool {
+        self.frames.iter().any(|frame| frame.interrupted && frame.pc == pc)
+    }
+
     /// The frames from `first` on. `step` tells a frame's caller, and may correct the frame itself.
     pub fn walk(first: Frame, deadline: u64, mut step: impl FnMut(&mut Frame) -> Option<Frame>) -> Self {
         let mut inner = Vec::new();

@@ -11,6 +11,8 @@ pub struct Parts {
     pub first_end: u64,
     /// Address and length of .eh_frame_hdr in memory.
     pub unwind_table: Option<(u64, u64)>,
+    /// Address and length of the dynamic section in memory.
+    pub dynamic: Option<(u64, u64)>,
 }
 
 /// The ELF constants that are needed here (elf.h).
@@ -27,32 +29,26 @@ pub fn read_map(memory: &mut Memory) -> Map {
     let (mappings, offsets): (Vec<Mapping>, Vec<u64>) = read_maps().into_iter().unzip();
     memory.learn(&mappings);
     if mappings.is_empty() {
-        return from_loader(memory);
+        return from_loader(memory, Map { mappings: Vec::new(), modules: Vec::new() });
     }
-    let mut modules: Vec<Module> = Vec::new();
-    // A module's mappings stand in ascending order, the one with the ELF header first.
-    let mut index = 0;
-    while let (Some(first), Some(&offset)) = (mappings.get(index), offsets.get(index)) {
-        index += 1;
-        if first.path.is_empty() || offset != 0 || first.path.starts_with('[') && first.path != "[vdso]" {
-            continue;
-        }
-        let mut end = first.end;
-        let mut executable = first.executable;
-        while let (Some(next), Some(&offset)) = (mappings.get(index), offsets.get(index)) {
-            // .bss follows without a name.
-            if next.path != first.path || offset == 0 {
-                break;
-            }
-            end = next.end;
-            executable |= next.executable;
-            index += 1;
-        }
-        if executable && let Some(module) = module(memory, first, end) {
-            modules.push(module);
+    let mut map = Map { mappings, modules: Vec::new() };
+    let starts: Vec<Module> = map
+        .mappings
+        .iter()
+        .zip(&offsets)
+        .filter(|(mapping, offset)| {
+            **offset == 0 && !mapping.path.is_empty() && (!mapping.path.starts_with('[') || mapping.path == "[vdso]")
+        })
+        .filter_map(|(mapping, _)| module(memory, &map, mapping))
+        .collect();
+    for module in starts {
+        // What shares the first page of the file with the headers is mapped from offset 0, too.
+        if map.modules.last().is_none_or(|last| last.end <= module.start) {
+            map.modules.push(module);
         }
     }
-    Map { mappings, modules }
+    // Where the first page itself is on other memory now, the loader still knows.
+    from_loader(memory, map)
 }
 
 fn read_maps() -> Vec<(Mapping, u64)> {
@@ -122,23 +118,38 @@ fn word_at(bytes: &[u8], offset: usize) -> Option<u64> {
     Some(u64::from_le_bytes(bytes.get(offset..offset + 8)?.try_into().ok()?))
 }
 
-fn module(memory: &mut Memory, mapping: &Mapping, end: u64) -> Option<Module> {
-    let start = mapping.start;
-    let segments = segments(memory, start)?;
+/// The module whose headers are in this mapping. How far it reaches is what its program headers say: programs move their
+/// code to other memory, so that it can have huge pages, and the rest of its file need not be behind it any more.
+fn module(memory: &mut Memory, map: &Map, mapping: &Mapping) -> Option<Module> {
+    let segments = segments(memory, mapping.start)?;
     let first = segments.iter().find(|segment| segment.kind == PT_LOAD)?;
-    let bias = start.wrapping_sub(first.address.wrapping_sub(first.offset));
-    Some(finish(
-        memory,
-        &segments,
-        Module {
-            path: mapping.path.clone(),
-            start,
-            end,
-            bias,
-            build_id: Vec::new(),
-            parts: Parts { first_end: mapping.end, unwind_table: None },
-        },
-    ))
+    let bias = mapping.start.wrapping_sub(first.address.wrapping_sub(first.offset));
+    // A file that was only mapped to be read has no code where it should be.
+    let is_code = |segment: &Segment| {
+        segment.kind == PT_LOAD && segment.flags & 1 != 0 && map.is_code(bias.wrapping_add(segment.address))
+    };
+    if !segments.iter().any(is_code) {
+        return None;
+    }
+    let (start, end) = extent(&segments, bias)?;
+    let module = Module {
+        path: mapping.path.clone(),
+        start: start.min(mapping.start),
+        end,
+        bias,
+        build_id: Vec::new(),
+        parts: Parts { first_end: mapping.end, unwind_table: None, dynamic: None },
+    };
+    Some(finish(memory, &segments, module))
+}
+
+/// The pages from a module's first to its last.
+fn extent(segments: &[Segment], bias: u64) -> Option<(u64, u64)> {
+    let pages = segments.iter().filter(|segment| segment.kind == PT_LOAD).map(|segment| {
+        let start = bias.wrapping_add(segment.address);
+        (start & !4095, start.checked_add(segment.size).map_or(0, |end| end.saturating_add(4095) & !4095))
+    });
+    pages.reduce(|(start, end), (from, to)| (start.min(from), end.max(to))).filter(|(start, end)| start < end)
 }
 
 fn finish(memory: &mut Memory, segments: &[Segment], mut module: Module) -> Module {
@@ -148,6 +159,7 @@ fn finish(memory: &mut Memory, segments: &[Segment], mut module: Module) -> Modu
             PT_NOTE if module.build_id.is_empty() => {
                 module.build_id = build_id(memory, address, segment.size).unwrap_or_default();
             }
+            PT_DYNAMIC => module.parts.dynamic = Some((address, segment.size)),
             PT_GNU_EH_FRAME => module.parts.unwind_table = Some((address, segment.size)),
             _ => {}
         }
@@ -170,16 +182,17 @@ fn build_id(memory: &mut Memory, start: u64, size: u64) -> Option<Vec<u8>> {
     None
 }
 
-/// Without /proc: the list that the dynamic loader keeps for debuggers (link.h), read but not locked.
-fn from_loader(memory: &mut Memory) -> Map {
-    let mut map = Map { mappings: Vec::new(), modules: Vec::new() };
+/// Adds what is missing from the list that the dynamic loader keeps for debuggers (link.h), read but not locked: without
+/// /proc, everything.
+fn from_loader(memory: &mut Memory, mut map: Map) -> Map {
+    let is_all = map.mappings.is_empty();
     let (headers, count) = system::program_headers();
     let Some(own) = program_headers(memory, headers, count) else { return map };
     let dynamic = |segments: &[Segment]| segments.iter().find(|s| s.kind == PT_DYNAMIC).map(|s| s.address);
     // PT_PHDR (6) says where the table would be without a bias.
     let bias = own.iter().find(|s| s.kind == 6).map_or(0, |s| headers.wrapping_sub(s.address));
     let mut seen = BTreeMap::new();
-    add(memory, &mut map, bias, &own, system::executable_path());
+    add(memory, &mut map, bias, &own, system::executable_path(), is_all);
     let Some(dynamic) = dynamic(&own) else { return map };
     let mut entry = bias.wrapping_add(dynamic);
     let mut link = loop {
@@ -198,20 +211,22 @@ fn from_loader(memory: &mut Memory) -> Map {
             && let Some(segments) = segments(memory, base)
         {
             let path = memory.text(name);
-            add(memory, &mut map, base, &segments, path);
+            add(memory, &mut map, base, &segments, path, is_all);
         }
         link = next;
     }
     map.mappings.sort_by_key(|mapping| mapping.start);
+    map.modules.sort_by_key(|module| module.start);
     map
 }
 
-fn add(memory: &mut Memory, map: &mut Map, bias: u64, segments: &[Segment], path: String) {
-    let (mut start, mut end) = (u64::MAX, 0);
-    for segment in segments.iter().filter(|segment| segment.kind == PT_LOAD) {
-        let from = bias.wrapping_add(segment.address) & !4095;
-        let to = (bias.wrapping_add(segment.address) + segment.size + 4095) & !4095;
-        (start, end) = (start.min(from), end.max(to));
+fn add(memory: &mut Memory, map: &mut Map, bias: u64, segments: &[Segment], path: String, with_mappings: bool) {
+    let Some((start, end)) = extent(segments, bias) else { return };
+    if map.modules.iter().any(|module| module.start < end && start < module.end) {
+        return;
+    }
+    for segment in segments.iter().filter(|segment| with_mappings && segment.kind == PT_LOAD) {
+        let Some((from, to)) = extent(core::slice::from_ref(segment), bias) else { continue };
         map.mappings.push(Mapping {
             start: from,
             end: to,
@@ -221,7 +236,13 @@ fn add(memory: &mut Memory, map: &mut Map, bias: u64, segments: &[Segment], path
             path: path.clone(),
         });
     }
-    let module =
-        Module { path, start, end, bias, build_id: Vec::new(), parts: Parts { first_end: end, unwind_table: None } };
+    let module = Module {
+        path,
+        start,
+        end,
+        bias,
+        build_id: Vec::new(),
+        parts: Parts { first_end: end, unwind_table: None, dynamic: None },
+    };
     map.modules.push(finish(memory, segments, module));
 }
