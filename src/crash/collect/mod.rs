@@ -67,6 +67,11 @@ pub fn write(stderr: i32, lines: bool, others: bool) {
     }
     (report.frames, report.omitted) = symbolizer.frames(&stack);
     report.cut = stack.cut;
+    // What is thrown and caught leaves traces, too: only on the way to the end by std::terminate() it was this one.
+    if report.message.is_empty() && report.frames.iter().any(|frame| frame.function.starts_with("std::terminate")) {
+        let exception = platform::uncaught_exception(&mut memory.borrow_mut(), registers.sp());
+        report.message = exception.unwrap_or_default();
+    }
     if report.address_is.is_empty()
         && let Some(note) = report.frames.iter().rev().find(|frame| !frame.note.is_empty())
     {
@@ -93,6 +98,9 @@ pub fn write(stderr: i32, lines: bool, others: bool) {
         output.say(&report::text::other_threads(&report));
     }
     details(&mut report, &mut memory.borrow_mut());
+    if crate::symbols::elf::is_too_large() {
+        report.modules_note = "some debug information was not read: it takes more than 512 MiB".to_owned();
+    }
     if stream {
         output.say(&report::text::details(&report));
         output.say(&report::text::summary(&report));

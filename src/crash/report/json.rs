@@ -95,6 +95,7 @@ pub fn whole(report: &Report) -> String {
                 json.address("bias", module.bias);
             });
         });
+        json.text("modules_note", &report.modules_note);
         json.text("summary", &report.summary());
     });
     json.out.push('\n');

@@ -62,6 +62,8 @@ pub struct Report {
     /// Why there are no others, or not all.
     pub threads_note: String,
     pub modules: Vec<Module>,
+    /// What is missing of their names and lines.
+    pub modules_note: String,
 }
 
 impl Report {

@@ -146,6 +146,9 @@ pub fn details(report: &Report) -> String {
     if rest > 0 {
         let _ = writeln!(text, "  and {rest} more");
     }
+    if !report.modules_note.is_empty() {
+        let _ = writeln!(text, "  {}", shown(&report.modules_note));
+    }
     text
 }
 

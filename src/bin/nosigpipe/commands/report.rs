@@ -118,6 +118,7 @@ fn report(value: &Value) -> Report {
         threads: list(&value["other_threads"]).map(group).collect(),
         threads_note: string(&value["other_threads_note"]),
         modules: list(&value["modules"]).map(module).collect(),
+        modules_note: string(&value["modules_note"]),
     }
 }
 

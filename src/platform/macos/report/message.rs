@@ -28,3 +28,8 @@ pub fn last_words(_signal: c_int, map: &Map, memory: &mut Memory, _ask: &AskSymb
 fn is_configuration(text: &str) -> bool {
     text.starts_with("dyld") && text.contains("config: DYLD_")
 }
+
+/// The exception that nobody has caught: the runtime has said it among the last words.
+pub fn uncaught_exception(_memory: &mut Memory, _sp: u64) -> Option<String> {
+    None
+}

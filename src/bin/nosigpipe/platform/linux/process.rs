@@ -3,8 +3,9 @@
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt;
+use std::time::{Duration, Instant};
 
-use crate::exit::{Failure, NO_PERMISSION, NO_PROCESS};
+use crate::exit::{Failure, NO_PERMISSION, NO_PROCESS, NOT_LOADED};
 use crate::layout::{self, Stage};
 use crate::snapshot::Snapshot;
 
@@ -53,6 +54,10 @@ pub fn all() -> Vec<u32> {
 pub fn inspect(pid: u32) -> Result<Process, Failure> {
     let fail = |error: &io::Error| match error.kind() {
         io::ErrorKind::NotFound => Failure::new(NO_PROCESS, format!("no process {pid}")),
+        io::ErrorKind::TimedOut => Failure::new(
+            NOT_LOADED,
+            format!("the library was not found in process {pid}: it has more mapped files than could be looked at"),
+        ),
         // The process has ended meanwhile.
         _ if error.raw_os_error() == Some(libc::ESRCH) => Failure::new(NO_PROCESS, format!("no process {pid}")),
         io::ErrorKind::PermissionDenied => {
@@ -112,12 +117,23 @@ fn mappings(pid: u32) -> io::Result<Vec<Mapping>> {
     Ok(text.lines().filter_map(parse).collect())
 }
 
+/// How long a process is searched for the library; a large one takes a hundredth of that.
+const SEARCH: Duration = Duration::from_secs(2);
+
 /// Finds the library by the symbol that it exports, whatever its file is called. Everything is read from the process's
 /// memory: the file may be deleted, replaced by another, or in another mount namespace. Of several copies, that
 /// whose state all of them use.
 fn find_library(memory: &Memory, modules: &[Mapping]) -> io::Result<Option<Library>> {
     let mut unused = None;
-    for module in modules.iter().filter(|module| module.offset == 0) {
+    // A process of somebody else may have been made so that the search never ends.
+    let give_up = Instant::now() + SEARCH;
+    // What is called as we are comes first.
+    let (likely, rest): (Vec<_>, Vec<_>) =
+        modules.iter().filter(|module| module.offset == 0).partition(|module| module.path.contains("nosigpipe"));
+    for module in likely.into_iter().chain(rest) {
+        if Instant::now() > give_up {
+            return if unused.is_some() { Ok(unused) } else { Err(io::ErrorKind::TimedOut.into()) };
+        }
         let address = match symbol(memory, module.start) {
             Ok(Some(address)) => address,
             Ok(None) => continue,
