@@ -142,6 +142,9 @@ impl Fault {
 /// # Safety
 /// The pointers are those that the kernel gave to a handler with SA_SIGINFO.
 pub unsafe fn fault(signal: c_int, info: *const siginfo_t, context: *const c_void) -> Fault {
+    // A program that has the processor check alignment leaves that on for its handlers, and we were not made for it.
+    // SAFETY: only that flag changes (AC, bit 18), and the return from the handler brings it back.
+    unsafe { core::arch::asm!("pushfq", "and dword ptr [rsp], ~0x40000", "popfq") };
     // SAFETY: as promised. The fields of a siginfo overlap, and all lie within it; which of them have a meaning is
     // decided by code and signal.
     unsafe {
