@@ -109,6 +109,8 @@ fn judge_cause(case: &Case, report: &Report, crashes: &[Announced], outcome: &Ou
                 address if case.recursive => address > Some(4096),
                 // The kernel gives 0 as the address where it knows none.
                 None => crash.address == 0 && report.code == Some(i64::from(SI_KERNEL)),
+                // What the report has then is what the instruction says.
+                Some(_) if report.code == Some(i64::from(SI_KERNEL)) => crash.address == 0,
                 Some(address) => address == crash.address,
             };
             verdict.say(Question::Cause, crashes.iter().any(right), || {

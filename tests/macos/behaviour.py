@@ -877,7 +877,7 @@ class Crashes(Process):
         x86_64 = [
             (SIGSEGV, 1, 0, (14, 2), "SIGSEGV, segmentation fault writing 0x0 (null pointer): nothing is mapped there (SEGV_MAPERR)"),
             (SIGSEGV, 2, 0x7000, (14, 17), "executing 0x7000 (null pointer + 28672): not allowed there (SEGV_ACCERR)"),
-            (SIGSEGV, 0, 0, (13, 0), "general protection: the address is none that x86_64 has (SI_KERNEL"),
+            (SIGSEGV, 0, 0, (13, 0), "general protection fault, cause unknown (SI_KERNEL"),
             (SIGBUS, 2, 0x123456, (14, 3), "bus error writing 0x123456: not allowed there (KERN_PROTECTION_FAILURE)"),
             (SIGFPE, 7, 0, (0, 0), f"SIGFPE, arithmetic error at {pc:#x}: integer division by zero (FPE_INTDIV)"),
             (SIGFPE, 1, 0, (19, 0), "floating-point division by zero (FPE_FLTDIV)"),
