@@ -6,7 +6,7 @@ use core::sync::atomic::Ordering::Relaxed;
 
 use super::report::head::Head;
 use super::{Incident, handler::incident, options, program, words};
-use crate::line::Line;
+use crate::line::{Line, Shown};
 use crate::options::Format;
 use crate::platform::{self, Access, Cause};
 
@@ -41,6 +41,19 @@ pub fn write_if_missing() {
 
 /// Writes the first lines whatever the format.
 pub fn write_now() {
+    write_text(|head, text| head.write(text));
+}
+
+/// Writes the last line of a report that is not the usual one: what happened, once more, since of a long log often only the
+/// end is kept.
+pub fn write_summary() {
+    write_text(|head, text| {
+        write!(text, "nosigpipe: in short: {} (pid {}): ", Shown(head.program, 64), head.pid)?;
+        head.what(text)
+    });
+}
+
+fn write_text(write: fn(&Head, &mut dyn Write) -> core::fmt::Result) {
     /// Not on the stack, which may be one of 8 KiB.
     struct Text(UnsafeCell<Line<1024>>);
     // SAFETY: only the thread that holds the claim writes a header.
@@ -49,7 +62,7 @@ pub fn write_now() {
     // SAFETY: we hold the claim.
     let text = unsafe { &mut *TEXT.0.get() };
     *text = Line::empty();
-    fill(text);
+    fill(text, write);
     say(text.finish());
 }
 
@@ -58,13 +71,13 @@ pub fn say(bytes: &[u8]) {
     platform::write_until(STDERR, bytes, incident().patience);
 }
 
-/// The first lines of the crash under report.
-fn fill(text: &mut dyn Write) {
+/// Something about the crash under report.
+fn fill(text: &mut dyn Write, write: fn(&Head, &mut dyn Write) -> core::fmt::Result) {
     let incident = incident();
     let (fault, raised) = (&incident.fault, &incident.raised);
     let mut time = Line::<40>::empty();
     push_time(&mut time, incident.time);
-    let _ = Head {
+    let head = Head {
         program: program(),
         pid: i64::from(incident.pid),
         signal: i64::from(fault.signal),
@@ -79,8 +92,8 @@ fn fill(text: &mut dyn Write) {
         thread: incident.thread.split(|&byte| byte == 0).next().unwrap_or_default(),
         time: core::str::from_utf8(time.bytes()).unwrap_or_default(),
         uptime: incident.uptime / 1_000_000,
-    }
-    .write(text);
+    };
+    let _ = write(&head, text);
 }
 
 /// The address of the fault, where it has one.

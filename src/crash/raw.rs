@@ -23,6 +23,7 @@ pub fn write() {
     header::write_if_missing();
     header::say(platform::BEFORE_ADDRESSES);
     frames();
+    header::write_summary();
 }
 
 /// After a crash in the report itself: addresses, and if that crashes, too, nothing but what can't fail.

@@ -16,7 +16,7 @@ const PATIENCE: u64 = 500_000_000;
 pub fn stop_threads(pid: pid_t, crashed: pid_t) -> (Vec<Thread>, String) {
     let tids: Vec<pid_t> = system::thread_ids(pid).into_iter().filter(|&tid| tid != crashed).collect();
     let give_up = platform::nanoseconds() + PATIENCE;
-    let mut refused = 0;
+    let mut refused = 0u64;
     let seized: Vec<(pid_t, bool)> = tids
         .into_iter()
         .map(|tid| {
@@ -32,7 +32,7 @@ pub fn stop_threads(pid: pid_t, crashed: pid_t) -> (Vec<Thread>, String) {
             (tid, true)
         })
         .collect();
-    let mut running = 0;
+    let mut running = 0u64;
     let threads = seized
         .into_iter()
         .map(|(tid, seized)| {
@@ -55,13 +55,21 @@ pub fn stop_threads(pid: pid_t, crashed: pid_t) -> (Vec<Thread>, String) {
         })
         .collect();
     let note = if refused > 0 {
-        format!("the stacks of {refused} threads can't be read: ptrace is not allowed here")
+        format!("{} can't be read: ptrace is not allowed here", stacks_of(refused))
     } else if running > 0 {
-        format!("the stacks of {running} threads can't be read: they are in system calls that can't be interrupted")
+        format!("{} can't be read: not interrupted within half a second", stacks_of(running))
     } else {
         String::new()
     };
     (threads, note)
+}
+
+fn stacks_of(threads: u64) -> String {
+    if threads == 1 {
+        "the stack of 1 other thread".to_owned()
+    } else {
+        format!("the stacks of {threads} other threads")
+    }
 }
 
 fn name(pid: pid_t, tid: pid_t) -> String {
