@@ -83,6 +83,7 @@ fn parse(content: &str) -> Result<Report, String> {
 
 fn report(value: &Value) -> Report {
     let (signal, thread) = (&value["signal"], &value["crashed_thread"]);
+    let raised = &signal["raised_by_handler"];
     let sender = signal["sender_pid"].as_i64().zip(signal["sender_uid"].as_i64());
     let registers = thread["registers"].as_object().into_iter().flatten();
     let instructions = string(&thread["instructions"]);
@@ -106,7 +107,7 @@ fn report(value: &Value) -> Report {
         access: string(&signal["access"]),
         cause: string(&signal["cause"]),
         address_is: string(&signal["address_is"]),
-        raised: signal["raised_by_handler"]["number"].as_i64().zip(signal["raised_by_handler"]["code"].as_i64()),
+        raised: raised["number"].as_i64().zip(raised["code"].as_i64()),
         sender,
         call: signal["system_call"].as_i64(),
         message: string(&value["message"]),
