@@ -12,12 +12,15 @@
 //! - [`Running`]: a program that was started and is still there; killed with its group when dropped.
 //! - [`Scratch`]: a directory for what a program leaves behind.
 //! - [`clients`], [`grpc`]: clients that go away.
+//! - `fault`: a fault in a program that has none.
 //! - [`status`], [`counter`]: what the library says about a running process.
 //!
 //! Everything here panics when something is wrong: a test that can't be set up has failed.
 
 mod artefacts;
 pub mod clients;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+pub mod fault;
 pub mod grpc;
 mod ports;
 mod programs;

@@ -1,0 +1,327 @@
+//! Debian's daemons, as they are shipped: from root to another user, in a chroot, in the background, with a title over
+//! their arguments, with crash handlers of their own.
+//!
+//! For each one in the table: with the library it looks as it does without, and serves through vanishing clients, in either
+//! scope; and when it crashes, by a real fault or by a signal that somebody sends, it ends as it does without, and the
+//! report is in the directory that was named at its start and nowhere else. They need root.
+#![cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "what cannot be set up has failed the test"
+)]
+
+#[path = "daemons/table.rs"]
+mod table;
+
+use std::fs;
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use harness::fault::call_nowhere;
+use harness::{Running, SIGSEGV, SIGTERM, bare, library, program, status, wait_for_port};
+use table::{Daemon, End, Place, Victim};
+
+const LIMIT: Duration = Duration::from_secs(60);
+
+macro_rules! daemons {
+    ($($name:ident;)*) => {$(
+        mod $name {
+            use super::*;
+
+            #[test]
+            fn looks_and_serves_as_bare() {
+                if is_root() {
+                    table::$name().looks_and_serves_as_bare();
+                }
+            }
+
+            #[test]
+            fn ends_by_a_fault_as_bare_and_reports_it() {
+                if is_root() {
+                    table::$name().crashes_as_bare(Crash::Fault);
+                }
+            }
+
+            #[test]
+            fn ends_by_a_sent_signal_as_bare_and_reports_it() {
+                if is_root() {
+                    table::$name().crashes_as_bare(Crash::Sent);
+                }
+            }
+        }
+    )*};
+}
+
+daemons! {
+    vsftpd;
+    apache_event;
+    apache_prefork;
+    memcached;
+    redis;
+    unbound;
+    haproxy;
+    nginx;
+    lighttpd;
+    mosquitto;
+    inetd;
+    mariadb;
+    java_behind;
+    java_before;
+}
+
+fn is_root() -> bool {
+    // SAFETY: it has no memory to get wrong.
+    let root = unsafe { libc::geteuid() } == 0;
+    if !root {
+        println!("skipped: daemons give up root, and there is none to give up");
+    }
+    root
+}
+
+#[derive(Clone, Copy)]
+enum Crash {
+    /// A call of a function where nothing is mapped.
+    Fault,
+    /// SIGSEGV from kill(2).
+    Sent,
+}
+
+/// How a daemon is run.
+#[derive(Clone, Copy, PartialEq)]
+enum With {
+    Nothing,
+    Library { scope: &'static str },
+}
+
+/// A daemon that was started, with all that it has started; ended when dropped.
+struct Started {
+    keeper: Running,
+    main: i32,
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        if self.keeper.is_alive() {
+            self.keeper.signal(SIGTERM);
+            let _ = self.keeper.ended(LIMIT);
+        }
+    }
+}
+
+impl Daemon {
+    fn start(&self, place: &Place, with: With) -> Started {
+        let preload = self.preload.iter().filter_map(|name| match (*name, with) {
+            (table::OURS, With::Nothing) => None,
+            (table::OURS, With::Library { .. }) => Some(library().display().to_string()),
+            (other, _) => Some(other.to_owned()),
+        });
+        let preload = preload.collect::<Vec<_>>().join(":");
+        let command = (self.command)(place);
+        // The keeper is without the library, and sets it for the daemon alone.
+        let mut subject = bare(program("keeper")).arg("env").arg("-i").args([
+            "PATH=/usr/sbin:/usr/bin:/sbin:/bin".to_owned(),
+            format!("LD_PRELOAD={preload}"),
+            // Long enough for a title to find room.
+            "DESCRIPTION=an environment that is as long as that of a service usually is".to_owned(),
+        ]);
+        if let With::Library { scope } = with {
+            subject = subject.arg(format!("NOSIGPIPE_SCOPE={scope}"));
+            subject = subject.arg(format!("NOSIGPIPE_REPORT={}", place.file("reports")));
+        }
+        let keeper = subject.args(command).current_dir(&place.path).start();
+        wait_for_port(&keeper, place.port, LIMIT);
+        // A daemon's first process may be about to leave. What stays is the child that listens.
+        let main = wait_for("the daemon's process", || match children(keeper.pid())[..] {
+            [one] if self.is_ready(one, place) => Some(one),
+            _ => None,
+        });
+        Started { keeper, main }
+    }
+
+    /// It has served a client, and has all its processes.
+    fn is_ready(&self, main: i32, place: &Place) -> bool {
+        (self.answers)(place);
+        !matches!(self.victim, Victim::Child) || !children(main).is_empty()
+    }
+
+    fn looks_and_serves_as_bare(&self) {
+        let place = Place::new();
+        let started = self.start(&place, With::Nothing);
+        let look = look(&place, started.main);
+        let end = self.end_in_order(&place, started);
+
+        for scope in ["process", "sockets"] {
+            let place = Place::new();
+            let started = self.start(&place, With::Library { scope });
+            assert_eq!(self::look(&place, started.main), look, "in scope {scope}");
+            let status = status(started.main);
+            assert_eq!(status["stage"], "active", "{status:#}");
+            assert_eq!(status["scope"], scope, "{status:#}");
+            (self.storm)(&place);
+            (self.answers)(&place);
+            assert_eq!(self.end_in_order(&place, started), end, "in scope {scope}");
+            assert_eq!(reports(&place), Vec::<String>::new());
+        }
+    }
+
+    /// Asked to end, by SIGTERM: the keeper's word for how it did that, and what was on standard error.
+    fn end_in_order(&self, place: &Place, started: Started) -> (String, String) {
+        // SAFETY: it has no memory to get wrong; the process is below our keeper, which has not reaped it.
+        unsafe { libc::kill(started.main, SIGTERM) };
+        let end = started.keeper.wait_for_line(&format!("{} ended:", started.main), LIMIT);
+        (masked(place, &end), masked(place, &started.keeper.stderr()))
+    }
+
+    fn crashes_as_bare(&self, crash: Crash) {
+        let place = Place::new();
+        let started = self.start(&place, With::Nothing);
+        let (end, _) = self.crash(&place, &started, crash);
+        drop(started);
+
+        let place = Place::new();
+        let started = self.start(&place, With::Library { scope: "process" });
+        let (end_with_library, victim) = self.crash(&place, &started, crash);
+        let reports = wait_for("a report", || Some(reports(&place)).filter(|reports| !reports.is_empty()));
+        let stderr = started.keeper.stderr();
+        assert_eq!(end_with_library, end, "{reports:#?}\n{stderr}");
+        let [report] = &reports[..] else { panic!("{} reports: {reports:#?}", reports.len()) };
+        let first = report.lines().next().unwrap_or_default();
+        assert!(first.contains(&format!("(pid {victim}) crashed: SIGSEGV")), "{report}");
+        match crash {
+            Crash::Fault => assert!(first.contains("0x10"), "{report}"),
+            Crash::Sent => assert!(report.contains(&format!("{}", std::process::id())), "{report}"),
+        }
+        let threads = report.lines().filter(|line| line.starts_with("stack of thread ")).count();
+        assert!(threads >= self.threads, "{threads} stacks of {}: {report}", self.threads);
+        let frames = report.lines().skip_while(|line| !line.contains("which crashed:")).skip(1);
+        let frames = frames.take_while(|line| line.starts_with("  ")).filter(|line| line.contains('#')).count();
+        assert!(frames >= 3, "{report}");
+        assert!(report.contains("\nregisters:"), "{report}");
+        assert!(!stderr.contains("stack of thread"), "{stderr}");
+    }
+
+    /// Has the victim crash: how it ended, and its pid.
+    fn crash(&self, place: &Place, started: &Started, crash: Crash) -> (String, i32) {
+        let mut client = None;
+        let victim = match self.victim {
+            Victim::Main => started.main,
+            Victim::Child => children(started.main)[0],
+            Victim::OfClient(request) => {
+                let mut stream = TcpStream::connect(("127.0.0.1", place.port)).expect("it listens");
+                stream.set_read_timeout(Some(LIMIT)).expect("a timeout can be set");
+                stream.write_all(request).expect("it is there");
+                stream.read_exact(&mut [0; 4]).expect("it answers");
+                client = Some(stream);
+                wait_for("the client's process", || {
+                    let mut process = started.main;
+                    while let Some(child) = children(process).last() {
+                        process = *child;
+                    }
+                    (process != started.main).then_some(process)
+                })
+            }
+        };
+        match crash {
+            Crash::Fault => call_nowhere(victim),
+            // SAFETY: it has no memory to get wrong; the process is below our keeper, and nobody has ended it.
+            Crash::Sent => assert_eq!(unsafe { libc::kill(victim, SIGSEGV) }, 0),
+        }
+        let end = match self.end {
+            End::Kept => started.keeper.wait_for_line(&format!("{victim} ended:"), LIMIT),
+            End::Logged(log, words) => wait_for("a line in the daemon's log", || {
+                let log = fs::read_to_string(place.path.join(log)).ok()?;
+                let mut lines = log.lines().filter_map(|line| Some(&line[line.find(&format!("{victim} "))?..]));
+                lines.find(|line| line.contains(words)).map(str::to_owned)
+            }),
+            End::Unseen => wait_for("the end of the process", || (!is_alive(victim)).then(String::new)),
+        };
+        if let Some(mut client) = client {
+            // What the client still gets is what the server says to it, and not a word of ours.
+            let mut rest = Vec::new();
+            match client.read_to_end(&mut rest) {
+                Err(error) if error.kind() != ErrorKind::ConnectionReset => panic!("the client waits: {error}"),
+                _ => assert!(!String::from_utf8_lossy(&rest).contains("nosigpipe"), "{rest:?}"),
+            }
+        }
+        if !matches!(self.victim, Victim::Main) {
+            (self.answers)(place);
+        }
+        (masked(place, &end), victim)
+    }
+}
+
+/// What ps shows of all its processes, and the environment's memory.
+fn look(place: &Place, main: i32) -> Vec<(String, String, String)> {
+    let read = |pid: i32, file: &str| {
+        let bytes = fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
+        masked(place, &String::from_utf8_lossy(&bytes).replace('\0', "\n"))
+    };
+    let mut processes = vec![main];
+    let mut next = 0;
+    while let Some(process) = processes.get(next) {
+        processes.extend(children(*process));
+        next += 1;
+    }
+    let mut look: Vec<_> = processes
+        .into_iter()
+        .map(|pid| {
+            let environ = read(pid, "environ");
+            let ours = |line: &&str| !line.starts_with("LD_PRELOAD=") && !line.starts_with("NOSIGPIPE_");
+            let environ: Vec<_> = environ.lines().filter(ours).collect();
+            (read(pid, "comm"), read(pid, "cmdline"), environ.join("\n"))
+        })
+        .collect();
+    look.sort();
+    look
+}
+
+/// Without what differs between two runs of anything: directories and numbers.
+fn masked(place: &Place, text: &str) -> String {
+    let text = text.replace(&place.path.display().to_string(), "DIR");
+    let mut masked = String::new();
+    for part in text.split_inclusive(|c: char| !c.is_ascii_digit()) {
+        let digits = part.trim_end_matches(|c: char| !c.is_ascii_digit());
+        masked += if digits.len() > 2 { "N" } else { digits };
+        masked += &part[digits.len()..];
+    }
+    masked
+}
+
+fn reports(place: &Place) -> Vec<String> {
+    let files = fs::read_dir(place.path.join("reports")).expect("the directory is there");
+    let files = files.map(|file| file.expect("it can be read").path());
+    // While it is being written, it has another name.
+    let whole = files.filter(|path| path.extension().is_some_and(|extension| extension == "txt"));
+    whole.map(|path| fs::read_to_string(path).expect("it is text")).collect()
+}
+
+fn children(pid: i32) -> Vec<i32> {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().filter_map(Result::ok);
+    let lists = tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
+    let mut children: Vec<_> =
+        lists.flat_map(|list| list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>()).collect();
+    children.sort_unstable();
+    children
+}
+
+fn is_alive(pid: i32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with(['Z', 'X']))
+}
+
+/// Looks until there is something: for what no event tells of.
+#[track_caller]
+fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + LIMIT;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "{what} did not come in {LIMIT:?}");
+        thread::sleep(Duration::from_millis(10));
+    }
+}

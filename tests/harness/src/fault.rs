@@ -1,0 +1,40 @@
+//! Real faults in programs that have none: a debugger's means, used on a thread from outside.
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::ptr;
+
+use libc::c_void;
+
+/// Has a thread of another process call a function at an address where nothing is mapped, wherever the thread is just
+/// now: as soon as it goes on, the kernel gives it a SIGSEGV that nobody has sent.
+pub fn call_nowhere(tid: i32) {
+    let failed = |call: &str| panic!("{call} of {tid}: {}", io::Error::last_os_error());
+    let trace = |request, address: u64, data: *mut c_void| {
+        // SAFETY: what the kernel reads or writes in this process is `data`, which is a whole structure wherever the
+        // request wants one; the rest happens in the other process, and is meant to harm it.
+        if unsafe { libc::ptrace(request, tid, address, data) } != 0 {
+            failed(&format!("ptrace request {request:#x}"));
+        }
+    };
+    trace(libc::PTRACE_SEIZE, 0, ptr::null_mut());
+    trace(libc::PTRACE_INTERRUPT, 0, ptr::null_mut());
+    let mut status = 0;
+    // SAFETY: status is an int.
+    if unsafe { libc::waitpid(tid, &mut status, libc::__WALL) } != tid {
+        failed("waitpid");
+    }
+    let mut registers = MaybeUninit::<libc::user_regs_struct>::zeroed();
+    trace(libc::PTRACE_GETREGS, 0, registers.as_mut_ptr().cast());
+    // SAFETY: all zeroes are registers, too, and the kernel has filled them.
+    let mut registers = unsafe { registers.assume_init() };
+    // What `call` does: the return address on the stack, then the jump.
+    registers.rsp -= 8;
+    let return_address = ptr::without_provenance_mut(registers.rip as usize);
+    trace(libc::PTRACE_POKEDATA, registers.rsp, return_address);
+    registers.rip = 0x10;
+    // No system call is to be started again: that would move rip.
+    registers.orig_rax = u64::MAX;
+    trace(libc::PTRACE_SETREGS, 0, ptr::from_mut(&mut registers).cast());
+    trace(libc::PTRACE_DETACH, 0, ptr::null_mut());
+}
