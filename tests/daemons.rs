@@ -17,6 +17,7 @@ mod table;
 
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
+use std::iter;
 use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -25,7 +26,7 @@ use harness::fault::call_nowhere;
 use harness::{Running, SIGSEGV, SIGTERM, bare, library, program, status, wait_for_port};
 use table::{Daemon, End, Place, Victim};
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(30);
 
 macro_rules! daemons {
     ($($name:ident;)*) => {$(
@@ -116,7 +117,11 @@ impl Daemon {
     fn start(&self, place: &Place, with: With) -> Started {
         let preload = self.preload.iter().filter_map(|name| match (*name, with) {
             (table::OURS, With::Nothing) => None,
-            (table::OURS, With::Library { .. }) => Some(library().display().to_string()),
+            (table::OURS, With::Library { .. }) => {
+                // Where the users can read it that daemons become.
+                fs::copy(library(), place.path.join("libnosigpipe.so")).expect("the library can be copied");
+                Some(place.file("libnosigpipe.so"))
+            }
             (other, _) => Some(other.to_owned()),
         });
         let preload = preload.collect::<Vec<_>>().join(":");
@@ -134,7 +139,9 @@ impl Daemon {
         }
         let keeper = subject.args(command).current_dir(&place.path).start();
         wait_for_port(&keeper, place.port, LIMIT);
-        // A daemon's first process may be about to leave. What stays is the child that listens.
+        if self.background {
+            keeper.wait_for_line("ended: exit 0", LIMIT);
+        }
         let main = wait_for("the daemon's process", || match children(keeper.pid())[..] {
             [one] if self.is_ready(one, place) => Some(one),
             _ => None,
@@ -151,16 +158,17 @@ impl Daemon {
     fn looks_and_serves_as_bare(&self) {
         let place = Place::new();
         let started = self.start(&place, With::Nothing);
-        let look = look(&place, started.main);
+        let look = self.look(&place, started.main);
         let end = self.end_in_order(&place, started);
 
         for scope in ["process", "sockets"] {
             let place = Place::new();
             let started = self.start(&place, With::Library { scope });
-            assert_eq!(self::look(&place, started.main), look, "in scope {scope}");
+            assert_eq!(self.look(&place, started.main), look, "in scope {scope}");
             let status = status(started.main);
             assert_eq!(status["stage"], "active", "{status:#}");
-            assert_eq!(status["scope"], scope, "{status:#}");
+            // What goes into the background is another process than the one that was started with the library.
+            assert_eq!(status["scope"], if self.background { "sockets" } else { scope }, "{status:#}");
             (self.storm)(&place);
             (self.answers)(&place);
             assert_eq!(self.end_in_order(&place, started), end, "in scope {scope}");
@@ -168,12 +176,36 @@ impl Daemon {
         }
     }
 
-    /// Asked to end, by SIGTERM: the keeper's word for how it did that, and what was on standard error.
-    fn end_in_order(&self, place: &Place, started: Started) -> (String, String) {
+    /// What ps shows of all its processes, and what is left of the environment's memory.
+    fn look(&self, place: &Place, main: i32) -> Vec<(String, String, String)> {
+        let read = |pid: i32, file: &str| {
+            let bytes = fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
+            masked(place, &String::from_utf8_lossy(&bytes).replace('\0', "\n"))
+        };
+        // Those of clients come and go.
+        let workers = if matches!(self.victim, Victim::OfClient(_)) { Vec::new() } else { children(main) };
+        let mut look: Vec<_> = iter::once(main)
+            .chain(workers)
+            .map(|pid| {
+                let (command, environ) = (read(pid, "cmdline"), read(pid, "environ"));
+                let ours = |line: &str| line.starts_with("LD_PRELOAD=") || line.starts_with("NOSIGPIPE_");
+                // A title is written over it, and then filled up.
+                let environ: Vec<_> = environ.lines().filter(|line| line.contains('=') && !ours(line)).collect();
+                (read(pid, "comm"), command.trim_end().to_owned(), environ.join("\n"))
+            })
+            .collect();
+        look.sort();
+        look
+    }
+
+    /// Asked to end, by SIGTERM: the keeper's word for how it did that.
+    fn end_in_order(&self, place: &Place, started: Started) -> String {
         // SAFETY: it has no memory to get wrong; the process is below our keeper, which has not reaped it.
         unsafe { libc::kill(started.main, SIGTERM) };
         let end = started.keeper.wait_for_line(&format!("{} ended:", started.main), LIMIT);
-        (masked(place, &end), masked(place, &started.keeper.stderr()))
+        let stderr = masked(place, &started.keeper.stderr());
+        assert!(!stderr.contains("nosigpipe"), "{stderr}");
+        masked(place, &end)
     }
 
     fn crashes_as_bare(&self, crash: Crash) {
@@ -195,8 +227,12 @@ impl Daemon {
             Crash::Fault => assert!(first.contains("0x10"), "{report}"),
             Crash::Sent => assert!(report.contains(&format!("{}", std::process::id())), "{report}"),
         }
-        let threads = report.lines().filter(|line| line.starts_with("stack of thread ")).count();
+        // "stack of thread N" or, where several have the same, "stack of 7 threads".
+        let stacks = report.lines().filter_map(|line| line.strip_prefix("stack of "));
+        let counts = stacks.map(|rest| rest.split(' ').next().and_then(|number| number.parse().ok()).unwrap_or(1));
+        let threads: usize = counts.sum();
         assert!(threads >= self.threads, "{threads} stacks of {}: {report}", self.threads);
+        assert!(!report.contains("can't be read"), "{report}");
         let frames = report.lines().skip_while(|line| !line.contains("which crashed:")).skip(1);
         let frames = frames.take_while(|line| line.starts_with("  ")).filter(|line| line.contains('#')).count();
         assert!(frames >= 3, "{report}");
@@ -252,31 +288,6 @@ impl Daemon {
         }
         (masked(place, &end), victim)
     }
-}
-
-/// What ps shows of all its processes, and the environment's memory.
-fn look(place: &Place, main: i32) -> Vec<(String, String, String)> {
-    let read = |pid: i32, file: &str| {
-        let bytes = fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
-        masked(place, &String::from_utf8_lossy(&bytes).replace('\0', "\n"))
-    };
-    let mut processes = vec![main];
-    let mut next = 0;
-    while let Some(process) = processes.get(next) {
-        processes.extend(children(*process));
-        next += 1;
-    }
-    let mut look: Vec<_> = processes
-        .into_iter()
-        .map(|pid| {
-            let environ = read(pid, "environ");
-            let ours = |line: &&str| !line.starts_with("LD_PRELOAD=") && !line.starts_with("NOSIGPIPE_");
-            let environ: Vec<_> = environ.lines().filter(ours).collect();
-            (read(pid, "comm"), read(pid, "cmdline"), environ.join("\n"))
-        })
-        .collect();
-    look.sort();
-    look
 }
 
 /// Without what differs between two runs of anything: directories and numbers.

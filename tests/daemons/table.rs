@@ -18,6 +18,8 @@ pub struct Daemon {
     pub answers: fn(&Place),
     /// Clients that go away in the middle of an answer.
     pub storm: fn(&Place),
+    /// The process that was started leaves when the daemon is in the background.
+    pub background: bool,
     /// Which process is to crash.
     pub victim: Victim,
     /// What is preloaded, in that order, [`OURS`] for the library.
@@ -61,7 +63,7 @@ impl Place {
         // Not below target: a daemon that has given up root must get there.
         let path = std::env::temp_dir().join(name);
         let place = Self { path, port: free_port() };
-        for (name, mode) in [(".", 0o755), ("reports", 0o777), ("empty", 0o755), ("www", 0o755), ("data", 0o777)] {
+        for (name, mode) in [("", 0o755), ("reports", 0o777), ("empty", 0o755), ("www", 0o755), ("data", 0o777)] {
             let path = place.path.join(name);
             fs::create_dir_all(&path).expect("the directory can be made");
             fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("it is ours");
@@ -126,7 +128,7 @@ pub fn vsftpd() -> Daemon {
     fn command(place: &Place) -> Vec<String> {
         let conf = "listen=YES\nlisten_ipv6=NO\nlisten_address=127.0.0.1\nlisten_port=PORT\nbackground=NO\n\
                     anonymous_enable=YES\nlocal_enable=NO\nno_anon_password=YES\nanon_root=DIR/www\n\
-                    ftp_username=nobody\nnopriv_user=nobody\nsecure_chroot_dir=DIR/empty\nsetproctitle_enable=YES\n\
+                    ftp_username=daemon\nnopriv_user=nobody\nsecure_chroot_dir=DIR/empty\nsetproctitle_enable=YES\n\
                     xferlog_enable=NO\n";
         vec!["/usr/sbin/vsftpd".into(), place.configuration("vsftpd.conf", conf)]
     }
@@ -136,6 +138,7 @@ pub fn vsftpd() -> Daemon {
         let mut file = Vec::new();
         data.read_to_end(&mut file).expect("the file comes");
         assert_eq!(file, b"small\n");
+        say(&mut session, b"", "226");
         say(&mut session, b"QUIT\r\n", "221");
     }
     fn storm(place: &Place) {
@@ -148,7 +151,7 @@ pub fn vsftpd() -> Daemon {
         }
     }
     let victim = Victim::OfClient(b"USER anonymous\r\n");
-    Daemon { command, answers, storm, victim, end: End::Unseen, threads: 1, preload: &[OURS] }
+    Daemon { command, answers, storm, victim, end: End::Unseen, threads: 1, preload: &[OURS], background: false }
 }
 
 fn ftp(port: u16, login: &[u8], code: &str) -> TcpStream {
@@ -188,7 +191,16 @@ pub fn apache_event() -> Daemon {
     }
     let end = End::Logged("error.log", "exit signal");
     let victim = Victim::Child;
-    Daemon { command, answers: small_file, storm: storm_of_get, victim, end, threads: 4, preload: &[OURS] }
+    Daemon {
+        command,
+        answers: small_file,
+        storm: storm_of_get,
+        victim,
+        end,
+        threads: 4,
+        preload: &[OURS],
+        background: true,
+    }
 }
 
 /// The same with processes.
@@ -218,7 +230,7 @@ pub fn memcached() -> Daemon {
         words(&["/usr/bin/memcached", "-u", "nobody", "-l", "127.0.0.1", "-p", &port, "-U", "0", "-m", "64", "-t", "2"])
     }
     fn answers(place: &Place) {
-        let answer = ask_for(place.port, b"set small 0 0 5\r\nsmall\r\nget small\r\n", 38).expect("it answers");
+        let answer = ask_for(place.port, b"set small 0 0 5\r\nsmall\r\nget small\r\n", 37).expect("it answers");
         assert_eq!(answer, b"STORED\r\nVALUE small 0 5\r\nsmall\r\nEND\r\n");
     }
     fn storm(place: &Place) {
@@ -226,7 +238,16 @@ pub fn memcached() -> Daemon {
         ask_for(place.port, &set, 8).expect("it answers");
         storm_of(place, b"get small\r\n", &b"get big\r\n".repeat(8));
     }
-    Daemon { command, answers, storm, victim: Victim::Main, end: End::Kept, threads: 3, preload: &[OURS] }
+    Daemon {
+        command,
+        answers,
+        storm,
+        victim: Victim::Main,
+        end: End::Kept,
+        threads: 3,
+        preload: &[OURS],
+        background: false,
+    }
 }
 
 /// In the background, with a title and a crash handler of its own.
@@ -244,7 +265,16 @@ pub fn redis() -> Daemon {
         ask_for(place.port, b"SETRANGE big 4000000 x\r\n", 10).expect("it answers");
         storm_of(place, b"GET small\r\n", b"GET big\r\n");
     }
-    Daemon { command, answers, storm, victim: Victim::Main, end: End::Kept, threads: 4, preload: &[OURS] }
+    Daemon {
+        command,
+        answers,
+        storm,
+        victim: Victim::Main,
+        end: End::Kept,
+        threads: 4,
+        preload: &[OURS],
+        background: true,
+    }
 }
 
 /// chroot and setuid, with threads.
@@ -262,7 +292,16 @@ pub fn unbound() -> Daemon {
     fn storm(place: &Place) {
         storm_of(place, QUERY, &QUERY.repeat(20));
     }
-    Daemon { command, answers, storm, victim: Victim::Main, end: End::Kept, threads: 2, preload: &[OURS] }
+    Daemon {
+        command,
+        answers,
+        storm,
+        victim: Victim::Main,
+        end: End::Kept,
+        threads: 2,
+        preload: &[OURS],
+        background: false,
+    }
 }
 
 /// By TCP: its length, id 7, recursion desired, one question: small.test. IN A
@@ -284,6 +323,7 @@ pub fn haproxy() -> Daemon {
         end: End::Kept,
         threads: 2,
         preload: &[OURS],
+        background: false,
     }
 }
 
@@ -304,6 +344,7 @@ pub fn nginx() -> Daemon {
         end: End::Logged("error.log", "exited on signal"),
         threads: 1,
         preload: &[OURS],
+        background: true,
     }
 }
 
@@ -311,7 +352,7 @@ pub fn nginx() -> Daemon {
 pub fn lighttpd() -> Daemon {
     fn command(place: &Place) -> Vec<String> {
         let conf = "server.bind = \"127.0.0.1\"\nserver.port = PORT\nserver.document-root = \"DIR/www\"\n\
-                    server.username = \"nobody\"\nserver.errorlog = \"DIR/error.log\"\n";
+                    server.username = \"nobody\"\nserver.errorlog = \"DIR/data/error.log\"\n";
         words(&["/usr/sbin/lighttpd", "-D", "-f", &place.configuration("lighttpd.conf", conf)])
     }
     Daemon {
@@ -322,6 +363,7 @@ pub fn lighttpd() -> Daemon {
         end: End::Kept,
         threads: 1,
         preload: &[OURS],
+        background: false,
     }
 }
 
@@ -340,7 +382,16 @@ pub fn mosquitto() -> Daemon {
         let pings = [&b"\x10\x0d\0\x04MQTT\x04\x02\0\x3c\0\x01d"[..], &b"\xc0\0".repeat(100)].concat();
         storm_of(place, &pings, &pings);
     }
-    Daemon { command, answers, storm, victim: Victim::Main, end: End::Kept, threads: 1, preload: &[OURS] }
+    Daemon {
+        command,
+        answers,
+        storm,
+        victim: Victim::Main,
+        end: End::Kept,
+        threads: 1,
+        preload: &[OURS],
+        background: false,
+    }
 }
 
 /// The program that serves has its client as standard input, output and error.
@@ -359,7 +410,7 @@ pub fn inetd() -> Daemon {
         }
     }
     let victim = Victim::OfClient(b"hello\n");
-    Daemon { command, answers, storm, victim, end: End::Unseen, threads: 1, preload: &[OURS] }
+    Daemon { command, answers, storm, victim, end: End::Unseen, threads: 1, preload: &[OURS], background: false }
 }
 
 /// From root to nobody, with many threads and a crash handler of its own that raises again.
@@ -371,7 +422,7 @@ pub fn mariadb() -> Daemon {
             &words(&["/usr/sbin/mariadbd", "--no-defaults", "--skip-grant-tables", "--user=nobody"])[..],
             &[format!("--datadir={data}"), format!("--socket={socket}"), format!("--port={port}")],
             &words(&["--bind-address=127.0.0.1", "--default-storage-engine=MyISAM", "--skip-name-resolve"]),
-            &words(&["--innodb-log-file-size=2M", "--innodb-buffer-pool-size=5M", "--innodb-fast-shutdown=2"]),
+            &words(&["--innodb-log-file-size=2M", "--innodb-buffer-pool-size=8M", "--innodb-fast-shutdown=2"]),
         ]
         .concat()
     }
@@ -383,7 +434,16 @@ pub fn mariadb() -> Daemon {
     fn storm(place: &Place) {
         storm_of(place, b"\x01\0\0\x01\x01", b"");
     }
-    Daemon { command, answers, storm, victim: Victim::Main, end: End::Kept, threads: 5, preload: &[OURS] }
+    Daemon {
+        command,
+        answers,
+        storm,
+        victim: Victim::Main,
+        end: End::Kept,
+        threads: 5,
+        preload: &[OURS],
+        background: false,
+    }
 }
 
 /// A JVM, whose library for signal handlers stands behind ours.
@@ -405,6 +465,7 @@ pub fn java_behind() -> Daemon {
         end: End::Kept,
         threads: 5,
         preload: &[OURS, JSIG],
+        background: false,
     }
 }
 
