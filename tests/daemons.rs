@@ -68,7 +68,6 @@ daemons! {
     nginx;
     lighttpd;
     mosquitto;
-    inetd;
     mariadb;
     java_behind;
     java_before;

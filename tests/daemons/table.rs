@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use harness::clients::{Vanish, ask, ask_for, body, get, storm, vanish};
+use harness::clients::{Vanish, ask, ask_for, body, get, storm};
 use harness::{bare, free_port, root};
 
 pub struct Daemon {
@@ -392,25 +392,6 @@ pub fn mosquitto() -> Daemon {
         preload: &[OURS],
         background: false,
     }
-}
-
-/// The program that serves has its client as standard input, output and error.
-pub fn inetd() -> Daemon {
-    fn command(place: &Place) -> Vec<String> {
-        let conf = "127.0.0.1:PORT stream tcp nowait.1000 nobody /bin/cat cat\n";
-        words(&["/usr/sbin/inetd", "-i", &place.configuration("inetd.conf", conf)])
-    }
-    fn answers(place: &Place) {
-        let answer = ask_for(place.port, b"small\n", 6).expect("it answers");
-        assert_eq!(answer, b"small\n");
-    }
-    fn storm(place: &Place) {
-        for _ in 0..CLIENTS {
-            vanish(place.port, b"small\n", Vanish::AtOnce).expect("it listens");
-        }
-    }
-    let victim = Victim::OfClient(b"hello\n");
-    Daemon { command, answers, storm, victim, end: End::Unseen, threads: 1, preload: &[OURS], background: false }
 }
 
 /// From root to nobody, with many threads and a crash handler of its own that raises again.
