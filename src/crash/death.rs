@@ -10,53 +10,59 @@ use crate::platform::{self, Fault};
 /// The signal is sent again with its original siginfo while it is blocked. The return restores the registers of the
 /// crash and unblocks it: it is delivered before the next instruction, and a core file shows the crash itself.
 ///
+/// Where signals can't be sent (a sandbox) or would be dropped (the first process of a pid namespace), what raised the signal
+/// is executed once more: that is not done everywhere, since another thread may have repaired what the instruction found.
+///
 /// # Safety
 /// `info` and `context` are what the kernel gave to the running handler.
 pub unsafe fn prepare(pid: pid_t, tid: pid_t, fault: &Fault, info: *const siginfo_t, context: *mut c_void) {
     let signal = fault.signal;
-    ownership::give_up(signal);
-    // An instruction that faults would do so again. But another thread may have repaired what it found, and the first
-    // process of a pid namespace can only die in that way.
-    if pid == 1 {
-        if !fault.is_by_instruction() {
-            platform::exit_now(128 + signal);
-        }
-        // SAFETY: as promised.
-        unsafe { platform::unblock_on_return(context, signal) };
-        return;
+    ownership::restore_default(signal);
+    if pid == 1 && !fault.is_forced() {
+        // Only abort comes here. It does the rest itself.
+        return ownership::let_abort_end();
     }
-    if platform::will_fault_again(fault) {
-        // SAFETY: as promised.
-        return unsafe { platform::unblock_on_return(context, signal) };
-    }
-    platform::block(u64::MAX);
     // SAFETY: as promised.
     unsafe {
-        if !platform::send_again(pid, tid, signal, info) {
-            platform::send(pid, tid, signal);
+        if !(platform::ENDS_BY_INSTRUCTION && platform::would_fault_again(fault)) {
+            platform::block(u64::MAX);
+            let sent = pid != 1 && send(pid, tid, signal, info);
+            if !sent && !platform::execute_again(fault, context) {
+                end(signal);
+            }
         }
         platform::unblock_on_return(context, signal);
     }
-    if !platform::is_pending(signal) && !fault.is_by_instruction() {
-        end(signal);
-    }
 }
 
-/// When signals can't be sent (seccomp): the status that a shell shows for them.
-fn end(signal: c_int) -> ! {
-    platform::exit_now(128 + signal)
+/// Sends the signal to the calling thread, where it is blocked; whether it will come.
+///
+/// # Safety
+/// `info` is what the kernel gave to a handler.
+unsafe fn send(pid: pid_t, tid: pid_t, signal: c_int, info: *const siginfo_t) -> bool {
+    // SAFETY: as promised.
+    if !unsafe { platform::send_again(pid, tid, signal, info) } {
+        platform::send(pid, tid, signal);
+    }
+    platform::is_pending(signal)
 }
 
 /// Dies of the crash under report at once, from a crash in the report.
 pub fn now() -> ! {
     let incident = handler::incident();
     let signal = incident.raised.signal;
-    ownership::give_up(signal);
+    ownership::restore_default(signal);
     platform::block(u64::MAX);
     // SAFETY: a copy of what the kernel gave us.
-    if !unsafe { platform::send_again(incident.pid, incident.tid, signal, (&raw const incident.info).cast()) } {
-        platform::send(incident.pid, incident.tid, signal);
+    if unsafe { send(incident.pid, incident.tid, signal, (&raw const incident.info).cast()) } {
+        platform::block(!(1 << (signal - 1)));
     }
-    platform::block(!(1 << (signal - 1)));
     end(signal)
+}
+
+/// Ends the process by an instruction that raises the signal, and where there is none with the status that a shell shows
+/// for it.
+fn end(signal: c_int) -> ! {
+    platform::raise_by_instruction(signal);
+    platform::exit_now(128 + signal)
 }

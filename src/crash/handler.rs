@@ -9,12 +9,12 @@ use core::sync::atomic::{
     Ordering::{AcqRel, Acquire, Relaxed, Release},
 };
 
-use libc::{SA_RESETHAND, SA_SIGINFO, SIG_DFL, SIG_IGN, SIGABRT, SIGSYS, c_int, c_void, pid_t, siginfo_t};
+use libc::{SA_RESETHAND, SIG_DFL, SIG_IGN, SIGABRT, SIGSYS, c_int, c_void, pid_t, siginfo_t};
 
-use super::{Incident, STARTED, death, header, options, ownership, raw, snapshot};
+use super::{Incident, STARTED, child, death, header, options, ownership, raw, returns, snapshot};
 use crate::options::Crash;
-use crate::platform::{self, Cause, Fault, Registers};
-use crate::signals::Action;
+use crate::platform::{self, Cause, Fault};
+use crate::signals::Origin;
 use crate::sigpipe::is_own_process;
 use crate::state::{STATE, State};
 
@@ -80,9 +80,9 @@ unsafe extern "C" fn handler(signal: c_int, info: *mut siginfo_t, context: *mut 
         unsafe { platform::fail_forbidden_call(context) };
         return;
     }
-    // The first process of a pid namespace does not get signals whose action is the default, unless its own
-    // instruction raised them.
-    let kernel_would_drop = pid == 1 && !fault.is_by_instruction();
+    // The first process of a pid namespace does not get signals whose action is the default, unless the kernel raised them
+    // for what it was doing.
+    let kernel_would_drop = pid == 1 && !fault.is_forced();
     if !kernel_would_drop || is_in_abort(&fault) {
         // SAFETY: both are what the kernel gave us.
         unsafe { report_and_die(pid, tid, &fault, info, context) };
@@ -97,16 +97,20 @@ unsafe extern "C" fn handler(signal: c_int, info: *mut siginfo_t, context: *mut 
 unsafe fn report_and_die(pid: pid_t, tid: pid_t, fault: &Fault, info: *const siginfo_t, context: *mut c_void) {
     // SAFETY: as promised.
     unsafe {
-        if is_farewell(fault) || report(pid, tid, fault, info) {
+        if ends_as_its_child(fault) || report(pid, tid, fault, info) {
             death::prepare(pid, tid, fault, info, context);
         }
     }
 }
 
-/// Whether the process has not crashed and only ends as its child did: timeout(1) and its like say that they want no core
-/// file before they raise their child's signal.
-fn is_farewell(fault: &Fault) -> bool {
-    !fault.is_by_instruction() && fault.sender == platform::pid() && !is_in_abort(fault) && !platform::wants_core_file()
+/// Whether the process has not crashed, but ends as its child did: timeout(1), strace(1) and shells raise the signal that
+/// has killed their child, so that their own caller sees it, too.
+fn ends_as_its_child(fault: &Fault) -> bool {
+    !fault.is_by_instruction()
+        && fault.sender == platform::pid()
+        && (child::was_killed_by(fault.signal) || platform::has_given_up_core_files())
+        && !is_in_abort(fault)
+        && platform::fault_behind(fault).is_none()
 }
 
 /// In the snapshot: a call that a sandbox forbids fails, instead of ending it.
@@ -129,51 +133,41 @@ unsafe extern "C" fn trampoline(signal: c_int, info: *mut siginfo_t, context: *m
     }
     // SAFETY: as above.
     let fault = unsafe { platform::fault(signal, info, context) };
-    let (pid, tid) = (platform::pid(), platform::tid());
-    let own = is_own_process();
-    let give_up = |handler: &Action| {
-        if own {
-            owned.replace(|now| if now == handler { Action::plain(SIG_DFL) } else { *now });
-        }
-    };
-    if fault.is_by_instruction() && has_returned_from(tid, &fault) {
-        // Nothing has changed since the handler returned from this very fault, and nothing ever would.
-        give_up(&wish);
+    if fault.is_by_instruction() && returns::was_futile(&fault) {
+        ownership::drop_handler(owned, &wish);
         // SAFETY: both are what the kernel gave us.
-        return unsafe { report_and_die(pid, tid, &fault, info, context) };
+        return unsafe { report_and_die(platform::pid(), platform::tid(), &fault, info, context) };
     }
-    if options().crash == Crash::First && is_new(fault.registers.pc()) {
+    if options().crash == Crash::First && is_own_process() && is_new(fault.registers.pc()) {
+        let (pid, tid) = (platform::pid(), platform::tid());
         // SAFETY: as above.
         unsafe { report(pid, tid, &fault, info) };
         snapshot::let_go();
         release(pid, tid);
     }
     if wish.flags & SA_RESETHAND != 0 {
-        give_up(&wish);
+        ownership::drop_handler(owned, &wish);
     }
     platform::set_errno(errno);
-    // SAFETY: the program installed this address as a handler of the kind that its flags say.
+    // Handlers without SA_SIGINFO are given all three as well: some of them know that the kernel passes them.
+    // SAFETY: the program installed this address as a handler.
     unsafe {
-        if wish.flags & SA_SIGINFO != 0 {
-            let handler: unsafe extern "C" fn(c_int, *mut siginfo_t, *mut c_void) = core::mem::transmute(wish.handler);
-            handler(signal, info, context);
-        } else {
-            // Some handlers of this kind know that the kernel passes all three.
-            let handler: unsafe extern "C" fn(c_int, *mut siginfo_t, *mut c_void) = core::mem::transmute(wish.handler);
-            handler(signal, info, context);
-        }
+        let handler: unsafe extern "C" fn(c_int, *mut siginfo_t, *mut c_void) = core::mem::transmute(wish.handler);
+        handler(signal, info, context);
     }
     let errno = platform::errno();
     if fault.is_by_instruction() {
         // SAFETY: the handler may have changed what the thread goes on with.
         let goes_on = unsafe { platform::registers(context) };
-        if goes_on.general == fault.registers.general {
-            remember_return_from(tid, &fault);
+        let is_unchanged = goes_on.general == fault.registers.general && goes_on.flags == fault.registers.flags;
+        // What `signal` has installed for an error is reset after it has run; but who repairs the fault is not done with it.
+        if wish.origin == Origin::ProgramBySignal && is_unchanged && platform::would_fault_again(&fault) {
+            returns::remember(&fault);
         }
     } else if is_in_abort(&fault) {
         // Now abort would set the default action behind our back and raise the signal again.
         // SAFETY: both are what the kernel gave us.
-        unsafe { report_and_die(pid, tid, &fault, info, context) };
+        unsafe { report_and_die(platform::pid(), platform::tid(), &fault, info, context) };
     }
     platform::set_errno(errno);
 }
@@ -307,47 +301,10 @@ fn release(pid: pid_t, tid: pid_t) {
     let _ = CLAIM.compare_exchange(word(pid, tid), 0, Release, Relaxed);
 }
 
-/// Faults from which handlers of the program have returned, by thread: its tid and what it was about to do.
-static RETURNS: [(AtomicU64, AtomicU64); 16] = [const { (AtomicU64::new(0), AtomicU64::new(0)) }; 16];
-
-fn place(tid: pid_t) -> Option<&'static (AtomicU64, AtomicU64)> {
-    RETURNS.get(tid.unsigned_abs() as usize % RETURNS.len())
-}
-
-fn remember_return_from(tid: pid_t, fault: &Fault) {
-    if let Some((thread, state)) = place(tid) {
-        thread.store(u64::from(tid.cast_unsigned()), Relaxed);
-        state.store(digest(fault), Relaxed);
-    }
-}
-
-fn has_returned_from(tid: pid_t, fault: &Fault) -> bool {
-    place(tid).is_some_and(|(thread, state)| {
-        thread.load(Relaxed) == u64::from(tid.cast_unsigned()) && state.swap(0, Relaxed) == digest(fault)
-    })
-}
-
-/// Tells one state of a thread from another (FNV-1a over its registers and the fault's address).
-fn digest(fault: &Fault) -> u64 {
-    let Fault { signal, address, registers: Registers { general, .. }, .. } = fault;
-    let start = 0xcbf2_9ce4_8422_2325 ^ u64::from(signal.unsigned_abs());
-    general.iter().chain([address]).fold(start, |sum, word| {
-        word.to_le_bytes().iter().fold(sum, |sum, &byte| (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
-    })
-}
-
 /// Whether SIGABRT was raised by abort(3), which does not return whatever the handler does.
 fn is_in_abort(fault: &Fault) -> bool {
-    if fault.signal != SIGABRT || fault.is_by_instruction() || fault.sender != platform::pid() {
-        return false;
-    }
-    let start = platform::abort_address();
-    // The return address is that of the call of raise, or in newer glibc of what raise has become.
-    let code = start..start + 0x400;
-    let mut stack = [0; 128 * 8];
-    let length = platform::read_memory(platform::pid(), fault.registers.sp(), &mut stack);
-    stack
-        .chunks_exact(8)
-        .take(length / 8)
-        .any(|word| word.try_into().is_ok_and(|word| code.contains(&u64::from_le_bytes(word))))
+    fault.signal == SIGABRT
+        && !fault.is_by_instruction()
+        && fault.sender == platform::pid()
+        && platform::is_in_abort(&fault.registers)
 }

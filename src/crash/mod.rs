@@ -12,6 +12,7 @@
 //! function but those that the library brings itself, no memory that might not be there.
 
 mod arena;
+mod child;
 mod collect;
 mod death;
 mod handler;
@@ -19,10 +20,13 @@ mod header;
 mod ownership;
 mod raw;
 mod report;
+mod returns;
 mod snapshot;
 mod stacks;
 mod words;
 
+#[cfg(target_os = "linux")]
+pub use child::ended as child_ended;
 pub use handler::let_a_crash_come_first;
 pub use ownership::owned;
 pub use stacks::{Routine, create as create_thread};
@@ -87,6 +91,7 @@ pub fn start(options: &Options, program: &[u8]) {
         }
     }
     STARTED.store(platform::nanoseconds(), Relaxed);
+    platform::learn_core_files();
     ACTIVE.store(true, Relaxed);
     stacks::start();
     ownership::start(options.crash_signals);

@@ -15,6 +15,7 @@ use super::{handler, options};
 use crate::options::Crash;
 use crate::platform;
 use crate::signals::{Action, Origin, Owned, Rules};
+use crate::sigpipe::is_own_process;
 
 const RULES: Rules = Rules { kernel_action, wish, is_ours, changed: |_| {} };
 /// abort(3) raises SIGABRT and dies if the handler returns: that return is to be seen.
@@ -75,9 +76,29 @@ pub fn start(selected: u8) {
 }
 
 /// From now on the signal does to the process what it does by default.
-pub fn give_up(signal: c_int) {
-    DYING.store(true, Relaxed);
+pub fn restore_default(signal: c_int) {
+    // A child by vfork has a table of actions of its own, but its parent's memory, where this stands for the parent.
+    if is_own_process() {
+        DYING.store(true, Relaxed);
+    }
     platform::set_action(signal, &Action::plain(SIG_DFL));
+}
+
+/// Restores the default of what abort(3) does when SIGABRT does not end the process, as in the first process of a pid
+/// namespace: it executes an instruction that is not allowed. A handler that the program has for that stays.
+pub fn let_abort_end() {
+    if owned(SIGSEGV).is_some_and(|owned| owned.believed().handler == SIG_DFL) {
+        restore_default(SIGSEGV);
+    }
+}
+
+/// Takes the program's handler away, if it still is the one in force.
+pub fn drop_handler(owned: &Owned, handler: &Action) {
+    if is_own_process() {
+        owned.replace(|now| if now == handler { Action::plain(SIG_DFL) } else { *now });
+    } else {
+        platform::set_action(owned.signal(), &handler_action());
+    }
 }
 
 /// In a snapshot: no handler is called any more.
@@ -90,7 +111,7 @@ pub fn default_everywhere() {
     platform::set_action(SIGSYS, &Action { flags: SA_SIGINFO | SA_NODEFER, ..Action::plain(forbidden) });
 }
 
-/// Whether [`give_up`] was called.
+/// Whether [`restore_default`] was called.
 pub fn is_dying() -> bool {
     DYING.load(Relaxed)
 }

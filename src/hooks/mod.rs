@@ -109,4 +109,15 @@ hooks! {
     real    platform::popen_extsn = "popen$DARWIN_EXTSN"(command: *const c_char, mode: *const c_char) -> *mut FILE;
     #[cfg(target_os = "linux")]
     real    platform::wordexp(words: *const c_char, result: *mut c_void, flags: c_int) -> c_int;
+
+    #[cfg(target_os = "linux")]
+    real    platform::wait(status: *mut c_int) -> pid_t;
+    #[cfg(target_os = "linux")]
+    real    platform::waitpid(pid: pid_t, status: *mut c_int, options: c_int) -> pid_t;
+    #[cfg(target_os = "linux")]
+    real    platform::wait3(status: *mut c_int, options: c_int, usage: *mut c_void) -> pid_t;
+    #[cfg(target_os = "linux")]
+    real    platform::wait4(pid: pid_t, status: *mut c_int, options: c_int, usage: *mut libc::rusage) -> pid_t;
+    #[cfg(target_os = "linux")]
+    real    platform::waitid(kind: libc::idtype_t, id: libc::id_t, info: *mut libc::siginfo_t, options: c_int) -> c_int;
 }

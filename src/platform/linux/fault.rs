@@ -2,6 +2,8 @@
 
 use libc::{c_int, c_void, pid_t, siginfo_t, ucontext_t, uid_t};
 
+use crate::platform::Cause;
+
 /// Registers by their DWARF numbers (System V ABI, x86_64): rax, rdx, rcx, rbx, rsi, rdi, rbp, rsp, r8 to r15, rip.
 pub const REGISTER_NAMES: [&str; 17] = [
     "rax", "rdx", "rcx", "rbx", "rsi", "rdi", "rbp", "rsp", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "rip",
@@ -22,8 +24,17 @@ const ERROR_IN_CONTEXT: usize = 19;
 const TRAP_IN_CONTEXT: usize = 20;
 const ADDRESS_IN_CONTEXT: usize = 22;
 
-/// The page fault exception, whose error code says what was tried.
+/// Exceptions by their numbers (Intel SDM, volume 3, 6.15; what the kernel tells as `REG_TRAPNO`).
+const DIVIDE_ERROR: u64 = 0;
+const BREAKPOINT: u64 = 3;
+const ALIGNMENT_CHECK: u64 = 17;
+/// The one whose error code says what was tried.
 pub const PAGE_FAULT: u64 = 14;
+
+/// `SYS_SECCOMP` and `SYS_USER_DISPATCH` (asm-generic/siginfo.h): the kernel has not executed a system call.
+const CALL_NOT_EXECUTED: core::ops::RangeInclusive<c_int> = 1..=2;
+/// `BUS_MCEERR_AO` (asm-generic/siginfo.h): memory has failed somewhere; no instruction has asked for it.
+const MEMORY_FAILED_ELSEWHERE: c_int = 5;
 
 /// A thread's registers.
 #[derive(Clone, Copy)]
@@ -133,7 +144,17 @@ impl Fault {
     /// Whether an instruction of the thread raised it, so that it would again; otherwise somebody sent it.
     pub fn is_by_instruction(&self) -> bool {
         // SIGABRT and SIGSYS never are: going on after a forbidden call is possible.
-        self.code > 0 && !matches!(self.signal, libc::SIGABRT | libc::SIGSYS)
+        self.code > 0
+            && !matches!(
+                (self.signal, self.code),
+                (libc::SIGABRT | libc::SIGSYS, _) | (libc::SIGBUS, MEMORY_FAILED_ELSEWHERE)
+            )
+    }
+
+    /// Whether the kernel raised it for what the thread was doing at that moment. Such a signal is forced: it ends even the
+    /// first process of a pid namespace (kernel/signal.c, force_sig_info_to_task).
+    pub fn is_forced(&self) -> bool {
+        self.is_by_instruction() || self.signal == libc::SIGSYS && CALL_NOT_EXECUTED.contains(&self.code)
     }
 }
 
@@ -177,6 +198,87 @@ pub unsafe fn registers(context: *const c_void) -> Registers {
     let gregs = unsafe { &(*context.cast::<ucontext_t>()).uc_mcontext.gregs };
     let greg = |index: usize| gregs.get(index).copied().unwrap_or(0) as u64;
     Registers { general: IN_CONTEXT.map(greg), flags: greg(FLAGS_IN_CONTEXT) }
+}
+
+/// Whether the instruction, executed again in the same state, is sure to raise the same signal now. `false` where that can't be
+/// told: memory may have become accessible, and what an instruction reads may have changed.
+pub fn would_fault_again(fault: &Fault) -> bool {
+    match (fault.signal, fault.trap.number) {
+        (libc::SIGSEGV | libc::SIGBUS, PAGE_FAULT) => !is_accessible(fault.address, fault.access),
+        // The handler could have cleared the flag that asks for the check.
+        (libc::SIGBUS, ALIGNMENT_CHECK) => true,
+        (libc::SIGFPE, DIVIDE_ERROR) => super::cause(fault) == Cause::DividedByZero,
+        // What the floating-point units hold is not compared, and a trap comes behind its instruction.
+        (libc::SIGFPE | libc::SIGTRAP, _) => false,
+        // An opcode stays what it is, and so does an address in unchanged registers.
+        _ => fault.is_by_instruction(),
+    }
+}
+
+/// Whether the kernel lets this thread do this at an address now. Nothing is written there.
+fn is_accessible(address: u64, access: Access) -> bool {
+    let page = address & !(super::PAGE as u64 - 1);
+    // asm-generic/mman-common.h, since Linux 5.14. Before, the answer is EINVAL: then it is not known to be inaccessible.
+    const MADV_POPULATE_READ: c_int = 22;
+    const MADV_POPULATE_WRITE: c_int = 23;
+    let advice = if access == Access::Write { MADV_POPULATE_WRITE } else { MADV_POPULATE_READ };
+    // SAFETY: populating gives a page the memory that an access would give it, and changes nothing else.
+    let populated = unsafe { libc::syscall(libc::SYS_madvise, page, super::PAGE, advice) } == 0;
+    match access {
+        // Execution is another right than reading: whoever may read there may not execute, mostly.
+        Access::Execute => populated && super::is_executable(address).unwrap_or(true),
+        _ => populated || !matches!(super::errno(), libc::EFAULT | libc::ENOMEM),
+    }
+}
+
+/// Makes the return from the handler a new execution of what raised the signal. `false` where that is impossible, or would
+/// not be sure to raise it.
+///
+/// # Safety
+/// `context` is what the kernel gave to the running handler, with this fault.
+pub unsafe fn execute_again(fault: &Fault, context: *mut c_void) -> bool {
+    let mut before = [0; 2];
+    let pc = fault.registers.pc();
+    if super::read_memory(super::pid(), pc.wrapping_sub(2), &mut before) != before.len() {
+        before = [0; 2];
+    }
+    let back = match (fault.signal, fault.trap.number, before) {
+        // A breakpoint's address is behind it: int3, int 3.
+        (libc::SIGTRAP, BREAKPOINT, [_, 0xcc]) => 1,
+        (libc::SIGTRAP, BREAKPOINT, [0xcd, 0x03]) => 2,
+        // syscall, int 0x80: the kernel has put the number back (kernel/seccomp.c, syscall_rollback).
+        (libc::SIGSYS, _, [0x0f, 0x05] | [0xcd, 0x80]) if CALL_NOT_EXECUTED.contains(&fault.code) => 2,
+        _ if would_fault_again(fault) => 0,
+        _ => return false,
+    };
+    // SAFETY: as promised.
+    let registers = unsafe { &mut (*context.cast::<ucontext_t>()).uc_mcontext.gregs };
+    if let Some(pc) = registers.get_mut(libc::REG_RIP as usize) {
+        *pc -= back;
+    }
+    true
+}
+
+/// Raises a signal, whose action is the default, by an instruction: that ends every process, even one that may not send
+/// signals. Returns where no instruction raises it.
+pub fn raise_by_instruction(signal: c_int) {
+    // SAFETY: the process is to end here.
+    unsafe {
+        match signal {
+            libc::SIGSEGV => core::arch::asm!("mov byte ptr [{}], 0", in(reg) 0usize),
+            // Through the stack segment, an address that the processor does not have is a bus error.
+            libc::SIGBUS => core::arch::asm!(
+                "mov {keep}, rsp", "mov rsp, {wild}", "push rax", "mov rsp, {keep}",
+                keep = out(reg) _, wild = in(reg) 1usize << 63,
+            ),
+            libc::SIGILL => core::arch::asm!("ud2"),
+            libc::SIGFPE => {
+                core::arch::asm!("div {0:e}", inout(reg) 0u32 => _, inout("eax") 1u32 => _, inout("edx") 0u32 => _)
+            }
+            libc::SIGTRAP => core::arch::asm!("int3"),
+            _ => {}
+        }
+    }
 }
 
 /// Lets a system call that seccomp has answered with SIGSYS fail with ENOSYS.

@@ -4,47 +4,67 @@ use super::{pid, read_memory};
 
 /// The file that is mapped at an address: where its first byte is mapped, and how much of `path` its name takes.
 pub fn file_at(address: u64, path: &mut [u8]) -> Option<(u64, usize)> {
+    let mut base = 0;
+    let mut found = None;
+    each_mapping(|mapping| {
+        if mapping.offset == 0 {
+            base = mapping.start;
+        }
+        if !(mapping.start..mapping.end).contains(&address) {
+            return true;
+        }
+        let length = mapping.path.len().min(path.len());
+        if let (Some(to), Some(from)) = (path.get_mut(..length), mapping.path.get(..length)) {
+            to.copy_from_slice(from);
+        }
+        found = Some((base, length));
+        false
+    });
+    found.filter(|&(_, length)| length > 0)
+}
+
+/// Whether code may be executed at an address; `None` when that can't be found out.
+pub fn is_executable(address: u64) -> Option<bool> {
+    let mut found = None;
+    each_mapping(|mapping| {
+        if (mapping.start..mapping.end).contains(&address) {
+            found = Some(mapping.is_executable);
+        }
+        found.is_none()
+    });
+    found
+}
+
+/// Visits the mappings in ascending order, as long as `visit` wants more.
+fn each_mapping(mut visit: impl FnMut(&MapsLine) -> bool) {
     // SAFETY: the path is a string.
     let fd = unsafe { libc::open64(c"/proc/self/maps".as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC) };
     if fd < 0 {
-        return None;
+        return;
     }
     let mut buffer = [0u8; 512];
     let mut filled = 0;
-    let mut base = 0;
-    let mut found = None;
-    while found.is_none() {
+    let mut goes_on = true;
+    while goes_on {
         let Some(room) = buffer.get_mut(filled..).filter(|room| !room.is_empty()) else { break };
         // SAFETY: writes into the rest of `buffer` only.
         let length = unsafe { libc::read(fd, room.as_mut_ptr().cast(), room.len()) };
         let Some(length) = usize::try_from(length).ok().filter(|&length| length > 0) else { break };
         filled += length;
         while let Some(end) = buffer.get(..filled).and_then(|text| text.iter().position(|&byte| byte == b'\n')) {
-            if let Some(line) = buffer.get(..end).and_then(parse) {
-                if line.offset == 0 {
-                    base = line.start;
-                }
-                if (line.start..line.end).contains(&address) {
-                    let length = line.path.len().min(path.len());
-                    if let (Some(to), Some(from)) = (path.get_mut(..length), line.path.get(..length)) {
-                        to.copy_from_slice(from);
-                    }
-                    found = Some((base, length));
-                    break;
-                }
-            }
+            goes_on = goes_on && buffer.get(..end).and_then(parse).is_none_or(|mapping| visit(&mapping));
             buffer.copy_within(end + 1..filled, 0);
             filled -= end + 1;
         }
     }
     // SAFETY: opened above.
     unsafe { libc::close(fd) };
-    found.filter(|&(_, length)| length > 0)
 }
 
 struct MapsLine<'a> {
     start: u64,
     end: u64,
+    is_executable: bool,
     offset: u64,
     path: &'a [u8],
 }
@@ -53,9 +73,10 @@ fn parse(line: &[u8]) -> Option<MapsLine<'_>> {
     let mut fields = line.splitn(6, |&byte| byte == b' ');
     let mut range = fields.next()?.split(|&byte| byte == b'-');
     let (start, end) = (hexadecimal(range.next()?)?, hexadecimal(range.next()?)?);
-    let offset = hexadecimal(fields.nth(1)?)?;
+    let is_executable = fields.next()?.get(2) == Some(&b'x');
+    let offset = hexadecimal(fields.next()?)?;
     let path = fields.nth(2).unwrap_or_default().trim_ascii_start();
-    Some(MapsLine { start, end, offset, path })
+    Some(MapsLine { start, end, is_executable, offset, path })
 }
 
 fn hexadecimal(text: &[u8]) -> Option<u64> {

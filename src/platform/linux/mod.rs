@@ -5,6 +5,7 @@ compile_error!(
     "on Linux nosigpipe is for x86_64 and glibc: the guard handler reads the interrupted system call's registers"
 );
 
+mod abort;
 mod action;
 mod behind;
 mod broken_pipe;
@@ -12,6 +13,7 @@ mod copy;
 mod fault;
 mod freestanding;
 pub mod hooks;
+mod image;
 mod instruction;
 mod maps;
 mod memory;
@@ -25,6 +27,7 @@ mod spawn;
 mod thread;
 mod tracing;
 
+pub use abort::*;
 pub use action::*;
 pub use behind::*;
 pub use broken_pipe::*;

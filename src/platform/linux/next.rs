@@ -108,6 +108,17 @@ pub fn libraries() -> impl Iterator<Item = Option<Library>> {
     })
 }
 
+/// Where each file of the loader's list is loaded: the executable's first, then the libraries in the order of their loading.
+pub fn load_addresses() -> impl Iterator<Item = usize> {
+    let mut next = first_library();
+    core::iter::from_fn(move || {
+        // SAFETY: as above; what was there when the program started stays.
+        let entry = unsafe { next.as_ref() }?;
+        next = entry.next;
+        Some(entry.base)
+    })
+}
+
 /// Head of the loader's list, from where it is left for debuggers: the executable's dynamic section.
 fn first_library() -> *const LinkMap {
     // SAFETY: getauxval has no preconditions. The kernel's, or the loader's, word for where the executable's program

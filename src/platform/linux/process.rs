@@ -2,6 +2,7 @@
 
 use core::ffi::CStr;
 use core::mem::MaybeUninit;
+use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use libc::{c_char, c_int, pid_t};
 
@@ -204,8 +205,31 @@ pub fn raise_unblocked(signal: c_int) {
     change_mask(libc::SIG_UNBLOCK, signal);
 }
 
-/// Whether the process has left the kernel free to write a core file of it (prctl(2), PR_GET_DUMPABLE).
-pub fn wants_core_file() -> bool {
+/// Whether the kernel might write a core file of the process when it started (prctl(2), PR_GET_DUMPABLE): a program that may
+/// only be executed has none.
+static STARTED_DUMPABLE: AtomicBool = AtomicBool::new(false);
+
+/// For the constructor.
+pub fn learn_core_files() {
+    STARTED_DUMPABLE.store(is_dumpable(), Relaxed);
+}
+
+/// Whether the program has asked for no core file of it (prctl(2), PR_SET_DUMPABLE). A change of user or group has the same
+/// effect, but says nothing of the program's will.
+pub fn has_given_up_core_files() -> bool {
+    let is_as_started = |call, entry| {
+        // SAFETY: no preconditions; getauxval(3) reads what the kernel has told at the start.
+        unsafe { libc::syscall(call) as libc::c_ulong == libc::getauxval(entry) }
+    };
+    STARTED_DUMPABLE.load(Relaxed)
+        && !is_dumpable()
+        && is_as_started(libc::SYS_getuid, libc::AT_UID)
+        && is_as_started(libc::SYS_geteuid, libc::AT_EUID)
+        && is_as_started(libc::SYS_getgid, libc::AT_GID)
+        && is_as_started(libc::SYS_getegid, libc::AT_EGID)
+}
+
+fn is_dumpable() -> bool {
     // SAFETY: no memory is involved.
     unsafe { libc::syscall(libc::SYS_prctl, libc::PR_GET_DUMPABLE, 0, 0, 0, 0) != 0 }
 }
@@ -245,9 +269,4 @@ pub fn is_sanitized() -> bool {
     }
     // SAFETY: defined above; the loader has written it before our constructor runs.
     unsafe { (&raw const nosigpipe_sanitizer).read_volatile() != 0 }
-}
-
-/// Address of abort(3).
-pub fn abort_address() -> u64 {
-    libc::abort as *const () as u64
 }

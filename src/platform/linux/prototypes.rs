@@ -22,6 +22,8 @@ unsafe extern "C" {
     pub fn sigignore(signal: c_int) -> c_int;
     /// siginterrupt(3)
     pub fn siginterrupt(signal: c_int, interrupt: c_int) -> c_int;
+    /// wait3(2); the structure is only passed on.
+    pub fn wait3(status: *mut c_int, options: c_int, usage: *mut c_void) -> pid_t;
     /// execveat(2)
     pub fn execveat(
         directory: c_int,

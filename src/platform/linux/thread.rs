@@ -4,8 +4,6 @@ use core::sync::atomic::AtomicU32;
 
 use libc::{c_int, c_void, pid_t, siginfo_t};
 
-use super::Fault;
-
 /// Nanoseconds on a clock that only goes forward.
 pub fn nanoseconds() -> u64 {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
@@ -56,11 +54,9 @@ pub fn sleep(nanoseconds: u64) {
     super::copy::wait_for_change(&word, 0, nanoseconds);
 }
 
-/// Whether a return to the faulting instruction is sure to end the process, and tells more than the signal sent again. Not
-/// here: the siginfo can be sent with it.
-pub fn will_fault_again(_fault: &Fault) -> bool {
-    false
-}
+/// Whether a return to the faulting instruction tells the system more of the crash than the signal sent again. Not here: the
+/// siginfo is sent with it.
+pub const ENDS_BY_INSTRUCTION: bool = false;
 
 /// Sends a signal to the calling thread as it came the first time.
 ///

@@ -164,6 +164,11 @@ impl Fault {
     pub fn is_by_instruction(&self) -> bool {
         self.by_instruction
     }
+
+    /// Whether it ends even a process to which the kernel gives no signals: there is none such here.
+    pub fn is_forced(&self) -> bool {
+        self.by_instruction
+    }
 }
 
 /// Reads what the kernel gave to a handler.

@@ -5,6 +5,8 @@ use core::mem::MaybeUninit;
 
 use libc::{c_char, c_int, pid_t};
 
+use super::Registers;
+
 unsafe extern "C" {
     /// environ(7), which a library can't name (crt_externs.h)
     fn _NSGetEnviron() -> *mut *mut *mut c_char;
@@ -205,9 +207,12 @@ pub fn raise_unblocked(signal: c_int) {
     change_mask(libc::SIG_UNBLOCK, signal);
 }
 
-/// Whether the process has left the kernel free to write a core file of it: nothing tells otherwise here.
-pub fn wants_core_file() -> bool {
-    true
+/// What [`has_given_up_core_files`] has to know. For the constructor.
+pub fn learn_core_files() {}
+
+/// Whether the program has asked for no core file of it: nothing tells that here.
+pub fn has_given_up_core_files() -> bool {
+    false
 }
 
 /// Raises RLIMIT_CORE's soft limit, as far as the hard limit lets it. For the constructor.
@@ -228,7 +233,14 @@ pub fn is_sanitized() -> bool {
     unsafe { !libc::dlsym(libc::RTLD_DEFAULT, c"__sanitizer_set_report_path".as_ptr()).is_null() }
 }
 
-/// Address of abort(3).
-pub fn abort_address() -> u64 {
-    libc::abort as *const () as u64
+/// Whether the thread with these registers is in abort(3): a return address of its is found on the stack.
+pub fn is_in_abort(registers: &Registers) -> bool {
+    let start = libc::abort as *const () as u64;
+    let code = start..start + 0x400;
+    let mut stack = [0; 128 * 8];
+    let length = super::read_memory(pid(), registers.sp(), &mut stack);
+    stack
+        .chunks_exact(8)
+        .take(length / 8)
+        .any(|word| word.try_into().is_ok_and(|word| code.contains(&u64::from_le_bytes(word))))
 }

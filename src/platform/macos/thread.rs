@@ -73,10 +73,13 @@ pub fn sleep(nanoseconds: u64) {
     unsafe { libc::nanosleep(&raw const time, ptr::null_mut()) };
 }
 
-/// Whether a return to the faulting instruction is sure to end the process, and tells more than the signal sent again: the
-/// system's crash reporter then sees the exception and its address, of which a signal that was sent has nothing. All other
-/// threads stand still, so that none repairs what the instruction found; but memory of ours may lie there by now.
-pub fn will_fault_again(fault: &Fault) -> bool {
+/// Whether a return to the faulting instruction tells the system more of the crash than the signal sent again: its crash
+/// reporter then sees the exception and its address, of which a signal that was sent has nothing. All other threads stand
+/// still, so that none repairs what the instruction found; but memory of ours may lie there by now.
+pub const ENDS_BY_INSTRUCTION: bool = true;
+
+/// Whether the instruction, executed again in the same state, is sure to raise the same signal now.
+pub fn would_fault_again(fault: &Fault) -> bool {
     fault.is_by_instruction()
         && match fault.signal {
             libc::SIGSEGV | libc::SIGBUS => fault.access != Access::Unknown && !is_allowed(fault.address, fault.access),
@@ -107,6 +110,17 @@ pub fn is_pending(signal: c_int) -> bool {
     unsafe { libc::sigpending(&raw mut set) };
     set & 1 << (signal - 1) != 0
 }
+
+/// Makes the return from the handler a new execution of what raised the signal: what could be done so was. `false`.
+///
+/// # Safety
+/// None needed; on Linux `context` must be what the kernel gave to the running handler, with this fault.
+pub unsafe fn execute_again(_fault: &Fault, _context: *mut c_void) -> bool {
+    false
+}
+
+/// Raises a signal by an instruction, where none can be sent. Not here: signals can be sent to oneself.
+pub fn raise_by_instruction(_signal: c_int) {}
 
 /// Ends the process at once.
 pub fn exit_now(status: c_int) -> ! {

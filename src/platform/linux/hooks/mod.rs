@@ -6,9 +6,11 @@ mod signal;
 mod socket;
 mod spawn;
 mod thread;
+mod wait;
 
 pub use exec::{execveat, execvpe, fexecve};
 pub use signal::{__sigaction, __sysv_signal, ssignal, sysv_signal};
 pub use socket::{accept4, sendmmsg};
 pub use spawn::wordexp;
 pub use thread::_exit;
+pub use wait::{wait, wait3, wait4, waitid, waitpid};

@@ -12,6 +12,7 @@ use gimli::{
 };
 
 use super::expression;
+use crate::platform::Room;
 use crate::platform::report::{AskSymbols, Found, Frame, Map, Memory, Module, Stack, follows_call};
 use crate::platform::{self, FRAME_POINTER, GREGS, PROGRAM_COUNTER, Registers, SIGINFO, SIGNAL_RETURN, STACK_POINTER};
 
@@ -55,7 +56,7 @@ pub struct Unwinder<'a> {
     map: &'a Map,
     frames: BTreeMap<usize, Vec<Frames>>,
     known: BTreeMap<u64, Option<Rules>>,
-    context: UnwindContext<usize>,
+    context: UnwindContext<usize, Room>,
     deadline: u64,
     ask: &'a AskSymbols<'a>,
 }
@@ -63,7 +64,7 @@ pub struct Unwinder<'a> {
 impl<'a> Unwinder<'a> {
     /// `ask` leads to the sections of a module's files.
     pub fn new(map: &'a Map, deadline: u64, ask: &'a AskSymbols<'a>) -> Self {
-        let context = UnwindContext::new();
+        let context = UnwindContext::new_in();
         Self { map, frames: BTreeMap::new(), known: BTreeMap::new(), context, deadline, ask }
     }
 
@@ -204,7 +205,7 @@ fn all_frames(map: &Map, module: &Module, ask: &AskSymbols) -> Vec<Frames> {
     all
 }
 
-fn look_up(frames: &Frames, context: &mut UnwindContext<usize>, pc: u64) -> Option<Rules> {
+fn look_up(frames: &Frames, context: &mut UnwindContext<usize, Room>, pc: u64) -> Option<Rules> {
     match frames {
         Frames::Table { header, frames, bases } => {
             let table = header.table()?;
@@ -229,7 +230,7 @@ fn look_up(frames: &Frames, context: &mut UnwindContext<usize>, pc: u64) -> Opti
     }
 }
 
-fn rules_of<S: UnwindSection<Slice>>(row: &UnwindTableRow<usize>, section: &S) -> Option<Rules> {
+fn rules_of<S: UnwindSection<Slice>>(row: &UnwindTableRow<usize, Room>, section: &S) -> Option<Rules> {
     let expression = |expression: &gimli::UnwindExpression<usize>| Some(expression.get(section).ok()?.0.slice());
     let cfa = match row.cfa() {
         CfaRule::RegisterAndOffset { register, offset } => Cfa::Register(usize::from(register.0), *offset),

@@ -1,0 +1,57 @@
+//! The library that an address belongs to, found in the loader's list without its lock.
+
+use core::ptr;
+
+use libc::{Elf64_Ehdr, Elf64_Phdr, PT_GNU_EH_FRAME, PT_LOAD};
+
+use super::next::load_addresses;
+
+/// A library as the loader has mapped it.
+pub struct Image {
+    base: u64,
+    headers: &'static [Elf64_Phdr],
+    /// Address and size of `.eh_frame_hdr`.
+    pub frame_table: Option<(u64, u64)>,
+}
+
+/// The library with code or data at an address. Libraries that were there when the program started come first in the
+/// list and stay; the search ends at the first that has the address.
+pub fn image_of(address: u64) -> Option<Image> {
+    load_addresses().filter_map(read).find(|image| image.contains(address))
+}
+
+/// `base` is where the loader has put address 0 of a library, which is where its ELF header is. An executable at a fixed
+/// address, whose base is 0, is not looked at.
+fn read(base: usize) -> Option<Image> {
+    if base == 0 || !base.is_multiple_of(super::PAGE) {
+        return None;
+    }
+    // SAFETY: libraries are linked at address 0, with the ELF header first, and the loader has mapped that; so are the
+    // program headers, of which it says the place and the number.
+    let headers = unsafe {
+        let header = &*ptr::with_exposed_provenance::<Elf64_Ehdr>(base);
+        if !header.e_ident.starts_with(b"\x7fELF") {
+            return None;
+        }
+        let first = ptr::with_exposed_provenance::<Elf64_Phdr>(base + header.e_phoff as usize);
+        core::slice::from_raw_parts(first, usize::from(header.e_phnum))
+    };
+    let table = headers.iter().find(|header| header.p_type == PT_GNU_EH_FRAME);
+    let base = base as u64;
+    Some(Image { base, headers, frame_table: table.map(|table| (base + table.p_vaddr, table.p_memsz)) })
+}
+
+impl Image {
+    /// Whether one of its segments has the address.
+    pub fn contains(&self, address: u64) -> bool {
+        self.end_of_segment(address).is_some()
+    }
+
+    /// Where the segment that has the address ends.
+    pub fn end_of_segment(&self, address: u64) -> Option<u64> {
+        self.headers.iter().filter(|header| header.p_type == PT_LOAD).find_map(|header| {
+            let start = self.base + header.p_vaddr;
+            (start..start + header.p_memsz).contains(&address).then_some(start + header.p_memsz)
+        })
+    }
+}
