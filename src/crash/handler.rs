@@ -11,6 +11,7 @@ use core::sync::atomic::{
 
 use libc::{SA_RESETHAND, SIG_DFL, SIG_IGN, SIGABRT, SIGSYS, c_int, c_void, pid_t, siginfo_t};
 
+use super::returns::Instruction;
 use super::{Incident, STARTED, child, death, header, options, ownership, raw, returns, snapshot};
 use crate::options::Crash;
 use crate::platform::{self, Cause, Fault};
@@ -148,6 +149,9 @@ unsafe extern "C" fn trampoline(signal: c_int, info: *mut siginfo_t, context: *m
     if wish.flags & SA_RESETHAND != 0 {
         ownership::drop_handler(owned, &wish);
     }
+    // What `signal` has installed for an error is reset after it has run; but who repairs the fault is not done with it.
+    let may_give_up = wish.origin == Origin::ProgramBySignal && fault.is_by_instruction();
+    let instruction = may_give_up.then(|| Instruction::of(&fault));
     platform::set_errno(errno);
     // Handlers without SA_SIGINFO are given all three as well: some of them know that the kernel passes them.
     // SAFETY: the program installed this address as a handler.
@@ -156,12 +160,14 @@ unsafe extern "C" fn trampoline(signal: c_int, info: *mut siginfo_t, context: *m
         handler(signal, info, context);
     }
     let errno = platform::errno();
-    if fault.is_by_instruction() {
+    if let Some(instruction) = instruction {
         // SAFETY: the handler may have changed what the thread goes on with.
         let goes_on = unsafe { platform::registers(context) };
-        let is_unchanged = goes_on.general == fault.registers.general && goes_on.flags == fault.registers.flags;
-        // What `signal` has installed for an error is reset after it has run; but who repairs the fault is not done with it.
-        if wish.origin == Origin::ProgramBySignal && is_unchanged && platform::would_fault_again(&fault) {
+        if goes_on.general == fault.registers.general
+            && goes_on.flags == fault.registers.flags
+            && instruction == Instruction::of(&fault)
+            && platform::would_fault_again(&fault)
+        {
             returns::remember(&fault);
         }
     } else if is_in_abort(&fault) {

@@ -17,6 +17,8 @@ use crate::platform::{self, Fault, Registers};
 /// How long after the handler's return the instruction faults again, in nanoseconds. If the thread does not get to it in
 /// that time, the handler is called once more.
 const SOON: u64 = 100_000_000;
+/// Bytes of the longest instruction that a processor has.
+const LONGEST_INSTRUCTION: usize = 16;
 
 /// Threads are told apart by the lowest bits of their ids; two of one kind only take turns in what is remembered.
 static RETURNS: [Return; 16] = [const { Return::NONE }; 16];
@@ -31,6 +33,19 @@ struct Return {
 
 impl Return {
     const NONE: Self = Self { tid: AtomicU64::new(0), state: AtomicU64::new(0), time: AtomicU64::new(0) };
+}
+
+/// What can be compared after the handler has run: the instruction itself, which a handler may have replaced.
+#[derive(PartialEq, Eq)]
+pub struct Instruction([u8; LONGEST_INSTRUCTION]);
+
+impl Instruction {
+    /// What stands at the fault's program counter now.
+    pub fn of(fault: &Fault) -> Self {
+        let mut code = [0; LONGEST_INSTRUCTION];
+        platform::read_memory(platform::pid(), fault.registers.pc(), &mut code);
+        Self(code)
+    }
 }
 
 fn of_thread(tid: pid_t) -> Option<&'static Return> {

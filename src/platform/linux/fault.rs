@@ -218,16 +218,19 @@ pub fn would_fault_again(fault: &Fault) -> bool {
 /// Whether the kernel lets this thread do this at an address now. Nothing is written there.
 fn is_accessible(address: u64, access: Access) -> bool {
     let page = address & !(super::PAGE as u64 - 1);
-    // asm-generic/mman-common.h, since Linux 5.14. Before, the answer is EINVAL: then it is not known to be inaccessible.
+    // asm-generic/mman-common.h, since Linux 5.14.
     const MADV_POPULATE_READ: c_int = 22;
     const MADV_POPULATE_WRITE: c_int = 23;
     let advice = if access == Access::Write { MADV_POPULATE_WRITE } else { MADV_POPULATE_READ };
     // SAFETY: populating gives a page the memory that an access would give it, and changes nothing else.
     let populated = unsafe { libc::syscall(libc::SYS_madvise, page, super::PAGE, advice) } == 0;
-    match access {
-        // Execution is another right than reading: whoever may read there may not execute, mostly.
-        Access::Execute => populated && super::is_executable(address).unwrap_or(true),
-        _ => populated || !matches!(super::errno(), libc::EFAULT | libc::ENOMEM),
+    match super::errno() {
+        // Whoever may read may not execute, mostly.
+        _ if populated => access != Access::Execute || super::rights_allow(address, access) != Some(false),
+        // Nothing is mapped, or nothing is behind it.
+        libc::ENOMEM | libc::EFAULT => false,
+        // No right to do so, memory of a device, or an older kernel.
+        _ => super::rights_allow(address, access) != Some(false),
     }
 }
 

@@ -1,6 +1,7 @@
 //! /proc/self/maps for those who may not allocate.
 
 use super::{pid, read_memory};
+use crate::platform::Access;
 
 /// The file that is mapped at an address: where its first byte is mapped, and how much of `path` its name takes.
 pub fn file_at(address: u64, path: &mut [u8]) -> Option<(u64, usize)> {
@@ -23,16 +24,25 @@ pub fn file_at(address: u64, path: &mut [u8]) -> Option<(u64, usize)> {
     found.filter(|&(_, length)| length > 0)
 }
 
-/// Whether code may be executed at an address; `None` when that can't be found out.
-pub fn is_executable(address: u64) -> Option<bool> {
-    let mut found = None;
+/// Whether the rights of a mapping allow an access; nothing is allowed where nothing is mapped. `None` when that can't be
+/// found out.
+pub fn rights_allow(address: u64, access: Access) -> Option<bool> {
+    let mut allowed = None;
     each_mapping(|mapping| {
-        if (mapping.start..mapping.end).contains(&address) {
-            found = Some(mapping.is_executable);
+        if mapping.end <= address {
+            allowed = Some(false);
+            return true;
         }
-        found.is_none()
+        let [read, write, execute, ..] = mapping.rights else { return false };
+        let right = match access {
+            Access::Write => write == b'w',
+            Access::Execute => execute == b'x',
+            Access::Read | Access::Unknown => read == b'r',
+        };
+        allowed = Some(mapping.start <= address && right);
+        false
     });
-    found
+    allowed
 }
 
 /// Visits the mappings in ascending order, as long as `visit` wants more.
@@ -64,7 +74,8 @@ fn each_mapping(mut visit: impl FnMut(&MapsLine) -> bool) {
 struct MapsLine<'a> {
     start: u64,
     end: u64,
-    is_executable: bool,
+    /// `r`, `w`, `x` and `p` or `s`, or a dash in the place of each.
+    rights: [u8; 4],
     offset: u64,
     path: &'a [u8],
 }
@@ -73,10 +84,10 @@ fn parse(line: &[u8]) -> Option<MapsLine<'_>> {
     let mut fields = line.splitn(6, |&byte| byte == b' ');
     let mut range = fields.next()?.split(|&byte| byte == b'-');
     let (start, end) = (hexadecimal(range.next()?)?, hexadecimal(range.next()?)?);
-    let is_executable = fields.next()?.get(2) == Some(&b'x');
+    let rights = fields.next()?.try_into().ok()?;
     let offset = hexadecimal(fields.next()?)?;
     let path = fields.nth(2).unwrap_or_default().trim_ascii_start();
-    Some(MapsLine { start, end, is_executable, offset, path })
+    Some(MapsLine { start, end, rights, offset, path })
 }
 
 fn hexadecimal(text: &[u8]) -> Option<u64> {
