@@ -21,7 +21,7 @@ const SOON: u64 = 100_000_000;
 const LONGEST_INSTRUCTION: usize = 16;
 
 /// Threads are told apart by the lowest bits of their ids; two of one kind only take turns in what is remembered.
-static RETURNS: [Return; 16] = [const { Return::NONE }; 16];
+static RETURNS: [Return; 16] = [const { Return::none() }; 16];
 /// Whether anything was ever remembered.
 static ANY: AtomicBool = AtomicBool::new(false);
 
@@ -32,7 +32,9 @@ struct Return {
 }
 
 impl Return {
-    const NONE: Self = Self { tid: AtomicU64::new(0), state: AtomicU64::new(0), time: AtomicU64::new(0) };
+    const fn none() -> Self {
+        Self { tid: AtomicU64::new(0), state: AtomicU64::new(0), time: AtomicU64::new(0) }
+    }
 }
 
 /// What can be compared after the handler has run: the instruction itself, which a handler may have replaced.
