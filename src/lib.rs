@@ -6,8 +6,19 @@
 //! 3. Nothing is printed unless it was asked for or the process is dying.
 //! 4. If a part of us can't work here, the host runs as if that part were not there.
 //! 5. `pthread_cancel`, `siglongjmp`, a second preload (ASan, jemalloc, gdb, valgrind) go on working.
+//! 6. The process looks as it did: what can be read back is what the program has set, and its limits are its own.
+//! 7. Where we can't know, the program lives, and its crash is reported. Besides sockets only a FIFO without a reader raises
+//!    SIGPIPE; only a handler that returns to an instruction which can't succeed has given up.
+//! 8. Who borrows memory (vfork, CLONE_VM) writes nothing there, and nothing stays claimed when its holder is interrupted
+//!    for good.
+//! 9. Time is bounded by the kernel: nothing waits for what may never answer.
+//! 10. A diagnostic goes to standard error as it was at load, or nowhere.
+//! 11. A privileged process tells nobody what its caller may not know.
+//! 12. What is unknown is said to be unknown, what is missing is said to be missing, and a cause is named only when it is the
+//!     only one.
 //!
-//! docs/signal-safety.md says how each point is kept, and which test would notice if it were not.
+//! docs/signal-safety.md says how each point is kept, and which test would notice if it were not. The programs in tests/cases
+//! hold points 6 to 12; those marked `open` there are where they are not kept yet.
 //!
 //! # The map
 //!
