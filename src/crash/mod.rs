@@ -29,10 +29,15 @@ mod words;
 pub use child::ended as child_ended;
 pub use handler::let_a_crash_come_first;
 pub use ownership::owned;
-pub use stacks::{Routine, create as create_thread};
+#[cfg(target_os = "linux")]
+pub use stacks::lock_all;
+pub use stacks::{Routine, create as create_thread, give_key_up, told_size as signal_stack_size};
 
 use core::cell::UnsafeCell;
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use core::sync::atomic::{
+    AtomicBool, AtomicU64,
+    Ordering::{Acquire, Relaxed, Release},
+};
 
 use libc::pid_t;
 
@@ -70,7 +75,7 @@ fn program() -> &'static [u8] {
 
 /// Whether threads get an alternate stack.
 pub fn is_active() -> bool {
-    ACTIVE.load(Relaxed)
+    ACTIVE.load(Acquire)
 }
 
 /// Takes the crash signals over. For the constructor.
@@ -92,17 +97,23 @@ pub fn start(options: &Options, program: &[u8]) {
     }
     STARTED.store(platform::nanoseconds(), Relaxed);
     platform::learn_core_files();
-    ACTIVE.store(true, Relaxed);
     stacks::start();
     ownership::start(options.crash_signals);
+    platform::prepare_to_relay(signal_stack_size(), handler::address());
+    // Last: another library's constructor may have started threads, which make threads meanwhile.
+    ACTIVE.store(true, Release);
     platform::at_exit(at_exit);
 }
 
 /// Makes this process's data its own after a fork.
 pub fn adopt_forked_child() {
     if is_active() {
-        STARTED.store(platform::nanoseconds(), Relaxed);
+        // libc would not have asked for the time.
+        if !platform::is_filtered() {
+            STARTED.store(platform::nanoseconds(), Relaxed);
+        }
         handler::adopt_forked_child();
+        stacks::adopt_forked_child();
     }
 }
 

@@ -1,17 +1,20 @@
 //! An alternate signal stack for every thread, so that a stack overflow can be told.
 //!
-//! One region for each: a guard page, then the stack. It is mapped by the thread that makes the new one, taken into use
-//! by the new one, and given back when that ends: by the destructor of a thread-specific key which asks to be called
-//! again until it is among the last, since other destructors may overflow the stack, too. Even then the thread keeps it
-//! to its very end: it goes to a few that are kept for the next threads, and no thread gets it as long as the kernel
-//! knows the one that had it.
+//! Only our own handler runs there: a program's handler is moved to where it would have run without us
+//! (`platform/linux/delivery.rs`). So the stacks are small, many of them share one mapping, and there is no guard page in
+//! front of each, which would be a mapping of its own: what the handler needs is known, and tested.
+//!
+//! The thread that makes another takes a stack out of a slab, the new one takes it into use, and gives it back when it
+//! ends: in the destructor of a thread-specific key which asks to be called again until it is among the last, since
+//! other destructors may overflow the stack, too. Where the process has forbidden itself system calls, threads start
+//! without one, and who has one keeps it.
 
 use core::cell::UnsafeCell;
 use core::num::NonZeroUsize;
 use core::ptr;
 use core::sync::atomic::{
-    AtomicI32, AtomicPtr, AtomicU32,
-    Ordering::{Acquire, Relaxed, Release},
+    AtomicBool, AtomicPtr, AtomicU32,
+    Ordering::{AcqRel, Acquire, Relaxed, Release},
 };
 
 use libc::{c_int, c_void};
@@ -20,105 +23,235 @@ use once_cell::race::OnceNonZeroUsize;
 use super::arena;
 use crate::platform::{self, PAGE};
 
-/// What our handler and a program's handler need beside the kernel's frame; the same as for a program's own stack.
-const ROOM: usize = 64 * 1024;
 /// What the arena has when the kernel has nothing left.
 const RESERVE: usize = 4 << 20;
-/// Regions kept for the next threads.
-const KEPT: usize = 16;
+/// Stacks in a slab, a bit for each.
+const STACKS: u32 = 32;
+/// The same when the process locks what it maps from now on: all of it counts until it is unlocked again.
+const STACKS_WHEN_LOCKED: u32 = 2;
+/// More threads than these have stacks for start without one.
+const SLABS: usize = 2048;
+/// Slabs that stay when nobody uses them.
+const KEPT: usize = 2;
 /// Threads that may be between pthread_create and their first instruction before a start needs memory of its own.
 const STARTS: usize = 32;
 /// How often destructors are called (PTHREAD_DESTRUCTOR_ITERATIONS).
 const DESTRUCTOR_ROUNDS: usize = 4;
 
-/// Size of a stack, without its guard.
+/// Size of a stack and its guard, if it has one.
 static SIZE: OnceNonZeroUsize = OnceNonZeroUsize::new();
 static KEY: AtomicU32 = AtomicU32::new(u32::MAX);
-/// Regions, and the threads that had them: 0 for a thread that never used its.
-static IDLE: [Idle; KEPT] = [const { Idle { region: AtomicPtr::new(ptr::null_mut()), user: AtomicI32::new(0) } }; KEPT];
+/// The main thread's stack, behind which the reserve lies.
+static FIRST: AtomicPtr<u8> = AtomicPtr::new(ptr::null_mut());
+/// Whether the process has asked for all its future memory to be locked.
+static LOCKED: AtomicBool = AtomicBool::new(false);
 
-struct Idle {
-    /// Null for a free place, [`BUSY`] while somebody fills it.
-    region: AtomicPtr<u8>,
-    user: AtomicI32,
+/// One mapping of several stacks.
+struct Slab {
+    /// Null for a free place, [`BUSY`] while somebody maps or unmaps it.
+    base: AtomicPtr<u8>,
+    /// How many stacks it has.
+    count: AtomicU32,
+    /// A bit for each stack that nobody has. Who clears it has the stack.
+    free: AtomicU32,
 }
 
-/// No region's address.
+static POOL: [Slab; SLABS] =
+    [const { Slab { base: AtomicPtr::new(ptr::null_mut()), count: AtomicU32::new(0), free: AtomicU32::new(0) } };
+        SLABS];
+
+/// No slab's address.
 const BUSY: *mut u8 = ptr::dangling_mut();
 
-/// What a program passes to pthread_create(3).
+/// What a program passes to pthread_create(3), or to thrd_create(3): that one's returns an int, in the same register.
 pub type Routine = extern "C" fn(*mut c_void) -> *mut c_void;
 
 /// Gives the main thread its stack and keeps some memory in reserve, in one mapping. For the constructor.
 pub fn start() {
-    let size = (ROOM + platform::minimum_signal_stack()).next_multiple_of(PAGE);
+    platform::learn_errno();
+    let size = platform::GUARD + (platform::HANDLER_ROOM + platform::minimum_signal_stack()).next_multiple_of(PAGE);
     let _ = NonZeroUsize::new(size).map(|size| SIZE.set(size));
     KEY.store(platform::new_key(thread_ends), Relaxed);
-    let region = platform::map(PAGE + size + RESERVE, libc::PROT_NONE, libc::MAP_PRIVATE | libc::MAP_NORESERVE);
+    let region = platform::map(size + RESERVE, libc::PROT_NONE, libc::MAP_PRIVATE | libc::MAP_NORESERVE);
     if region.is_null() {
         return;
     }
-    let stack = region.wrapping_add(PAGE);
     // SAFETY: the pages are ours, fresh, and nobody's stack yet.
     unsafe {
-        if platform::protect(stack, size, libc::PROT_READ | libc::PROT_WRITE) {
-            platform::use_signal_stack_if_none(stack, size);
+        let stack = region.wrapping_add(platform::GUARD);
+        if platform::protect(stack, size - platform::GUARD, libc::PROT_READ | libc::PROT_WRITE) && take_into_use(region)
+        {
+            platform::set_own_stack(region);
         }
     }
-    arena::keep_in_reserve(stack.wrapping_add(size).expose_provenance(), RESERVE);
+    FIRST.store(region, Relaxed);
+    arena::keep_in_reserve(region.wrapping_add(size).expose_provenance(), RESERVE);
 }
 
-fn stack_size() -> usize {
+fn size() -> usize {
     SIZE.get().map_or(0, NonZeroUsize::get)
 }
 
-/// A region for a new thread; null when there is none.
+/// What the kernel is told of a stack's size: an odd number, by which our stacks are known from a program's.
+pub fn told_size() -> usize {
+    size() - platform::GUARD - platform::MARK
+}
+
+/// Makes a stack the calling thread's, unless it has one.
+///
+/// # Safety
+/// The stack is the thread's alone.
+unsafe fn take_into_use(region: *mut u8) -> bool {
+    // SAFETY: as promised.
+    unsafe { platform::use_signal_stack_if_none(region.wrapping_add(platform::GUARD), told_size()) }
+}
+
+/// A stack for a new thread; null when there is none.
 fn obtain() -> *mut u8 {
-    let pid = platform::pid();
-    for place in &IDLE {
-        let region = place.region.load(Relaxed);
-        if region.is_null() || region == BUSY || place.region.compare_exchange(region, BUSY, Acquire, Relaxed).is_err()
-        {
-            continue;
+    for slab in &POOL {
+        let base = slab.base.load(Acquire);
+        if base.is_null() {
+            return slab.map();
         }
-        let user = place.user.load(Relaxed);
-        let is_over = user == 0 || !platform::is_alive(pid, user);
-        place.region.store(if is_over { ptr::null_mut() } else { region }, Release);
-        if is_over {
+        if base != BUSY
+            && let Some(region) = slab.take()
+        {
             return region;
         }
     }
-    let size = stack_size();
-    let region =
-        platform::map(PAGE + size, libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_NORESERVE);
-    // SAFETY: the first page of a fresh mapping of ours, which nobody uses if it goes again.
-    unsafe {
-        if !region.is_null() && !platform::protect(region, PAGE, libc::PROT_NONE) {
-            platform::unmap(region, PAGE + size);
-            return ptr::null_mut();
+    ptr::null_mut()
+}
+
+/// Gives a stack back that no thread uses.
+fn give_back(region: *mut u8) {
+    for (index, slab) in POOL.iter().enumerate() {
+        let base = slab.base.load(Acquire);
+        if base.is_null() {
+            return;
+        }
+        let place = region.addr().wrapping_sub(base.addr()) / size();
+        if base != BUSY && place < slab.count.load(Relaxed) as usize {
+            slab.free.fetch_or(1 << place, Release);
+            if index >= KEPT {
+                slab.unmap_if_unused();
+            }
+            return;
         }
     }
-    region
 }
 
-/// Keeps a region for a later thread, if there is room. `user` has had it and may not have ended yet.
-fn keep(region: *mut u8, user: c_int) -> bool {
-    let free = |place: &&Idle| {
-        place.region.load(Relaxed).is_null()
-            && place.region.compare_exchange(ptr::null_mut(), BUSY, Acquire, Relaxed).is_ok()
-    };
-    let Some(place) = IDLE.iter().find(free) else { return false };
-    place.user.store(user, Relaxed);
-    place.region.store(region, Release);
-    true
-}
-
-/// Gives a region back that no thread uses.
-fn give_back(region: *mut u8) {
-    if !region.is_null() && !keep(region, 0) {
-        // SAFETY: no thread uses it any more.
-        unsafe { platform::unmap(region, PAGE + stack_size()) };
+impl Slab {
+    /// Bits of all its stacks.
+    fn all(&self) -> u32 {
+        u32::MAX >> (u32::BITS - self.count.load(Relaxed).clamp(1, u32::BITS))
     }
+
+    /// Makes a slab, and takes a stack out of it.
+    fn map(&self) -> *mut u8 {
+        if self.base.compare_exchange(ptr::null_mut(), BUSY, Acquire, Relaxed).is_err() {
+            // Somebody else is at it: this thread starts without one, which nobody but an overflow will notice.
+            return ptr::null_mut();
+        }
+        let count = if LOCKED.load(Relaxed) { STACKS_WHEN_LOCKED } else { STACKS };
+        let length = count as usize * size();
+        let base = platform::map(length, libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_NORESERVE);
+        if !base.is_null() {
+            self.count.store(count, Relaxed);
+            for stack in (0..count as usize).filter(|_| platform::GUARD > 0) {
+                // SAFETY: fresh pages of ours.
+                unsafe { platform::protect(base.wrapping_add(stack * size()), platform::GUARD, libc::PROT_NONE) };
+            }
+            if LOCKED.load(Relaxed) {
+                platform::unlock(base, length);
+            }
+            self.free.store(self.all() & !1, Relaxed);
+        }
+        self.base.store(base, Release);
+        base
+    }
+
+    fn take(&self) -> Option<*mut u8> {
+        let mut free = self.free.load(Relaxed);
+        while free != 0 {
+            let lowest = free & free.wrapping_neg();
+            match self.free.compare_exchange_weak(free, free & !lowest, AcqRel, Relaxed) {
+                // From now on the slab stays. It may have become another since its base was looked at.
+                Ok(_) => {
+                    let base = self.base.load(Acquire);
+                    return Some(base.wrapping_add(lowest.trailing_zeros() as usize * size()));
+                }
+                Err(now) => free = now,
+            }
+        }
+        None
+    }
+
+    fn unmap_if_unused(&self) {
+        let all = self.all();
+        if self.free.compare_exchange(all, 0, AcqRel, Relaxed).is_err() {
+            return;
+        }
+        // Nobody can take any of them now. Slabs behind this one are found all the same: the place is not null until
+        // the next of its kind is.
+        let base = self.base.swap(BUSY, Acquire);
+        // SAFETY: nobody has a stack of it.
+        unsafe { platform::unmap(base, self.count.load(Relaxed) as usize * size()) };
+        self.base.store(ptr::null_mut(), Release);
+    }
+}
+
+/// In a forked child: its one thread has its stack, and nobody else is there.
+pub fn adopt_forked_child() {
+    let own = platform::own_stack();
+    for slab in &POOL {
+        let base = slab.base.load(Relaxed);
+        if base.is_null() {
+            break;
+        }
+        if base == BUSY {
+            continue;
+        }
+        let place = own.addr().wrapping_sub(base.addr()) / size().max(1);
+        let taken = u32::try_from(place).ok().and_then(|place| 1u32.checked_shl(place)).unwrap_or(0);
+        slab.free.store(slab.all() & !taken, Relaxed);
+    }
+    for start in &PENDING {
+        start.taken.store(0, Relaxed);
+    }
+}
+
+/// Around mlockall(2): our memory is not part of what the program wants to have locked, nor of what it may lock.
+#[cfg(target_os = "linux")]
+pub fn lock_all(flags: c_int, lock: impl FnOnce() -> c_int) -> c_int {
+    let first = FIRST.load(Relaxed);
+    if first.is_null() {
+        return lock();
+    }
+    let reserve = first.wrapping_add(size());
+    // The kernel compares the process's whole size with the limit. Nobody uses the reserve but a report, which can do
+    // without.
+    // SAFETY: the reserve is ours, and nothing is in it.
+    let is_away = flags & libc::MCL_CURRENT != 0 && unsafe { platform::unmap_reserve(reserve, RESERVE) };
+    let result = lock();
+    platform::keeping_errno(|| {
+        if result == 0 {
+            LOCKED.store(flags & libc::MCL_FUTURE != 0, Relaxed);
+            platform::unlock(first, size());
+            for slab in &POOL {
+                let base = slab.base.load(Acquire);
+                if base.is_null() {
+                    break;
+                }
+                if base != BUSY {
+                    platform::unlock(base, slab.count.load(Relaxed) as usize * size());
+                }
+            }
+        }
+        if is_away && !platform::map_reserve(reserve, RESERVE) {
+            arena::keep_in_reserve(0, 0);
+        }
+    });
+    result
 }
 
 /// What a new thread is to do.
@@ -137,10 +270,13 @@ static PENDING: [Start; STARTS] =
 /// What the new thread runs instead of its routine, to be given to the real pthread_create; none when there is no place
 /// for it, and the thread starts without us.
 fn thread_stack(routine: Routine, argument: *mut c_void) -> Option<(Routine, *mut c_void)> {
+    if platform::is_filtered() || KEY.load(Relaxed) == u32::MAX || size() == 0 {
+        return None;
+    }
     let start = PENDING
         .iter()
         .find(|start| start.taken.load(Relaxed) == 0 && start.taken.compare_exchange(0, 1, Acquire, Relaxed).is_ok())?;
-    let region = obtain();
+    let region = platform::keeping_errno(obtain);
     if region.is_null() {
         start.taken.store(0, Release);
         return None;
@@ -153,7 +289,7 @@ fn thread_stack(routine: Routine, argument: *mut c_void) -> Option<(Routine, *mu
 /// The thread was not made after all.
 fn forget_thread(argument: *mut c_void) {
     let (_, _, region) = take(argument);
-    give_back(region);
+    platform::keeping_errno(|| give_back(region));
 }
 
 fn take(argument: *mut c_void) -> (Option<Routine>, *mut c_void, *mut u8) {
@@ -170,40 +306,49 @@ fn take(argument: *mut c_void) -> (Option<Routine>, *mut c_void, *mut u8) {
 /// pthread_exit(3) or be cancelled.
 extern "C" fn start_thread(argument: *mut c_void) -> *mut c_void {
     let (routine, argument, region) = take(argument);
-    // SAFETY: the region is ours alone.
-    let used = unsafe { platform::use_signal_stack_if_none(region.wrapping_add(PAGE), stack_size()) };
-    if !used || !platform::set_key(KEY.load(Relaxed), region.wrapping_add(DESTRUCTOR_ROUNDS - 1)) {
-        if used {
-            platform::leave_signal_stack(region.wrapping_add(PAGE));
+    // SAFETY: the stack is ours alone. A filter may have been installed for all threads since.
+    let is_used = !platform::is_filtered() && unsafe { take_into_use(region) };
+    if is_used && platform::set_key(KEY.load(Relaxed), region.wrapping_add(DESTRUCTOR_ROUNDS - 1)) {
+        platform::set_own_stack(region);
+    } else {
+        if is_used {
+            platform::leave_signal_stack(region.wrapping_add(platform::GUARD));
         }
         give_back(region);
     }
     routine.map_or(ptr::null_mut(), |routine| routine(argument))
 }
 
-/// The key's destructor. The value is the region's address, whose low bits count the rounds that are left.
+/// The key's destructor. The value is the stack's address, whose low bits count the rounds that are left.
 unsafe extern "C" fn thread_ends(value: *mut c_void) {
     let rounds = value.addr() % PAGE;
     let region = value.cast::<u8>().wrapping_sub(rounds);
     if rounds > 0 && platform::set_key(KEY.load(Relaxed), region.wrapping_add(rounds - 1)) {
         return;
     }
-    if !keep(region, platform::tid()) {
-        platform::leave_signal_stack(region.wrapping_add(PAGE));
+    // Under a filter the kernel can't be told that the stack is free.
+    if !platform::is_filtered() {
+        platform::set_own_stack(ptr::null_mut());
+        platform::leave_signal_stack(region.wrapping_add(platform::GUARD));
         give_back(region);
     }
 }
 
+/// Gives our thread-specific key up to the program, which has been told that there is none left; whether there was one.
+/// Threads that are made from now on have no alternate stack of ours, and those that have one keep it.
+pub fn give_key_up() -> bool {
+    let key = KEY.swap(u32::MAX, Relaxed);
+    key != u32::MAX && platform::delete_key(key)
+}
+
 /// For the hook: makes a thread with an alternate stack.
 pub fn create(routine: Routine, argument: *mut c_void, create: impl Fn(Routine, *mut c_void) -> c_int) -> c_int {
-    match thread_stack(routine, argument) {
-        None => create(routine, argument),
-        Some((first, start)) => {
-            let error = create(first, start);
-            if error != 0 {
-                forget_thread(start);
-            }
-            error
-        }
+    let Some((first, start)) = thread_stack(routine, argument) else { return create(routine, argument) };
+    let error = create(first, start);
+    if error == 0 {
+        return 0;
     }
+    forget_thread(start);
+    // Perhaps it was our stack that there was no room for.
+    create(routine, argument)
 }

@@ -83,6 +83,8 @@ hooks! {
 
     real    thread::pthread_create(thread: *mut pthread_t, attributes: *const pthread_attr_t, routine: extern "C" fn(*mut c_void) -> *mut c_void, argument: *mut c_void) -> c_int;
 
+    real    thread::pthread_key_create(key: *mut libc::pthread_key_t, destructor: Option<unsafe extern "C" fn(*mut c_void)>) -> c_int;
+
     #[cfg(target_os = "linux")]
     instead platform::_exit(status: c_int) -> !;
 

@@ -6,7 +6,6 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use libc::{EINVAL, SA_RESTART, SIG_ERR, SIG_IGN, c_int, sigaction as sigaction_t, sighandler_t};
 
-use super::real;
 use crate::platform::{self, prototypes::SIG_HOLD};
 use crate::signals::{Action, Origin, Owned};
 use crate::state::{STATE, Stage};
@@ -29,13 +28,9 @@ fn change(owned: &Owned, new: Option<Action>) -> Action {
 }
 
 pub unsafe fn sigaction(signal: c_int, new: *const sigaction_t, old: *mut sigaction_t) -> c_int {
-    let Some(owned) = owned(signal) else {
-        // SAFETY: the caller's arguments, as the caller gave them.
-        return unsafe { real::sigaction()(signal, new, old) };
-    };
     // SAFETY: the caller's pointers are null or valid, as sigaction(2) demands.
     let wish = (!new.is_null()).then(|| unsafe { platform::read(new) });
-    let before = change(owned, wish);
+    let Some(before) = set(signal, wish) else { return -1 };
     if !old.is_null() {
         // SAFETY: as above.
         unsafe { platform::write(old, &before) };

@@ -39,8 +39,15 @@ pub(super) fn watch_forks() {
 
 extern "C" fn forked() {
     platform::keeping_errno(|| {
-        set_process(platform::pid());
+        platform::forget_borrowers();
         crash::adopt_forked_child();
+        if platform::is_filtered() {
+            // What follows makes system calls that fork would not have made. The kernel goes on with what it has.
+            SPAWNING.store(0, Relaxed);
+            SIGNAL.adopt_forked_child();
+            return;
+        }
+        set_process(platform::pid());
         if SIGNAL.is_active() {
             adopt_forked_child();
         }
@@ -81,7 +88,8 @@ enum Place {
 impl Spawn {
     /// To be kept until the call has returned.
     pub fn begin() -> Self {
-        if !SIGNAL.is_active() {
+        // The kernel's action has to be changed for what is started, by a call that a filter may kill for.
+        if !SIGNAL.is_active() || platform::is_filtered() {
             return Self(Place::Nobodys);
         }
         platform::keeping_errno(|| {

@@ -6,11 +6,12 @@ use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use libc::{c_int, sigaction as sigaction_t};
 
+use super::delivery;
 use crate::hooks::real;
 use crate::signals::{Action, Origin};
 
 /// `SA_RESTORER`: set by glibc in every action it gives to an x86_64 kernel, and told back to the program.
-const SA_RESTORER: c_int = 0x0400_0000;
+pub(super) const SA_RESTORER: c_int = 0x0400_0000;
 
 /// Flags that the kernel keeps (UAPI_SA_FLAGS and the architecture's SA_RESTORER, since Linux 5.11); it drops others.
 const KEPT_FLAGS: c_int = libc::SA_NOCLDSTOP
@@ -27,7 +28,7 @@ const KEPT_FLAGS: c_int = libc::SA_NOCLDSTOP
 const UNBLOCKABLE: u64 = 1 << (libc::SIGKILL - 1) | 1 << (libc::SIGSTOP - 1);
 
 /// Address of glibc's code that leaves a signal handler: told back to programs with what they have set.
-static RESTORER: AtomicUsize = AtomicUsize::new(0);
+pub(super) static RESTORER: AtomicUsize = AtomicUsize::new(0);
 
 /// Finds out what glibc gives the kernel besides the program's wish. For the constructor.
 pub fn learn_restorer(signal: c_int) {
@@ -51,8 +52,19 @@ pub fn action(signal: c_int) -> Action {
     real_sigaction(signal, None).unwrap_or(Action::plain(libc::SIG_DFL))
 }
 
-/// sigaction(2) itself; `None` with errno set when it failed.
+/// sigaction(2) itself; `None` with errno set when it failed. A handler runs where it would run without us.
 pub fn real_sigaction(signal: c_int, new: Option<&Action>) -> Option<Action> {
+    if let Some(answer) = delivery::relay_action(signal, new) {
+        return answer;
+    }
+    let before = next_sigaction(signal, new)?;
+    if let Some(new) = new {
+        delivery::relay_after(signal, new);
+    }
+    Some(delivery::without_relay(before, signal))
+}
+
+fn next_sigaction(signal: c_int, new: Option<&Action>) -> Option<Action> {
     let mut native = MaybeUninit::<sigaction_t>::zeroed();
     let mut old = MaybeUninit::<sigaction_t>::zeroed();
     // SAFETY: the structures are ours, all zero bytes are a valid sigaction, and the real function writes a whole one

@@ -62,7 +62,7 @@ system_calls! { ".weak":
 
 /// Where a failed system call jumps to, with the kernel's answer in rax.
 #[unsafe(naked)]
-extern "C" fn failed() -> isize {
+pub(super) extern "C" fn failed() -> isize {
     core::arch::naked_asm!("mov edi, eax", "neg edi", "jmp {fail}", fail = sym fail)
 }
 
@@ -71,26 +71,20 @@ extern "C" fn fail(errno: libc::c_int) -> isize {
     -1
 }
 
-// syscall(2), for those that have no name above.
-global_asm!(
-    ".hidden syscall",
-    ".globl syscall",
-    ".type syscall, @function",
-    "syscall:",
-    "mov rax, rdi",
-    "mov rdi, rsi",
-    "mov rsi, rdx",
-    "mov rdx, rcx",
-    "mov r10, r8",
-    "mov r8, r9",
-    "mov r9, [rsp + 8]",
-    "syscall",
-    "cmp rax, -4095",
-    "jae {failed}",
-    "ret",
-    ".size syscall, . - syscall",
-    failed = sym failed,
-);
+/// A system call for which `syscall`, by which the program's come, too, would do more than that.
+///
+/// # Safety
+/// That of the call.
+pub unsafe fn system_call(number: libc::c_long, arguments: [libc::c_long; 6]) -> libc::c_long {
+    let [a, b, c, d, e, f] = arguments;
+    let result: libc::c_long;
+    // SAFETY: as promised; the kernel changes these registers and no other.
+    unsafe {
+        core::arch::asm!("syscall", inlateout("rax") number => result, in("rdi") a, in("rsi") b, in("rdx") c,
+            in("r10") d, in("r8") e, in("r9") f, lateout("rcx") _, lateout("r11") _);
+    }
+    if result as usize > -4096isize as usize { fail(-result as libc::c_int) as libc::c_long } else { result }
+}
 
 // What crtbeginS.o would define: by this address libc knows whose atexit and atfork handlers are whose.
 global_asm!(

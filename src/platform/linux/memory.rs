@@ -4,6 +4,8 @@ use core::ptr;
 
 use libc::{c_int, c_void, pid_t};
 
+use crate::hooks::real;
+
 /// Size of a page.
 pub const PAGE: usize = 4096;
 
@@ -93,12 +95,27 @@ pub fn minimum_signal_stack() -> usize {
 pub fn without_alternate_stack(run: impl FnOnce()) {
     let none = libc::stack_t { ss_sp: ptr::null_mut(), ss_flags: libc::SS_DISABLE, ss_size: 0 };
     let mut old = none;
-    // SAFETY: both structures are ours.
-    let changed = unsafe { libc::syscall(libc::SYS_sigaltstack, &raw const none, &raw mut old) } == 0;
+    let changed = exchange_signal_stack(&raw const none, &raw mut old) == 0;
     run();
     if changed {
-        // SAFETY: what was there before, by the program or by us, and what nobody has freed.
-        unsafe { libc::syscall(libc::SYS_sigaltstack, &raw const old, 0) };
+        exchange_signal_stack(&raw const old, ptr::null_mut());
+    }
+}
+
+/// Pages in front of an alternate stack of ours that nobody may touch: none, since each would be a mapping.
+pub const GUARD: usize = 0;
+/// What the crash handler needs on an alternate stack besides what the kernel needs, twice over: half of a stack that
+/// programs make (SIGSTKSZ, 8192), of which the kernel's frame is a part, is the most that it has ever used.
+pub const HANDLER_ROOM: usize = 16 * 1024;
+/// By how much an alternate stack of ours is told smaller than it is: its size then is one that no program's has.
+pub const MARK: usize = 59;
+
+/// sigaltstack(2) itself.
+pub fn exchange_signal_stack(new: *const libc::stack_t, old: *mut libc::stack_t) -> c_int {
+    // SAFETY: the kernel checks both addresses.
+    unsafe {
+        let arguments = [new.expose_provenance() as _, old.expose_provenance() as _, 0, 0, 0, 0];
+        super::system_call(libc::SYS_sigaltstack, arguments) as c_int
     }
 }
 
@@ -109,15 +126,12 @@ pub fn without_alternate_stack(run: impl FnOnce()) {
 pub unsafe fn use_signal_stack_if_none(stack: *mut u8, size: usize) -> bool {
     let new = libc::stack_t { ss_sp: stack.cast(), ss_flags: 0, ss_size: size };
     let mut old = libc::stack_t { ss_sp: ptr::null_mut(), ss_flags: 0, ss_size: 0 };
-    // SAFETY: the structures are ours, the memory as promised.
-    unsafe {
-        if libc::syscall(libc::SYS_sigaltstack, &raw const new, &raw mut old) != 0 {
-            return false;
-        }
-        if old.ss_flags & libc::SS_DISABLE == 0 {
-            libc::syscall(libc::SYS_sigaltstack, &raw const old, 0);
-            return false;
-        }
+    if exchange_signal_stack(&raw const new, &raw mut old) != 0 {
+        return false;
+    }
+    if old.ss_flags & libc::SS_DISABLE == 0 {
+        exchange_signal_stack(&raw const old, ptr::null_mut());
+        return false;
     }
     true
 }
@@ -126,26 +140,104 @@ pub unsafe fn use_signal_stack_if_none(stack: *mut u8, size: usize) -> bool {
 pub fn leave_signal_stack(stack: *mut u8) {
     let none = libc::stack_t { ss_sp: ptr::null_mut(), ss_flags: libc::SS_DISABLE, ss_size: 0 };
     let mut old = none;
-    // SAFETY: the structures are ours; the old one is set again if it is not ours.
+    if exchange_signal_stack(&raw const none, &raw mut old) == 0
+        && old.ss_flags & libc::SS_DISABLE == 0
+        && old.ss_sp != stack.cast()
+    {
+        exchange_signal_stack(&raw const old, ptr::null_mut());
+    }
+}
+
+// The calling thread's alternate stack of ours, null when it has none. In memory that every thread has from its start,
+// which a preload may have: read without a call.
+core::arch::global_asm!(
+    ".pushsection .tbss, \"awT\", @nobits",
+    ".hidden nosigpipe_own_stack",
+    ".globl nosigpipe_own_stack",
+    ".type nosigpipe_own_stack, @tls_object",
+    ".size nosigpipe_own_stack, 8",
+    ".balign 8",
+    "nosigpipe_own_stack: .zero 8",
+    ".popsection",
+);
+
+/// The calling thread's alternate stack of ours; null when it has none.
+pub fn own_stack() -> *mut u8 {
+    let stack: *mut u8;
+    // SAFETY: the thread's own word, at the distance that the loader has written down.
     unsafe {
-        if libc::syscall(libc::SYS_sigaltstack, &raw const none, &raw mut old) == 0
-            && old.ss_flags & libc::SS_DISABLE == 0
-            && old.ss_sp != stack.cast()
-        {
-            libc::syscall(libc::SYS_sigaltstack, &raw const old, 0);
+        core::arch::asm!(
+            "mov {0}, qword ptr [rip + nosigpipe_own_stack@gottpoff]",
+            "mov {0}, qword ptr fs:[{0}]",
+            out(reg) stack, options(nostack, readonly, preserves_flags),
+        );
+    }
+    stack
+}
+
+/// Notes the calling thread's alternate stack of ours.
+pub fn set_own_stack(stack: *mut u8) {
+    // SAFETY: as above.
+    unsafe {
+        core::arch::asm!(
+            "mov {0}, qword ptr [rip + nosigpipe_own_stack@gottpoff]",
+            "mov qword ptr fs:[{0}], {1}",
+            out(reg) _, in(reg) stack, options(nostack, preserves_flags),
+        );
+    }
+}
+
+/// Takes memory of ours out of what the process has locked.
+pub fn unlock(place: *mut u8, size: usize) {
+    // SAFETY: only whether the pages may be written to disk changes.
+    unsafe { libc::syscall(libc::SYS_munlock, place, size) };
+}
+
+/// Unmaps a reserve; whether that worked.
+///
+/// # Safety
+/// Nobody uses it.
+pub unsafe fn unmap_reserve(place: *mut u8, size: usize) -> bool {
+    // SAFETY: as promised.
+    unsafe { libc::munmap(place.cast(), size) == 0 }
+}
+
+/// Maps a reserve again where it was; whether that worked.
+pub fn map_reserve(place: *mut u8, size: usize) -> bool {
+    let flags = libc::MAP_PRIVATE | libc::MAP_NORESERVE | libc::MAP_ANONYMOUS | libc::MAP_FIXED_NOREPLACE;
+    // SAFETY: nothing that is mapped is replaced; what an old kernel maps elsewhere goes at once.
+    unsafe {
+        let found = libc::mmap(place.cast(), size, libc::PROT_NONE, flags, -1, 0);
+        if found == libc::MAP_FAILED || found != place.cast() {
+            if found != libc::MAP_FAILED {
+                libc::munmap(found, size);
+            }
+            return false;
         }
     }
+    unlock(place, size);
+    true
 }
 
 /// A thread-specific key (pthread_key_create(3)); `u32::MAX` when there is none left.
 pub fn new_key(destructor: unsafe extern "C" fn(*mut c_void)) -> u32 {
     let mut key = 0;
     // SAFETY: the library, and so the destructor, is never unloaded.
-    if unsafe { libc::pthread_key_create(&raw mut key, Some(destructor)) } == 0 { key } else { u32::MAX }
+    if unsafe { real::pthread_key_create()(&raw mut key, Some(destructor)) } == 0 { key } else { u32::MAX }
 }
 
 /// Sets the calling thread's value of a key. The first keys of a process need no malloc for that (glibc: 32).
 pub fn set_key(key: u32, value: *mut u8) -> bool {
     // SAFETY: setting a value dereferences nothing; a key that does not exist is an error.
     unsafe { libc::pthread_setspecific(key, value.cast()) == 0 }
+}
+
+mod real_key_delete {
+    super::super::real_function! { pthread_key_delete(key: libc::pthread_key_t) -> libc::c_int }
+}
+
+/// Gives a key back; whether it was one.
+pub fn delete_key(key: u32) -> bool {
+    // SAFETY: a key that does not exist is an error.
+    unsafe { real_key_delete::real()(key) == 0 }
 }

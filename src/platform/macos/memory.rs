@@ -151,3 +151,27 @@ pub fn set_key(key: u32, value: *mut u8) -> bool {
     // SAFETY: setting a value dereferences nothing; a key that does not exist is an error.
     unsafe { libc::pthread_setspecific(key.into(), value.cast()) == 0 }
 }
+
+/// Pages in front of an alternate stack of ours that nobody may touch.
+pub const GUARD: usize = PAGE;
+/// What our handler and a program's handler need beside the kernel's frame; the same as for a program's own stack.
+pub const HANDLER_ROOM: usize = 64 * 1024;
+/// By how much an alternate stack of ours is told smaller than it is.
+pub const MARK: usize = 0;
+
+/// The calling thread's alternate stack of ours: not kept here.
+pub fn own_stack() -> *mut u8 {
+    core::ptr::null_mut()
+}
+
+/// Notes the calling thread's alternate stack of ours: nobody asks for it here.
+pub fn set_own_stack(_stack: *mut u8) {}
+
+/// Takes memory of ours out of what the process has locked: no limit is told to be short here.
+pub fn unlock(_place: *mut u8, _size: usize) {}
+
+/// Gives a key back; whether it was one.
+pub fn delete_key(key: u32) -> bool {
+    // SAFETY: a key that does not exist is an error.
+    unsafe { libc::pthread_key_delete(key.into()) == 0 }
+}

@@ -244,3 +244,19 @@ pub fn is_in_abort(registers: &Registers) -> bool {
         .take(length / 8)
         .any(|word| word.try_into().is_ok_and(|word| code.contains(&u64::from_le_bytes(word))))
 }
+
+/// Finds out where errno is: libc's own function is asked here.
+pub fn learn_errno() {}
+
+/// Whether the caller may be a child that only borrows our memory, so that its pid must be asked for.
+pub fn may_be_borrowed() -> bool {
+    true
+}
+
+/// A forked child has its own memory.
+pub fn forget_borrowers() {}
+
+/// Whether a system call that libc would not have made could be the process's end.
+pub fn is_filtered() -> bool {
+    false
+}

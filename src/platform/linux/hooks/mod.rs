@@ -1,5 +1,6 @@
 //! Bodies of the hooks that only Linux has, a file for each family.
 
+mod calls;
 mod exec;
 mod list;
 mod signal;

@@ -1,9 +1,10 @@
-//! The end of the process: none ends it while another thread is about to die of a crash.
+//! The end of the process: none ends it while another thread is about to die of a crash. And threads of C11, which glibc
+//! makes without calling pthread_create by its name.
 
-use libc::c_int;
+use libc::{c_int, c_void};
 
 use crate::crash;
-use crate::platform::exit_now;
+use crate::platform::{exit_now, real_function};
 
 /// What the process would end with is the crash.
 pub unsafe fn _exit(status: c_int) -> ! {
@@ -11,4 +12,33 @@ pub unsafe fn _exit(status: c_int) -> ! {
         crash::let_a_crash_come_first();
     }
     exit_now(status)
+}
+
+mod real_thrd_create {
+    use super::*;
+    real_function! { thrd_create(thread: *mut c_void, routine: crash::Routine, argument: *mut c_void) -> c_int }
+}
+
+/// thrd_create(3)
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn thrd_create(thread: *mut c_void, routine: crash::Routine, argument: *mut c_void) -> c_int {
+    let create = |routine, argument| {
+        // SAFETY: the caller's arguments, or for the last two what stands for them.
+        unsafe { real_thrd_create::real()(thread, routine, argument) }
+    };
+    if crash::is_active() { crash::create_thread(routine, argument, create) } else { create(routine, argument) }
+}
+
+mod real_tss_create {
+    use super::*;
+    real_function! { tss_create(key: *mut c_void, destructor: usize) -> c_int }
+}
+
+/// tss_create(3): where there is no key left, the one that is ours.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tss_create(key: *mut c_void, destructor: usize) -> c_int {
+    // SAFETY: the caller's arguments, as the caller gave them.
+    let create = || unsafe { real_tss_create::real()(key, destructor) };
+    let result = create();
+    if result != 0 && crash::give_key_up() { create() } else { result }
 }

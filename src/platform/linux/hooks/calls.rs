@@ -1,0 +1,232 @@
+//! The calls by which a program lends its memory to a child, or forbids itself system calls.
+//!
+//! They are beside the hook table, as [`list`](super::list) is: a line can't say a function that returns twice, nor
+//! one that takes what its first argument says. Their real functions are looked up by the first call.
+
+use core::ptr;
+use core::sync::atomic::Ordering::Relaxed;
+
+use libc::{c_int, c_long, c_ulong, pid_t, stack_t};
+
+use super::super::freestanding::failed;
+use super::super::sharing::{BORROWERS, filtering};
+use crate::crash;
+use crate::platform::{self, real_function};
+
+/// vfork(2). The child has our stack: the return address must not be on it while the child runs, which is why this is
+/// no Rust and why there is no real function behind it (libc's is the same few instructions).
+#[unsafe(no_mangle)]
+#[unsafe(naked)]
+pub unsafe extern "C" fn vfork() -> pid_t {
+    core::arch::naked_asm!("jmp {lend}", lend = sym lend)
+}
+
+/// vfork(2), by glibc's other name.
+#[unsafe(no_mangle)]
+#[unsafe(naked)]
+pub unsafe extern "C" fn __vfork() -> pid_t {
+    core::arch::naked_asm!("jmp {lend}", lend = sym lend)
+}
+
+/// Has no name outside, so that the loader need not look it up for its callers.
+#[unsafe(naked)]
+unsafe extern "C" fn lend() -> pid_t {
+    core::arch::naked_asm!(
+        ".cfi_startproc",
+        "pop rdi",
+        ".cfi_adjust_cfa_offset -8",
+        ".cfi_register rip, rdi",
+        "lock inc dword ptr [rip + {borrowers}]",
+        "mov eax, {vfork}",
+        "syscall",
+        "push rdi",
+        ".cfi_adjust_cfa_offset 8",
+        ".cfi_offset rip, -8",
+        "test eax, eax",
+        "jz 2f",
+        // The parent goes on when the child has memory of its own, or none.
+        "lock dec dword ptr [rip + {borrowers}]",
+        "cmp rax, -4095",
+        "jae {failed}",
+        "2:",
+        "ret",
+        ".cfi_endproc",
+        borrowers = sym BORROWERS,
+        vfork = const libc::SYS_vfork,
+        failed = sym failed,
+    )
+}
+
+mod real_clone {
+    use super::*;
+    real_function! { clone(run: usize, stack: usize, flags: c_int, argument: usize, parent: usize, tls: usize, child: usize) -> c_int }
+}
+
+/// clone(2), libc's function.
+#[unsafe(no_mangle)]
+#[unsafe(naked)]
+pub unsafe extern "C" fn clone() -> c_int {
+    core::arch::naked_asm!("jmp {clone}", clone = sym clone_and_note)
+}
+
+/// clone(2), by glibc's other name.
+#[unsafe(no_mangle)]
+#[unsafe(naked)]
+pub unsafe extern "C" fn __clone() -> c_int {
+    core::arch::naked_asm!("jmp {clone}", clone = sym clone_and_note)
+}
+
+unsafe extern "C" fn clone_and_note(
+    run: usize,
+    stack: usize,
+    flags: c_int,
+    argument: usize,
+    parent: usize,
+    tls: usize,
+    child: usize,
+) -> c_int {
+    let borrows = flags & (libc::CLONE_VM | libc::CLONE_THREAD) == libc::CLONE_VM;
+    if borrows {
+        BORROWERS.fetch_add(1, Relaxed);
+    }
+    // SAFETY: the caller's arguments, as the caller gave them. The child never returns here.
+    let result = unsafe { real_clone::real()(run, stack, flags, argument, parent, tls, child) };
+    if borrows && (result < 0 || flags & libc::CLONE_VFORK != 0) {
+        BORROWERS.fetch_sub(1, Relaxed);
+    }
+    result
+}
+
+mod real_prctl {
+    use super::*;
+    real_function! { prctl(option: c_int, a: c_ulong, b: c_ulong, c: c_ulong, d: c_ulong) -> c_int }
+}
+
+/// prctl(2)
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn prctl(option: c_int, a: c_ulong, b: c_ulong, c: c_ulong, d: c_ulong) -> c_int {
+    // SAFETY: the caller's arguments, as the caller gave them.
+    let call = || unsafe { real_prctl::real()(option, a, b, c, d) };
+    if option == libc::PR_SET_SECCOMP { filtering(call) } else { call() }
+}
+
+/// syscall(2). In front of our own calls, too, which are bound to it: `.protected`, so that no other preload's comes
+/// under our signal handlers.
+#[unsafe(no_mangle)]
+#[unsafe(naked)]
+pub unsafe extern "C" fn syscall() -> c_long {
+    core::arch::naked_asm!(
+        ".protected syscall",
+        "mov rax, rdi",
+        "mov rdi, rsi",
+        "mov rsi, rdx",
+        "mov rdx, rcx",
+        "mov r10, r8",
+        "mov r8, r9",
+        "mov r9, [rsp + 8]",
+        "cmp eax, {seccomp}",
+        "je 5f",
+        "cmp eax, {prctl}",
+        "je 5f",
+        "cmp eax, {sigaltstack}",
+        "je 5f",
+        "cmp eax, {clone3}",
+        "je 4f",
+        "cmp eax, {clone}",
+        "je 3f",
+        "2:",
+        "syscall",
+        "cmp rax, -4095",
+        "jae {failed}",
+        "ret",
+        // A child may come back here, on a stack of its own.
+        "3:",
+        "mov r11d, edi",
+        "and r11d, {vm_and_thread}",
+        "cmp r11d, {vm}",
+        "jne 2b",
+        "4:",
+        "lock inc dword ptr [rip + {borrowers}]",
+        "jmp 2b",
+        "5:",
+        "mov rcx, rax",
+        "push r10",
+        "call {special}",
+        "pop rcx",
+        "ret",
+        seccomp = const libc::SYS_seccomp,
+        prctl = const libc::SYS_prctl,
+        sigaltstack = const libc::SYS_sigaltstack,
+        clone3 = const libc::SYS_clone3,
+        clone = const libc::SYS_clone,
+        vm_and_thread = const libc::CLONE_VM | libc::CLONE_THREAD,
+        vm = const libc::CLONE_VM,
+        borrowers = sym BORROWERS,
+        special = sym special,
+        failed = sym failed,
+    )
+}
+
+/// Calls that concern us, by syscall(2): the hooks of their own names do the same.
+unsafe extern "C" fn special(
+    a: c_long,
+    b: c_long,
+    c: c_long,
+    number: c_long,
+    e: c_long,
+    f: c_long,
+    d: c_long,
+) -> c_long {
+    // SAFETY: the caller's arguments, as the caller gave them.
+    let call = || unsafe { platform::system_call(number, [a, b, c, d, e, f]) };
+    match number {
+        // SAFETY: as above.
+        libc::SYS_sigaltstack => c_long::from(unsafe { exchange_stack(a as *const stack_t, b as *mut stack_t) }),
+        libc::SYS_prctl if a as c_int != libc::PR_SET_SECCOMP => call(),
+        // The others only ask.
+        libc::SYS_seccomp if a as c_int as u32 > libc::SECCOMP_SET_MODE_FILTER => call(),
+        _ => filtering(call),
+    }
+}
+
+/// sigaltstack(2): a stack of ours is none to the program. It goes when the program sets its own, and comes back when
+/// the program has none any more.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sigaltstack(new: *const stack_t, old: *mut stack_t) -> c_int {
+    // SAFETY: the caller's arguments, as the caller gave them.
+    unsafe { exchange_stack(new, old) }
+}
+
+unsafe fn exchange_stack(new: *const stack_t, old: *mut stack_t) -> c_int {
+    const NONE: stack_t = stack_t { ss_sp: ptr::null_mut(), ss_flags: libc::SS_DISABLE, ss_size: 0 };
+    let own = platform::own_stack();
+    if own.is_null() {
+        return platform::exchange_signal_stack(new, old);
+    }
+    let mut before = NONE;
+    let result = platform::exchange_signal_stack(new, &raw mut before);
+    if result != 0 {
+        return result;
+    }
+    let size = crash::signal_stack_size();
+    // SAFETY: the kernel has read `new`. As in our other hooks, a wild `old` is the caller's SIGSEGV.
+    unsafe {
+        if !new.is_null() && (*new).ss_flags & libc::SS_DISABLE != 0 {
+            let ours = stack_t { ss_sp: own.wrapping_add(platform::GUARD).cast(), ss_flags: 0, ss_size: size };
+            platform::exchange_signal_stack(&raw const ours, ptr::null_mut());
+        }
+        if !old.is_null() {
+            *old = if before.ss_size == size { NONE } else { before };
+        }
+    }
+    0
+}
+
+/// mlockall(2): what is ours is not locked with the rest.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mlockall(flags: c_int) -> c_int {
+    crash::lock_all(flags, || {
+        // SAFETY: the caller's argument, as the caller gave it.
+        unsafe { platform::system_call(libc::SYS_mlockall, [flags.into(), 0, 0, 0, 0, 0]) as c_int }
+    })
+}
