@@ -70,10 +70,17 @@ pub type Routine = extern "C" fn(*mut c_void) -> *mut c_void;
 pub fn start() {
     platform::learn_errno();
     let size = platform::GUARD + (platform::HANDLER_ROOM + platform::minimum_signal_stack()).next_multiple_of(PAGE);
-    let _ = NonZeroUsize::new(size).map(|size| SIZE.set(size));
+    let are_wanted = !platform::is_on_valgrind();
+    if are_wanted {
+        let _ = NonZeroUsize::new(size).map(|size| SIZE.set(size));
+    }
     KEY.store(platform::new_key(thread_ends), Relaxed);
     let region = platform::map(size + RESERVE, libc::PROT_NONE, libc::MAP_PRIVATE | libc::MAP_NORESERVE);
     if region.is_null() {
+        return;
+    }
+    arena::keep_in_reserve(region.wrapping_add(size).expose_provenance(), RESERVE);
+    if !are_wanted {
         return;
     }
     // SAFETY: the pages are ours, fresh, and nobody's stack yet.
@@ -85,16 +92,16 @@ pub fn start() {
         }
     }
     FIRST.store(region, Relaxed);
-    arena::keep_in_reserve(region.wrapping_add(size).expose_provenance(), RESERVE);
 }
 
 fn size() -> usize {
     SIZE.get().map_or(0, NonZeroUsize::get)
 }
 
-/// What the kernel is told of a stack's size: an odd number, by which our stacks are known from a program's.
+/// What the kernel is told of a stack's size: an odd number, by which our stacks are known from a program's. 0 when there
+/// are none.
 pub fn told_size() -> usize {
-    size() - platform::GUARD - platform::MARK
+    size().saturating_sub(platform::GUARD + platform::MARK)
 }
 
 /// Makes a stack the calling thread's, unless it has one.
@@ -157,7 +164,7 @@ impl Slab {
         let base = platform::map(length, libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_NORESERVE);
         if !base.is_null() {
             self.count.store(count, Relaxed);
-            for stack in (0..count as usize).filter(|_| platform::GUARD > 0) {
+            for stack in (0..count as usize).filter(|_| platform::GUARD != 0) {
                 // SAFETY: fresh pages of ours.
                 unsafe { platform::protect(base.wrapping_add(stack * size()), platform::GUARD, libc::PROT_NONE) };
             }

@@ -45,8 +45,10 @@ static HANDLERS: [AtomicUsize; 65] = [const { AtomicUsize::new(0) }; 65];
 
 /// Notes what relaying needs. For the constructor, when [`RESTORER`] is known.
 pub fn prepare_to_relay(stack_size: usize, crash_handler: usize) {
-    SIZE.store(stack_size, Relaxed);
-    CRASH_HANDLER.store(crash_handler, Release);
+    if stack_size != 0 {
+        SIZE.store(stack_size, Relaxed);
+        CRASH_HANDLER.store(crash_handler, Release);
+    }
 }
 
 /// From now on handlers of the program are relayed.

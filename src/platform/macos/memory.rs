@@ -156,6 +156,11 @@ pub fn set_key(key: u32, value: *mut u8) -> bool {
 pub const GUARD: usize = PAGE;
 /// What our handler and a program's handler need beside the kernel's frame; the same as for a program's own stack.
 pub const HANDLER_ROOM: usize = 64 * 1024;
+/// There is none.
+pub fn is_on_valgrind() -> bool {
+    false
+}
+
 /// By how much an alternate stack of ours is told smaller than it is.
 pub const MARK: usize = 0;
 
