@@ -1,7 +1,7 @@
 //! An alternate signal stack for every thread, so that a stack overflow can be told.
 //!
 //! Only our own handler runs there: a program's handler is moved to where it would have run without us
-//! (`platform/linux/delivery.rs`). So the stacks are small, many of them share one mapping, and there is no guard page in
+//! (`platform/linux/delivery.rs`). So many of the stacks share one mapping, and there is no guard page in
 //! front of each, which would be a mapping of its own: what the handler needs is known, and tested.
 //!
 //! The thread that makes another takes a stack out of a slab, the new one takes it into use, and gives it back when it

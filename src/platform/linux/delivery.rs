@@ -20,7 +20,7 @@ use core::sync::atomic::{
 use libc::{SA_ONSTACK, SA_SIGINFO, c_int};
 
 use super::action::{self, RESTORER};
-use super::next::{Answer, Name, libraries};
+use super::next::{Answer, Name, is_of_go, libraries};
 use super::{PAGE, is_filtered, system_call};
 use crate::signals::Action;
 
@@ -35,6 +35,9 @@ static ACTIVE: AtomicBool = AtomicBool::new(false);
 static NEXT_IS_LIBC: AtomicBool = AtomicBool::new(false);
 /// Signals whose handlers were set before, when none asked for an alternate stack.
 static EARLY: AtomicU64 = AtomicU64::new(0);
+/// Whether a handler is Go's. Its runtime asks the kernel itself whether a thread has an alternate stack, takes the one that
+/// is there, ours, for its handlers, and ends the process when they do not run there: they are not moved.
+static IS_GO: AtomicBool = AtomicBool::new(false);
 /// What the kernel is told of the size of our stacks; 0 until there are any.
 static SIZE: AtomicUsize = AtomicUsize::new(0);
 /// The one handler that is to run on our stacks.
@@ -82,13 +85,26 @@ pub(super) fn relay_action(signal: c_int, new: Option<&Action>) -> Option<Option
             EARLY.fetch_or(action::mask_of(signal), Relaxed);
             return None;
         }
-        if handler.handler == crash_handler || RESTORER.load(Relaxed) == 0 {
+        if handler.handler == crash_handler || RESTORER.load(Relaxed) == 0 || IS_GO.load(Relaxed) {
+            return None;
+        }
+        if is_of_go(handler.handler) {
+            IS_GO.store(true, Relaxed);
             return None;
         }
         // A child by vfork has the kernel's table for itself.
         if crate::sigpipe::is_own_process() {
             start_relaying();
         }
+    }
+    if let Some(new) = new
+        && new.is_handler()
+        && new.flags & SA_ONSTACK != 0
+        && !IS_GO.load(Relaxed)
+        && is_of_go(new.handler)
+    {
+        IS_GO.store(true, Relaxed);
+        SIZE.store(0, Relaxed);
     }
     NEXT_IS_LIBC.load(Relaxed).then(|| in_kernel(signal, new))
 }

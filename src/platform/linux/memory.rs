@@ -104,9 +104,9 @@ pub fn without_alternate_stack(run: impl FnOnce()) {
 
 /// Pages in front of an alternate stack of ours that nobody may touch: none, since each would be a mapping.
 pub const GUARD: usize = 0;
-/// What the crash handler needs on an alternate stack besides what the kernel needs, twice over: half of a stack that
-/// programs make (SIGSTKSZ, 8192), of which the kernel's frame is a part, is the most that it has ever used.
-pub const HANDLER_ROOM: usize = 16 * 1024;
+/// What handlers need on an alternate stack besides what the kernel needs. Ours needs half of SIGSTKSZ (8192); Go's, which
+/// take a stack of ours for theirs, have 32 KiB otherwise. What nobody touches takes no memory.
+pub const HANDLER_ROOM: usize = 60 * 1024;
 /// By how much an alternate stack of ours is told smaller than it is: its size then is one that no program's has.
 pub const MARK: usize = 59;
 

@@ -119,6 +119,53 @@ pub fn load_addresses() -> impl Iterator<Item = usize> {
     })
 }
 
+/// Whether code is in a file that Go's compiler has made, by the note that such files have.
+pub fn is_of_go(code: usize) -> bool {
+    const NAME: [u8; 4] = *b"Go\0\0";
+    // SAFETY: the file that the code is in stays, with all that its program headers describe; of others nothing is read
+    // but the loader's list.
+    unsafe {
+        let mut next = first_library();
+        let mut holder: Option<(usize, bool)> = None;
+        let mut is_executable = true;
+        while let Some(entry) = next.as_ref() {
+            if entry.base <= code && holder.is_none_or(|(base, _)| base < entry.base) {
+                holder = Some((entry.base, is_executable));
+            }
+            is_executable = false;
+            next = entry.next;
+        }
+        let Some((base, is_executable)) = holder else { return false };
+        let (headers, count) = if is_executable {
+            (libc::getauxval(libc::AT_PHDR) as *const Elf64_Phdr, libc::getauxval(libc::AT_PHNUM) as usize)
+        } else {
+            // A base that is no address: the file was linked for the place where it is.
+            const LOWEST: usize = 65536;
+            if base < LOWEST {
+                return false;
+            }
+            let header = ptr::with_exposed_provenance::<libc::Elf64_Ehdr>(base);
+            if (*header).e_ident.first_chunk() != Some(b"\x7fELF") {
+                return false;
+            }
+            (ptr::with_exposed_provenance(base + (*header).e_phoff as usize), usize::from((*header).e_phnum))
+        };
+        (0..count).map(|index| &*headers.add(index)).filter(|header| header.p_type == libc::PT_NOTE).any(|header| {
+            let mut note = base + header.p_vaddr as usize;
+            let end = note + header.p_memsz as usize;
+            while note + 16 <= end {
+                let words = ptr::with_exposed_provenance::<u32>(note);
+                let (name, more) = (words.read() as usize, words.add(1).read() as usize);
+                if name == NAME.len() && words.add(3).cast::<[u8; 4]>().read() == NAME {
+                    return true;
+                }
+                note += 12 + name.next_multiple_of(4) + more.next_multiple_of(4);
+            }
+            false
+        })
+    }
+}
+
 /// Head of the loader's list, from where it is left for debuggers: the executable's dynamic section.
 fn first_library() -> *const LinkMap {
     // SAFETY: getauxval has no preconditions. The kernel's, or the loader's, word for where the executable's program
