@@ -13,7 +13,7 @@ use core::cell::UnsafeCell;
 use core::num::NonZeroUsize;
 use core::ptr;
 use core::sync::atomic::{
-    AtomicBool, AtomicPtr, AtomicU32,
+    AtomicBool, AtomicPtr, AtomicU32, AtomicUsize,
     Ordering::{AcqRel, Acquire, Relaxed, Release},
 };
 
@@ -59,6 +59,13 @@ struct Slab {
 static POOL: [Slab; SLABS] =
     [const { Slab { base: AtomicPtr::new(ptr::null_mut()), count: AtomicU32::new(0), free: AtomicU32::new(0) } };
         SLABS];
+
+/// How many places of [`POOL`] have ever had a slab. Those before may be free again.
+static REACHED: AtomicUsize = AtomicUsize::new(0);
+
+fn slabs() -> impl Iterator<Item = &'static Slab> {
+    POOL.iter().take(REACHED.load(Acquire))
+}
 
 /// No slab's address.
 const BUSY: *mut u8 = ptr::dangling_mut();
@@ -115,9 +122,10 @@ unsafe fn take_into_use(region: *mut u8) -> bool {
 
 /// A stack for a new thread; null when there is none.
 fn obtain() -> *mut u8 {
-    for slab in &POOL {
+    for (index, slab) in POOL.iter().enumerate() {
         let base = slab.base.load(Acquire);
         if base.is_null() {
+            REACHED.fetch_max(index + 1, AcqRel);
             return slab.map();
         }
         if base != BUSY
@@ -131,13 +139,10 @@ fn obtain() -> *mut u8 {
 
 /// Gives a stack back that no thread uses.
 fn give_back(region: *mut u8) {
-    for (index, slab) in POOL.iter().enumerate() {
+    for (index, slab) in slabs().enumerate() {
         let base = slab.base.load(Acquire);
-        if base.is_null() {
-            return;
-        }
         let place = region.addr().wrapping_sub(base.addr()) / size();
-        if base != BUSY && place < slab.count.load(Relaxed) as usize {
+        if !base.is_null() && base != BUSY && place < slab.count.load(Relaxed) as usize {
             slab.free.fetch_or(1 << place, Release);
             if index >= KEPT {
                 slab.unmap_if_unused();
@@ -171,9 +176,12 @@ impl Slab {
             if LOCKED.load(Relaxed) {
                 platform::unlock(base, length);
             }
-            self.free.store(self.all() & !1, Relaxed);
         }
         self.base.store(base, Release);
+        // After the address: whoever takes one of them reads it.
+        if !base.is_null() {
+            self.free.store(self.all() & !1, Release);
+        }
         base
     }
 
@@ -198,8 +206,7 @@ impl Slab {
         if self.free.compare_exchange(all, 0, AcqRel, Relaxed).is_err() {
             return;
         }
-        // Nobody can take any of them now. Slabs behind this one are found all the same: the place is not null until
-        // the next of its kind is.
+        // Nobody can take any of them now.
         let base = self.base.swap(BUSY, Acquire);
         // SAFETY: nobody has a stack of it.
         unsafe { platform::unmap(base, self.count.load(Relaxed) as usize * size()) };
@@ -210,12 +217,9 @@ impl Slab {
 /// In a forked child: its one thread has its stack, and nobody else is there.
 pub fn adopt_forked_child() {
     let own = platform::own_stack();
-    for slab in &POOL {
+    for slab in slabs() {
         let base = slab.base.load(Relaxed);
-        if base.is_null() {
-            break;
-        }
-        if base == BUSY {
+        if base.is_null() || base == BUSY {
             continue;
         }
         let place = own.addr().wrapping_sub(base.addr()) / size().max(1);
@@ -244,12 +248,9 @@ pub fn lock_all(flags: c_int, lock: impl FnOnce() -> c_int) -> c_int {
         if result == 0 {
             LOCKED.store(flags & libc::MCL_FUTURE != 0, Relaxed);
             platform::unlock(first, size());
-            for slab in &POOL {
+            for slab in slabs() {
                 let base = slab.base.load(Acquire);
-                if base.is_null() {
-                    break;
-                }
-                if base != BUSY {
+                if !base.is_null() && base != BUSY {
                     platform::unlock(base, slab.count.load(Relaxed) as usize * size());
                 }
             }
