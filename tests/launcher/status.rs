@@ -160,7 +160,9 @@ fn each_way_of_not_knowing_has_its_own_code_and_line() {
     let scratch = Scratch::new();
     let without = ready(bare(plain(&scratch)));
     let pid = without.pid();
-    let line = format!("the library is not loaded in process {pid} (plain)");
+    let line = format!(
+        "the library is not loaded in process {pid} (plain): it was executed without LD_PRELOAD in its environment"
+    );
     assert_refused(nosigpipe().args(["status", &pid.to_string()]), 2, &line);
     // Above every pid_max.
     assert_refused(nosigpipe().args(["status", "4194305"]), 3, "no process 4194305");
@@ -168,6 +170,43 @@ fn each_way_of_not_knowing_has_its_own_code_and_line() {
         let outcome = nosigpipe().args(["status", "--", wrong]).run();
         outcome.assert_code(125).assert_stdout("");
         assert_eq!(outcome.stderr().lines().count(), 1, "{outcome}");
+    }
+}
+
+#[test]
+fn a_process_that_its_parents_library_has_not_reached_says_why() {
+    let scratch = Scratch::new();
+    let program = plain(&scratch);
+    // A parent that has the library executes the program in an environment of its making. The pipe ends when it has.
+    let start = |environment: &str| {
+        let running = waiting(
+            &[],
+            &format!(
+                "import os\nfrom_child, to_parent = os.pipe()\nchild = os.fork()\n\
+                 if not child: os.execve({:?}, ['plain'], {environment})\n\
+                 os.close(to_parent)\nos.read(from_child, 1)\nos.write(1, b'child %d\\n' % child)",
+                program.to_str().unwrap()
+            ),
+        );
+        let line = running.wait_for_line("child", Duration::from_secs(10));
+        let child: u32 = line.strip_prefix("child ").unwrap().parse().unwrap();
+        (running, child)
+    };
+    for (environment, reason) in [
+        ("{}", "from which it comes, has the library, but it was executed without LD_PRELOAD in its environment"),
+        (
+            "{'LD_PRELOAD': '/not/there/libnosigpipe.so'}",
+            "LD_PRELOAD names /not/there/libnosigpipe.so, which is not there for it",
+        ),
+        ("{'LD_PRELOAD': 'libm.so.6'}", "LD_PRELOAD names other libraries: libm.so.6"),
+    ] {
+        let (_parent, child) = start(environment);
+        let outcome = nosigpipe().args(["status", &child.to_string()]).run();
+        outcome.assert_code(2).assert_stdout("");
+        assert!(outcome.stderr().contains(reason), "{outcome}");
+        let outcome = nosigpipe().args(["status", "--json", &child.to_string()]).run();
+        outcome.assert_code(2);
+        assert!(outcome.stdout().contains(reason) && outcome.stdout().contains("\"library\": null"), "{outcome}");
     }
 }
 

@@ -13,7 +13,7 @@ use crate::layout::{Disposition, Stage};
 use crate::options::{SETTINGS, Scope};
 use crate::output;
 use crate::platform::process::{self, Process};
-use crate::platform::{NOT_COUNTED, ONLY_WHILE_IGNORED, WHOSE_HANDLER};
+use crate::platform::{NOT_COUNTED, ONLY_WHILE_IGNORED, WHOSE_HANDLER, why_not_loaded};
 use crate::snapshot::Snapshot;
 
 pub fn command() -> Command {
@@ -125,9 +125,15 @@ fn show(pids: &[u32], as_json: bool) -> (String, u8, Vec<Failure>) {
 fn show_one(pid: u32, is_json: bool) -> Result<(String, u8), Failure> {
     let process = process::inspect(pid)?;
     let Some(library) = &process.library else {
+        let reason = why_not_loaded(pid);
+        if is_json {
+            let answer = json!({ "pid": pid, "name": process.name, "library": null, "reason": reason });
+            return Ok((format!("{answer:#}\n"), NOT_LOADED));
+        }
+        let because = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
         return Err(Failure::new(
             NOT_LOADED,
-            format!("the library is not loaded in process {pid} ({})", output::name(&process.name)),
+            format!("the library is not loaded in process {pid} ({}){because}", output::name(&process.name)),
         ));
     };
     let snapshot = Snapshot::decode(&library.state)

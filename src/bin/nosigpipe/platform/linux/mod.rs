@@ -6,6 +6,7 @@ mod elf;
 mod facts;
 pub mod process;
 mod rights;
+mod uncovered;
 mod words;
 
 pub use coverage::WAYS;
@@ -13,6 +14,7 @@ pub use dependencies::{Dependencies, dependencies};
 pub use elf::{Image, exports};
 pub use facts::{ALWAYS, facts};
 pub use rights::gained_rights;
+pub use uncovered::reason as why_not_loaded;
 pub use words::expand;
 
 use std::ffi::{CString, OsStr, OsString};

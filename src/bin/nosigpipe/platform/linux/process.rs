@@ -50,6 +50,12 @@ pub fn all() -> Vec<u32> {
     pids
 }
 
+/// The process that made this one, or has taken its place since.
+pub fn parent_of(pid: u32) -> Option<u32> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    status.lines().find_map(|line| line.strip_prefix("PPid:"))?.trim().parse().ok()
+}
+
 /// Looks into a process.
 pub fn inspect(pid: u32) -> Result<Process, Failure> {
     let fail = |error: &io::Error| match error.kind() {

@@ -38,6 +38,11 @@ pub const HEAD: usize = 512;
 /// Whether the kernel splits the rest of a #! line into arguments, up to the next `#`.
 pub const SPLITS_LINES: bool = true;
 
+/// Why a process does not have the library: nothing tells that here.
+pub fn why_not_loaded(_pid: u32) -> Option<String> {
+    None
+}
+
 /// Where else than on every system the library is from the launcher.
 pub const NEAR: &[&str] = &[];
 
