@@ -218,7 +218,7 @@ pub enum Log {
 /// Names that `NOSIGPIPE_CRASH_SIGNALS` knows, in the order of the bits of [`Options::crash_signals`].
 pub const CRASH_SIGNALS: [&str; 7] = ["segv", "bus", "ill", "fpe", "abrt", "trap", "sys"];
 
-/// What holds in this process. Slices point into the environment that the process was started with.
+/// What holds in this process. As they are read, slices point into the environment that the process was started with.
 #[derive(Clone, Copy)]
 pub struct Options {
     /// `NOSIGPIPE_SCOPE`

@@ -23,6 +23,7 @@ const SHELLS: [&[u8]; 14] = [
 fn start() {
     platform::keeping_errno(|| {
         hooks::resolve();
+        platform::learn_stderr();
         // The state is exported, so that two files of the library in one process have one state. Both in force would take
         // each other's wishes for the program's.
         if STATE.stage.load(Relaxed) != Stage::Loaded as u32 {
@@ -39,7 +40,8 @@ fn start() {
         let trusted = !platform::is_secure();
         let environment = Environment::read(trusted);
         let is_child = environment.process.is_some_and(|started| started != pid);
-        let options = environment.options(trusted && !is_child);
+        let complain = trusted && !is_child;
+        let options = environment.options(complain);
 
         if !options.acts_in(executable) && !options.acts_in(invocation) {
             STATE.stage.store(Stage::Inert as u32, Relaxed);
@@ -55,7 +57,7 @@ fn start() {
             scope => scope,
         };
         sigpipe::start(scope, options.log);
-        crash::start(&options, if executable.is_empty() { invocation } else { executable });
+        crash::start(&options, if executable.is_empty() { invocation } else { executable }, complain);
         let interposing = platform::is_interposing();
         let stage = if interposing { Stage::Active } else { Stage::NotInterposing };
         STATE.stage.store(stage as u32, Relaxed);

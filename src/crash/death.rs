@@ -19,6 +19,7 @@ pub unsafe fn prepare(pid: pid_t, tid: pid_t, fault: &Fault, info: *const siginf
     let signal = fault.signal;
     ownership::restore_default(signal);
     if pid == 1 && !fault.is_forced() {
+        platform::end_copy();
         // Only abort comes here. It does the rest itself.
         return ownership::let_abort_end();
     }
@@ -31,6 +32,8 @@ pub unsafe fn prepare(pid: pid_t, tid: pid_t, fault: &Fault, info: *const siginf
                 end(signal);
             }
         }
+        // What the report's copy has stopped goes on for the moment that is left.
+        platform::end_copy();
         platform::unblock_on_return(context, signal);
     }
 }
@@ -53,6 +56,7 @@ pub fn now() -> ! {
     let signal = incident.raised.signal;
     ownership::restore_default(signal);
     platform::block(u64::MAX);
+    platform::end_copy();
     // SAFETY: a copy of what the kernel gave us.
     if unsafe { send(incident.pid, incident.tid, signal, (&raw const incident.info).cast()) } {
         platform::block(!(1 << (signal - 1)));

@@ -12,7 +12,7 @@ use core::sync::atomic::{
 use libc::{SA_RESETHAND, SIG_DFL, SIG_IGN, SIGABRT, SIGSYS, c_int, c_void, pid_t, siginfo_t};
 
 use super::returns::Instruction;
-use super::{Incident, STARTED, child, death, header, options, ownership, raw, returns, snapshot};
+use super::{Incident, STARTED, child, death, options, ownership, raw, returns, snapshot};
 use crate::options::Crash;
 use crate::platform::{self, Cause, Fault};
 use crate::signals::Origin;
@@ -39,8 +39,10 @@ static INCIDENT: Reported = Reported(UnsafeCell::new(Incident {
     time: (0, 0),
     uptime: 0,
     deadline: 0,
-    patience: 0,
 }));
+
+/// Nanoseconds from a report's deadline to the end of the process, whatever it waits for: for what can be told without waiting.
+const GRACE: u64 = 300_000_000;
 
 /// The crash under report.
 pub fn incident() -> &'static Incident {
@@ -70,6 +72,10 @@ pub fn adopt_forked_child() {
 unsafe extern "C" fn handler(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
     let errno = platform::errno();
     // SAFETY: the kernel calls us as it calls a handler with SA_SIGINFO.
+    if unsafe { platform::is_time_over(info) } {
+        death::now();
+    }
+    // SAFETY: as above.
     let fault = unsafe { platform::fault(signal, info, context) };
     if platform::is_copy_of(incident().pid) {
         platform::exit_now(1);
@@ -123,6 +129,10 @@ pub unsafe extern "C" fn forbidden_call(_signal: c_int, _info: *mut siginfo_t, c
 /// In front of a program's handler. It may leave by siglongjmp: nothing is held while it runs.
 unsafe extern "C" fn trampoline(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
     let errno = platform::errno();
+    // SAFETY: the kernel calls us as it calls a handler with SA_SIGINFO.
+    if unsafe { platform::is_time_over(info) } {
+        death::now();
+    }
     let Some(owned) = ownership::owned(signal) else { return };
     let wish = owned.believed();
     match wish.handler {
@@ -251,7 +261,6 @@ unsafe fn report(pid: pid_t, tid: pid_t, fault: &Fault, info: *const siginfo_t) 
         time: platform::time_of_day(),
         uptime: now.saturating_sub(STARTED.load(Relaxed)),
         deadline: now + timeout,
-        patience: now + timeout.min(2_000_000_000),
     };
     platform::thread_name(&mut incident.thread);
     // SAFETY: we hold the claim.
@@ -260,7 +269,7 @@ unsafe fn report(pid: pid_t, tid: pid_t, fault: &Fault, info: *const siginfo_t) 
         State::count(&STATE.crash_reports);
     }
     let before = platform::block(!ownership::CRASH_SIGNALS);
-    header::write();
+    platform::limit_time(tid, fault.signal, incident.deadline + GRACE);
     if !snapshot::write() {
         raw::write();
     }

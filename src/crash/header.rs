@@ -2,7 +2,7 @@
 
 use core::cell::UnsafeCell;
 use core::fmt::Write;
-use core::sync::atomic::Ordering::Relaxed;
+use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use super::report::head::Head;
 use super::{Incident, handler::incident, options, program, words};
@@ -10,8 +10,21 @@ use crate::line::{Line, Shown};
 use crate::options::Format;
 use crate::platform::{self, Access, Cause};
 
-/// What standard error is to a report.
-pub const STDERR: i32 = 2;
+/// Whether a reader of standard error has kept us waiting in vain: nobody waits for it again.
+static STALLED: AtomicBool = AtomicBool::new(false);
+
+/// How long such a reader may take to read on.
+const PATIENCE: u64 = 2_000_000_000;
+
+/// Before the first lines of a report.
+pub fn start() {
+    STALLED.store(false, Relaxed);
+}
+
+/// Whether there is a standard error to write to.
+pub fn has_reader() -> bool {
+    platform::stderr().is_some()
+}
 
 /// Writes the first lines. Where standard error is to have JSON, which is one object, they come only if that fails.
 pub fn write() {
@@ -68,7 +81,17 @@ fn write_text(write: fn(&Head, &mut dyn Write) -> core::fmt::Result) {
 
 /// Writes to standard error, as long as somebody reads there.
 pub fn say(bytes: &[u8]) {
-    platform::write_until(STDERR, bytes, incident().patience);
+    if let Some(stderr) = platform::stderr() {
+        say_on(stderr, bytes);
+    }
+}
+
+/// The same, by the number that it has here; -1 for none.
+pub fn say_on(stderr: i32, bytes: &[u8]) {
+    let patience = if STALLED.load(Relaxed) { 0 } else { PATIENCE };
+    if stderr >= 0 && !platform::write_until(stderr, bytes, patience, incident().deadline) {
+        STALLED.store(true, Relaxed);
+    }
 }
 
 /// Something about the crash under report.

@@ -34,6 +34,8 @@ pub use stacks::lock_all;
 pub use stacks::{Routine, create as create_thread, give_key_up, told_size as signal_stack_size};
 
 use core::cell::UnsafeCell;
+use core::ffi::CStr;
+use core::fmt::Write;
 use core::sync::atomic::{
     AtomicBool, AtomicU64,
     Ordering::{Acquire, Relaxed, Release},
@@ -41,7 +43,8 @@ use core::sync::atomic::{
 
 use libc::pid_t;
 
-use crate::options::{Core, Crash, Options};
+use crate::line::Line;
+use crate::options::{Core, Crash, Options, REPORT_MAX};
 use crate::platform::{self, Cause, Fault};
 
 /// What was decided at load.
@@ -49,12 +52,18 @@ pub struct Settings {
     options: UnsafeCell<Options>,
     /// Base name of the executable file, zero-padded.
     program: UnsafeCell<[u8; 64]>,
+    /// The directory for reports, zero-padded: the environment that it was named in may be overwritten with a title.
+    directory: UnsafeCell<[u8; REPORT_MAX + 1]>,
 }
 
 // SAFETY: written by the constructor, before there are other threads; only read since.
 unsafe impl Sync for Settings {}
 
-static SETTINGS: Settings = Settings { options: UnsafeCell::new(Options::DEFAULT), program: UnsafeCell::new([0; 64]) };
+static SETTINGS: Settings = Settings {
+    options: UnsafeCell::new(Options::DEFAULT),
+    program: UnsafeCell::new([0; 64]),
+    directory: UnsafeCell::new([0; REPORT_MAX + 1]),
+};
 
 /// Whether any signal is owned.
 static ACTIVE: AtomicBool = AtomicBool::new(false);
@@ -78,8 +87,8 @@ pub fn is_active() -> bool {
     ACTIVE.load(Acquire)
 }
 
-/// Takes the crash signals over. For the constructor.
-pub fn start(options: &Options, program: &[u8]) {
+/// Takes the crash signals over. `complain` about a directory that reports can't be written to. For the constructor.
+pub fn start(options: &Options, program: &[u8], complain: bool) {
     match options.core {
         Core::Keep => {}
         Core::Unlimited => platform::raise_core_limit(u64::MAX),
@@ -90,9 +99,19 @@ pub fn start(options: &Options, program: &[u8]) {
     }
     // SAFETY: the constructor runs alone.
     unsafe {
-        *SETTINGS.options.get() = *options;
+        let kept = &mut *SETTINGS.options.get();
+        // These two point into the environment; which programs to act in has been decided.
+        *kept = Options { report: None, only: b"", ..*options };
         for (to, from) in (*SETTINGS.program.get()).iter_mut().take(63).zip(program) {
             *to = *from;
+        }
+        if let Some(directory) = options.report {
+            let place = &mut *SETTINGS.directory.get();
+            for (to, from) in place.iter_mut().take(REPORT_MAX).zip(directory) {
+                *to = *from;
+            }
+            kept.report = place.get(..directory.len());
+            open_directory(place, complain);
         }
     }
     STARTED.store(platform::nanoseconds(), Relaxed);
@@ -103,6 +122,20 @@ pub fn start(options: &Options, program: &[u8]) {
     // Last: another library's constructor may have started threads, which make threads meanwhile.
     ACTIVE.store(true, Release);
     platform::at_exit(at_exit);
+}
+
+/// Opens the directory for reports, whose name ends in a zero byte.
+fn open_directory(name: &[u8], complain: bool) {
+    let Ok(path) = CStr::from_bytes_until_nul(name) else { return };
+    if let Err(error) = platform::open_report_directory(path)
+        && complain
+    {
+        let mut line = Line::<512>::new();
+        line.push(b"no reports can be written to ");
+        line.push_foreign(path.to_bytes(), 256);
+        let _ = write!(line, ": {}; they will be on standard error", words::error(error));
+        platform::write_stderr(line.finish());
+    }
 }
 
 /// Makes this process's data its own after a fork.
@@ -145,6 +178,4 @@ pub struct Incident {
     pub uptime: u64,
     /// When the report must be done, on the clock of [`platform::nanoseconds`].
     pub deadline: u64,
-    /// When a reader of standard error that does not read is given up.
-    pub patience: u64,
 }

@@ -12,7 +12,7 @@ use core::sync::atomic::{
 
 use libc::{c_int, c_void};
 
-use super::{arena, collect, handler::incident, header, ownership};
+use super::{arena, collect, handler::incident, header, options, ownership};
 use crate::platform::{self, End, Work};
 use crate::sigpipe::is_own_process;
 
@@ -48,6 +48,10 @@ pub fn progress() -> Option<&'static Progress> {
 
 /// Has the report written; whether it was.
 pub fn write() -> bool {
+    header::start();
+    if !header::has_reader() && options().report.is_none() {
+        return true;
+    }
     let page = platform::map(platform::PAGE, libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED);
     const { assert!(size_of::<Progress>() <= platform::PAGE) }; // signal-safe: at compile time
     PROGRESS.store(page.cast(), Release);
@@ -58,10 +62,11 @@ pub fn write() -> bool {
         LEVEL.store(level, Relaxed);
         let incident = incident();
         let done = progress().map(|progress| &progress.done);
-        let work = Work { pid: incident.pid, begin, write: in_copy, done, deadline: incident.deadline };
+        let first = (level == FULL).then_some(header::write as fn());
+        let work = Work { pid: incident.pid, top, first, begin, write: in_copy, done, deadline: incident.deadline };
         // SAFETY: fresh memory for nothing else, or the stack that we are on, which is all there is. Mappings are aligned
         // to pages.
-        match unsafe { platform::in_a_copy(top, &work) } {
+        match unsafe { platform::in_a_copy(work) } {
             End::Done => is_written = true,
             End::Crashed if level == FULL => continue,
             End::Crashed | End::TookTooLong => {}
@@ -122,6 +127,6 @@ unsafe extern "C" fn without_copy(_: *mut c_void) {
     // next signal, of a system call that is trapped, would come there.
     platform::without_alternate_stack(|| {
         // To Mach a vforked child was the same task as its parent, whose threads would stand still for good.
-        collect::write(header::STDERR, true, platform::STOPS_THREADS_FROM_WITHIN && is_own_process());
+        collect::write(platform::stderr().unwrap_or(-1), true, platform::STOPS_THREADS_FROM_WITHIN && is_own_process());
     });
 }

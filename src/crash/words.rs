@@ -76,3 +76,22 @@ pub fn has_address(signal: i32, code: i32) -> bool {
 pub fn was_sent(code: i32) -> bool {
     matches!(code, 0 | -1 | -6)
 }
+
+/// What an error of a call on a directory or file says.
+pub fn error(errno: i32) -> &'static str {
+    match errno {
+        libc::EACCES => "permission denied (EACCES)",
+        libc::EPERM => "not permitted (EPERM)",
+        libc::ENOENT => "it does not exist (ENOENT)",
+        libc::ENOTDIR => "it is no directory (ENOTDIR)",
+        libc::EROFS => "the file system is read-only (EROFS)",
+        libc::ENOSPC => "no space is left (ENOSPC)",
+        libc::EDQUOT => "the quota is used up (EDQUOT)",
+        libc::EFBIG => "no file may be so large (EFBIG)",
+        libc::ELOOP => "too many symbolic links (ELOOP)",
+        libc::ENAMETOOLONG => "a name is too long (ENAMETOOLONG)",
+        libc::EMFILE => "no descriptor is left (EMFILE)",
+        libc::EIO => "input/output error (EIO)",
+        _ => "unknown error",
+    }
+}

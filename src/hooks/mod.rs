@@ -6,7 +6,7 @@
 //!
 //! The constructor looks up the real function of every line that says `real`: redhook's look-up waits in a
 //! `std::sync::Once`, which a signal handler or a vforked child must never be the first to reach. The bodies of the
-//! lines that say `instead` never call the real function.
+//! lines that say `instead` never call the real function; those that say `later` look it up when they are called first.
 
 pub mod exec;
 pub mod list;
@@ -84,6 +84,15 @@ hooks! {
     real    thread::pthread_create(thread: *mut pthread_t, attributes: *const pthread_attr_t, routine: extern "C" fn(*mut c_void) -> *mut c_void, argument: *mut c_void) -> c_int;
 
     real    thread::pthread_key_create(key: *mut libc::pthread_key_t, destructor: Option<unsafe extern "C" fn(*mut c_void)>) -> c_int;
+    // What the program makes its standard error. Looked up when they are called first: most programs never do.
+    #[cfg(target_os = "linux")]
+    later   platform::dup2(old: c_int, new: c_int) -> c_int;
+    #[cfg(target_os = "linux")]
+    later   platform::dup3(old: c_int, new: c_int, flags: c_int) -> c_int;
+    #[cfg(target_os = "linux")]
+    later   platform::freopen(path: *const c_char, mode: *const c_char, stream: *mut FILE) -> *mut FILE;
+    #[cfg(target_os = "linux")]
+    later   platform::freopen64(path: *const c_char, mode: *const c_char, stream: *mut FILE) -> *mut FILE;
 
     #[cfg(target_os = "linux")]
     instead platform::_exit(status: c_int) -> !;

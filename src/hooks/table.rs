@@ -60,13 +60,20 @@ macro_rules! hooks {
     (@real $name:ident ( $($argument:ident : $type:ty),* ) -> $result:ty) => {
         $crate::platform::real_function! { $name ( $($argument : $type),* ) -> $result }
     };
+    (@later $name:ident ( $($argument:ident : $type:ty),* ) -> $result:ty) => {
+        $crate::platform::real_function! { $name ( $($argument : $type),* ) -> $result }
+    };
     (@instead $name:ident ( $($argument:ident : $type:ty),* ) -> $result:ty) => {};
     (@export real $name:ident) => {
+        pub use super::hooked::$name::real as $name;
+    };
+    (@export later $name:ident) => {
         pub use super::hooked::$name::real as $name;
     };
     (@export instead $name:ident) => {};
     (@resolve real $name:ident $place:ident) => {
         hooked::$name::resolve($place);
     };
+    (@resolve later $name:ident $place:ident) => {};
     (@resolve instead $name:ident $place:ident) => {};
 }

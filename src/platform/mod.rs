@@ -63,12 +63,18 @@ pub enum Cause {
 
 /// What a copy of the crashed process is for.
 #[cfg_attr(target_os = "macos", expect(dead_code, reason = "no copy is made there"))]
+#[derive(Clone, Copy)]
 pub struct Work {
     /// The process that it is a copy of.
     pub pid: pid_t,
-    /// First of all, with the process's descriptors still open: nothing that goes wrong later may be taken for a crash.
+    /// The upper end of the stack that it is done on; null where there is no memory for one.
+    pub top: *mut u8,
+    /// What is done before a copy is made, in the process's own memory.
+    pub first: Option<fn()>,
+    /// First of all in the copy, with the process's descriptors still open: nothing that goes wrong later may be taken for a crash.
     pub begin: fn(),
-    /// The work itself, which is given standard error by another number, since whatever goes wrong would say so on that.
+    /// The work itself, which is given standard error by another number, since whatever goes wrong would say so on that; -1 for
+    /// none.
     pub write: fn(c_int),
     /// In memory that is shared with the copy: becomes 1 when the work is done. Without it the copy's end tells.
     pub done: Option<&'static AtomicU32>,

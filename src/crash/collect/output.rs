@@ -1,7 +1,7 @@
 //! Where the report goes.
 
 use crate::crash::handler::incident;
-use crate::crash::program;
+use crate::crash::{header, program, words};
 use crate::platform;
 
 /// Standard error, by whatever number the snapshot has it.
@@ -16,11 +16,7 @@ impl Output {
 
     /// Writes to standard error, as long as somebody reads there.
     pub fn say(&self, text: &str) {
-        platform::write_until(
-            self.stderr,
-            text.as_bytes(),
-            incident().patience.max(platform::nanoseconds() + PATIENCE),
-        );
+        header::say_on(self.stderr, text.as_bytes());
     }
 
     /// Writes a file of its own into the report directory and says where; whether that worked.
@@ -28,16 +24,14 @@ impl Output {
         let directory = String::from_utf8_lossy(directory);
         let program = String::from_utf8_lossy(program());
         let name = format!("{program}.{}.{time}.{ending}", incident().pid);
-        let path = format!("{directory}/{name}");
-        let saved = platform::write_file(&format!("{directory}/.{name}.tmp\0"), &format!("{path}\0"), text.as_bytes());
-        self.say(&if saved {
-            format!("nosigpipe: the report is in {path}\n")
-        } else {
-            format!("nosigpipe: no report could be written to {directory}\n")
+        let result = platform::write_file(&directory, &name, text.as_bytes());
+        self.say(&match result {
+            Ok(()) => format!("nosigpipe: the report is in {directory}/{name}\n"),
+            Err(error) => {
+                let error = words::error(error);
+                format!("nosigpipe: no report could be written to {directory}: {error}\n")
+            }
         });
-        saved
+        result.is_ok()
     }
 }
-
-/// How long each write may wait for the reader of standard error.
-const PATIENCE: u64 = 500_000_000;

@@ -1,45 +1,93 @@
 //! A copy of the process that may take its time: made by the bare clone(2), with nothing shared but what is mapped so.
+//!
+//! Three processes take part. The crashed thread only waits, for a bounded time, so that it can die of its signal whenever it has to. A
+//! helper, which shares its memory as a vforked child does, runs what may block on the way: the first lines of the report,
+//! and clone(2), which waits for whoever watches the memory with userfaultfd(2). The copy, which is the crashed process's own child,
+//! not the helper's, writes the report. Nobody is waited for without WNOHANG: a process in a file system that does not answer can't
+//! even be killed.
 
-use core::ptr;
+use core::cell::UnsafeCell;
 use core::sync::atomic::{
-    AtomicBool, AtomicI32, AtomicPtr, AtomicU32,
+    AtomicBool, AtomicI32, AtomicU32,
     Ordering::{Acquire, Relaxed, Release},
 };
 
 use libc::{c_int, c_long, pid_t};
 
 use super::process::lower_core_limit;
-use super::{nanoseconds, pid, sleep};
+use super::{forget_time_limit, nanoseconds, pid, sleep};
 use crate::platform::{End, Work};
 
-/// The work, where the copy finds it.
-static WORK: AtomicPtr<Work> = AtomicPtr::new(ptr::null_mut());
-/// A copy that is done and keeps the process's other threads standing.
-static WAITING: AtomicI32 = AtomicI32::new(0);
-/// Set from before the copy is made; in the copy, for good.
-static COPYING: AtomicBool = AtomicBool::new(false);
+/// The work, where helper and copy find it. Not on the crashed thread's stack: the copy may not have that.
+struct Shared(UnsafeCell<Option<Work>>);
 
-/// Whether we are a copy of that process: what goes wrong here is no crash to be reported.
+// SAFETY: written by the thread that reports a crash while there is neither helper nor copy.
+unsafe impl Sync for Shared {}
+
+static WORK: Shared = Shared(UnsafeCell::new(None));
+/// In the copy, its pid; 0 everywhere else. The kernel writes it into the copy's memory alone.
+static COPY: AtomicI32 = AtomicI32::new(0);
+/// The helper's pid, once there is one.
+static HELPER: AtomicI32 = AtomicI32::new(0);
+/// The copy's pid as the helper tells it, or [`REFUSED`]; 0 before.
+static MADE: AtomicU32 = AtomicU32::new(0);
+/// No pid: no copy could be made.
+const REFUSED: u32 = u32::MAX;
+/// The copy, which keeps the process's other threads standing when it is done.
+static CHILD: AtomicI32 = AtomicI32::new(0);
+/// Whether others were let in for the time of the report.
+static IS_OPEN: AtomicBool = AtomicBool::new(false);
+
+/// Of clone(2), besides what the libc crate has.
+const CLONE_UNTRACED: c_int = libc::CLONE_UNTRACED;
+
+/// Whether we write a report for that process, as its copy or its helper: what goes wrong here is no crash to be reported.
+/// Children that other threads of the process make meanwhile are not concerned.
 pub fn is_copy_of(process: pid_t) -> bool {
-    COPYING.load(Relaxed) && pid() != process
+    let own = pid();
+    own != process && (own == COPY.load(Relaxed) || own == HELPER.load(Relaxed))
 }
 
 /// Has a copy of the process do the work.
 ///
 /// # Safety
-/// `top` is the upper end of private memory, aligned to 16, that is used for nothing else and suffices for the work: the
+/// `work.top` is the upper end of private memory, aligned to 16, that is used for nothing else and suffices for the work: the
 /// stack that we are on may be the program's, in memory that it shares, where the copy and we would both write. Null for
 /// that stack nevertheless.
-pub unsafe fn in_a_copy(top: *mut u8, work: &Work) -> End {
-    WORK.store((&raw const *work).cast_mut(), Relaxed);
-    COPYING.store(true, Relaxed);
-    // SAFETY: as promised.
-    let child = unsafe { copy_process(top, become_copy) };
-    COPYING.store(false, Relaxed);
-    WORK.store(ptr::null_mut(), Relaxed);
+pub unsafe fn in_a_copy(work: Work) -> End {
+    // SAFETY: nobody else reads it now.
+    unsafe { *WORK.0.get() = Some(work) };
+    MADE.store(0, Relaxed);
+    CHILD.store(0, Relaxed);
+    open_to_copy();
+    // SAFETY: as promised; and the helper has a stack of its own, or there is none.
+    let helper = if work.top.is_null() { -1 } else { unsafe { clone(HELPER_FLAGS, work.top, &HELPER, &COPY, help) } };
+    if helper > 0 {
+        while MADE.load(Acquire) == 0 {
+            wait_for_change(&MADE, 0, 20_000_000);
+            if nanoseconds() > work.deadline {
+                kill(helper);
+                return End::TookTooLong;
+            }
+            if has_ended(helper).is_some() {
+                HELPER.store(0, Relaxed);
+                break;
+            }
+        }
+    } else if let Some(first) = work.first {
+        HELPER.store(0, Relaxed);
+        first();
+    }
+    let child = match MADE.load(Acquire) {
+        // Without a helper, or where two more processes were one too many.
+        // SAFETY: as promised.
+        0 | REFUSED => unsafe { clone(COPY_FLAGS, work.top, &HELPER, &COPY, become_copy) },
+        child => child.cast_signed(),
+    };
     if child < 0 {
         return End::NoCopy;
     }
+    CHILD.store(child, Relaxed);
     allow_tracing_by(child);
     loop {
         // The copy stays after it is done, since the threads that it has stopped would go on.
@@ -47,17 +95,17 @@ pub unsafe fn in_a_copy(top: *mut u8, work: &Work) -> End {
             Some(done) => {
                 wait_for_change(done, 0, 20_000_000);
                 if done.load(Acquire) != 0 {
-                    WAITING.store(child, Relaxed);
                     return End::Done;
                 }
             }
             None => sleep(2_000_000),
         }
-        if let Some(status) = ended(child) {
+        if let Some(status) = has_ended(child) {
+            CHILD.store(0, Relaxed);
             return if status == 0 { End::Done } else { End::Crashed };
         }
         if nanoseconds() > work.deadline {
-            end(child);
+            kill(child);
             return End::TookTooLong;
         }
     }
@@ -65,16 +113,49 @@ pub unsafe fn in_a_copy(top: *mut u8, work: &Work) -> End {
 
 /// Lets the other threads go on, which a copy has stopped.
 pub fn let_go() {
-    let child = WAITING.swap(0, Relaxed);
-    if child > 0 {
-        end(child);
+    end_copy();
+}
+
+/// Ends what [`in_a_copy`] has left, and takes back what it has changed. Takes a bounded time: what can't be killed is left
+/// behind.
+pub fn end_copy() {
+    /// How long a process that is killed may take to be gone.
+    const PATIENCE: u64 = 250_000_000;
+    forget_time_limit();
+    let give_up = nanoseconds() + PATIENCE;
+    for place in [&HELPER, &CHILD] {
+        let child = place.swap(0, Relaxed);
+        if child <= 0 || has_ended(child).is_some() {
+            continue;
+        }
+        kill(child);
+        while has_ended(child).is_none() && nanoseconds() < give_up {
+            sleep(20_000);
+        }
     }
+    close_to_copy();
+}
+
+/// What the helper does, in the crashed process's memory.
+extern "C" fn help() -> ! {
+    die_with_parent();
+    // SAFETY: in_a_copy has written it, and waits.
+    if let Some(work) = unsafe { *WORK.0.get() } {
+        if let Some(first) = work.first {
+            first();
+        }
+        // SAFETY: as in_a_copy was promised. We never return to what the copy overwrites in its memory.
+        let child = unsafe { clone(COPY_FLAGS | libc::CLONE_PARENT, work.top, &HELPER, &COPY, become_copy) };
+        MADE.store(if child > 0 { child.cast_unsigned() } else { REFUSED }, Release);
+        wake(&MADE);
+    }
+    super::exit_now(0);
 }
 
 extern "C" fn become_copy() -> ! {
-    // SAFETY: set by in_a_copy, whose caller's memory we have a copy of.
-    if let Some(work) = unsafe { WORK.load(Relaxed).as_ref() } {
-        do_work(work);
+    // SAFETY: in_a_copy has written it into the memory that ours is a copy of.
+    if let Some(work) = unsafe { *WORK.0.get() } {
+        do_work(&work);
     }
     super::exit_now(0);
 }
@@ -86,14 +167,31 @@ fn do_work(work: &Work) {
         return;
     }
     lower_core_limit();
-    close_others();
-    (work.write)(move_stderr());
+    stand_back();
+    let stderr = move_stderr();
+    close_others(stderr);
+    (work.write)(stderr);
     if let Some(done) = work.done {
         done.store(1, Release);
         wake(done);
         // Our end would let the other threads go on, and one of them might call exit before the crashed one has died.
         while nanoseconds() < work.deadline && !is_orphan(work) {
             sleep(100_000_000);
+        }
+    }
+}
+
+/// The copy's work is not urgent, whatever the process's is; and should memory run out, it is the first that can be spared.
+fn stand_back() {
+    let no_priority: c_int = 0;
+    // SAFETY: sched_param is one int, and the path is a string.
+    unsafe {
+        libc::syscall(libc::SYS_sched_setscheduler, 0, libc::SCHED_OTHER, &raw const no_priority);
+        let fd = libc::syscall(libc::SYS_open, c"/proc/self/oom_score_adj".as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC)
+            as c_int;
+        if fd >= 0 {
+            libc::syscall(libc::SYS_write, fd, c"1000".as_ptr(), 4);
+            libc::close(fd);
         }
     }
 }
@@ -105,21 +203,40 @@ fn is_orphan(work: &Work) -> bool {
     parent > 0 && parent != work.pid
 }
 
-/// Makes a copy of the process that runs a function; its pid, negative when there is none. No atfork handler runs and
-/// nobody's lock is asked for. The copy's end sends no signal, and no wait(2) of the program sees it.
+/// Shares the memory and runs on while we wait. Neither a debugger nor a tracer takes it for a child of the program's.
+const HELPER_FLAGS: c_int = libc::CLONE_VM | libc::CLONE_PARENT_SETTID | CLONE_UNTRACED;
+/// A process of its own that knows its pid.
+const COPY_FLAGS: c_int = libc::CLONE_CHILD_SETTID | CLONE_UNTRACED;
+
+/// Makes a process that runs a function; its pid, negative when there is none. No atfork handler runs and nobody's lock is
+/// asked for. Its end sends no signal, and no wait(2) of the program sees it that does not ask for all kinds of children (__WALL).
 ///
 /// # Safety
 /// `top` is the upper end of private memory that is used for nothing else and suffices for the function: the stack that
-/// we are on may be the program's, in memory that it shares, where the copy and we would both write. Null for that
-/// stack nevertheless.
+/// we are on may be the program's, in memory that it shares, where the new process and we would both write. Null for that
+/// stack nevertheless, if the flags do not share it.
+unsafe fn clone(
+    flags: c_int,
+    top: *mut u8,
+    parents: &AtomicI32,
+    childs: &AtomicI32,
+    function: extern "C" fn() -> !,
+) -> pid_t {
+    // SAFETY: as promised; the kernel writes pids where the flags say so.
+    unsafe { raw_clone(c_long::from(flags), top, parents.as_ptr(), childs.as_ptr(), function) }
+}
+
 #[unsafe(naked)]
-unsafe extern "C" fn copy_process(top: *mut u8, function: extern "C" fn() -> !) -> pid_t {
+unsafe extern "C" fn raw_clone(
+    flags: c_long,
+    top: *mut u8,
+    parents: *mut pid_t,
+    childs: *mut pid_t,
+    function: extern "C" fn() -> !,
+) -> pid_t {
     core::arch::naked_asm!(
-        "mov r9, rsi", // kept by the system call, and none of its arguments
-        "mov rsi, rdi",
-        "xor edi, edi",
-        "xor edx, edx",
-        "xor r10d, r10d",
+        "mov r9, r8", // kept by the system call, and none of its arguments
+        "mov r10, rcx",
         "xor r8d, r8d",
         "mov eax, {clone}",
         "syscall",
@@ -135,11 +252,39 @@ unsafe extern "C" fn copy_process(top: *mut u8, function: extern "C" fn() -> !) 
     )
 }
 
+const PR_SET_PTRACER: c_int = 0x5961_6d61;
+
 /// Lets that child read our registers and memory where Yama restricts who may (prctl(2), PR_SET_PTRACER).
 fn allow_tracing_by(child: pid_t) {
-    const PR_SET_PTRACER: c_int = 0x5961_6d61;
     // SAFETY: no memory is involved.
     unsafe { libc::syscall(libc::SYS_prctl, PR_SET_PTRACER, c_long::from(child), 0, 0, 0) };
+}
+
+/// A process that has changed its user may not be looked into by its own kind: set*id clears the flag of prctl(2),
+/// PR_SET_DUMPABLE. For the time of the report it is set. Where the program has cleared it without changing its user, it has
+/// its reasons.
+fn open_to_copy() {
+    // SAFETY: no memory is involved; getauxval reads the auxiliary vector.
+    unsafe {
+        let has_changed_user = libc::syscall(libc::SYS_geteuid) as u64 != libc::getauxval(libc::AT_EUID)
+            || libc::syscall(libc::SYS_getegid) as u64 != libc::getauxval(libc::AT_EGID);
+        // 2, which fs.suid_dumpable may ask for, is a value that only the kernel can set again.
+        if has_changed_user
+            && libc::syscall(libc::SYS_prctl, libc::PR_GET_DUMPABLE, 0, 0, 0, 0) == 0
+            && libc::syscall(libc::SYS_prctl, libc::PR_SET_DUMPABLE, 1, 0, 0, 0) == 0
+        {
+            IS_OPEN.store(true, Relaxed);
+        }
+    }
+}
+
+/// Everything is as before the report, as far as it can be.
+fn close_to_copy() {
+    allow_tracing_by(0);
+    if IS_OPEN.swap(false, Relaxed) {
+        // SAFETY: no memory is involved.
+        unsafe { libc::syscall(libc::SYS_prctl, libc::PR_SET_DUMPABLE, 0, 0, 0, 0) };
+    }
 }
 
 /// The process that made this one, or whoever has taken its place since.
@@ -155,21 +300,18 @@ fn die_with_parent() {
 }
 
 /// Whether that child has ended, and if so its wait status.
-fn ended(child: pid_t) -> Option<c_int> {
+fn has_ended(child: pid_t) -> Option<c_int> {
     let mut status = 0;
     // SAFETY: `status` is ours.
     let found = unsafe { libc::syscall(libc::SYS_wait4, child, &raw mut status, libc::WNOHANG | libc::__WALL, 0) };
-    // An error means that somebody else has waited for it.
+    // An error means that somebody else has waited for it, or that it is no child of ours.
     (found != 0).then_some(if found > 0 { status } else { libc::SIGKILL })
 }
 
-/// Ends a child that takes too long, for good.
-fn end(child: pid_t) {
-    // SAFETY: our own child, which nobody has waited for yet.
-    unsafe {
-        libc::syscall(libc::SYS_kill, child, libc::SIGKILL);
-        libc::syscall(libc::SYS_wait4, child, 0, libc::__WALL, 0);
-    }
+/// Kills a child of ours that nobody has waited for yet.
+fn kill(child: pid_t) {
+    // SAFETY: no memory is involved.
+    unsafe { libc::syscall(libc::SYS_kill, child, libc::SIGKILL) };
 }
 
 /// Sleeps until the word has changed, or for this long.
@@ -191,27 +333,34 @@ fn wake(word: &AtomicU32) {
     unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE, i32::MAX, 0, 0, 0) };
 }
 
-/// Closes every descriptor but the first three; the process has its own table of them.
-fn close_others() {
+/// Closes every descriptor but the first three, one more, and what the platform keeps for reports; the process has its own
+/// table of them.
+fn close_others(kept: c_int) {
     const SYS_CLOSE_RANGE: c_long = 436;
-    // SAFETY: nothing here uses any of them.
-    unsafe {
-        if libc::syscall(SYS_CLOSE_RANGE, 3, u32::MAX, 0) != 0 {
-            for fd in 3..1024 {
-                libc::close(fd);
+    let directory = super::directory_descriptor();
+    let (low, high) = (kept.min(directory), kept.max(directory));
+    let mut from = 3;
+    for end in [low, high, c_int::MAX] {
+        if end < from {
+            continue;
+        }
+        // SAFETY: nothing here uses any of them.
+        unsafe {
+            if libc::syscall(SYS_CLOSE_RANGE, from, c_long::from(end) - 1, 0) != 0 {
+                for fd in from..end.min(1024) {
+                    libc::close(fd);
+                }
             }
         }
+        from = end.saturating_add(1);
     }
 }
 
-/// Takes standard error away from whoever might write to it, and returns it by another number.
+/// Takes standard error away from whoever might write to it, and returns it by another number; -1 when there is none.
 fn move_stderr() -> c_int {
     // SAFETY: only descriptors change.
     unsafe {
-        let moved = libc::fcntl(libc::STDERR_FILENO, libc::F_DUPFD_CLOEXEC, 3);
-        if moved < 0 {
-            return libc::STDERR_FILENO;
-        }
+        let moved = super::stderr().map_or(-1, |fd| libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 3));
         libc::close(libc::STDERR_FILENO);
         moved
     }

@@ -165,9 +165,10 @@ pub fn keeping_errno<T>(body: impl FnOnce() -> T) -> T {
     value
 }
 
-/// Writes to standard error if that takes no waiting, and never raises SIGPIPE. Whether it was written.
+/// Writes to standard error if that is what it was and takes no waiting, and never raises SIGPIPE. Whether it was written.
 pub fn write_stderr(bytes: &[u8]) -> bool {
-    let mut stderr = libc::pollfd { fd: libc::STDERR_FILENO, events: libc::POLLOUT, revents: 0 };
+    let Some(fd) = super::stderr() else { return false };
+    let mut stderr = libc::pollfd { fd, events: libc::POLLOUT, revents: 0 };
     // SAFETY: one pollfd, and a timeout of no time. Raw, since poll(2) is a cancellation point.
     let ready = unsafe { libc::syscall(libc::SYS_poll, &raw mut stderr, 1, 0) };
     if ready != 1 || stderr.revents & libc::POLLOUT == 0 {
@@ -176,7 +177,7 @@ pub fn write_stderr(bytes: &[u8]) -> bool {
     let was_pending = is_pending(libc::SIGPIPE);
     let was_blocked = change_mask(libc::SIG_BLOCK, libc::SIGPIPE);
     // SAFETY: the bytes are the caller's. Raw, so that no interposed write runs in a signal handler.
-    let written = unsafe { libc::syscall(libc::SYS_write, libc::STDERR_FILENO, bytes.as_ptr(), bytes.len()) };
+    let written = unsafe { libc::syscall(libc::SYS_write, fd, bytes.as_ptr(), bytes.len()) };
     if written < 0 && errno() == libc::EPIPE && !was_pending {
         take_pending(libc::SIGPIPE);
     }

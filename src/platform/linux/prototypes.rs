@@ -32,6 +32,8 @@ unsafe extern "C" {
         environment: *const *const c_char,
         flags: c_int,
     ) -> c_int;
+    /// freopen(3), by the name that it has with 64-bit file offsets.
+    pub fn freopen64(path: *const c_char, mode: *const c_char, stream: *mut FILE) -> *mut FILE;
     /// wordexp(3); the structure is only passed on.
     pub fn wordexp(words: *const c_char, result: *mut c_void, flags: c_int) -> c_int;
 }

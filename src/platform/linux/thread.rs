@@ -1,6 +1,6 @@
 //! Threads, time, and the end of the process with the original siginfo.
 
-use core::sync::atomic::AtomicU32;
+use core::sync::atomic::{AtomicI32, AtomicU32, Ordering::Relaxed};
 
 use libc::{c_int, c_void, pid_t, siginfo_t};
 
@@ -120,13 +120,15 @@ pub unsafe extern "C" fn call_on_stack(
     )
 }
 
-/// Writes to a descriptor whose reader may have stopped reading: gives up at `deadline`. How much was written.
-pub fn write_until(fd: c_int, bytes: &[u8], deadline: u64) -> usize {
+/// Writes to a descriptor whose reader may have stopped reading: gives up when nothing could be written for `patience`
+/// nanoseconds, and at `deadline`. Whether all was written.
+pub fn write_until(fd: c_int, bytes: &[u8], patience: u64, deadline: u64) -> bool {
     /// What poll(2) promises to fit into a pipe that it calls writable (PIPE_BUF, pipe(7)).
     const PIPE_BUF: usize = 4096;
     let mut written = 0;
+    let mut give_up = nanoseconds().saturating_add(patience).min(deadline);
     while let Some(rest) = bytes.get(written..).filter(|rest| !rest.is_empty()) {
-        let left = deadline.saturating_sub(nanoseconds());
+        let left = give_up.saturating_sub(nanoseconds());
         let mut poll = libc::pollfd { fd, events: libc::POLLOUT, revents: 0 };
         let milliseconds = (left / 1_000_000).min(1_000) as c_int;
         // SAFETY: one pollfd, ours.
@@ -136,16 +138,80 @@ pub fn write_until(fd: c_int, bytes: &[u8], deadline: u64) -> usize {
         }
         // Without poll (seccomp) there is only the plain write.
         if ready == 0 || ready > 0 && poll.revents & libc::POLLOUT == 0 {
-            break;
+            return false;
         }
         let take = rest.len().min(PIPE_BUF);
         // SAFETY: the bytes are ours. Raw, so that no interposed write runs in a signal handler.
         let done = unsafe { libc::syscall(libc::SYS_write, fd, rest.as_ptr(), take) };
         match usize::try_from(done) {
-            Ok(done) if done > 0 => written += done,
+            Ok(done) if done > 0 => {
+                written += done;
+                give_up = nanoseconds().saturating_add(patience).min(deadline);
+            }
             _ if matches!(super::errno(), libc::EINTR | libc::EAGAIN) && left > 0 => {}
-            _ => break,
+            _ => return false,
         }
     }
-    written
+    true
+}
+
+/// Timers of [`limit_time`], by the numbers that the kernel has given them; -1 for none.
+static TIMERS: [AtomicI32; 2] = [const { AtomicI32::new(-1) }; 2];
+
+/// From `deadline` on the calling thread gets `signal` for which [`is_time_over`], whatever it is waiting for; and should it wait for
+/// something that only a deadly signal ends, it gets that a second later. Until [`forget_time_limit`].
+pub fn limit_time(tid: pid_t, signal: c_int, deadline: u64) {
+    for (place, signal, deadline) in
+        TIMERS.iter().zip([(signal, deadline), (libc::SIGKILL, deadline + 1_000_000_000)]).map(|(p, (s, d))| (p, s, d))
+    {
+        // struct sigevent, as the kernel has it: value, signal, how to notify, thread.
+        let event: [u64; 8] = [
+            cookie(),
+            u64::from(signal.unsigned_abs()) | (libc::SIGEV_THREAD_ID as u64) << 32,
+            u64::from(tid.unsigned_abs()),
+            0,
+            0,
+            0,
+            0,
+            0,
+        ];
+        let time = libc::timespec {
+            tv_sec: (deadline / 1_000_000_000).cast_signed(),
+            tv_nsec: (deadline % 1_000_000_000).cast_signed(),
+        };
+        let once = libc::itimerspec { it_interval: libc::timespec { tv_sec: 0, tv_nsec: 0 }, it_value: time };
+        let mut timer: c_int = -1;
+        // SAFETY: all structures are ours and as the kernel has them.
+        unsafe {
+            if libc::syscall(libc::SYS_timer_create, libc::CLOCK_MONOTONIC, &raw const event, &raw mut timer) == 0 {
+                libc::syscall(libc::SYS_timer_settime, timer, libc::TIMER_ABSTIME, &raw const once, 0);
+                place.store(timer, Relaxed);
+            }
+        }
+    }
+}
+
+/// Whether a signal is that of [`limit_time`].
+///
+/// # Safety
+/// `info` is what the kernel gave to a handler.
+pub unsafe fn is_time_over(info: *const siginfo_t) -> bool {
+    // SAFETY: as promised; the value stands where it is in every siginfo that a timer sends.
+    unsafe { (*info).si_code == libc::SI_TIMER && (*info).si_value().sival_ptr.addr() as u64 == cookie() }
+}
+
+/// Takes [`limit_time`] back.
+pub fn forget_time_limit() {
+    for place in &TIMERS {
+        let timer = place.swap(-1, Relaxed);
+        if timer >= 0 {
+            // SAFETY: no memory is involved.
+            unsafe { libc::syscall(libc::SYS_timer_delete, timer) };
+        }
+    }
+}
+
+/// What no timer of the program's has as its value.
+fn cookie() -> u64 {
+    (&raw const TIMERS).addr() as u64
 }

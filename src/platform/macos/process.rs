@@ -139,6 +139,25 @@ pub fn keeping_errno<T>(body: impl FnOnce() -> T) -> T {
     value
 }
 
+/// Remembers what standard error is: here it is descriptor 2, whatever the program has made of that.
+pub fn learn_stderr() {}
+
+/// Standard error.
+pub fn stderr() -> Option<c_int> {
+    Some(libc::STDERR_FILENO)
+}
+
+/// Whether what is in this process must not be shown to whoever started it.
+pub fn is_confidential() -> bool {
+    is_secure()
+}
+
+/// Whether reports can be written to a directory, as things are; the error if not. For the constructor.
+pub fn open_report_directory(path: &CStr) -> Result<(), c_int> {
+    // SAFETY: the path is a string.
+    if unsafe { libc::access(path.as_ptr(), libc::W_OK | libc::X_OK) } == 0 { Ok(()) } else { Err(errno()) }
+}
+
 /// Writes to standard error if that takes no waiting, and never raises SIGPIPE. Whether it was written.
 pub fn write_stderr(bytes: &[u8]) -> bool {
     let mut stderr = libc::pollfd { fd: libc::STDERR_FILENO, events: libc::POLLOUT, revents: 0 };

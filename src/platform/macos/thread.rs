@@ -174,14 +174,16 @@ pub unsafe extern "C" fn call_on_stack(
     )
 }
 
-/// Writes to a descriptor whose reader may have stopped reading: gives up at `deadline`. How much was written.
-pub fn write_until(fd: c_int, bytes: &[u8], deadline: u64) -> usize {
+/// Writes to a descriptor whose reader may have stopped reading: gives up when nothing could be written for `patience`
+/// nanoseconds, and at `deadline`. Whether all was written.
+pub fn write_until(fd: c_int, bytes: &[u8], patience: u64, deadline: u64) -> bool {
     /// What poll(2) promises to fit into a pipe that it calls writable (PIPE_BUF).
     const PIPE_BUF: usize = 512;
     super::without_sigpipe(fd, || {
         let mut written = 0;
+        let mut give_up = nanoseconds().saturating_add(patience).min(deadline);
         while let Some(rest) = bytes.get(written..).filter(|rest| !rest.is_empty()) {
-            let left = deadline.saturating_sub(nanoseconds());
+            let left = give_up.saturating_sub(nanoseconds());
             let mut poll = libc::pollfd { fd, events: libc::POLLOUT, revents: 0 };
             let milliseconds = (left / 1_000_000).min(1_000) as c_int;
             // SAFETY: one pollfd, ours.
@@ -190,16 +192,30 @@ pub fn write_until(fd: c_int, bytes: &[u8], deadline: u64) -> usize {
                 continue;
             }
             if ready <= 0 || !super::may_be_written(&poll) {
-                break;
+                return false;
             }
             let take = rest.len().min(PIPE_BUF);
             // SAFETY: the bytes are ours.
             match usize::try_from(unsafe { libc::write(fd, rest.as_ptr().cast(), take) }) {
-                Ok(done) if done > 0 => written += done,
+                Ok(done) if done > 0 => {
+                    written += done;
+                    give_up = nanoseconds().saturating_add(patience).min(deadline);
+                }
                 _ if matches!(super::errno(), libc::EINTR | libc::EAGAIN) && left > 0 => {}
-                _ => break,
+                _ => return false,
             }
         }
-        written
+        true
     })
+}
+
+/// A time limit that the system keeps: there is none here (docs/macos.md).
+pub fn limit_time(_tid: pid_t, _signal: c_int, _deadline: u64) {}
+
+/// Whether a signal is that of [`limit_time`].
+///
+/// # Safety
+/// None needed; on Linux `info` must be the kernel's.
+pub unsafe fn is_time_over(_info: *const siginfo_t) -> bool {
+    false
 }

@@ -1,6 +1,7 @@
 //! Bodies of the hooks that only Linux has, a file for each family.
 
 mod calls;
+mod descriptor;
 mod exec;
 mod list;
 mod signal;
@@ -9,6 +10,7 @@ mod spawn;
 mod thread;
 mod wait;
 
+pub use descriptor::{dup2, dup3, freopen, freopen64};
 pub use exec::{execveat, execvpe, fexecve};
 pub use signal::{__sigaction, __sysv_signal, ssignal, sysv_signal};
 pub use socket::{accept4, sendmmsg};

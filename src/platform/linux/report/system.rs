@@ -1,10 +1,12 @@
 //! Files, and what the process was started as.
 
+use core::mem::MaybeUninit;
 use core::ptr;
+use std::ffi::CString;
 
 use libc::{c_char, c_int, pid_t};
 
-use crate::platform::PAGE;
+use crate::platform::{PAGE, errno};
 
 /// A whole file, mapped for reading for the rest of the process's life. `path` ends in a zero byte.
 pub fn map_file(path: &[u8]) -> Option<&'static [u8]> {
@@ -12,8 +14,19 @@ pub fn map_file(path: &[u8]) -> Option<&'static [u8]> {
     // SAFETY: the path is a string, the descriptor is closed once, and the mapping is never undone. What is mapped is
     // private; should the file shrink meanwhile, the snapshot dies of it and the process tells what it can itself.
     unsafe {
-        let fd = libc::open64(path.as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC);
+        // Anything but a regular file may keep whoever opens it waiting, or do something when it is opened.
+        let is_regular = |stat: &libc::stat64| stat.st_mode & libc::S_IFMT == libc::S_IFREG;
+        let mut stat = MaybeUninit::<libc::stat64>::zeroed().assume_init();
+        if libc::stat64(path.as_ptr(), &raw mut stat) != 0 || !is_regular(&stat) {
+            return None;
+        }
+        let flags = libc::O_RDONLY | libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_CLOEXEC;
+        let fd = libc::open64(path.as_ptr(), flags);
         if fd < 0 {
+            return None;
+        }
+        if libc::fstat64(fd, &raw mut stat) != 0 || !is_regular(&stat) {
+            libc::close(fd);
             return None;
         }
         let size = libc::lseek64(fd, 0, libc::SEEK_END);
@@ -78,35 +91,57 @@ pub fn command_line(pid: pid_t) -> String {
     String::from_utf8_lossy(&command).trim_end_matches('\0').replace('\0', " ")
 }
 
-/// Writes a new file under a temporary name and gives it its own when it is complete. Both end in a zero byte.
-pub fn write_file(temporary: &str, path: &str, content: &[u8]) -> bool {
-    // SAFETY: the paths end in zero bytes, the content is readable.
+/// Writes a new file into a directory, under a temporary name, and gives it its own when it is complete; the error if that
+/// could not be done.
+pub fn write_file(directory: &str, name: &str, content: &[u8]) -> Result<(), c_int> {
+    let temporary = CString::new(format!(".{name}.tmp")).map_err(|_| libc::EINVAL)?;
+    let name = CString::new(name).map_err(|_| libc::EINVAL)?;
+    // SAFETY: the names are strings, the content is readable.
     unsafe {
-        let fd = libc::syscall(
-            libc::SYS_open,
-            temporary.as_ptr(),
-            libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL | libc::O_CLOEXEC | libc::O_NOFOLLOW,
-            0o600,
-        ) as c_int;
-        if fd < 0 {
-            return false;
+        let mut place = super::super::directory_descriptor();
+        let is_opened = place < 0;
+        if is_opened {
+            let directory = CString::new(directory).map_err(|_| libc::EINVAL)?;
+            place = super::super::open_directory(&directory);
         }
-        let mut rest = content;
-        while !rest.is_empty() {
-            let done = libc::write(fd, rest.as_ptr().cast(), rest.len());
-            match usize::try_from(done).ok().filter(|&done| done > 0).and_then(|done| rest.get(done..)) {
-                Some(after) => rest = after,
-                None => break,
+        if place < 0 {
+            return Err(errno());
+        }
+        let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL | libc::O_CLOEXEC | libc::O_NOFOLLOW;
+        let fd = libc::syscall(libc::SYS_openat, place, temporary.as_ptr(), flags, 0o600) as c_int;
+        let result = if fd < 0 { Err(errno()) } else { write_all(fd, content) };
+        let result = result.and_then(|()| {
+            if libc::syscall(libc::SYS_renameat, place, temporary.as_ptr(), place, name.as_ptr()) == 0 {
+                Ok(())
+            } else {
+                Err(errno())
             }
+        });
+        if fd >= 0 && result.is_err() {
+            libc::syscall(libc::SYS_unlinkat, place, temporary.as_ptr(), 0);
         }
-        let complete = rest.is_empty()
-            && libc::close(fd) == 0
-            && libc::syscall(libc::SYS_rename, temporary.as_ptr(), path.as_ptr()) == 0;
-        if !complete {
-            libc::syscall(libc::SYS_unlink, temporary.as_ptr());
+        if is_opened {
+            libc::close(place);
         }
-        complete
+        result
     }
+}
+
+/// Writes everything into a file and closes it.
+fn write_all(fd: c_int, content: &[u8]) -> Result<(), c_int> {
+    let mut rest = content;
+    let mut result = Ok(());
+    while !rest.is_empty() && result.is_ok() {
+        // SAFETY: the content is readable.
+        let done = unsafe { libc::write(fd, rest.as_ptr().cast(), rest.len()) };
+        match usize::try_from(done) {
+            Ok(0) => result = Err(libc::EIO),
+            Ok(done) => rest = rest.get(done..).unwrap_or_default(),
+            Err(_) => result = Err(errno()),
+        }
+    }
+    // SAFETY: the caller's file, of which nobody makes use any more.
+    if unsafe { libc::close(fd) } == 0 { result } else { result.and_then(|()| Err(errno())) }
 }
 
 /// The threads of a process, by /proc; empty without it.

@@ -2,8 +2,11 @@
 
 use core::ffi::CStr;
 use core::ptr;
+use std::ffi::CString;
 
 use libc::{c_char, c_int, pid_t};
+
+use crate::platform::errno;
 
 unsafe extern "C" {
     /// mach-o/dyld.h
@@ -64,29 +67,48 @@ pub fn command_line(_pid: pid_t) -> String {
     line
 }
 
-/// Writes a new file under a temporary name and gives it its own when it is complete. Both end in a zero byte.
-pub fn write_file(temporary: &str, path: &str, content: &[u8]) -> bool {
-    // SAFETY: the paths end in zero bytes, the content is readable.
+/// Writes a new file into a directory, under a temporary name, and gives it its own when it is complete; the error if that
+/// could not be done.
+pub fn write_file(directory: &str, name: &str, content: &[u8]) -> Result<(), c_int> {
+    let temporary = CString::new(format!(".{name}.tmp")).map_err(|_| libc::EINVAL)?;
+    let name = CString::new(name).map_err(|_| libc::EINVAL)?;
+    // SAFETY: the names are strings, the content is readable.
     unsafe {
+        let directory = CString::new(directory).map_err(|_| libc::EINVAL)?;
+        let place = libc::open(directory.as_ptr(), libc::O_RDONLY | libc::O_DIRECTORY | libc::O_CLOEXEC);
+        if place < 0 {
+            return Err(errno());
+        }
+        let is_opened = true;
         let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL | libc::O_CLOEXEC | libc::O_NOFOLLOW;
-        let fd = libc::open(temporary.as_ptr().cast(), flags, 0o600);
-        if fd < 0 {
-            return false;
+        let fd = libc::openat(place, temporary.as_ptr(), flags, 0o600);
+        let result = if fd < 0 { Err(errno()) } else { write_all(fd, content) };
+        let result = result.and_then(|()| {
+            if libc::renameat(place, temporary.as_ptr(), place, name.as_ptr()) == 0 { Ok(()) } else { Err(errno()) }
+        });
+        if fd >= 0 && result.is_err() {
+            libc::unlinkat(place, temporary.as_ptr(), 0);
         }
-        let mut rest = content;
-        while !rest.is_empty() {
-            let done = libc::write(fd, rest.as_ptr().cast(), rest.len());
-            match usize::try_from(done).ok().filter(|&done| done > 0).and_then(|done| rest.get(done..)) {
-                Some(after) => rest = after,
-                None => break,
-            }
+        if is_opened {
+            libc::close(place);
         }
-        let complete = rest.is_empty()
-            && libc::close(fd) == 0
-            && libc::rename(temporary.as_ptr().cast(), path.as_ptr().cast()) == 0;
-        if !complete {
-            libc::unlink(temporary.as_ptr().cast());
-        }
-        complete
+        result
     }
+}
+
+/// Writes everything into a file and closes it.
+fn write_all(fd: c_int, content: &[u8]) -> Result<(), c_int> {
+    let mut rest = content;
+    let mut result = Ok(());
+    while !rest.is_empty() && result.is_ok() {
+        // SAFETY: the content is readable.
+        let done = unsafe { libc::write(fd, rest.as_ptr().cast(), rest.len()) };
+        match usize::try_from(done) {
+            Ok(0) => result = Err(libc::EIO),
+            Ok(done) => rest = rest.get(done..).unwrap_or_default(),
+            Err(_) => result = Err(errno()),
+        }
+    }
+    // SAFETY: the caller's file, of which nobody makes use any more.
+    if unsafe { libc::close(fd) } == 0 { result } else { result.and_then(|()| Err(errno())) }
 }

@@ -1,0 +1,80 @@
+//! The directory that reports go to: opened at load, so that neither a chroot nor a title that overwrites the environment
+//! takes it away.
+
+use core::ffi::CStr;
+use core::mem::MaybeUninit;
+use core::sync::atomic::{AtomicI32, AtomicU64, Ordering::Relaxed};
+
+use libc::{c_int, c_long};
+
+use super::errno;
+
+static DESCRIPTOR: AtomicI32 = AtomicI32::new(-1);
+/// Which directory that is: the program may close every descriptor that it does not know, and get the number again.
+static DEVICE: AtomicU64 = AtomicU64::new(0);
+static INODE: AtomicU64 = AtomicU64::new(0);
+
+/// Opens the directory and keeps it open; the error if reports can't be written there as things are. For the constructor.
+pub fn open_report_directory(path: &CStr) -> Result<(), c_int> {
+    let fd = open_directory(path);
+    if fd < 0 {
+        return Err(errno());
+    }
+    let fd = move_out_of_the_way(fd);
+    if let Some((device, inode)) = identity(fd) {
+        DEVICE.store(device, Relaxed);
+        INODE.store(inode, Relaxed);
+        DESCRIPTOR.store(fd, Relaxed);
+    }
+    // SAFETY: the path is a string.
+    let allowed = unsafe { libc::syscall(libc::SYS_faccessat, fd, c".".as_ptr(), libc::W_OK | libc::X_OK) };
+    if allowed == 0 { Ok(()) } else { Err(errno()) }
+}
+
+/// The directory, if it is still open; otherwise -1.
+pub fn directory_descriptor() -> c_int {
+    let fd = DESCRIPTOR.load(Relaxed);
+    let is_ours = fd >= 0 && identity(fd) == Some((DEVICE.load(Relaxed), INODE.load(Relaxed)));
+    if is_ours { fd } else { -1 }
+}
+
+/// Opens a directory to name files in it, and for nothing else.
+pub fn open_directory(path: &CStr) -> c_int {
+    let flags = libc::O_PATH | libc::O_DIRECTORY | libc::O_CLOEXEC;
+    // SAFETY: the path is a string.
+    unsafe { libc::syscall(libc::SYS_open, path.as_ptr(), flags) as c_int }
+}
+
+fn identity(fd: c_int) -> Option<(u64, u64)> {
+    let mut stat = MaybeUninit::<libc::stat64>::uninit();
+    // SAFETY: fstat fills in what it is given if it succeeds, and it is read only then.
+    unsafe { (libc::fstat64(fd, stat.as_mut_ptr()) == 0).then(|| stat.assume_init()) }
+        .map(|stat| (stat.st_dev, stat.st_ino))
+}
+
+/// Programs rely on getting the lowest number that is free, and on as many descriptors as their limit says. So ours is the
+/// first number above the limit, which is raised for this moment; or, where it can't be or is high enough, one out of the way.
+fn move_out_of_the_way(fd: c_int) -> c_int {
+    /// The kernel's table of descriptors grows with the highest number.
+    const HIGHEST: u64 = 1 << 12;
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the structures are ours; otherwise only descriptors of ours change.
+    unsafe {
+        if libc::syscall(libc::SYS_prlimit64, 0, libc::RLIMIT_NOFILE, 0, &raw mut limit) != 0 {
+            return fd;
+        }
+        let raised = libc::rlimit { rlim_cur: limit.rlim_cur.saturating_add(1), ..limit };
+        let is_raised = limit.rlim_cur < limit.rlim_max.min(HIGHEST)
+            && libc::syscall(libc::SYS_prlimit64, 0, libc::RLIMIT_NOFILE, &raw const raised, 0) == 0;
+        let wanted = if is_raised { limit.rlim_cur } else { limit.rlim_cur.min(HIGHEST).saturating_sub(1) };
+        let moved = libc::syscall(libc::SYS_fcntl, fd, libc::F_DUPFD_CLOEXEC, wanted as c_long) as c_int;
+        if is_raised {
+            libc::syscall(libc::SYS_prlimit64, 0, libc::RLIMIT_NOFILE, &raw const limit, 0);
+        }
+        if moved < 0 {
+            return fd;
+        }
+        libc::close(fd);
+        moved
+    }
+}
