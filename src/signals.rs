@@ -1,12 +1,23 @@
 //! What the program believes is installed for a signal, and what the kernel has.
 //!
 //! For the signals that we own, a call of `sigaction` only publishes the program's wish here; the owner's policy then
-//! says which action the kernel gets for it. `sigaction` may be called in any signal handler and by any number of
-//! threads, so nothing here waits: a wish is written into a slot that nobody else uses and published by one
-//! compare-and-swap.
+//! says which action the kernel gets for it.
+//!
+//! `sigaction` may be called in any signal handler and by any number of threads, and each of these calls may end at any
+//! instruction: a handler leaves by siglongjmp, the thread is cancelled, the process is a fork of another thread. So
+//! nothing here waits for anybody, and nothing has to be given back:
+//!
+//! - [`Owned::current`] has the number of the epoch and the slot whose wish is in force. Publishing a wish is one
+//!   compare-and-swap from epoch E to E + 1; so it succeeds only for who has seen E and has been overtaken by nobody.
+//! - A slot is claimed for the epoch that its writer has seen. When the epoch is over, so is the claim, whether its
+//!   writer has published, gave up, or is no more: he can't publish any longer. Whoever finds all slots claimed ends
+//!   the epoch without a new wish.
+//! - A writer that wakes up late can't damage what others have written into its slot since: every word has the epoch of
+//!   its writer beside the data, and is written by a compare-and-swap that gives way to a later epoch.
+//! - The slot in force is never claimed, so that what is read from it is whole if the epoch is the same afterwards.
 
 use core::sync::atomic::{
-    AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize,
+    AtomicBool, AtomicU32, AtomicU64,
     Ordering::{Acquire, Relaxed, Release, SeqCst},
 };
 
@@ -59,9 +70,8 @@ impl Action {
     }
 }
 
-/// More writers at once than this, all interrupted in the few instructions between claim and publication, would have
-/// to try again.
-const SLOTS: usize = 32;
+/// Wishes that may be written at the same time. More writers than that make each other start again.
+const SLOTS: usize = 16;
 
 /// What the owner of a signal decides. All of it may be called in a signal handler.
 pub struct Rules {
@@ -80,53 +90,78 @@ pub struct Owned {
     signal: c_int,
     rules: Rules,
     active: AtomicBool,
-    /// Ticket of the wish in force, times [`SLOTS`], plus its slot. Tickets are never given twice.
+    /// Number of the epoch, times [`SLOTS`], plus the slot of the wish in force. No number comes twice.
     current: AtomicU64,
-    ticket: AtomicU64,
-    /// Threads between asking the rules and having told the kernel.
+    /// Threads between asking the rules and having told the kernel, and those that were interrupted for good there.
     applying: AtomicU32,
+    /// How many of these are thought to be interrupted for good.
+    lost: AtomicU32,
     /// Grows whenever the rules may answer differently for the same wish.
     circumstances: AtomicU32,
     slots: [Slot; SLOTS],
 }
 
+/// A wish in pieces of 32 bits: handler, mask and restorer in two each, flags, origin.
+const WORDS: usize = 8;
+
 struct Slot {
-    taken: AtomicBool,
-    handler: AtomicUsize,
-    flags: AtomicI32,
-    mask: AtomicU64,
-    restorer: AtomicUsize,
-    origin: AtomicU32,
+    /// The epoch for which the slot was last claimed.
+    claimed: AtomicU64,
+    /// The epoch of the writer in the upper half, data in the lower.
+    words: [AtomicU64; WORDS],
 }
+
+/// Another writer has the slot now.
+struct Overtaken;
 
 impl Slot {
     const fn free() -> Self {
-        Self {
-            taken: AtomicBool::new(false),
-            handler: AtomicUsize::new(0),
-            flags: AtomicI32::new(0),
-            mask: AtomicU64::new(0),
-            restorer: AtomicUsize::new(0),
-            origin: AtomicU32::new(0),
-        }
+        Self { claimed: AtomicU64::new(0), words: [const { AtomicU64::new(0) }; WORDS] }
     }
 
     fn load(&self) -> Action {
+        let [handler, handler_high, mask, mask_high, restorer, restorer_high, flags, origin] =
+            self.words.each_ref().map(|word| word.load(Relaxed) as u32);
+        let whole = |low, high| u64::from(low) | u64::from(high) << 32;
         Action {
-            handler: self.handler.load(Relaxed),
-            flags: self.flags.load(Relaxed),
-            mask: self.mask.load(Relaxed),
-            restorer: self.restorer.load(Relaxed),
-            origin: Origin::ALL.get(self.origin.load(Relaxed) as usize).copied().unwrap_or(Origin::Program),
+            handler: whole(handler, handler_high) as usize,
+            flags: flags.cast_signed(),
+            mask: whole(mask, mask_high),
+            restorer: whole(restorer, restorer_high) as usize,
+            origin: Origin::ALL.get(origin as usize).copied().unwrap_or(Origin::Program),
         }
     }
 
-    fn store(&self, action: &Action) {
-        self.handler.store(action.handler, Relaxed);
-        self.flags.store(action.flags, Relaxed);
-        self.mask.store(action.mask, Relaxed);
-        self.restorer.store(action.restorer, Relaxed);
-        self.origin.store(action.origin as u32, Relaxed);
+    /// Writes an action for whoever has claimed the slot for this epoch.
+    fn store(&self, epoch: u64, action: &Action) -> Result<(), Overtaken> {
+        let (handler, mask, restorer) = (action.handler as u64, action.mask, action.restorer as u64);
+        let data = [
+            handler,
+            handler >> 32,
+            mask,
+            mask >> 32,
+            restorer,
+            restorer >> 32,
+            u64::from(action.flags.cast_unsigned()),
+            action.origin as u64,
+        ];
+        let epoch = epoch as u32;
+        for (word, data) in self.words.iter().zip(data) {
+            let new = u64::from(epoch) << 32 | data & 0xffff_ffff;
+            let mut found = word.load(Relaxed);
+            loop {
+                // Epochs are compared as they are counted, across the end of 32 bits.
+                if ((found >> 32) as u32).wrapping_sub(epoch).cast_signed() > 0 {
+                    return Err(Overtaken);
+                }
+                // Released, so that who sees the new word sees that the epoch is another.
+                match word.compare_exchange(found, new, Release, Relaxed) {
+                    Ok(_) => break,
+                    Err(now) => found = now,
+                }
+            }
+        }
+        Ok(())
     }
 }
 
@@ -137,9 +172,9 @@ impl Owned {
             signal,
             rules,
             active: AtomicBool::new(false),
-            current: AtomicU64::new(0),
-            ticket: AtomicU64::new(0),
+            current: AtomicU64::new(SLOTS as u64),
             applying: AtomicU32::new(0),
+            lost: AtomicU32::new(0),
             circumstances: AtomicU32::new(0),
             slots: [const { Slot::free() }; SLOTS],
         }
@@ -164,9 +199,8 @@ impl Owned {
     /// Takes the signal over when the kernel already has what the rules make of this belief. For the constructor, before
     /// anything else was told.
     pub fn own_as_is(&self, believed: Action) {
-        if let Some(first) = self.slots.first() {
-            first.store(&believed);
-        }
+        // The slot in force, and the first epoch: nobody else writes yet.
+        let _ = self.slots.first().map(|first| first.store(1, &believed));
         self.active.store(true, Release);
     }
 
@@ -202,20 +236,32 @@ impl Owned {
     }
 
     fn exchange(&self, wish: impl Fn(&Action) -> Action) -> Action {
-        let slot = self.claim();
         loop {
             let (current, believed) = self.current();
-            let Some(place) = self.slots.get(slot) else { return believed };
-            place.store(&wish(&believed));
-            let ticket = self.ticket.fetch_add(1, Relaxed) + 1;
-            let new = ticket * SLOTS as u64 + slot as u64;
-            if self.current.compare_exchange(current, new, Release, Relaxed).is_ok() {
-                if let Some(old) = self.slots.get(current as usize % SLOTS) {
-                    old.taken.store(false, Release);
-                }
+            let epoch = current / SLOTS as u64;
+            let claimed = self.claim(current);
+            if let Some((_, slot)) = claimed
+                && slot.store(epoch, &wish(&believed)).is_err()
+            {
+                continue;
+            }
+            // Without a slot the epoch ends, and all claims with it; the wish in force stays where it is.
+            let slot = claimed.map_or(current as usize % SLOTS, |(index, _)| index);
+            let next = (epoch + 1) * SLOTS as u64 + slot as u64;
+            let published = self.current.compare_exchange(current, next, Release, Relaxed).is_ok();
+            if published && claimed.is_some() {
                 return believed;
             }
         }
+    }
+
+    /// A slot for a new wish in this epoch, if one is left. It need not be given back.
+    fn claim(&self, current: u64) -> Option<(usize, &Slot)> {
+        let (epoch, in_force) = (current / SLOTS as u64, current as usize % SLOTS);
+        self.slots.iter().enumerate().filter(|&(index, _)| index != in_force).find(|(_, slot)| {
+            let last = slot.claimed.load(Relaxed);
+            last < epoch && slot.claimed.compare_exchange(last, epoch, Acquire, Relaxed).is_ok()
+        })
     }
 
     /// Gives the kernel what the rules make of the wish in force. When several threads set wishes at once, whoever
@@ -242,19 +288,26 @@ impl Owned {
     /// In a forked child: whoever else was about to do something is not here.
     pub fn adopt_forked_child(&self) {
         self.applying.store(0, SeqCst);
+        self.lost.store(0, SeqCst);
     }
 
     /// Waits until nobody is about to give the kernel what the rules said before [`Owned::circumstances_changed`].
-    /// They do it at once, unless one of them is interrupted, by us even: so the wait is bounded, and what remains is a
-    /// child that starts with an action that was right a moment ago.
+    /// They do it at once, unless one of them is interrupted, by us even, or for good: so the wait is bounded, and is
+    /// not repeated for those for whom it was in vain. What remains is a child that starts with an action that was
+    /// right a moment ago.
     pub fn settle(&self) {
         const PATIENCE: u32 = 1000;
+        let lost = self.lost.load(Relaxed);
         for _ in 0..PATIENCE {
-            if self.applying.load(SeqCst) == 0 {
+            let applying = self.applying.load(SeqCst);
+            if applying <= lost {
+                // Somebody who was thought to be lost has come back.
+                self.lost.fetch_min(applying, Relaxed);
                 return;
             }
             platform::yield_now();
         }
+        self.lost.store(self.applying.load(SeqCst), Relaxed);
     }
 
     /// Whether an action that the kernel has is one of ours.
@@ -266,22 +319,10 @@ impl Owned {
         loop {
             let current = self.current.load(Acquire);
             let action = self.slots.get(current as usize % SLOTS).map_or(Action::plain(SIG_DFL), Slot::load);
-            // A slot is only written again after its wish went out of force, and no ticket comes twice.
+            // Only a slot that is not in force is written, and no epoch comes twice.
             core::sync::atomic::fence(Acquire);
             if self.current.load(Relaxed) == current {
                 return (current, action);
-            }
-        }
-    }
-
-    fn claim(&self) -> usize {
-        loop {
-            // Initially nobody has taken slot 0, though the first wish is read from there.
-            let in_force = self.current.load(Acquire) as usize % SLOTS;
-            for (index, slot) in self.slots.iter().enumerate() {
-                if index != in_force && slot.taken.compare_exchange(false, true, Acquire, Relaxed).is_ok() {
-                    return index;
-                }
             }
         }
     }

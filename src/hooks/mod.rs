@@ -80,6 +80,11 @@ hooks! {
     instead signal::sigset(signum: c_int, disposition: sighandler_t) -> sighandler_t;
     instead signal::sigignore(signum: c_int) -> c_int;
     instead signal::siginterrupt(signum: c_int, interrupt: c_int) -> c_int;
+    // By which a program sends itself a SIGPIPE that looks like the kernel's.
+    #[cfg(target_os = "linux")]
+    real    platform::kill(pid: pid_t, signum: c_int) -> c_int;
+    #[cfg(target_os = "linux")]
+    real    platform::killpg(group: pid_t, signum: c_int) -> c_int;
 
     real    thread::pthread_create(thread: *mut pthread_t, attributes: *const pthread_attr_t, routine: extern "C" fn(*mut c_void) -> *mut c_void, argument: *mut c_void) -> c_int;
 

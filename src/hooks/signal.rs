@@ -8,7 +8,6 @@ use libc::{EINVAL, SA_RESTART, SIG_ERR, SIG_IGN, c_int, sigaction as sigaction_t
 
 use crate::platform::{self, prototypes::SIG_HOLD};
 use crate::signals::{Action, Origin, Owned};
-use crate::state::{STATE, Stage};
 use crate::{crash, sigpipe};
 
 /// Signals that siginterrupt(3) was asked to let interrupt system calls, bit n for signal n + 1.
@@ -38,21 +37,25 @@ pub unsafe fn sigaction(signal: c_int, new: *const sigaction_t, old: *mut sigact
     0
 }
 
-/// signal(2) as BSD has it, with nothing else blocked: the handler stays, and calls are restarted. Where
-/// NOSIGPIPE_ONLY keeps us out of the program, with the flags and the mask that the twin has without us.
-pub fn install(signum: c_int, handler: sighandler_t, bare_flags: c_int, bare_mask: u64) -> sighandler_t {
+/// Installs a handler as signal(2) or one of its twins does, with the flags and the mask that this twin has in libc. Only
+/// that an error signal's action is reset after the handler has run (`Origin::ProgramBySignal`) is ours.
+pub fn install(signum: c_int, handler: sighandler_t, flags: c_int, mask: u64, origin: Origin) -> sighandler_t {
     if handler == SIG_ERR {
         platform::set_errno(EINVAL);
         return SIG_ERR;
     }
-    let is_inert = STATE.stage.load(Relaxed) == Stage::Inert as u32;
-    let (flags, mask) = if is_inert { (bare_flags, bare_mask) } else { (flags_of(signum), 0) };
-    let wish = Action { flags, mask, origin: Origin::ProgramBySignal, ..Action::plain(handler) };
+    let wish = Action { flags, mask, origin, ..Action::plain(handler) };
     set(signum, Some(wish)).map_or(SIG_ERR, |before| before.handler)
 }
 
+/// Whose wish it is when the program has asked by name for what a twin of signal(2) does: an error signal's action stays,
+/// or is reset before the handler runs, as that twin has it. For SIGPIPE it is as good as signal(2).
+pub fn by_name(signum: c_int) -> Origin {
+    if signum == sigpipe::SIGNAL.signal() { Origin::ProgramBySignal } else { Origin::Program }
+}
+
 pub unsafe fn signal(signum: c_int, handler: sighandler_t) -> sighandler_t {
-    install(signum, handler, flags_of(signum), platform::mask_of(signum))
+    install(signum, handler, flags_of(signum), platform::mask_of(signum), Origin::ProgramBySignal)
 }
 
 pub use signal as bsd_signal;
@@ -65,7 +68,7 @@ pub unsafe fn sigset(number: c_int, disposition: sighandler_t) -> sighandler_t {
     let before = if disposition == SIG_HOLD {
         set(number, None).map_or(SIG_ERR, |before| before.handler)
     } else {
-        install(number, disposition, 0, 0)
+        install(number, disposition, 0, 0, by_name(number))
     };
     if before == SIG_ERR {
         return SIG_ERR;
@@ -75,7 +78,7 @@ pub unsafe fn sigset(number: c_int, disposition: sighandler_t) -> sighandler_t {
 }
 
 pub unsafe fn sigignore(number: c_int) -> c_int {
-    let wish = Action { origin: Origin::ProgramBySignal, ..Action::plain(SIG_IGN) };
+    let wish = Action { origin: by_name(number), ..Action::plain(SIG_IGN) };
     if set(number, Some(wish)).is_some() { 0 } else { -1 }
 }
 

@@ -68,7 +68,10 @@ fn tell(call: Call, fd: c_int) {
     }
     let mut line = Line::<512>::new();
     let name = CALLS.get(call as usize).copied().unwrap_or_default();
-    let _ = write!(line, "broken pipe survived in {name}, descriptor {fd}, ");
+    let _ = write!(line, "broken pipe survived in {name}, ");
+    if fd >= 0 {
+        let _ = write!(line, "descriptor {fd}, ");
+    }
     let _ = match platform::peer_of(fd) {
         Peer::Inet(address) => write!(line, "peer {address}"),
         Peer::Unix => write!(line, "peer on a unix socket"),

@@ -55,6 +55,12 @@ pub fn is_own_process() -> bool {
     platform::is_filtered() && !platform::may_be_borrowed() || platform::pid() == PROCESS.load(Relaxed)
 }
 
+/// Whether a SIGPIPE comes to the guard handler, whatever the program believes.
+#[cfg(target_os = "linux")]
+pub fn is_handled() -> bool {
+    SIGNAL.is_active() && kernel_action(&SIGNAL.believed()).handler == guard::address()
+}
+
 fn scope_is(scope: Scope) -> bool {
     SCOPE.load(Relaxed) == scope as u32
 }

@@ -1,18 +1,35 @@
-//! Which system call raised SIGPIPE.
+//! What broke when SIGPIPE came.
 //!
-//! The kernel raises SIGPIPE synchronously, in the thread and at the return of the failing call, and marks it as a
-//! process marks a kill(2) of itself: SI_USER with the process's own pid. What tells them apart are the interrupted
-//! registers. The kernel preserves all of them but rax, which has the result, and rcx and r11; so the arguments are
-//! still there, and in most code the number is, too, as the operand of the instruction before `syscall`.
+//! The kernel raises SIGPIPE for the thread whose call failed, and marks it as a process marks a kill(2) of itself:
+//! SI_USER with the process's own pid. What tells them apart are the interrupted registers. At the return of a system
+//! call the kernel preserves all of them but rax, which has the result, and rcx and r11; so the arguments are still
+//! there, and in most code the number is, too, as the operand of the instruction before `syscall`.
+//!
+//! Only two things raise it: a FIFO or pipe whose readers are gone, and a socket. That a pipe broke can be proved: the
+//! descriptor that the call wrote to is one, and poll(2) reports POLLERR on it. That a socket broke can't be: another
+//! thread may have closed the descriptor since, and its number may be anything by now; the failing write may have been
+//! io_uring's, which is done at the end of whatever call comes next, or between two instructions. So what is no broken
+//! pipe, and nobody has sent, was a socket.
 
-use libc::{c_int, c_long, c_void, siginfo_t, ucontext_t};
+use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use super::{is_socket, is_standard_pair, pid};
+use libc::{SIGPIPE, c_int, c_long, c_void, siginfo_t, ucontext_t};
+
+use super::{is_pipe, is_socket, pid, stands_in_for_pipe};
 use crate::platform::Broken;
 use crate::state::Call;
 
 /// Whether a SIGPIPE handler can tell what broke.
 pub const TELLS_WHAT_BROKE: bool = true;
+
+/// Whether the program has sent itself a SIGPIPE by kill(3) that has not come yet.
+static ASKED_FOR: AtomicBool = AtomicBool::new(false);
+
+/// Notes that the program sends itself a SIGPIPE in a way that the signal does not tell. Another thread may get it, or this
+/// one later, when it no longer blocks it: wherever that is, the registers there say nothing.
+pub fn ask_for_sigpipe() {
+    ASKED_FOR.store(true, Relaxed);
+}
 
 /// Tells what broke when SIGPIPE came.
 ///
@@ -25,43 +42,99 @@ pub unsafe fn broken(info: *const siginfo_t, context: *const c_void) -> Broken {
     if code != libc::SI_USER || sender != pid() {
         return Broken::Nothing;
     }
-    let [rax, rip, rdi, rsi, rdx] =
-        [libc::REG_RAX, libc::REG_RIP, libc::REG_RDI, libc::REG_RSI, libc::REG_RDX].map(|register| {
-            usize::try_from(register).ok().and_then(|register| registers.get(register)).copied().unwrap_or(0)
-        });
-    let Some(number) = interrupted_call(rip as usize) else { return Broken::Nothing };
-    // A call that was broken off after it had sent some of its data returns how much that was (kTLS, sendfile).
-    if rax != -c_long::from(libc::EPIPE) && rax <= 0 {
-        return Broken::Nothing;
-    }
-    let (call, fd) = match number {
-        Number::Known(libc::SYS_write) => (Call::Write, rdi),
-        Number::Known(libc::SYS_writev | libc::SYS_pwritev) => (Call::Writev, rdi),
-        Number::Known(libc::SYS_pwritev2) => (Call::Pwritev2, rdi),
-        Number::Known(libc::SYS_sendto) => (Call::Sendto, rdi),
-        Number::Known(libc::SYS_sendmsg) => (Call::Sendmsg, rdi),
-        Number::Known(libc::SYS_sendmmsg) => (Call::Sendmmsg, rdi),
-        Number::Known(libc::SYS_sendfile) => (Call::Sendfile, rdi),
-        Number::Known(libc::SYS_splice) => (Call::Splice, rdx),
-        Number::Known(libc::SYS_tee) => (Call::Other, rsi),
-        Number::Known(libc::SYS_vmsplice) => (Call::Other, rdi),
-        // The descriptor that broke is in the ring. Those who use rings are servers: it was a socket.
-        Number::Known(libc::SYS_io_uring_enter) => return Broken::Socket(Call::IoUringEnter, rdi as c_int),
-        // What looks like a number can be another operand (`mov r8d, ...`), and no call but one on a pipe or a socket
-        // returns EPIPE.
-        Number::Known(_) if rax != -c_long::from(libc::EPIPE) => return Broken::Nothing,
-        // splice reads from its first argument, all others write to it.
-        Number::Unknown if is_read_end(rdi as c_int) => (Call::Splice, rdx),
-        Number::Known(_) | Number::Unknown => (Call::Other, rdi),
+    let register =
+        |register| usize::try_from(register).ok().and_then(|index| registers.get(index)).copied().unwrap_or(0);
+    let number = interrupted_call(register(libc::REG_RIP) as usize);
+    let call = Interrupted {
+        result: register(libc::REG_RAX),
+        arguments: [libc::REG_RDI, libc::REG_RSI, libc::REG_RDX, libc::REG_R10, libc::REG_R8, libc::REG_R9]
+            .map(register),
     };
-    let fd = fd as c_int;
-    match is_socket(fd) {
-        Some(false) => Broken::Other(call, fd),
-        // What a shell or a supervisor gives a program as its standard streams is a pipe in all but name (ksh's
-        // pipelines, sshd without a terminal, node): `while :; do echo y; done` must end there.
-        Some(true) if is_standard_pair(fd) => Broken::Other(call, fd),
-        // Another thread has closed it since. EPIPE is what the caller can deal with.
-        Some(true) | None => Broken::Socket(call, fd),
+    match number.and_then(|number| call.what_broke(number)) {
+        Some(found) => {
+            if found == Broken::Nothing {
+                // This is what kill(3) has noted.
+                ASKED_FOR.store(false, Relaxed);
+            }
+            found
+        }
+        None if ASKED_FOR.swap(false, Relaxed) => Broken::Nothing,
+        // Nobody knows; a socket, then.
+        None => Broken::Socket(Call::Other, -1),
+    }
+}
+
+/// A system call at whose return the signal came.
+struct Interrupted {
+    result: i64,
+    arguments: [i64; 6],
+}
+
+impl Interrupted {
+    /// None when the call tells nothing.
+    fn what_broke(&self, number: Number) -> Option<Broken> {
+        let [first, second, third, ..] = self.arguments.map(|argument| argument as c_int);
+        let is_error = self.result == -c_long::from(libc::EPIPE);
+        // A call that was broken off after it had sent some of its data returns how much that was (kTLS, sendfile, pipes).
+        let may_have_written = is_error || self.result > 0;
+        let (call, fd) = match number {
+            Number::Known(libc::SYS_kill | libc::SYS_pidfd_send_signal) | Number::Unknown
+                if self.result == 0 && second == SIGPIPE =>
+            {
+                return Some(Broken::Nothing);
+            }
+            _ if !may_have_written => return None,
+            Number::Known(libc::SYS_write) => (Call::Write, first),
+            Number::Known(libc::SYS_writev | libc::SYS_pwritev) => (Call::Writev, first),
+            Number::Known(libc::SYS_pwritev2) => (Call::Pwritev2, first),
+            Number::Known(libc::SYS_sendto) => (Call::Sendto, first),
+            Number::Known(libc::SYS_sendmsg) => (Call::Sendmsg, first),
+            Number::Known(libc::SYS_sendmmsg) => (Call::Sendmmsg, first),
+            Number::Known(libc::SYS_sendfile) => (Call::Sendfile, first),
+            Number::Known(libc::SYS_splice) => (Call::Splice, third),
+            Number::Known(libc::SYS_tee) => (Call::Other, second),
+            Number::Known(libc::SYS_vmsplice) => (Call::Other, first),
+            // The descriptor that broke is in the ring.
+            Number::Known(libc::SYS_io_uring_enter) => return Some(Broken::Socket(Call::IoUringEnter, first)),
+            // What looks like a number can be another operand (`mov r8d, ...`), and no call but one on a pipe or a socket
+            // returns EPIPE.
+            Number::Known(_) if !is_error => return None,
+            Number::Known(_) | Number::Unknown => self.unknown(),
+        };
+        if is_broken_pipe(fd) {
+            return Some(Broken::Other(call, fd));
+        }
+        if is_error {
+            // Where it was no socket, something else has the number by now.
+            return Some(if stands_in_for_pipe(fd) { Broken::Other(call, fd) } else { Broken::Socket(call, fd) });
+        }
+        let is_sure = is_socket(fd) == Some(true) && !ASKED_FOR.load(Relaxed);
+        is_sure.then_some(Broken::Socket(call, fd))
+    }
+
+    /// The descriptor that a call without a number has written to, most likely.
+    fn unknown(&self) -> (Call, c_int) {
+        let [first, second, third, ..] = self.arguments.map(|argument| argument as c_int);
+        let [_, source_offset, _, offset, length, flags] = self.arguments;
+        match () {
+            // All others write to their first argument.
+            () if is_broken_pipe(first) => (Call::Other, first),
+            // tee and splice from a pipe.
+            () if is_read_end_of_pipe(first) && is_broken_pipe(third) => (Call::Splice, third),
+            () if is_read_end_of_pipe(first) => (Call::Other, second),
+            // splice from a file: no offset in the pipe, a length, and no flags but its own four. With other calls these
+            // registers have anything, and the third argument is a length.
+            () if is_socket(first) == Some(false)
+                && (source_offset == 0 || source_offset > 0xffff)
+                && offset == 0
+                && length > 0
+                && (0..16).contains(&flags)
+                && is_broken_pipe(third) =>
+            {
+                (Call::Splice, third)
+            }
+            () => (Call::Other, first),
+        }
     }
 }
 
@@ -97,8 +170,16 @@ fn interrupted_call(rip: usize) -> Option<Number> {
     }
 }
 
-fn is_read_end(fd: c_int) -> bool {
+/// Whether a descriptor is a pipe's or FIFO's end to be written to, and nobody has the other end.
+fn is_broken_pipe(fd: c_int) -> bool {
+    let mut end = libc::pollfd { fd, events: libc::POLLOUT, revents: 0 };
+    // SAFETY: one pollfd, ours, and a timeout of no time. Raw, since poll(2) is a cancellation point.
+    let ready = unsafe { libc::syscall(libc::SYS_poll, &raw mut end, 1, 0) };
+    is_pipe(fd) && ready == 1 && end.revents & libc::POLLERR != 0
+}
+
+fn is_read_end_of_pipe(fd: c_int) -> bool {
     // SAFETY: F_GETFL only looks.
     let flags = unsafe { libc::fcntl(fd, libc::F_GETFL) };
-    flags != -1 && flags & libc::O_ACCMODE == libc::O_RDONLY
+    flags != -1 && flags & libc::O_ACCMODE == libc::O_RDONLY && is_pipe(fd)
 }

@@ -43,11 +43,23 @@ pub fn is_socket(fd: c_int) -> Option<bool> {
     stat_of(fd).as_ref().map(is_stat_of_socket)
 }
 
-/// ksh93 makes its pipelines of socket pairs, and one-way by shutdown(2) and by a mode that no other socket has: that is
-/// a pipe, and who writes to it expects what a pipe does.
-fn is_stat_of_socket(stat: &libc::stat) -> bool {
+/// Whether a descriptor is a pipe or a FIFO.
+pub fn is_pipe(fd: c_int) -> bool {
+    stat_of(fd).is_some_and(|stat| stat.st_mode & libc::S_IFMT == libc::S_IFIFO)
+}
+
+/// Whether a descriptor is a socket that is a pipe in all but name, so that who writes to it expects what a pipe does.
+///
+/// ksh93 makes its pipelines of socket pairs, and one-way by shutdown(2) and by a mode that no other socket has. And what a
+/// shell or a supervisor gives a program as its standard streams (sshd without a terminal, node): `while :; do echo y; done`
+/// must end there.
+pub fn stands_in_for_pipe(fd: c_int) -> bool {
     const ONLY_TO_BE_WRITTEN: libc::mode_t = libc::S_IFSOCK | libc::S_IWUSR;
-    stat.st_mode & libc::S_IFMT == libc::S_IFSOCK && stat.st_mode != ONLY_TO_BE_WRITTEN
+    stat_of(fd).is_some_and(|stat| stat.st_mode == ONLY_TO_BE_WRITTEN) || is_standard_pair(fd)
+}
+
+fn is_stat_of_socket(stat: &libc::stat) -> bool {
+    stat.st_mode & libc::S_IFMT == libc::S_IFSOCK
 }
 
 fn stat_of(fd: c_int) -> Option<libc::stat> {
@@ -58,7 +70,7 @@ fn stat_of(fd: c_int) -> Option<libc::stat> {
 
 /// Whether a descriptor is a standard stream that the program was executed with, and one end of a socketpair(2): a
 /// connection between two that have no names. (A server that has closed its standard streams may have any socket there.)
-pub fn is_standard_pair(fd: c_int) -> bool {
+fn is_standard_pair(fd: c_int) -> bool {
     type Name = unsafe extern "C" fn(c_int, *mut libc::sockaddr, *mut socklen_t) -> c_int;
     let is_unnamed = |name: Name| {
         let mut address = MaybeUninit::<libc::sockaddr>::zeroed();

@@ -1,15 +1,42 @@
-//! Twins of signal(2) and sigaction(2) in glibc.
+//! Twins of signal(2) and sigaction(2) in glibc, and kill(2).
 
-use libc::{c_int, sighandler_t};
+use libc::{SIGPIPE, c_int, pid_t, sighandler_t};
 
-use crate::hooks::signal::install;
-use crate::platform::SYSTEM_V_FLAGS;
+use crate::hooks::real;
+use crate::hooks::signal::{by_name, install};
+use crate::platform::{self, SYSTEM_V_FLAGS};
+use crate::sigpipe;
 
 pub use crate::hooks::signal::sigaction as __sigaction;
 pub use crate::hooks::signal::signal as ssignal;
 
 pub unsafe fn sysv_signal(signum: c_int, handler: sighandler_t) -> sighandler_t {
-    install(signum, handler, SYSTEM_V_FLAGS, 0)
+    install(signum, handler, SYSTEM_V_FLAGS, 0, by_name(signum))
 }
 
 pub use sysv_signal as __sysv_signal;
+
+pub unsafe fn kill(pid: pid_t, signum: c_int) -> c_int {
+    // A process and its group: all others can't be, or can't be only, this one.
+    if signum == SIGPIPE {
+        note(pid <= 0 || pid == platform::pid());
+    }
+    // SAFETY: no memory is involved.
+    unsafe { real::kill()(pid, signum) }
+}
+
+pub unsafe fn killpg(group: pid_t, signum: c_int) -> c_int {
+    if signum == SIGPIPE {
+        note(true);
+    }
+    // SAFETY: no memory is involved.
+    unsafe { real::killpg()(group, signum) }
+}
+
+/// Notes a SIGPIPE that may come to this process, unless it borrows our memory: then its registers must suffice.
+#[cold]
+fn note(may_be_for_us: bool) {
+    if may_be_for_us && sigpipe::is_own_process() && sigpipe::is_handled() {
+        platform::ask_for_sigpipe();
+    }
+}
