@@ -171,11 +171,15 @@ fn interrupted_call(rip: usize) -> Option<Number> {
 }
 
 /// Whether a descriptor is a pipe's or FIFO's end to be written to, and nobody has the other end.
+///
+/// Its number may go from a pipe to a socket and back between our questions. But a socket that can't be written to any
+/// more reports POLLHUP, which the end of a pipe that is written to never does.
 fn is_broken_pipe(fd: c_int) -> bool {
-    let mut end = libc::pollfd { fd, events: libc::POLLOUT, revents: 0 };
+    const WORST: i16 = libc::POLLERR | libc::POLLHUP | libc::POLLNVAL;
+    let mut end = libc::pollfd { fd, events: 0, revents: 0 };
     // SAFETY: one pollfd, ours, and a timeout of no time. Raw, since poll(2) is a cancellation point.
     let ready = unsafe { libc::syscall(libc::SYS_poll, &raw mut end, 1, 0) };
-    is_pipe(fd) && ready == 1 && end.revents & libc::POLLERR != 0
+    ready == 1 && end.revents & WORST == libc::POLLERR && is_pipe(fd)
 }
 
 fn is_read_end_of_pipe(fd: c_int) -> bool {
