@@ -35,7 +35,9 @@ struct Kept {
 }
 
 impl Kept {
-    const NONE: Self = Self { device: AtomicU64::new(0), inode: AtomicU64::new(0), kind: AtomicU32::new(0) };
+    const fn none() -> Self {
+        Self { device: AtomicU64::new(0), inode: AtomicU64::new(0), kind: AtomicU32::new(0) }
+    }
 
     fn set(&self, identity: Option<Identity>) {
         let Identity { device, inode, kind } = identity.unwrap_or(Identity { device: 0, inode: 0, kind: 0 });
@@ -50,8 +52,8 @@ impl Kept {
     }
 }
 
-static AT_LOAD: Kept = Kept::NONE;
-static PUT_THERE: Kept = Kept::NONE;
+static AT_LOAD: Kept = Kept::none();
+static PUT_THERE: Kept = Kept::none();
 static CONFIDENTIAL: AtomicBool = AtomicBool::new(false);
 
 /// Remembers what standard error is. For the constructor.

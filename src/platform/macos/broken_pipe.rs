@@ -14,6 +14,3 @@ pub const TELLS_WHAT_BROKE: bool = false;
 pub unsafe fn broken(_info: *const siginfo_t, _context: *const c_void) -> Broken {
     Broken::Nothing
 }
-
-/// Notes that the program sends itself a SIGPIPE: of no use here.
-pub fn ask_for_sigpipe() {}

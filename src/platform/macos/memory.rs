@@ -166,7 +166,7 @@ pub const MARK: usize = 0;
 
 /// The calling thread's alternate stack of ours: not kept here.
 pub fn own_stack() -> *mut u8 {
-    core::ptr::null_mut()
+    ptr::null_mut()
 }
 
 /// Notes the calling thread's alternate stack of ours: nobody asks for it here.

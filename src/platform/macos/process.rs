@@ -147,11 +147,6 @@ pub fn stderr() -> Option<c_int> {
     Some(libc::STDERR_FILENO)
 }
 
-/// Whether what is in this process must not be shown to whoever started it.
-pub fn is_confidential() -> bool {
-    is_secure()
-}
-
 /// Whether reports can be written to a directory, as things are; the error if not. For the constructor.
 pub fn open_report_directory(path: &CStr) -> Result<(), c_int> {
     // SAFETY: the path is a string.
