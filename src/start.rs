@@ -38,7 +38,12 @@ fn start() {
         let invocation = platform::invocation_name();
 
         let trusted = !platform::is_secure();
-        let environment = Environment::read(trusted);
+        let mut environment = Environment::read(trusted);
+        let is_shell = SHELLS.iter().any(|&shell| shell == executable || shell == invocation);
+        if is_shell && environment.process.is_none() {
+            // libc starts shells for its callers (system, popen, wordexp), and hands the environment on as it is.
+            environment.process = platform::parent_with_library();
+        }
         let is_child = environment.process.is_some_and(|started| started != pid);
         let complain = trusted && !is_child;
         let options = environment.options(complain);
@@ -48,10 +53,9 @@ fn start() {
             sigpipe::start(Scope::Off, Log::Off);
             return;
         }
-        if environment.process.is_none() {
-            claim_process(pid);
+        if !environment.has_process {
+            tell_programs(environment.process.unwrap_or(pid));
         }
-        let is_shell = SHELLS.iter().any(|&shell| shell == executable || shell == invocation);
         let scope = match options.scope {
             Scope::Process if is_child || is_shell => Scope::Sockets,
             scope => scope,
@@ -77,17 +81,20 @@ struct Environment {
     unknown: Option<&'static CStr>,
     /// The process that was started with the library.
     process: Option<i32>,
+    /// Whether the environment says so.
+    has_process: bool,
 }
 
 impl Environment {
     fn read(trusted: bool) -> Self {
-        let mut found = Self { values: [None; SETTINGS.len()], unknown: None, process: None };
+        let mut found = Self { values: [None; SETTINGS.len()], unknown: None, process: None, has_process: false };
         for entry in platform::environment(b"NOSIGPIPE_") {
             let Some(rest) = entry.to_bytes().strip_prefix(b"NOSIGPIPE_") else { continue };
             let Some(equals) = rest.iter().position(|&c| c == b'=') else { continue };
             let (name, value) = (rest.get(..equals).unwrap_or_default(), rest.get(equals + 1..).unwrap_or_default());
             let is = |variable: &str| variable.as_bytes().strip_prefix(b"NOSIGPIPE_") == Some(name);
             if is(PROCESS) {
+                found.has_process = true;
                 found.process = core::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
             } else if trusted && !is(LIBRARY) {
                 let setting = SETTINGS.iter().position(|setting| is(setting.variable));
@@ -127,15 +134,15 @@ impl Environment {
     }
 }
 
-/// Says in the environment that this process is the one that was started with the library.
-fn claim_process(pid: i32) {
+/// Has what this process starts told which process was started with the library.
+fn tell_programs(started: i32) {
     /// Where the entry lives.
     static mut ENTRY: Line<32> = Line::empty();
     let entry = &raw mut ENTRY;
     // SAFETY: only the constructor touches it, once, before there are other threads.
     let line = unsafe { &mut *entry };
-    let _ = write!(line, "{PROCESS}={pid}\0");
+    let _ = write!(line, "{PROCESS}={started}\0");
     if let Ok(entry) = CStr::from_bytes_until_nul(line.bytes()) {
-        platform::add_to_environment(entry);
+        platform::hand_on(entry);
     }
 }

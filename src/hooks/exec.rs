@@ -5,22 +5,41 @@
 use libc::{c_char, c_int};
 
 use super::real;
+use crate::platform;
 use crate::sigpipe::Spawn;
 
 pub unsafe fn execve(path: *const c_char, arguments: *const *const c_char, environment: *const *const c_char) -> c_int {
     let _exec = Spawn::begin();
-    // SAFETY: the caller's arguments, as the caller gave them.
-    unsafe { real::execve()(path, arguments, environment) }
+    // SAFETY: the caller's arguments, as the caller gave them but for what is added to the environment.
+    platform::with_environment(environment, |environment| unsafe { real::execve()(path, arguments, environment) })
 }
 
 pub unsafe fn execv(path: *const c_char, arguments: *const *const c_char) -> c_int {
     let _exec = Spawn::begin();
-    // SAFETY: the caller's arguments, as the caller gave them.
-    unsafe { real::execv()(path, arguments) }
+    let own = platform::own_environment();
+    platform::with_environment(own, |environment| {
+        // SAFETY: the caller's arguments, as the caller gave them; and the process's environment, with what is added.
+        unsafe {
+            if environment == own {
+                real::execv()(path, arguments)
+            } else {
+                real::execve()(path, arguments, environment)
+            }
+        }
+    })
 }
 
 pub unsafe fn execvp(file: *const c_char, arguments: *const *const c_char) -> c_int {
     let _exec = Spawn::begin();
-    // SAFETY: the caller's arguments, as the caller gave them.
-    unsafe { real::execvp()(file, arguments) }
+    let own = platform::own_environment();
+    platform::with_environment(own, |environment| {
+        // SAFETY: as above.
+        unsafe {
+            if environment == own {
+                real::execvp()(file, arguments)
+            } else {
+                platform::hooks::execvp_with(file, arguments, environment)
+            }
+        }
+    })
 }

@@ -16,9 +16,11 @@ pub unsafe fn posix_spawn(
     arguments: *const *mut c_char,
     environment: *const *mut c_char,
 ) -> c_int {
-    // SAFETY: the caller's arguments, as the caller gave them but for the attributes.
+    // SAFETY: the caller's arguments, as the caller gave them but for the attributes and what is added to the environment.
     spawning(attributes, |attributes| unsafe {
-        real::posix_spawn()(pid, path, actions, attributes, arguments, environment)
+        platform::with_environment(environment.cast(), |environment| {
+            real::posix_spawn()(pid, path, actions, attributes, arguments, environment.cast())
+        })
     })
 }
 
@@ -30,9 +32,11 @@ pub unsafe fn posix_spawnp(
     arguments: *const *mut c_char,
     environment: *const *mut c_char,
 ) -> c_int {
-    // SAFETY: the caller's arguments, as the caller gave them but for the attributes.
+    // SAFETY: the caller's arguments, as the caller gave them but for the attributes and what is added to the environment.
     spawning(attributes, |attributes| unsafe {
-        real::posix_spawnp()(pid, file, actions, attributes, arguments, environment)
+        platform::with_environment(environment.cast(), |environment| {
+            real::posix_spawnp()(pid, file, actions, attributes, arguments, environment.cast())
+        })
     })
 }
 

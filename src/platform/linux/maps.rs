@@ -1,6 +1,12 @@
 //! /proc/self/maps for those who may not allocate.
 
+use core::ffi::CStr;
+use core::fmt::Write;
+
+use libc::pid_t;
+
 use super::{pid, read_memory};
+use crate::line::Line;
 use crate::platform::Access;
 
 /// The file that is mapped at an address: where its first byte is mapped, and how much of `path` its name takes.
@@ -45,10 +51,36 @@ pub fn rights_allow(address: u64, access: Access) -> Option<bool> {
     allowed
 }
 
-/// Visits the mappings in ascending order, as long as `visit` wants more.
-fn each_mapping(mut visit: impl FnMut(&MapsLine) -> bool) {
+/// Whether the file that has an address in this process is mapped in another one, too.
+pub fn shares_file_with(process: pid_t, address: u64) -> bool {
+    let mut file = None;
+    each_mapping(|mapping| {
+        if (mapping.start..mapping.end).contains(&address) {
+            file = Some(mapping.file).filter(|&(_, inode)| inode != 0);
+        }
+        mapping.end <= address
+    });
+    let Some(file) = file else { return false };
+    let mut path = Line::<32>::empty();
+    let _ = write!(path, "/proc/{process}/maps\0");
+    let mut is_shared = false;
+    if let Ok(path) = CStr::from_bytes_until_nul(path.bytes()) {
+        each_mapping_of(path, |mapping| {
+            is_shared = mapping.file == file;
+            !is_shared
+        });
+    }
+    is_shared
+}
+
+/// Visits the mappings of this process in ascending order, as long as `visit` wants more.
+fn each_mapping(visit: impl FnMut(&MapsLine) -> bool) {
+    each_mapping_of(c"/proc/self/maps", visit);
+}
+
+fn each_mapping_of(path: &CStr, mut visit: impl FnMut(&MapsLine) -> bool) {
     // SAFETY: the path is a string.
-    let fd = unsafe { libc::open64(c"/proc/self/maps".as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC) };
+    let fd = unsafe { libc::open64(path.as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC) };
     if fd < 0 {
         return;
     }
@@ -77,6 +109,8 @@ struct MapsLine<'a> {
     /// `r`, `w`, `x` and `p` or `s`, or a dash in the place of each.
     rights: [u8; 4],
     offset: u64,
+    /// Device, as a hash of its numbers, and inode; 0 for no file.
+    file: (u64, u64),
     path: &'a [u8],
 }
 
@@ -86,8 +120,12 @@ fn parse(line: &[u8]) -> Option<MapsLine<'_>> {
     let (start, end) = (hexadecimal(range.next()?)?, hexadecimal(range.next()?)?);
     let rights = fields.next()?.try_into().ok()?;
     let offset = hexadecimal(fields.next()?)?;
-    let path = fields.nth(2).unwrap_or_default().trim_ascii_start();
-    Some(MapsLine { start, end, rights, offset, path })
+    let device = fields.next()?.iter().fold(0, |sum: u64, &digit| sum << 8 | u64::from(digit));
+    // A short line ends with the inode.
+    let mut rest = fields.next()?.splitn(2, |&byte| byte == b' ');
+    let inode = rest.next()?.iter().fold(0, |sum: u64, digit| sum.wrapping_mul(10).wrapping_add(u64::from(digit & 15)));
+    let path = fields.next().unwrap_or_default().trim_ascii_start();
+    Some(MapsLine { start, end, rights, offset, file: (device, inode), path })
 }
 
 fn hexadecimal(text: &[u8]) -> Option<u64> {

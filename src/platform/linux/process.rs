@@ -39,33 +39,10 @@ fn entries() -> impl Iterator<Item = *const c_char> {
     })
 }
 
-/// Puts one more entry into the environment, without malloc: a second preload's malloc may not be ready for a call
-/// from a constructor. `entry` lives for ever. For the constructor; does nothing when there is no memory.
-pub fn add_to_environment(entry: &'static CStr) {
-    let count = entries().count();
-    let bytes = (count + 2) * size_of::<*mut c_char>();
-    // SAFETY: an anonymous mapping of fresh memory, written below within its size. environ's old array stays as it is,
-    // for those who hold it.
-    unsafe {
-        let place = libc::mmap(
-            core::ptr::null_mut(),
-            bytes,
-            libc::PROT_READ | libc::PROT_WRITE,
-            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
-            -1,
-            0,
-        );
-        if place == libc::MAP_FAILED {
-            return;
-        }
-        let array: *mut *mut c_char = place.cast();
-        if count > 0 {
-            core::ptr::copy_nonoverlapping(environ, array, count);
-        }
-        array.add(count).write(entry.as_ptr().cast_mut());
-        // The mapping is all zero bytes: the terminating null pointer is there.
-        environ = array;
-    }
+/// environ(7) as it is now.
+pub(super) fn environ_array() -> *const *const c_char {
+    // SAFETY: read as libc's own exec functions read it.
+    unsafe { environ }.cast_const().cast()
 }
 
 /// Whether the program runs with more rights than its caller has (AT_SECURE, getauxval(3)).

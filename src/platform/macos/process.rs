@@ -46,7 +46,7 @@ fn entries() -> impl Iterator<Item = *const c_char> {
 
 /// Puts one more entry into the environment, without malloc. `entry` lives for ever. For the constructor; does nothing
 /// when there is no memory.
-pub fn add_to_environment(entry: &'static CStr) {
+pub fn hand_on(entry: &'static CStr) {
     let count = entries().count();
     let bytes = (count + 2) * size_of::<*mut c_char>();
     // SAFETY: an anonymous mapping of fresh memory, written below within its size. environ's old array stays as it is,
@@ -71,6 +71,21 @@ pub fn add_to_environment(entry: &'static CStr) {
         // The mapping is all zero bytes: the terminating null pointer is there.
         *_NSGetEnviron() = array;
     }
+}
+
+/// Calls with the environment that a program is to have: the given one, since the process's own hands on what it has.
+pub fn with_environment<T>(environment: *const *const c_char, call: impl FnOnce(*const *const c_char) -> T) -> T {
+    call(environment)
+}
+
+/// The calling process's environment, where something is to be added to it for others: not here.
+pub fn own_environment() -> *const *const c_char {
+    core::ptr::null()
+}
+
+/// The parent, if it has this library: its environment says so.
+pub fn parent_with_library() -> Option<pid_t> {
+    None
 }
 
 /// Whether the program runs with more rights than its caller has. dyld inserts nothing into such a program.

@@ -3,6 +3,7 @@
 use libc::{c_char, c_int};
 
 use crate::hooks::real;
+use crate::platform;
 use crate::sigpipe::Spawn;
 
 pub unsafe fn execvpe(
@@ -12,13 +13,23 @@ pub unsafe fn execvpe(
 ) -> c_int {
     let _exec = Spawn::begin();
     // SAFETY: the caller's arguments, as the caller gave them.
+    platform::with_environment(environment, |environment| unsafe { real::execvpe()(file, arguments, environment) })
+}
+
+/// What execvp(3) is with an environment of our making.
+pub unsafe fn execvp_with(
+    file: *const c_char,
+    arguments: *const *const c_char,
+    environment: *const *const c_char,
+) -> c_int {
+    // SAFETY: the caller's arguments, as the caller gave them.
     unsafe { real::execvpe()(file, arguments, environment) }
 }
 
 pub unsafe fn fexecve(fd: c_int, arguments: *const *const c_char, environment: *const *const c_char) -> c_int {
     let _exec = Spawn::begin();
     // SAFETY: the caller's arguments, as the caller gave them.
-    unsafe { real::fexecve()(fd, arguments, environment) }
+    platform::with_environment(environment, |environment| unsafe { real::fexecve()(fd, arguments, environment) })
 }
 
 /// The system call itself: a glibc older than 2.34 has no function for it.
@@ -31,5 +42,7 @@ pub unsafe fn execveat(
 ) -> c_int {
     let _exec = Spawn::begin();
     // SAFETY: the caller's arguments, as the caller gave them.
-    unsafe { libc::syscall(libc::SYS_execveat, directory, path, arguments, environment, flags) as c_int }
+    platform::with_environment(environment, |environment| unsafe {
+        libc::syscall(libc::SYS_execveat, directory, path, arguments, environment, flags) as c_int
+    })
 }

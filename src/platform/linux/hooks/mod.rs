@@ -11,7 +11,7 @@ mod thread;
 mod wait;
 
 pub use descriptor::{dup2, dup3, freopen, freopen64};
-pub use exec::{execveat, execvpe, fexecve};
+pub use exec::{execveat, execvp_with, execvpe, fexecve};
 pub use signal::{__sigaction, __sysv_signal, kill, killpg, ssignal, sysv_signal};
 pub use socket::{accept4, sendmmsg};
 pub use spawn::wordexp;

@@ -11,3 +11,13 @@ pub unsafe fn execvp_in(file: *const c_char, path: *const c_char, arguments: *co
     // SAFETY: the caller's arguments, as the caller gave them.
     unsafe { real::execvp_in()(file, path, arguments) }
 }
+
+/// What execvp(3) is with an environment of our making: none is made here.
+pub unsafe fn execvp_with(
+    file: *const c_char,
+    arguments: *const *const c_char,
+    _environment: *const *const c_char,
+) -> c_int {
+    // SAFETY: the caller's arguments, as the caller gave them.
+    unsafe { real::execvp()(file, arguments) }
+}

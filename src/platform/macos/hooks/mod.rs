@@ -10,7 +10,7 @@ mod socket;
 mod spawn;
 mod write;
 
-pub use exec::execvp_in;
+pub use exec::{execvp_in, execvp_with};
 pub use socket::{
     accept_nocancel, fileport_makefd, recvmsg, recvmsg_nocancel, send_nocancel, sendmsg_nocancel, sendto_nocancel,
     xpc_dictionary_dup_fd, xpc_fd_dup,
