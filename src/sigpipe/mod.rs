@@ -23,8 +23,9 @@ use crate::state::{Disposition, STATE};
 pub static SIGNAL: Owned = Owned::new(SIGPIPE, Rules { kernel_action, wish, is_ours, changed: publish_belief });
 
 /// Put into the set of blocked signals of a SIG_IGN that is ours, where it has no effect: the kernel copies it into
-/// every child's own table, so that even a vforked child can tell our SIG_IGN from one that was asked for.
-const OURS: u64 = 1 << (SIGPIPE - 1);
+/// every child's own table, so that even a vforked child can tell our SIG_IGN from one that was asked for. Two signals,
+/// since signal(2) itself sets a mask of one.
+const OURS: u64 = 1 << (SIGPIPE - 1) | 1 << (libc::SIGTTIN - 1);
 
 /// What `send` and its family add to their flags; in force before the constructor has run.
 static FLAG: AtomicI32 = AtomicI32::new(platform::NOSIGNAL);
@@ -128,11 +129,8 @@ fn wish(new: Action, before: &Action) -> Action {
     } else {
         new.origin
     };
-    if origin == Origin::Start {
-        Action { restorer: restorer_mark(), ..Action::plain(SIG_IGN) }
-    } else {
-        Action { origin, ..platform::as_kept(new) }
-    }
+    let kept = Action { origin, ..platform::as_kept(new) };
+    if origin == Origin::Start { Action { restorer: restorer_mark(), ..kept } } else { kept }
 }
 
 /// Tells `nosigpipe status` what the program believes.
