@@ -5,15 +5,15 @@
 //! front of each, which would be a mapping of its own: what the handler needs is known, and tested.
 //!
 //! The thread that makes another takes a stack out of a slab, the new one takes it into use, and gives it back when it
-//! ends: in the destructor of a thread-specific key which asks to be called again until it is among the last, since
-//! other destructors may overflow the stack, too. Where the process has forbidden itself system calls, threads start
+//! ends: in the destructor of a thread-specific key which asks to be called again until it is among the last, and even then
+//! not before the kernel has forgotten the thread, since other destructors may overflow the stack, too. Where the process has forbidden itself system calls, threads start
 //! without one, and who has one keeps it.
 
 use core::cell::UnsafeCell;
 use core::num::NonZeroUsize;
 use core::ptr;
 use core::sync::atomic::{
-    AtomicBool, AtomicPtr, AtomicU32, AtomicUsize,
+    AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicUsize,
     Ordering::{AcqRel, Acquire, Relaxed, Release},
 };
 
@@ -229,6 +229,9 @@ pub fn adopt_forked_child() {
     for start in &PENDING {
         start.taken.store(0, Relaxed);
     }
+    for ending in &ENDING {
+        ending.stack.store(ptr::null_mut(), Relaxed);
+    }
 }
 
 /// Around mlockall(2): our memory is not part of what the program wants to have locked, nor of what it may lock.
@@ -334,12 +337,41 @@ unsafe extern "C" fn thread_ends(value: *mut c_void) {
     if rounds > 0 && platform::set_key(KEY.load(Relaxed), region.wrapping_add(rounds - 1)) {
         return;
     }
-    // Under a filter the kernel can't be told that the stack is free.
-    if !platform::is_filtered() {
+    // Under a filter nobody can find out when the stack is free.
+    if !platform::is_filtered() && !keep_to_the_end(region) {
         platform::set_own_stack(ptr::null_mut());
         platform::leave_signal_stack(region.wrapping_add(platform::GUARD));
         give_back(region);
     }
+}
+
+/// A stack whose thread is about to end: destructors that are called after ours may overflow the thread's own stack, too.
+struct Ending {
+    stack: AtomicPtr<u8>,
+    tid: AtomicI32,
+}
+
+/// Threads that end at the same time; one more does without at its very end.
+static ENDING: [Ending; 16] = [const { Ending { stack: AtomicPtr::new(ptr::null_mut()), tid: AtomicI32::new(0) } }; 16];
+
+/// Leaves the stack to the calling thread until the kernel does not know that any more; whether there is room to remember
+/// it. The stack of a thread that was remembered there before is given back, if that has ended.
+fn keep_to_the_end(stack: *mut u8) -> bool {
+    let (pid, tid) = (platform::pid(), platform::tid());
+    let Some(place) = ENDING.get(tid.unsigned_abs() as usize % ENDING.len()) else { return false };
+    let before = place.stack.load(Acquire);
+    if before == BUSY || !before.is_null() && platform::is_alive(pid, place.tid.load(Relaxed)) {
+        return false;
+    }
+    if place.stack.compare_exchange(before, BUSY, AcqRel, Relaxed).is_err() {
+        return false;
+    }
+    place.tid.store(tid, Relaxed);
+    place.stack.store(stack, Release);
+    if !before.is_null() {
+        give_back(before);
+    }
+    true
 }
 
 /// Gives our thread-specific key up to the program, which has been told that there is none left; whether there was one.

@@ -360,8 +360,16 @@ fn close_others(kept: c_int) {
 fn move_stderr() -> c_int {
     // SAFETY: only descriptors change.
     unsafe {
-        let moved = super::stderr().map_or(-1, |fd| libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 3));
-        libc::close(libc::STDERR_FILENO);
+        let Some(stderr) = super::stderr() else {
+            libc::close(libc::STDERR_FILENO);
+            return -1;
+        };
+        let moved = libc::fcntl(stderr, libc::F_DUPFD_CLOEXEC, 3);
+        if moved < 0 {
+            // No other number may be had.
+            return stderr;
+        }
+        libc::close(stderr);
         moved
     }
 }
