@@ -144,6 +144,15 @@ fn write_all(fd: c_int, content: &[u8]) -> Result<(), c_int> {
     if unsafe { libc::close(fd) } == 0 { result } else { result.and_then(|()| Err(errno())) }
 }
 
+/// Whether /proc is there, and for the pid namespace that we are in: in another's, our numbers mean other processes.
+pub fn is_proc_ours() -> bool {
+    let mut buffer = [0u8; 16];
+    // SAFETY: readlink writes at most the given number of bytes into the buffer.
+    let length = unsafe { libc::readlink(c"/proc/self".as_ptr(), buffer.as_mut_ptr().cast(), buffer.len()) };
+    let number = usize::try_from(length).ok().and_then(|length| buffer.get(..length));
+    number.and_then(|number| core::str::from_utf8(number).ok()?.parse().ok()) == Some(crate::platform::pid())
+}
+
 /// The threads of a process, by /proc; empty without it.
 pub fn thread_ids(pid: pid_t) -> Vec<pid_t> {
     let mut ids = Vec::new();

@@ -14,7 +14,9 @@ const PATIENCE: u64 = 500_000_000;
 
 /// All threads but the crashed one, and why not all have registers.
 pub fn stop_threads(pid: pid_t, crashed: pid_t) -> (Vec<Thread>, String) {
-    let tids: Vec<pid_t> = system::thread_ids(pid).into_iter().filter(|&tid| tid != crashed).collect();
+    let is_listed = system::is_proc_ours();
+    let ids = if is_listed { system::thread_ids(pid) } else { thread_ids_by_number(pid, crashed) };
+    let tids: Vec<pid_t> = ids.into_iter().filter(|&tid| tid != crashed).collect();
     let give_up = platform::nanoseconds() + PATIENCE;
     let mut refused = 0u64;
     let seized: Vec<(pid_t, bool)> = tids
@@ -58,6 +60,10 @@ pub fn stop_threads(pid: pid_t, crashed: pid_t) -> (Vec<Thread>, String) {
         format!("{} can't be read: ptrace is not allowed here", stacks_of(refused))
     } else if running > 0 {
         format!("{} can't be read: not interrupted within half a second", stacks_of(running))
+    } else if !is_listed {
+        "there is no /proc of this process here: other threads are those that were found by their numbers, and there may be \
+         more"
+            .to_owned()
     } else {
         String::new()
     };
@@ -70,6 +76,22 @@ fn stacks_of(threads: u64) -> String {
     } else {
         format!("the stacks of {threads} other threads")
     }
+}
+
+/// Numbers that are tried from the process's own on, where threads mostly have theirs, and on both sides of the crashed
+/// thread's.
+const NUMBERS_FROM_PROCESS: pid_t = 8192;
+const NUMBERS_AROUND_THREAD: pid_t = 1024;
+
+/// The threads of a process, where no /proc lists them.
+fn thread_ids_by_number(pid: pid_t, crashed: pid_t) -> Vec<pid_t> {
+    let deadline = platform::nanoseconds() + PATIENCE;
+    let from_process = pid..pid.saturating_add(NUMBERS_FROM_PROCESS);
+    let around_thread =
+        crashed.saturating_sub(NUMBERS_AROUND_THREAD).max(1)..crashed.saturating_add(NUMBERS_AROUND_THREAD);
+    let others = around_thread.filter(|tid| !from_process.contains(tid));
+    let tried = from_process.clone().chain(others).take_while(|_| platform::nanoseconds() < deadline);
+    tried.filter(|&tid| platform::is_alive(pid, tid)).collect()
 }
 
 fn name(pid: pid_t, tid: pid_t) -> String {
