@@ -49,8 +49,8 @@ pub fn with_environment<T>(environment: *const *const c_char, call: impl FnOnce(
         return call(environment);
     }
     match count + 2 {
-        0..=SMALL => on_stack::<SMALL, T>(environment, count, entry, call),
-        ..=LARGE => on_stack::<LARGE, T>(environment, count, entry, call),
+        length if length <= SMALL => on_stack::<SMALL, T>(environment, count, entry, call),
+        length if length <= LARGE => on_stack::<LARGE, T>(environment, count, entry, call),
         _ if !is_own_process() => call(environment),
         length => {
             let size = length * size_of::<*const c_char>();
