@@ -8,6 +8,7 @@ use core::sync::atomic::{AtomicPtr, Ordering::Relaxed};
 use libc::{c_char, pid_t};
 
 use super::maps::shares_file_with;
+use super::process::starts_with;
 use super::{map, unmap};
 use crate::sigpipe::is_own_process;
 
@@ -87,17 +88,6 @@ fn on_stack<const N: usize, T>(
         *last = entry;
     }
     call(array.as_ptr())
-}
-
-/// Whether a string begins so. Nothing behind a byte that differs, such as its end, is read.
-unsafe fn starts_with(string: *const c_char, prefix: &[u8]) -> bool {
-    // SAFETY: as said.
-    prefix.iter().enumerate().all(|(index, &byte)| unsafe { *string.add(index) } as u8 == byte)
-}
-
-/// The calling process's environment, as an array.
-pub fn own_environment() -> *const *const c_char {
-    super::process::environ_array()
 }
 
 /// The parent, if it has this library: libc's own children (system, popen, wordexp) are told nothing in their environment.

@@ -14,12 +14,18 @@ unsafe extern "C" {
 /// The environment's entries that begin with a prefix. No entry is read beyond where it differs.
 pub fn environment(prefix: &'static [u8]) -> impl Iterator<Item = &'static CStr> {
     entries().filter_map(move |entry| {
-        // SAFETY: an entry is a string; nothing behind a byte that differs, such as its end, is read.
-        unsafe {
-            let matches = prefix.iter().enumerate().all(|(index, &byte)| *entry.add(index) as u8 == byte);
-            matches.then(|| CStr::from_ptr(entry))
-        }
+        // SAFETY: an entry is a string.
+        unsafe { starts_with(entry, prefix).then(|| CStr::from_ptr(entry)) }
     })
+}
+
+/// Whether a string begins so. Nothing behind a byte that differs, such as its end, is read.
+///
+/// # Safety
+/// `string` is a string.
+pub(super) unsafe fn starts_with(string: *const c_char, prefix: &[u8]) -> bool {
+    // SAFETY: as promised.
+    prefix.iter().enumerate().all(|(index, &byte)| unsafe { *string.add(index) } as u8 == byte)
 }
 
 fn entries() -> impl Iterator<Item = *const c_char> {
@@ -39,8 +45,8 @@ fn entries() -> impl Iterator<Item = *const c_char> {
     })
 }
 
-/// environ(7) as it is now.
-pub(super) fn environ_array() -> *const *const c_char {
+/// The calling process's environment, environ(7), as it is now.
+pub fn own_environment() -> *const *const c_char {
     // SAFETY: read as libc's own exec functions read it.
     unsafe { environ }.cast_const().cast()
 }
