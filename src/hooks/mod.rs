@@ -82,9 +82,9 @@ hooks! {
     instead signal::siginterrupt(signum: c_int, interrupt: c_int) -> c_int;
     // By which a program sends itself a SIGPIPE that looks like the kernel's.
     #[cfg(target_os = "linux")]
-    real    platform::kill(pid: pid_t, signum: c_int) -> c_int;
+    later   platform::kill(pid: pid_t, signum: c_int) -> c_int;
     #[cfg(target_os = "linux")]
-    real    platform::killpg(group: pid_t, signum: c_int) -> c_int;
+    later   platform::killpg(group: pid_t, signum: c_int) -> c_int;
 
     real    thread::pthread_create(thread: *mut pthread_t, attributes: *const pthread_attr_t, routine: extern "C" fn(*mut c_void) -> *mut c_void, argument: *mut c_void) -> c_int;
 
@@ -127,13 +127,13 @@ hooks! {
     real    platform::wordexp(words: *const c_char, result: *mut c_void, flags: c_int) -> c_int;
 
     #[cfg(target_os = "linux")]
-    real    platform::wait(status: *mut c_int) -> pid_t;
+    later   platform::wait(status: *mut c_int) -> pid_t;
     #[cfg(target_os = "linux")]
-    real    platform::waitpid(pid: pid_t, status: *mut c_int, options: c_int) -> pid_t;
+    later   platform::waitpid(pid: pid_t, status: *mut c_int, options: c_int) -> pid_t;
     #[cfg(target_os = "linux")]
-    real    platform::wait3(status: *mut c_int, options: c_int, usage: *mut c_void) -> pid_t;
+    later   platform::wait3(status: *mut c_int, options: c_int, usage: *mut c_void) -> pid_t;
     #[cfg(target_os = "linux")]
-    real    platform::wait4(pid: pid_t, status: *mut c_int, options: c_int, usage: *mut libc::rusage) -> pid_t;
+    later   platform::wait4(pid: pid_t, status: *mut c_int, options: c_int, usage: *mut libc::rusage) -> pid_t;
     #[cfg(target_os = "linux")]
-    real    platform::waitid(kind: libc::idtype_t, id: libc::id_t, info: *mut libc::siginfo_t, options: c_int) -> c_int;
+    later   platform::waitid(kind: libc::idtype_t, id: libc::id_t, info: *mut libc::siginfo_t, options: c_int) -> c_int;
 }
