@@ -2,12 +2,12 @@
 //! takes it away.
 
 use core::ffi::CStr;
-use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicI32, AtomicU64, Ordering::Relaxed};
 
 use libc::{c_int, c_long};
 
 use super::errno;
+use super::socket::stat_of;
 
 static DESCRIPTOR: AtomicI32 = AtomicI32::new(-1);
 /// Which directory that is: the program may close every descriptor that it does not know, and get the number again.
@@ -46,10 +46,7 @@ pub fn open_directory(path: &CStr) -> c_int {
 }
 
 fn identity(fd: c_int) -> Option<(u64, u64)> {
-    let mut stat = MaybeUninit::<libc::stat64>::uninit();
-    // SAFETY: fstat fills in what it is given if it succeeds, and it is read only then.
-    unsafe { (libc::fstat64(fd, stat.as_mut_ptr()) == 0).then(|| stat.assume_init()) }
-        .map(|stat| (stat.st_dev, stat.st_ino))
+    stat_of(fd).map(|stat| (stat.st_dev, stat.st_ino))
 }
 
 /// Programs rely on getting the lowest number that is free, and on as many descriptors as their limit says. So ours is the

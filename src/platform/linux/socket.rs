@@ -62,7 +62,8 @@ fn is_stat_of_socket(stat: &libc::stat) -> bool {
     stat.st_mode & libc::S_IFMT == libc::S_IFSOCK
 }
 
-fn stat_of(fd: c_int) -> Option<libc::stat> {
+/// What a descriptor is; `None` when it is not open.
+pub(super) fn stat_of(fd: c_int) -> Option<libc::stat> {
     let mut stat = MaybeUninit::<libc::stat>::uninit();
     // SAFETY: fstat fills the structure when it returns 0.
     unsafe { (libc::fstat(fd, stat.as_mut_ptr()) == 0).then(|| stat.assume_init()) }

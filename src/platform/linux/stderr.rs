@@ -9,11 +9,11 @@
 //!
 //! The latter two never make a socket standard error: a server that puts a connection there serves a client.
 
-use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use libc::{STDERR_FILENO, STDOUT_FILENO, c_int, c_long, socklen_t};
 
+use super::socket::stat_of;
 use super::{is_secure, keeping_errno, pid};
 
 /// What tells one open file from another, as far as the kernel tells.
@@ -91,9 +91,7 @@ impl Identity {
 
 /// What a descriptor is; none when it is not open.
 fn identity(fd: c_int) -> Option<Identity> {
-    let mut stat = MaybeUninit::<libc::stat64>::uninit();
-    // SAFETY: fstat fills in what it is given if it succeeds, and it is read only then.
-    let stat = unsafe { (libc::fstat64(fd, stat.as_mut_ptr()) == 0).then(|| stat.assume_init()) }?;
+    let stat = stat_of(fd)?;
     // SAFETY: no memory is involved.
     let mode = unsafe { libc::fcntl(fd, libc::F_GETFL) } & libc::O_ACCMODE;
     // Never 0: a descriptor's file has a type, and where it has none (eventfd and its like) it is opened for both.

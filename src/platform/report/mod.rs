@@ -13,11 +13,13 @@
 //! - `unwind.rs`: [`Unwinder`](super::Unwinder)
 
 mod calls;
+mod file;
 mod map;
 mod memory;
 mod stack;
 
 pub use calls::follows_call;
+pub use file::write_all;
 pub use map::{Map, Mapping, Module};
 pub use memory::Memory;
 pub use stack::{Found, Frame, Stack};

@@ -6,6 +6,7 @@ use std::ffi::CString;
 
 use libc::{c_char, c_int, pid_t};
 
+use crate::platform::report::write_all;
 use crate::platform::{PAGE, errno};
 
 /// A whole file, mapped for reading for the rest of the process's life. `path` ends in a zero byte.
@@ -125,23 +126,6 @@ pub fn write_file(directory: &str, name: &str, content: &[u8]) -> Result<(), c_i
         }
         result
     }
-}
-
-/// Writes everything into a file and closes it.
-fn write_all(fd: c_int, content: &[u8]) -> Result<(), c_int> {
-    let mut rest = content;
-    let mut result = Ok(());
-    while !rest.is_empty() && result.is_ok() {
-        // SAFETY: the content is readable.
-        let done = unsafe { libc::write(fd, rest.as_ptr().cast(), rest.len()) };
-        match usize::try_from(done) {
-            Ok(0) => result = Err(libc::EIO),
-            Ok(done) => rest = rest.get(done..).unwrap_or_default(),
-            Err(_) => result = Err(errno()),
-        }
-    }
-    // SAFETY: the caller's file, of which nobody makes use any more.
-    if unsafe { libc::close(fd) } == 0 { result } else { result.and_then(|()| Err(errno())) }
 }
 
 /// Whether /proc is there, and for the pid namespace that we are in: in another's, our numbers mean other processes.

@@ -7,6 +7,7 @@ use std::ffi::CString;
 use libc::{c_char, c_int, pid_t};
 
 use crate::platform::errno;
+use crate::platform::report::write_all;
 
 unsafe extern "C" {
     /// mach-o/dyld.h
@@ -79,7 +80,6 @@ pub fn write_file(directory: &str, name: &str, content: &[u8]) -> Result<(), c_i
         if place < 0 {
             return Err(errno());
         }
-        let is_opened = true;
         let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL | libc::O_CLOEXEC | libc::O_NOFOLLOW;
         let fd = libc::openat(place, temporary.as_ptr(), flags, 0o600);
         let result = if fd < 0 { Err(errno()) } else { write_all(fd, content) };
@@ -89,26 +89,7 @@ pub fn write_file(directory: &str, name: &str, content: &[u8]) -> Result<(), c_i
         if fd >= 0 && result.is_err() {
             libc::unlinkat(place, temporary.as_ptr(), 0);
         }
-        if is_opened {
-            libc::close(place);
-        }
+        libc::close(place);
         result
     }
-}
-
-/// Writes everything into a file and closes it.
-fn write_all(fd: c_int, content: &[u8]) -> Result<(), c_int> {
-    let mut rest = content;
-    let mut result = Ok(());
-    while !rest.is_empty() && result.is_ok() {
-        // SAFETY: the content is readable.
-        let done = unsafe { libc::write(fd, rest.as_ptr().cast(), rest.len()) };
-        match usize::try_from(done) {
-            Ok(0) => result = Err(libc::EIO),
-            Ok(done) => rest = rest.get(done..).unwrap_or_default(),
-            Err(_) => result = Err(errno()),
-        }
-    }
-    // SAFETY: the caller's file, of which nobody makes use any more.
-    if unsafe { libc::close(fd) } == 0 { result } else { result.and_then(|()| Err(errno())) }
 }
