@@ -29,9 +29,9 @@ mod words;
 pub use child::ended as child_ended;
 pub use handler::let_a_crash_come_first;
 pub use ownership::owned;
+pub use stacks::{Routine, create as create_thread, told_size as signal_stack_size};
 #[cfg(target_os = "linux")]
-pub use stacks::lock_all;
-pub use stacks::{Routine, create as create_thread, give_key_up, told_size as signal_stack_size};
+pub use stacks::{give_key_up, lock_all};
 
 use core::cell::UnsafeCell;
 use core::ffi::CStr;

@@ -122,6 +122,9 @@ unsafe fn take_into_use(region: *mut u8) -> bool {
 
 /// A stack for a new thread; null when there is none.
 fn obtain() -> *mut u8 {
+    if let Some(stack) = of_ended_thread() {
+        return stack;
+    }
     for (index, slab) in POOL.iter().enumerate() {
         let base = slab.base.load(Acquire);
         if base.is_null() {
@@ -354,28 +357,36 @@ struct Ending {
 /// Threads that end at the same time; one more does without at its very end.
 static ENDING: [Ending; 16] = [const { Ending { stack: AtomicPtr::new(ptr::null_mut()), tid: AtomicI32::new(0) } }; 16];
 
+/// A stack whose thread has ended.
+fn of_ended_thread() -> Option<*mut u8> {
+    let pid = platform::pid();
+    ENDING.iter().find_map(|ending| {
+        let stack = ending.stack.load(Acquire);
+        if stack.is_null() || stack == BUSY || ending.stack.compare_exchange(stack, BUSY, AcqRel, Relaxed).is_err() {
+            return None;
+        }
+        let is_over = !platform::is_alive(pid, ending.tid.load(Relaxed));
+        ending.stack.store(if is_over { ptr::null_mut() } else { stack }, Release);
+        is_over.then_some(stack)
+    })
+}
+
 /// Leaves the stack to the calling thread until the kernel does not know that any more; whether there is room to remember
-/// it. The stack of a thread that was remembered there before is given back, if that has ended.
+/// it.
 fn keep_to_the_end(stack: *mut u8) -> bool {
-    let (pid, tid) = (platform::pid(), platform::tid());
-    let Some(place) = ENDING.get(tid.unsigned_abs() as usize % ENDING.len()) else { return false };
-    let before = place.stack.load(Acquire);
-    if before == BUSY || !before.is_null() && platform::is_alive(pid, place.tid.load(Relaxed)) {
-        return false;
-    }
-    if place.stack.compare_exchange(before, BUSY, AcqRel, Relaxed).is_err() {
-        return false;
-    }
-    place.tid.store(tid, Relaxed);
-    place.stack.store(stack, Release);
-    if !before.is_null() {
-        give_back(before);
-    }
+    let free = |ending: &&Ending| {
+        ending.stack.load(Relaxed).is_null()
+            && ending.stack.compare_exchange(ptr::null_mut(), BUSY, AcqRel, Relaxed).is_ok()
+    };
+    let Some(ending) = ENDING.iter().find(free) else { return false };
+    ending.tid.store(platform::tid(), Relaxed);
+    ending.stack.store(stack, Release);
     true
 }
 
 /// Gives our thread-specific key up to the program, which has been told that there is none left; whether there was one.
 /// Threads that are made from now on have no alternate stack of ours, and those that have one keep it.
+#[cfg(target_os = "linux")]
 pub fn give_key_up() -> bool {
     let key = KEY.swap(u32::MAX, Relaxed);
     key != u32::MAX && platform::delete_key(key)

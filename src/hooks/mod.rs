@@ -88,7 +88,8 @@ hooks! {
 
     real    thread::pthread_create(thread: *mut pthread_t, attributes: *const pthread_attr_t, routine: extern "C" fn(*mut c_void) -> *mut c_void, argument: *mut c_void) -> c_int;
 
-    real    thread::pthread_key_create(key: *mut libc::pthread_key_t, destructor: Option<unsafe extern "C" fn(*mut c_void)>) -> c_int;
+    #[cfg(target_os = "linux")]
+    real    platform::pthread_key_create(key: *mut libc::pthread_key_t, destructor: Option<unsafe extern "C" fn(*mut c_void)>) -> c_int;
     // What the program makes its standard error. Looked up when they are called first: most programs never do.
     #[cfg(target_os = "linux")]
     later   platform::dup2(old: c_int, new: c_int) -> c_int;

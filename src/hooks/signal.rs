@@ -55,7 +55,7 @@ pub fn by_name(signum: c_int) -> Origin {
 }
 
 pub unsafe fn signal(signum: c_int, handler: sighandler_t) -> sighandler_t {
-    install(signum, handler, flags_of(signum), platform::mask_of(signum), Origin::ProgramBySignal)
+    install(signum, handler, flags_of(signum), platform::mask_of_signal(signum), Origin::ProgramBySignal)
 }
 
 pub use signal as bsd_signal;

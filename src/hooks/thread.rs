@@ -17,16 +17,3 @@ pub unsafe fn pthread_create(
     };
     if crash::is_active() { crash::create_thread(routine, argument, create) } else { create(routine, argument) }
 }
-
-/// A key for the program: where there is none left, the one that is ours.
-pub unsafe fn pthread_key_create(
-    key: *mut libc::pthread_key_t,
-    destructor: Option<unsafe extern "C" fn(*mut c_void)>,
-) -> c_int {
-    // SAFETY: the caller's arguments, as the caller gave them.
-    let create = || unsafe { real::pthread_key_create()(key, destructor) };
-    match create() {
-        libc::EAGAIN if crash::give_key_up() => create(),
-        result => result,
-    }
-}

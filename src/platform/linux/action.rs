@@ -126,6 +126,11 @@ pub const LAST_SIGNAL: c_int = 64;
 /// What sysv_signal(3) sets: one signal, no restart, nothing blocked. The last is SA_INTERRUPT, which the kernel ignores.
 pub const SYSTEM_V_FLAGS: c_int = libc::SA_RESETHAND | libc::SA_NODEFER | 0x2000_0000;
 
+/// What signal(3) blocks while its handler runs: the signal itself stands in its mask (sysdeps/posix/signal.c of glibc).
+pub fn mask_of_signal(signal: c_int) -> u64 {
+    mask_of(signal)
+}
+
 /// The set of one signal; empty when there is no such signal.
 pub fn mask_of(signal: c_int) -> u64 {
     u32::try_from(signal - 1).ok().and_then(|shift| 1u64.checked_shl(shift)).unwrap_or(0)

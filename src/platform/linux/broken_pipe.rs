@@ -59,8 +59,13 @@ pub unsafe fn broken(info: *const siginfo_t, context: *const c_void) -> Broken {
             found
         }
         None if ASKED_FOR.swap(false, Relaxed) => Broken::Nothing,
-        // Nobody knows; a socket, then.
-        None => Broken::Socket(Call::Other, -1),
+        // A signal that was blocked while the call failed comes when it is unblocked, and then only the descriptors can tell:
+        // programs that block all signals, such as script(1), write to standard streams.
+        None => match [libc::STDOUT_FILENO, libc::STDERR_FILENO].into_iter().find(|&fd| is_broken_pipe(fd)) {
+            Some(fd) => Broken::Other(Call::Other, fd),
+            // Nobody knows; a socket, then.
+            None => Broken::Socket(Call::Other, -1),
+        },
     }
 }
 

@@ -101,6 +101,11 @@ pub fn as_kept(action: Action) -> Action {
 /// Highest signal number, SIGUSR2.
 pub const LAST_SIGNAL: c_int = 31;
 
+/// What signal(3) blocks while its handler runs, besides the signal itself: its mask is empty (gen/FreeBSD/signal.c of Libc).
+pub fn mask_of_signal(_signal: c_int) -> u64 {
+    0
+}
+
 /// The set of one signal; empty when there is no such signal.
 pub fn mask_of(signal: c_int) -> u64 {
     u32::try_from(signal - 1).ok().and_then(|shift| 1u64.checked_shl(shift)).unwrap_or(0)

@@ -174,9 +174,3 @@ pub fn set_own_stack(_stack: *mut u8) {}
 
 /// Takes memory of ours out of what the process has locked: no limit is told to be short here.
 pub fn unlock(_place: *mut u8, _size: usize) {}
-
-/// Gives a key back; whether it was one.
-pub fn delete_key(key: u32) -> bool {
-    // SAFETY: a key that does not exist is an error.
-    unsafe { libc::pthread_key_delete(key.into()) == 0 }
-}

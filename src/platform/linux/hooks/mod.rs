@@ -15,5 +15,5 @@ pub use exec::{execveat, execvp_with, execvpe, fexecve};
 pub use signal::{__sigaction, __sysv_signal, kill, killpg, ssignal, sysv_signal};
 pub use socket::{accept4, sendmmsg};
 pub use spawn::wordexp;
-pub use thread::_exit;
+pub use thread::{_exit, pthread_key_create};
 pub use wait::{wait, wait3, wait4, waitid, waitpid};

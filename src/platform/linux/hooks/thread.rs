@@ -4,6 +4,7 @@
 use libc::{c_int, c_void};
 
 use crate::crash;
+use crate::hooks::real;
 use crate::platform::{exit_now, real_function};
 
 /// What the process would end with is the crash.
@@ -41,4 +42,17 @@ pub unsafe extern "C" fn tss_create(key: *mut c_void, destructor: usize) -> c_in
     let create = || unsafe { real_tss_create::real()(key, destructor) };
     let result = create();
     if result != 0 && crash::give_key_up() { create() } else { result }
+}
+
+/// A key for the program: where there is none left, the one that is ours.
+pub unsafe fn pthread_key_create(
+    key: *mut libc::pthread_key_t,
+    destructor: Option<unsafe extern "C" fn(*mut c_void)>,
+) -> c_int {
+    // SAFETY: the caller's arguments, as the caller gave them.
+    let create = || unsafe { real::pthread_key_create()(key, destructor) };
+    match create() {
+        libc::EAGAIN if crash::give_key_up() => create(),
+        result => result,
+    }
 }

@@ -71,25 +71,20 @@ pub fn command_line(_pid: pid_t) -> String {
 /// Writes a new file into a directory, under a temporary name, and gives it its own when it is complete; the error if that
 /// could not be done.
 pub fn write_file(directory: &str, name: &str, content: &[u8]) -> Result<(), c_int> {
-    let temporary = CString::new(format!(".{name}.tmp")).map_err(|_| libc::EINVAL)?;
-    let name = CString::new(name).map_err(|_| libc::EINVAL)?;
-    // SAFETY: the names are strings, the content is readable.
+    let path = |name: &str| CString::new(format!("{directory}/{name}")).map_err(|_| libc::EINVAL);
+    let (temporary, path) = (path(&format!(".{name}.tmp"))?, path(name)?);
+    // SAFETY: the paths are strings, the content is readable.
     unsafe {
-        let directory = CString::new(directory).map_err(|_| libc::EINVAL)?;
-        let place = libc::open(directory.as_ptr(), libc::O_RDONLY | libc::O_DIRECTORY | libc::O_CLOEXEC);
-        if place < 0 {
+        let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL | libc::O_CLOEXEC | libc::O_NOFOLLOW;
+        let fd = libc::open(temporary.as_ptr(), flags, 0o600);
+        if fd < 0 {
             return Err(errno());
         }
-        let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL | libc::O_CLOEXEC | libc::O_NOFOLLOW;
-        let fd = libc::openat(place, temporary.as_ptr(), flags, 0o600);
-        let result = if fd < 0 { Err(errno()) } else { write_all(fd, content) };
-        let result = result.and_then(|()| {
-            if libc::renameat(place, temporary.as_ptr(), place, name.as_ptr()) == 0 { Ok(()) } else { Err(errno()) }
-        });
-        if fd >= 0 && result.is_err() {
-            libc::unlinkat(place, temporary.as_ptr(), 0);
+        let result = write_all(fd, content)
+            .and_then(|()| if libc::rename(temporary.as_ptr(), path.as_ptr()) == 0 { Ok(()) } else { Err(errno()) });
+        if result.is_err() {
+            libc::unlink(temporary.as_ptr());
         }
-        libc::close(place);
         result
     }
 }
