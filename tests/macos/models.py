@@ -289,6 +289,11 @@ def _lseek(w, fd, offset, whence):
     return file.pos
 
 
+@api("i:si", "_access")
+def _access(w, path, mode):
+    return 0
+
+
 @api("i:ss", "_rename")
 def _rename(w, old, new):
     name = w.cstr(old).decode()
