@@ -29,13 +29,14 @@ use table::{Daemon, End, Place, Victim};
 
 const LIMIT: Duration = Duration::from_secs(30);
 
+/// What is open says why, and is run with `--ignored`.
 macro_rules! daemons {
-    ($($name:ident;)*) => {$(
+    ($($name:ident $(, looks: $looks:literal)? $(, crashes: $crashes:literal)?;)*) => {$(
         mod $name {
             use super::*;
 
             #[test]
-            #[ignore = "not all of the daemons end as bare yet: run with --ignored"]
+            $(#[ignore = $looks])?
             fn looks_and_serves_as_bare() {
                 if is_root() {
                     table::$name().looks_and_serves_as_bare();
@@ -43,7 +44,7 @@ macro_rules! daemons {
             }
 
             #[test]
-            #[ignore = "not all of the daemons end as bare yet: run with --ignored"]
+            $(#[ignore = $crashes])?
             fn ends_by_a_fault_as_bare_and_reports_it() {
                 if is_root() {
                     table::$name().crashes_as_bare(Crash::Fault);
@@ -51,7 +52,7 @@ macro_rules! daemons {
             }
 
             #[test]
-            #[ignore = "not all of the daemons end as bare yet: run with --ignored"]
+            $(#[ignore = $crashes])?
             fn ends_by_a_sent_signal_as_bare_and_reports_it() {
                 if is_root() {
                     table::$name().crashes_as_bare(Crash::Sent);
@@ -62,19 +63,19 @@ macro_rules! daemons {
 }
 
 daemons! {
-    vsftpd;
-    apache_event;
-    apache_prefork;
+    vsftpd, crashes: "the session's client is waited for in vain, or the session is gone already; not looked into yet";
+    apache_event, crashes: "Apache's handler sends the signal again, and what came first is told only sometimes";
+    apache_prefork, crashes: "Apache's handler sends the signal again, and what came first is told only sometimes";
     memcached;
     redis;
     unbound;
-    haproxy;
+    haproxy, crashes: "it forbids itself processes (RLIMIT_NPROC), so no copy is made, and other threads are missing";
     nginx;
-    lighttpd;
+    lighttpd, looks: "it ends by 1 after the clients that vanish, of which the bare run has none";
     mosquitto;
     mariadb;
     java_behind;
-    java_before;
+    java_before, crashes: "no report comes when libjsig is in front; not looked into yet";
 }
 
 fn is_root() -> bool {
