@@ -22,10 +22,11 @@
 //!
 //! # The map
 //!
-//! Who may know whom: `options`, `state` and `line` know nobody; `platform` knows only them; `signals` knows
+//! Who may know whom: `arch`, `options`, `state` and `line` know nobody; `platform` knows only them; `signals` knows
 //! `platform`; `sigpipe` and `crash` know `signals` and `platform`; `hooks` knows all of these; `start` knows all.
 
 mod api;
+mod arch;
 mod crash;
 mod hooks;
 mod line;

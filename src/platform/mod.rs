@@ -21,6 +21,10 @@ use libc::{c_int, pid_t};
 
 use crate::state::Call;
 
+pub use crate::arch::{
+    Access, Cause, FLAGS_NAME, FRAME_POINTER, REGISTER_NAMES, Registers, call_on_stack, code_address,
+};
+
 pub mod report;
 
 /// What broke, for the guard handler.
@@ -33,32 +37,6 @@ pub enum Broken {
     Other(Call, c_int),
     /// Nothing: somebody sent the signal.
     Nothing,
-}
-
-/// Why the processor refused an instruction, where its signal does not say so.
-#[cfg_attr(target_os = "macos", expect(dead_code, reason = "no instruction is looked at there"))]
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Cause {
-    /// There may be several reasons, or the signal says enough.
-    Unknown,
-    /// A general protection fault, for which there may be several reasons.
-    Protection,
-    /// An operand's address is none that the processor has.
-    NoAddress(u64),
-    /// The same of where a jump, a call or a return leads to.
-    NoTarget(u64),
-    /// An operand's address has to be aligned and is not.
-    Misaligned(u64),
-    /// The instruction is the kernel's.
-    NotAllowed,
-    DividedByZero,
-    /// A division whose quotient does not fit.
-    QuotientTooLarge,
-    DividedByZeroOrTooLarge,
-    /// The instruction is there to stop the program.
-    MadeToFail,
-    /// int3
-    Breakpoint,
 }
 
 /// What a copy of the crashed process is for.

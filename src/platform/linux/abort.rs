@@ -12,7 +12,7 @@ use gimli::{
 };
 
 use super::image::{Image, image_of};
-use super::{PROGRAM_COUNTER, Registers, STACK_POINTER};
+use crate::arch::{PROGRAM_COUNTER, Registers, STACK_POINTER};
 
 /// Functions between abort and the system call that sends the signal: raise and what it consists of. Twice what any
 /// glibc has.

@@ -2,20 +2,15 @@
 
 use libc::c_int;
 
-use super::instruction::{Instruction, executes, is_canonical};
-use super::{Fault, IN_CONTEXT, PAGE, Registers, Trap, pid, read_memory};
-use crate::platform::{Access, Cause, PROGRAM_COUNTER, STACK_POINTER};
+use super::{Fault, PAGE, pid, read_memory};
+use crate::arch::{
+    ADDRESS_IN_CONTEXT, ALIGNMENT_CHECK, Access, BREAKPOINT, Cause, DIVIDE_ERROR, ERROR_IN_CONTEXT, FLAGS_IN_CONTEXT,
+    FLOATING_POINT, GENERAL_PROTECTION, GREGS, IN_CONTEXT, INVALID_OPCODE, Instruction, PAGE_FAULT, PROGRAM_COUNTER,
+    Registers, SELECTORS_IN_CONTEXT, SIGINFO, SIGNAL_RETURN, SIMD, STACK_POINTER, STACK_SEGMENT, TRAP_IN_CONTEXT, Trap,
+    executes, is_canonical,
+};
 
-/// Exceptions (Intel 64 and IA-32 Architectures Software Developer's Manual, volume 3, table 6-1).
-const DIVIDE: u64 = 0;
-const BREAKPOINT: u64 = 3;
-const INVALID_OPCODE: u64 = 6;
-const STACK_SEGMENT: u64 = 12;
-const GENERAL_PROTECTION: u64 = 13;
-const PAGE_FAULT: u64 = super::fault::PAGE_FAULT;
-const FLOATING_POINT: u64 = 16;
-const ALIGNMENT: u64 = 17;
-const SIMD: u64 = 19;
+/// No exception has a higher number.
 const MOST: u64 = 32;
 
 const SI_KERNEL: c_int = 0x80;
@@ -26,17 +21,6 @@ const BUS_ADRERR: c_int = 2;
 const FPE_INTDIV: c_int = 1;
 const ILL_ILLOPN: c_int = 2;
 
-/// Where a signal handler returns to: `mov $__NR_rt_sigreturn, %rax; syscall`.
-pub const SIGNAL_RETURN: [u8; 9] = [0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05];
-/// Offsets in what the kernel pushes for a handler, behind the address that it returns to (struct rt_sigframe): the
-/// registers in the ucontext, and the siginfo behind that.
-pub const GREGS: u64 = 40;
-pub const SIGINFO: u64 = 304;
-/// Places in `gregs` (sys/ucontext.h).
-const SELECTORS: usize = 18;
-const ERROR: usize = 19;
-const TRAP: usize = 20;
-const ADDRESS: usize = 22;
 /// Words that are looked at of a frame: all of the registers.
 const WORDS: usize = GREGS as usize / 8 + 23;
 /// How much of a stack is searched: the frames of a handler that prints a stack trace.
@@ -69,7 +53,7 @@ pub fn cause(fault: &Fault) -> Cause {
                 cause => cause.unwrap_or(Cause::Unknown),
             }
         }
-        (libc::SIGFPE, FPE_INTDIV, DIVIDE) => instruction(registers)
+        (libc::SIGFPE, FPE_INTDIV, DIVIDE_ERROR) => instruction(registers)
             .map_or(Cause::DividedByZeroOrTooLarge, |instruction| instruction.why_division_failed(registers, word)),
         (libc::SIGILL, 1.., INVALID_OPCODE) if instruction(registers).is_some_and(|it| it.is_made_to_fail()) => {
             Cause::MadeToFail
@@ -170,11 +154,11 @@ pub fn fault_in_context(context: u64, raised: c_int) -> Option<Fault> {
         bytes.get(at..at + 8).and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_le_bytes)
     };
     // Code of a 64-bit program.
-    if greg(SELECTORS) & 0xffff != 0x33 {
+    if greg(SELECTORS_IN_CONTEXT) & 0xffff != 0x33 {
         return None;
     }
-    let registers = Registers { general: IN_CONTEXT.map(greg), flags: greg(17) };
-    let trap = Trap { number: greg(TRAP), error: greg(ERROR), address: greg(ADDRESS) };
+    let registers = Registers { general: IN_CONTEXT.map(greg), flags: greg(FLAGS_IN_CONTEXT) };
+    let trap = Trap { number: greg(TRAP_IN_CONTEXT), error: greg(ERROR_IN_CONTEXT), address: greg(ADDRESS_IN_CONTEXT) };
     let distance = registers.get(STACK_POINTER).wrapping_sub(context);
     if trap.number >= MOST || !is_canonical(registers.get(PROGRAM_COUNTER)) && trap.number != GENERAL_PROTECTION {
         return None;
@@ -210,10 +194,10 @@ fn signal_of(trap: &Trap, likely: c_int) -> Option<c_int> {
     match trap.number {
         PAGE_FAULT if likely == libc::SIGBUS => Some(libc::SIGBUS),
         PAGE_FAULT | GENERAL_PROTECTION => Some(libc::SIGSEGV),
-        DIVIDE | FLOATING_POINT | SIMD => Some(libc::SIGFPE),
+        DIVIDE_ERROR | FLOATING_POINT | SIMD => Some(libc::SIGFPE),
         BREAKPOINT => Some(libc::SIGTRAP),
         INVALID_OPCODE => Some(libc::SIGILL),
-        STACK_SEGMENT | ALIGNMENT => Some(libc::SIGBUS),
+        STACK_SEGMENT | ALIGNMENT_CHECK => Some(libc::SIGBUS),
         _ => None,
     }
 }
@@ -234,7 +218,7 @@ fn is_explained(trap: &Trap, registers: &Registers) -> bool {
     match trap.number {
         PAGE_FAULT => instruction.accesses(trap.address),
         GENERAL_PROTECTION | STACK_SEGMENT => instruction.why_refused(registers, word) != Cause::Unknown,
-        DIVIDE => instruction.divides(),
+        DIVIDE_ERROR => instruction.divides(),
         INVALID_OPCODE => instruction.is_made_to_fail(),
         _ => false,
     }
@@ -247,7 +231,7 @@ fn by_trap(signal: c_int, trap: Trap, registers: Registers) -> Fault {
         (PAGE_FAULT, _) if trap.error & 32 != 0 => (SEGV_PKUERR, trap.address),
         (PAGE_FAULT, _) if trap.error & 1 != 0 || is_mapped(trap.address) => (SEGV_ACCERR, trap.address),
         (PAGE_FAULT, _) => (SEGV_MAPERR, trap.address),
-        (DIVIDE, _) => (FPE_INTDIV, registers.pc()),
+        (DIVIDE_ERROR, _) => (FPE_INTDIV, registers.pc()),
         (INVALID_OPCODE, _) => (ILL_ILLOPN, registers.pc()),
         _ => (SI_KERNEL, 0),
     };

@@ -223,33 +223,7 @@ unsafe fn clone(
     function: extern "C" fn() -> !,
 ) -> pid_t {
     // SAFETY: as promised; the kernel writes pids where the flags say so.
-    unsafe { raw_clone(c_long::from(flags), top, parents.as_ptr(), childs.as_ptr(), function) }
-}
-
-#[unsafe(naked)]
-unsafe extern "C" fn raw_clone(
-    flags: c_long,
-    top: *mut u8,
-    parents: *mut pid_t,
-    childs: *mut pid_t,
-    function: extern "C" fn() -> !,
-) -> pid_t {
-    core::arch::naked_asm!(
-        "mov r9, r8", // kept by the system call, and none of its arguments
-        "mov r10, rcx",
-        "xor r8d, r8d",
-        "mov eax, {clone}",
-        "syscall",
-        "test rax, rax",
-        "jnz 2f",
-        "xor ebp, ebp",
-        "and rsp, -16",
-        "call r9",
-        "ud2",
-        "2:",
-        "ret",
-        clone = const libc::SYS_clone,
-    )
+    unsafe { crate::arch::clone_and_run(c_long::from(flags), top, parents.as_ptr(), childs.as_ptr(), function) }
 }
 
 const PR_SET_PTRACER: c_int = 0x5961_6d61;

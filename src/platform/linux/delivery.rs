@@ -22,6 +22,7 @@ use libc::{SA_ONSTACK, SA_SIGINFO, c_int};
 use super::action::{self, RESTORER};
 use super::next::{Answer, Name, is_of_go, libraries};
 use super::{PAGE, is_filtered, system_call};
+use crate::arch::{self, CONTEXT_STACK, CONTEXT_STACK_SIZE};
 use crate::signals::Action;
 
 /// In the place of `sa_restorer`: what follows is a handler.
@@ -179,9 +180,7 @@ fn in_kernel(signal: c_int, new: Option<&Action>) -> Option<Action> {
 /// processor's state is above, and the ucontext points to it.
 const CONTEXT: usize = 8;
 const INFO: usize = CONTEXT + 304;
-/// In a ucontext: the alternate stack's address and size, registers, and where the processor's state is.
-const STACK: usize = 16;
-const STACK_SIZE: usize = 32;
+/// In a ucontext: registers, and where the processor's state is.
 const REGISTERS: usize = 40;
 const STATE: usize = REGISTERS + 23 * 8;
 /// What the interrupted function may use below its stack pointer (System V ABI, x86_64).
@@ -190,72 +189,7 @@ const RED_ZONE: usize = 128;
 /// What the kernel calls for a handler of the program.
 #[unsafe(naked)]
 unsafe extern "C" fn relay() {
-    core::arch::naked_asm!(
-        "mov rax, [rsp]",
-        "btr rax, 63",
-        "jnc 5f",
-        "3:", // rax: the handler
-        "btr rax, 62",
-        "mov rcx, [rip + {size}]",
-        "mov r8, rsp",
-        "sub r8, [rdx + {stack}]",
-        "cmp r8, rcx",
-        "jae 4f",
-        "cmp rcx, [rdx + {stack_size}]",
-        "jne 4f",
-        // On a stack of ours. What the interrupted code had in these registers is in the frame.
-        "mov rbx, rdi",
-        "mov r12, rax",
-        "mov r13, rsi",
-        "mov r14, rdx",
-        "mov esi, edi",
-        "mov rdi, rsp",
-        "sub rsp, 8",
-        "call {moved}",
-        "add rsp, 8",
-        "mov edi, ebx",
-        "test rax, rax",
-        "jz 6f",
-        "mov rcx, rax",
-        "sub rcx, rsp",
-        "lea rsi, [r13 + rcx]",
-        "lea rdx, [r14 + rcx]",
-        "mov rsp, rax",
-        "jmp r12",
-        // As it is.
-        "4:",
-        "mov rcx, [rip + {restorer}]",
-        "mov [rsp], rcx",
-        "jmp rax",
-        // The frame does not say whose it is, or there is none, and we are called as a function.
-        "5:",
-        "mov rcx, rax",
-        "lea r8, [rip + {handlers}]",
-        "movsxd r9, edi",
-        "mov rax, [r8 + r9 * 8]",
-        "btr rax, 63",
-        "jnc 7f",
-        "cmp rcx, [rip + {restorer}]",
-        "je 3b",
-        "btr rax, 62",
-        "jmp rax",
-        // No room where the handler would have run. Without us, that is the end of the process.
-        "6:",
-        "mov rcx, [rip + {restorer}]",
-        "mov [rsp], rcx",
-        "mov rsi, r13",
-        "mov rdx, r14",
-        "jmp [rip + {crash_handler}]",
-        "7:",
-        "ret",
-        size = sym SIZE,
-        stack = const STACK,
-        stack_size = const STACK_SIZE,
-        moved = sym moved,
-        restorer = sym RESTORER,
-        handlers = sym HANDLERS,
-        crash_handler = sym CRASH_HANDLER,
-    )
+    arch::relay!(SIZE, moved, RESTORER, HANDLERS, CRASH_HANDLER)
 }
 
 /// Moves a signal's frame from a stack of ours to where it belongs; its new address, or 0 if there is no room.
@@ -266,7 +200,7 @@ unsafe extern "C" fn relay() {
 unsafe extern "C" fn moved(frame: usize, signal: c_int) -> usize {
     // SAFETY: the relay's frame, as the kernel has made it.
     unsafe {
-        let (bottom, size) = (at(frame + CONTEXT + STACK), SIZE.load(Relaxed));
+        let (bottom, size) = (at(frame + CONTEXT + CONTEXT_STACK), SIZE.load(Relaxed));
         let is_ours = |address: usize| address.wrapping_sub(bottom) < size;
         let interrupted = register(frame, libc::REG_RSP);
         if !is_ours(interrupted) {
@@ -274,8 +208,8 @@ unsafe extern "C" fn moved(frame: usize, signal: c_int) -> usize {
         }
         let is_frame = |&place: &usize| {
             at(place) & HANDLER != 0
-                && at(place + CONTEXT + STACK) == bottom
-                && at(place + CONTEXT + STACK_SIZE) == size
+                && at(place + CONTEXT + CONTEXT_STACK) == bottom
+                && at(place + CONTEXT + CONTEXT_STACK_SIZE) == size
                 && place + INFO < bottom + size
         };
         let first = interrupted.next_multiple_of(8);

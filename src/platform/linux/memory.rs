@@ -4,6 +4,7 @@ use core::ptr;
 
 use libc::{c_int, c_void, pid_t};
 
+use crate::arch;
 use crate::hooks::real;
 
 /// Size of a page.
@@ -114,14 +115,7 @@ pub const MARK: usize = 59;
 /// one stack to another for an error of the program.
 pub fn is_on_valgrind() -> bool {
     const RUNNING_ON_VALGRIND: usize = 0x1001;
-    let request = [RUNNING_ON_VALGRIND, 0, 0, 0, 0, 0];
-    let answer: usize;
-    // SAFETY: what Valgrind knows a request by (valgrind.h); on a processor all of it changes nothing but flags.
-    unsafe {
-        core::arch::asm!("rol rdi, 3", "rol rdi, 13", "rol rdi, 61", "rol rdi, 51", "xchg rbx, rbx",
-            in("rax") request.as_ptr(), inlateout("rdx") 0usize => answer, out("rdi") _, options(nostack));
-    }
-    answer != 0
+    arch::valgrind_request(&[RUNNING_ON_VALGRIND, 0, 0, 0, 0, 0]) != 0
 }
 
 /// sigaltstack(2) itself.
@@ -162,43 +156,14 @@ pub fn leave_signal_stack(stack: *mut u8) {
     }
 }
 
-// The calling thread's alternate stack of ours, null when it has none. In memory that every thread has from its start,
-// which a preload may have: read without a call.
-core::arch::global_asm!(
-    ".pushsection .tbss, \"awT\", @nobits",
-    ".hidden nosigpipe_own_stack",
-    ".globl nosigpipe_own_stack",
-    ".type nosigpipe_own_stack, @tls_object",
-    ".size nosigpipe_own_stack, 8",
-    ".balign 8",
-    "nosigpipe_own_stack: .zero 8",
-    ".popsection",
-);
-
 /// The calling thread's alternate stack of ours; null when it has none.
 pub fn own_stack() -> *mut u8 {
-    let stack: *mut u8;
-    // SAFETY: the thread's own word, at the distance that the loader has written down.
-    unsafe {
-        core::arch::asm!(
-            "mov {0}, qword ptr [rip + nosigpipe_own_stack@gottpoff]",
-            "mov {0}, qword ptr fs:[{0}]",
-            out(reg) stack, options(nostack, readonly, preserves_flags),
-        );
-    }
-    stack
+    arch::own_word()
 }
 
 /// Notes the calling thread's alternate stack of ours.
 pub fn set_own_stack(stack: *mut u8) {
-    // SAFETY: as above.
-    unsafe {
-        core::arch::asm!(
-            "mov {0}, qword ptr [rip + nosigpipe_own_stack@gottpoff]",
-            "mov qword ptr fs:[{0}], {1}",
-            out(reg) _, in(reg) stack, options(nostack, preserves_flags),
-        );
-    }
+    arch::set_own_word(stack);
 }
 
 /// Takes memory of ours out of what the process has locked.

@@ -16,7 +16,6 @@ mod fault;
 mod freestanding;
 pub mod hooks;
 mod image;
-mod instruction;
 mod lineage;
 mod maps;
 mod memory;

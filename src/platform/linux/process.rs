@@ -6,6 +6,8 @@ use core::sync::atomic::{AtomicBool, AtomicIsize, Ordering::Relaxed};
 
 use libc::{c_char, c_int, pid_t};
 
+use crate::arch;
+
 unsafe extern "C" {
     /// environ(7)
     static mut environ: *mut *mut c_char;
@@ -95,35 +97,27 @@ pub fn pid() -> pid_t {
     unsafe { libc::getpid() }
 }
 
-/// Where errno is in every thread, from what the fs register points to; 0 until [`learn_errno`].
+/// Where errno is in every thread, from its control block; 0 until [`learn_errno`].
 static ERRNO: AtomicIsize = AtomicIsize::new(0);
 
 /// Finds out where errno is. For the constructor: libc's own function reads the thread's address out of the thread's
 /// control block, which lies at the upper end of its stack, where an overrun may have been.
 pub fn learn_errno() {
-    let thread: isize;
-    // SAFETY: the first word of a control block is its address (the x86_64 ABI's supplement on thread-local storage).
-    // The location is the calling thread's.
-    let location = unsafe {
-        core::arch::asm!("mov {}, qword ptr fs:[0]", out(reg) thread, options(nostack, readonly, preserves_flags));
-        libc::__errno_location().addr()
-    };
-    ERRNO.store(location as isize - thread, Relaxed);
+    // SAFETY: the location is the calling thread's.
+    let location = unsafe { libc::__errno_location().addr() };
+    ERRNO.store(location as isize - arch::thread_pointer(), Relaxed);
 }
 
 /// The calling thread's errno.
 pub fn errno() -> c_int {
     let offset = ERRNO.load(Relaxed);
-    let value: c_int;
     // SAFETY: errno is in libc's thread-local storage, which every thread has at the same distance from its control block.
     unsafe {
         if offset == 0 {
             return *libc::__errno_location();
         }
-        core::arch::asm!("mov {:e}, dword ptr fs:[{}]", out(reg) value, in(reg) offset,
-            options(nostack, readonly, preserves_flags));
+        arch::thread_number(offset)
     }
-    value
 }
 
 /// Sets the calling thread's errno.
@@ -134,8 +128,7 @@ pub fn set_errno(value: c_int) {
         if offset == 0 {
             *libc::__errno_location() = value;
         } else {
-            core::arch::asm!("mov dword ptr fs:[{}], {:e}", in(reg) offset, in(reg) value,
-                options(nostack, preserves_flags));
+            arch::set_thread_number(offset, value);
         }
     }
 }

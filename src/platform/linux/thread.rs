@@ -2,7 +2,7 @@
 
 use core::sync::atomic::{AtomicI32, AtomicU32, Ordering::Relaxed};
 
-use libc::{c_int, c_void, pid_t, siginfo_t};
+use libc::{c_int, pid_t, siginfo_t};
 
 /// Nanoseconds on a clock that only goes forward.
 pub fn nanoseconds() -> u64 {
@@ -87,37 +87,9 @@ pub fn exit_now(status: c_int) -> ! {
         // SAFETY: nothing is left to be kept in order.
         unsafe {
             libc::syscall(libc::SYS_exit_group, status);
-            core::arch::asm!("hlt", options(nomem, nostack));
         }
+        crate::arch::halt();
     }
-}
-
-/// Runs a function on another stack, of which `top` is the upper end.
-///
-/// # Safety
-/// `top` is the 16-byte aligned upper end of memory that is used for nothing else and suffices for the function.
-#[unsafe(naked)]
-pub unsafe extern "C" fn call_on_stack(
-    top: *mut u8,
-    function: unsafe extern "C" fn(*mut c_void),
-    argument: *mut c_void,
-) {
-    core::arch::naked_asm!(
-        ".cfi_startproc",
-        "push rbp",
-        ".cfi_def_cfa_offset 16",
-        ".cfi_offset rbp, -16",
-        "mov rbp, rsp",
-        ".cfi_def_cfa_register rbp",
-        "mov rsp, rdi",
-        "mov rdi, rdx",
-        "call rsi",
-        "mov rsp, rbp",
-        "pop rbp",
-        ".cfi_def_cfa rsp, 8",
-        "ret",
-        ".cfi_endproc",
-    )
 }
 
 /// Writes to a descriptor whose reader may have stopped reading: gives up when nothing could be written for `patience`

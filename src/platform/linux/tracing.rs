@@ -2,7 +2,7 @@
 
 use libc::{c_int, c_long, c_void, pid_t};
 
-use super::{IN_USER_REGS, Registers};
+use crate::arch::{IN_USER_REGS, Registers};
 
 const PTRACE_SEIZE: c_long = 0x4206;
 const PTRACE_INTERRUPT: c_long = 0x4207;

@@ -8,51 +8,30 @@
 
 use libc::{c_int, c_void, pid_t, siginfo_t, uid_t};
 
+use crate::arch::{Access, Registers};
 use crate::platform::Cause;
 
 #[cfg(target_arch = "aarch64")]
 mod layout {
-    /// x0 to x28, fp, lr, sp, pc: as they stand in `__darwin_arm_thread_state64`.
-    pub const REGISTERS: usize = 33;
-    pub const IN_STATE: [usize; REGISTERS] = [
+    /// Where registers stand in `__darwin_arm_thread_state64`: by their numbers.
+    pub const IN_STATE: [usize; 33] = [
         0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29,
         30, 31, 32,
     ];
-    pub const NAMES: [&str; REGISTERS] = [
-        "x0", "x1", "x2", "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12", "x13", "x14", "x15", "x16",
-        "x17", "x18", "x19", "x20", "x21", "x22", "x23", "x24", "x25", "x26", "x27", "x28", "fp", "lr", "sp", "pc",
-    ];
     /// The state register is half a word, with nothing behind it that counts.
-    pub const FLAGS: (usize, u64, &str) = (33, 0xffff_ffff, "cpsr");
+    pub const FLAGS: (usize, u64) = (33, 0xffff_ffff);
     pub const STATE_WORDS: usize = 34;
-    pub const FRAME_POINTER: usize = 29;
-    pub const LINK: Option<usize> = Some(30);
-    pub const STACK_POINTER: usize = 31;
-    pub const PROGRAM_COUNTER: usize = 32;
 }
 
 #[cfg(target_arch = "x86_64")]
 mod layout {
-    /// By DWARF numbers: rax, rdx, rcx, rbx, rsi, rdi, rbp, rsp, r8 to r15, rip.
-    pub const REGISTERS: usize = 17;
-    /// Where they stand in `__darwin_x86_thread_state64`.
-    pub const IN_STATE: [usize; REGISTERS] = [0, 3, 2, 1, 5, 4, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16];
-    pub const NAMES: [&str; REGISTERS] = [
-        "rax", "rdx", "rcx", "rbx", "rsi", "rdi", "rbp", "rsp", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
-        "rip",
-    ];
-    pub const FLAGS: (usize, u64, &str) = (17, u64::MAX, "rflags");
+    /// Where registers stand in `__darwin_x86_thread_state64`.
+    pub const IN_STATE: [usize; 17] = [0, 3, 2, 1, 5, 4, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16];
+    pub const FLAGS: (usize, u64) = (17, u64::MAX);
     pub const STATE_WORDS: usize = 21;
-    pub const FRAME_POINTER: usize = 6;
-    pub const LINK: Option<usize> = None;
-    pub const STACK_POINTER: usize = 7;
-    pub const PROGRAM_COUNTER: usize = 16;
 }
 
-pub use layout::{FRAME_POINTER, NAMES as REGISTER_NAMES, STACK_POINTER, STATE_WORDS as THREAD_STATE_WORDS};
-
-/// Name of [`Registers::flags`].
-pub const FLAGS_NAME: &str = layout::FLAGS.2;
+pub use layout::STATE_WORDS as THREAD_STATE_WORDS;
 
 /// `ucontext_t` (sys/_types/_ucontext.h), up to what is needed.
 #[repr(C)]
@@ -72,59 +51,11 @@ struct MachineContext {
     state: [u64; THREAD_STATE_WORDS],
 }
 
-/// A thread's registers.
-#[derive(Clone, Copy)]
-pub struct Registers {
-    pub general: [u64; layout::REGISTERS],
-    /// rflags, cpsr
-    pub flags: u64,
-}
-
-impl Registers {
-    /// All zero.
-    pub const NONE: Self = Self { general: [0; layout::REGISTERS], flags: 0 };
-
-    /// The register of a number.
-    pub fn get(&self, number: usize) -> u64 {
-        self.general.get(number).copied().unwrap_or(0)
-    }
-
-    /// Program counter.
-    pub fn pc(&self) -> u64 {
-        code_address(self.get(layout::PROGRAM_COUNTER))
-    }
-
-    /// Stack pointer.
-    pub fn sp(&self) -> u64 {
-        self.get(STACK_POINTER)
-    }
-
-    /// The return address, where a call leaves it in a register.
-    pub fn link(&self) -> Option<u64> {
-        layout::LINK.map(|number| code_address(self.get(number)))
-    }
-}
-
-/// An address of code without the signature that arm64e, and so all of the system's libraries, puts into a pointer's
-/// unused bits.
-pub fn code_address(pointer: u64) -> u64 {
-    pointer & 0x7fff_ffff_ffff
-}
-
 /// Registers as Mach has them (thread_get_state, machine contexts).
 pub fn registers_of_state(state: &[u64; THREAD_STATE_WORDS]) -> Registers {
     let word = |index: usize| state.get(index).copied().unwrap_or(0);
-    let (flags, mask, _) = layout::FLAGS;
+    let (flags, mask) = layout::FLAGS;
     Registers { general: layout::IN_STATE.map(word), flags: word(flags) & mask }
-}
-
-/// What the processor was about to do with the address of a fault.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Access {
-    Unknown,
-    Read,
-    Write,
-    Execute,
 }
 
 /// What a handler is told, in a form that can be kept.

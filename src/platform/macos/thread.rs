@@ -128,52 +128,6 @@ pub fn exit_now(status: c_int) -> ! {
     unsafe { libc::_exit(status) }
 }
 
-/// Runs a function on another stack, of which `top` is the upper end.
-///
-/// # Safety
-/// `top` is the 16-byte aligned upper end of memory that is used for nothing else and suffices for the function.
-#[cfg(target_arch = "aarch64")]
-#[unsafe(naked)]
-pub unsafe extern "C" fn call_on_stack(
-    top: *mut u8,
-    function: unsafe extern "C" fn(*mut c_void),
-    argument: *mut c_void,
-) {
-    core::arch::naked_asm!(
-        "stp x29, x30, [sp, #-16]!",
-        "mov x29, sp",
-        "mov sp, x0",
-        "mov x0, x2",
-        "blr x1",
-        "mov sp, x29",
-        "ldp x29, x30, [sp], #16",
-        "ret",
-    )
-}
-
-/// Runs a function on another stack, of which `top` is the upper end.
-///
-/// # Safety
-/// `top` is the 16-byte aligned upper end of memory that is used for nothing else and suffices for the function.
-#[cfg(target_arch = "x86_64")]
-#[unsafe(naked)]
-pub unsafe extern "C" fn call_on_stack(
-    top: *mut u8,
-    function: unsafe extern "C" fn(*mut c_void),
-    argument: *mut c_void,
-) {
-    core::arch::naked_asm!(
-        "push rbp",
-        "mov rbp, rsp",
-        "mov rsp, rdi",
-        "mov rdi, rdx",
-        "call rsi",
-        "mov rsp, rbp",
-        "pop rbp",
-        "ret",
-    )
-}
-
 /// Writes to a descriptor whose reader may have stopped reading: gives up when nothing could be written for `patience`
 /// nanoseconds, and at `deadline`. Whether all was written.
 pub fn write_until(fd: c_int, bytes: &[u8], patience: u64, deadline: u64) -> bool {

@@ -10,6 +10,7 @@ use libc::{c_int, c_long, c_ulong, pid_t, stack_t};
 
 use super::super::freestanding::failed;
 use super::super::sharing::{BORROWERS, filtering};
+use crate::arch;
 use crate::crash;
 use crate::platform::{self, real_function};
 
@@ -31,30 +32,7 @@ pub unsafe extern "C" fn __vfork() -> pid_t {
 /// Has no name outside, so that the loader need not look it up for its callers.
 #[unsafe(naked)]
 unsafe extern "C" fn lend() -> pid_t {
-    core::arch::naked_asm!(
-        ".cfi_startproc",
-        "pop rdi",
-        ".cfi_adjust_cfa_offset -8",
-        ".cfi_register rip, rdi",
-        "lock inc dword ptr [rip + {borrowers}]",
-        "mov eax, {vfork}",
-        "syscall",
-        "push rdi",
-        ".cfi_adjust_cfa_offset 8",
-        ".cfi_offset rip, -8",
-        "test eax, eax",
-        "jz 2f",
-        // The parent goes on when the child has memory of its own, or none.
-        "lock dec dword ptr [rip + {borrowers}]",
-        "cmp rax, -4095",
-        "jae {failed}",
-        "2:",
-        "ret",
-        ".cfi_endproc",
-        borrowers = sym BORROWERS,
-        vfork = const libc::SYS_vfork,
-        failed = sym failed,
-    )
+    arch::lend!(BORROWERS, failed)
 }
 
 mod real_clone {
@@ -115,56 +93,7 @@ pub unsafe extern "C" fn prctl(option: c_int, a: c_ulong, b: c_ulong, c: c_ulong
 #[unsafe(no_mangle)]
 #[unsafe(naked)]
 pub unsafe extern "C" fn syscall() -> c_long {
-    core::arch::naked_asm!(
-        ".protected syscall",
-        "mov rax, rdi",
-        "mov rdi, rsi",
-        "mov rsi, rdx",
-        "mov rdx, rcx",
-        "mov r10, r8",
-        "mov r8, r9",
-        "mov r9, [rsp + 8]",
-        "cmp eax, {seccomp}",
-        "je 5f",
-        "cmp eax, {prctl}",
-        "je 5f",
-        "cmp eax, {sigaltstack}",
-        "je 5f",
-        "cmp eax, {clone3}",
-        "je 4f",
-        "cmp eax, {clone}",
-        "je 3f",
-        "2:",
-        "syscall",
-        "cmp rax, -4095",
-        "jae {failed}",
-        "ret",
-        // A child may come back here, on a stack of its own.
-        "3:",
-        "mov r11d, edi",
-        "and r11d, {vm_and_thread}",
-        "cmp r11d, {vm}",
-        "jne 2b",
-        "4:",
-        "lock inc dword ptr [rip + {borrowers}]",
-        "jmp 2b",
-        "5:",
-        "mov rcx, rax",
-        "push r10",
-        "call {special}",
-        "pop rcx",
-        "ret",
-        seccomp = const libc::SYS_seccomp,
-        prctl = const libc::SYS_prctl,
-        sigaltstack = const libc::SYS_sigaltstack,
-        clone3 = const libc::SYS_clone3,
-        clone = const libc::SYS_clone,
-        vm_and_thread = const libc::CLONE_VM | libc::CLONE_THREAD,
-        vm = const libc::CLONE_VM,
-        borrowers = sym BORROWERS,
-        special = sym special,
-        failed = sym failed,
-    )
+    arch::syscall_function!(BORROWERS, special, failed)
 }
 
 /// Calls that concern us, by syscall(2): the hooks of their own names do the same.

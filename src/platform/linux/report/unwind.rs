@@ -12,9 +12,11 @@ use gimli::{
 };
 
 use super::expression;
+use crate::arch::{
+    FRAME_POINTER, GREGS, IN_CONTEXT, PROGRAM_COUNTER, Registers, SIGINFO, SIGNAL_RETURN, STACK_POINTER,
+};
 use crate::platform::Room;
 use crate::platform::report::{AskSymbols, Found, Frame, Map, Memory, Module, Stack, follows_call};
-use crate::platform::{self, FRAME_POINTER, GREGS, PROGRAM_COUNTER, Registers, SIGINFO, SIGNAL_RETURN, STACK_POINTER};
 
 type Slice = EndianSlice<'static, LittleEndian>;
 
@@ -316,7 +318,7 @@ fn signal_of(memory: &mut Memory, context: u64) -> (i32, i32, u64) {
 
 fn interrupted_registers(memory: &mut Memory, context: u64) -> Option<Registers> {
     let mut registers = Registers::NONE;
-    for (number, index) in platform::IN_CONTEXT.into_iter().enumerate() {
+    for (number, index) in IN_CONTEXT.into_iter().enumerate() {
         set(&mut registers, number, memory.word(context + GREGS + index as u64 * 8)?);
     }
     Some(registers)

@@ -1,0 +1,36 @@
+//! Functions with variable arguments.
+
+/// Defines a function that hands its first argument and the array of all others to a body.
+///
+/// As Apple has it, variable arguments are all on the stack, one in each word. The list's first is not one of them: it is
+/// put below the others, and the frame record, which mostly is there, below it.
+#[cfg(target_os = "macos")]
+macro_rules! list_hook {
+    ($(#[$attribute:meta])* $name:ident => $body:path) => {
+        #[unsafe(naked)]
+        $(#[$attribute])*
+        unsafe extern "C" fn $name() -> ::libc::c_int {
+            ::core::arch::naked_asm!(
+                ".cfi_startproc",
+                "sub sp, sp, #32",
+                ".cfi_def_cfa_offset 32",
+                "stp x29, x30, [sp]",
+                ".cfi_offset w29, -32",
+                ".cfi_offset w30, -24",
+                "mov x29, sp",
+                "str x1, [sp, #24]",
+                "add x1, sp, #24",
+                "bl {body}",
+                "ldp x29, x30, [sp]",
+                "add sp, sp, #32",
+                ".cfi_def_cfa_offset 0",
+                ".cfi_restore w29",
+                ".cfi_restore w30",
+                "ret",
+                ".cfi_endproc",
+                body = sym $body,
+            )
+        }
+    };
+}
+pub(crate) use list_hook;

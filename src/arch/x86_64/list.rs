@@ -1,0 +1,43 @@
+//! Functions with variable arguments.
+
+/// Defines a function that hands its first argument and the array of all others to a body.
+///
+/// On x86_64 the first six arguments are in registers and the rest is on the stack, so that pushing the registers, with
+/// the return address out of the way, completes the array.
+macro_rules! list_hook {
+    ($(#[$attribute:meta])* $name:ident => $body:path) => {
+        #[unsafe(naked)]
+        $(#[$attribute])*
+        unsafe extern "C" fn $name() -> ::libc::c_int {
+            ::core::arch::naked_asm!(
+                ".cfi_startproc",
+                "pop r10",
+                ".cfi_def_cfa_offset 0",
+                ".cfi_register rip, r10",
+                "push r9",
+                "push r8",
+                "push rcx",
+                "push rdx",
+                "push rsi",
+                ".cfi_def_cfa_offset 40",
+                "mov rsi, rsp",
+                "push r10",
+                ".cfi_def_cfa_offset 48",
+                ".cfi_offset rip, -48",
+                "call {body}",
+                "pop r10",
+                ".cfi_def_cfa_offset 40",
+                ".cfi_register rip, r10",
+                "add rsp, 40",
+                ".cfi_def_cfa_offset 0",
+                "push r10",
+                ".cfi_def_cfa_offset 8",
+                ".cfi_offset rip, -8",
+                "ret",
+                ".cfi_endproc",
+                body = sym $body,
+            )
+        }
+    };
+}
+pub(crate) use list_hook;

@@ -1,0 +1,76 @@
+//! x86_64.
+
+mod calls;
+mod list;
+pub use calls::follows_call;
+pub(crate) use list::list_hook;
+
+#[cfg(target_os = "linux")]
+mod asm;
+#[cfg(target_os = "linux")]
+mod context;
+#[cfg(target_os = "linux")]
+mod instruction;
+#[cfg(target_os = "linux")]
+pub use asm::*;
+#[cfg(target_os = "linux")]
+pub use context::*;
+#[cfg(target_os = "linux")]
+pub use instruction::*;
+
+use core::ffi::c_void;
+
+use super::Registers;
+
+/// Registers by their DWARF numbers (System V ABI, x86_64): rax, rdx, rcx, rbx, rsi, rdi, rbp, rsp, r8 to r15, rip.
+pub const REGISTER_NAMES: [&str; 17] = [
+    "rax", "rdx", "rcx", "rbx", "rsi", "rdi", "rbp", "rsp", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "rip",
+];
+/// Name of [`Registers::flags`].
+pub const FLAGS_NAME: &str = "rflags";
+/// DWARF number of the frame pointer.
+pub const FRAME_POINTER: usize = 6;
+/// DWARF number of the stack pointer.
+pub const STACK_POINTER: usize = 7;
+/// Number of the program counter, here as in DWARF.
+pub const PROGRAM_COUNTER: usize = 16;
+
+impl Registers {
+    /// The return address, where a call leaves it in a register: it is on the stack.
+    pub fn link(&self) -> Option<u64> {
+        None
+    }
+}
+
+/// An address of code as it stands on the stack.
+pub fn code_address(pointer: u64) -> u64 {
+    pointer
+}
+
+/// Runs a function on another stack, of which `top` is the upper end.
+///
+/// # Safety
+/// `top` is the 16-byte aligned upper end of memory that is used for nothing else and suffices for the function.
+#[unsafe(naked)]
+pub unsafe extern "C" fn call_on_stack(
+    top: *mut u8,
+    function: unsafe extern "C" fn(*mut c_void),
+    argument: *mut c_void,
+) {
+    core::arch::naked_asm!(
+        ".cfi_startproc",
+        "push rbp",
+        ".cfi_def_cfa_offset 16",
+        ".cfi_offset rbp, -16",
+        "mov rbp, rsp",
+        ".cfi_def_cfa_register rbp",
+        "mov rsp, rdi",
+        "mov rdi, rdx",
+        "call rsi",
+        "mov rsp, rbp",
+        "pop rbp",
+        ".cfi_def_cfa rsp, 8",
+        "ret",
+        ".cfi_endproc",
+    )
+}
