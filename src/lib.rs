@@ -22,20 +22,14 @@
 //!
 //! # The map
 //!
-//! Who may know whom: `arch`, `options`, `state` and `line` know nobody; `platform` knows only them; `signals` knows
-//! `platform`; `sigpipe` and `crash` know `signals` and `platform`; `hooks` knows all of these; `start` knows all.
+//! The crates below `crates/` hold what the launcher uses as well; docs/ARCHITECTURE.md has the picture.
 
 mod api;
 mod arch;
 mod crash;
 mod hooks;
-mod line;
-#[expect(dead_code, reason = "flags and help texts are for the launcher, which compiles this file, too")]
-mod options;
 mod platform;
 mod signals;
 mod sigpipe;
 mod start;
 mod state;
-#[expect(dead_code, reason = "a system has files of one kind; the launcher, which compiles this file, too, reads both")]
-mod symbols;

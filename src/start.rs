@@ -8,10 +8,10 @@ use core::fmt::Write;
 use core::mem::MaybeUninit;
 use core::sync::atomic::Ordering::Relaxed;
 
-use crate::line::Line;
-use crate::options::{LIBRARY, Log, Options, PROCESS, SETTINGS, Scope};
 use crate::state::{STATE, Stage};
 use crate::{crash, hooks, platform, sigpipe};
+use settings::options::{LIBRARY, Log, Options, PROCESS, SETTINGS, Scope};
+use wording::line::Line;
 
 /// Programs whose business is to start others: they are never the server.
 const SHELLS: [&[u8]; 14] = [

@@ -13,11 +13,11 @@ use libc::{SA_RESETHAND, SIG_DFL, SIG_IGN, SIGABRT, SIGSYS, c_int, c_void, pid_t
 
 use super::returns::Instruction;
 use super::{Incident, STARTED, child, death, options, ownership, raw, returns, snapshot};
-use crate::options::Crash;
 use crate::platform::{self, Cause, Fault};
 use crate::signals::Origin;
 use crate::sigpipe::is_own_process;
 use crate::state::{STATE, State};
+use settings::options::Crash;
 
 /// Who is reporting: pid and tid in the halves of a word, 0 for nobody.
 static CLAIM: AtomicU64 = AtomicU64::new(0);

@@ -4,11 +4,12 @@ use core::cell::UnsafeCell;
 use core::fmt::Write;
 use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use super::report::head::Head;
-use super::{Incident, handler::incident, options, program, words};
-use crate::line::{Line, Shown};
-use crate::options::Format;
+use super::{Incident, handler::incident, options, program};
 use crate::platform::{self, Access, Cause};
+use settings::options::Format;
+use wording::head::Head;
+use wording::line::{Line, Shown};
+use wording::words;
 
 /// Whether a reader of standard error has kept us waiting in vain: nobody waits for it again.
 static STALLED: AtomicBool = AtomicBool::new(false);

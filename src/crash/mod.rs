@@ -19,11 +19,9 @@ mod handler;
 mod header;
 mod ownership;
 mod raw;
-mod report;
 mod returns;
 mod snapshot;
 mod stacks;
-mod words;
 
 #[cfg(target_os = "linux")]
 pub use child::ended as child_ended;
@@ -43,9 +41,10 @@ use core::sync::atomic::{
 
 use libc::pid_t;
 
-use crate::line::Line;
-use crate::options::{Core, Crash, Options, REPORT_MAX};
 use crate::platform::{self, Cause, Fault};
+use settings::options::{Core, Crash, Options, REPORT_MAX};
+use wording::line::Line;
+use wording::words;
 
 /// What was decided at load.
 pub struct Settings {

@@ -12,10 +12,10 @@ use libc::{
 };
 
 use super::{handler, options};
-use crate::options::Crash;
 use crate::platform;
 use crate::signals::{Action, Origin, Owned, Rules};
 use crate::sigpipe::is_own_process;
+use settings::options::Crash;
 
 const RULES: Rules = Rules { kernel_action, wish, is_ours, changed: |_| {} };
 /// abort(3) raises SIGABRT and dies if the handler returns: that return is to be seen.

@@ -12,8 +12,8 @@ use backtrace::SymbolName;
 use super::handler::incident;
 use super::header;
 use super::snapshot;
-use crate::line::Line;
 use crate::platform;
+use wording::line::Line;
 
 /// Frames that are shown.
 const FRAMES: usize = 64;

@@ -8,10 +8,10 @@ use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use libc::{SIG_DFL, SIG_IGN, SIGPIPE};
 
 use super::{SIGNAL, children_ignore, guard, is_own_process, log, scope_is, set_process, set_scope};
-use crate::options::Scope;
 use crate::signals::{Action, Origin};
 use crate::state::STATE;
 use crate::{crash, platform};
+use settings::options::Scope;
 
 /// Starts under way in this process, by all its threads.
 static SPAWNING: AtomicU32 = AtomicU32::new(0);

@@ -6,10 +6,10 @@ use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use libc::{EINVAL, EOPNOTSUPP, EPIPE, c_int};
 
 use super::{is_own_process, scope_is};
-use crate::line::Line;
-use crate::options::{Log, Scope};
 use crate::platform::{self, Peer};
 use crate::state::{CALLS, Call, STATE};
+use settings::options::{Log, Scope};
+use wording::line::Line;
 
 /// Lines per second; what comes beyond is only counted.
 const LINES_PER_SECOND: u32 = 10;

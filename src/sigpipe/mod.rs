@@ -14,10 +14,10 @@ use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering::Relaxed};
 
 use libc::{SIG_DFL, SIG_IGN, SIGPIPE, c_int, pid_t};
 
-use crate::options::{Log, Scope};
 use crate::platform;
 use crate::signals::{Action, Origin, Owned, Rules};
 use crate::state::{Disposition, STATE};
+use settings::options::{Log, Scope};
 
 /// SIGPIPE, once the constructor has run and the scope is not `off`.
 pub static SIGNAL: Owned = Owned::new(SIGPIPE, Rules { kernel_action, wish, is_ours, changed: publish_belief });

@@ -362,7 +362,7 @@ class Machine(World):
         self.overrides["_getpid"] = lambda w: PARENT + 1
 
     def state(self):
-        """The counters, as src/state/layout.rs lays them out."""
+        """The counters, as crates/settings/src/layout.rs lays them out."""
         address = self.images[0].exports["_nosigpipe_state"]
         magic, version, size, stage, scope, pid, belief = struct.unpack("<8sIIIIII", self.rd(address, 32))
         handler, sockets, accepted, crashes = struct.unpack("<4Q", self.rd(address + 32, 32))

@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::exit::Failure;
-use crate::layout;
-use crate::options::LIBRARY;
 use crate::output;
 use crate::platform;
+use settings::layout;
+use settings::options::LIBRARY;
 
 /// Where the library is beside or near the executable: in a build directory; in an installation's bin and lib. What
 /// systems add to these is theirs.

@@ -4,7 +4,7 @@
 //! There is no Rust runtime around `main`. It would set SIGPIPE to SIG_IGN and open /dev/null in place of closed
 //! standard descriptors, and the program that we become must start with what we were started with.
 //!
-//! Who may know whom: `options`, `layout`, `exit` and `output` know nobody; `platform` is all that differs between
+//! Who may know whom: `exit` and `output` know nobody; `platform` is all that differs between
 //! Linux and macOS; `preflight` and `library` know `platform`; each of the `commands` is a file, and `cli` is their
 //! table.
 
@@ -13,25 +13,12 @@
 mod cli;
 mod commands;
 mod coverage;
-mod crash;
 mod exit;
-#[expect(dead_code, reason = "the library's; the launcher reads the structure out of another process")]
-#[path = "../../state/layout.rs"]
-mod layout;
 mod library;
-#[expect(dead_code, reason = "the library's; the launcher only shows text from outside as it does")]
-#[path = "../../line.rs"]
-mod line;
-#[expect(dead_code, reason = "the library's; the launcher makes flags and help of the table and checks values")]
-#[path = "../../options.rs"]
-mod options;
 mod output;
 mod platform;
 mod preflight;
 mod snapshot;
-#[expect(dead_code, reason = "the library's, which also looks for other things than names")]
-#[path = "../../symbols/mod.rs"]
-mod symbols;
 
 use std::ffi::{c_char, c_int};
 

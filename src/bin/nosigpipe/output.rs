@@ -9,7 +9,7 @@ use std::os::fd::FromRawFd;
 use std::path::Path;
 
 use crate::exit::Failure;
-use crate::line::Shown;
+use wording::line::Shown;
 
 /// Writes text to standard output. Not by std's own, to which a closed one is as good as an open one.
 pub fn write(text: &str) -> Result<(), Failure> {

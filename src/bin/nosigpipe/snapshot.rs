@@ -2,8 +2,8 @@
 
 use std::mem::offset_of;
 
-use crate::layout::{CALLS, Disposition, MAGIC, Stage, State, VERSION};
-use crate::options::Scope;
+use settings::layout::{CALLS, Disposition, MAGIC, Stage, State, VERSION};
+use settings::options::Scope;
 
 /// What the library's static said at one moment.
 pub struct Snapshot {

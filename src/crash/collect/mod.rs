@@ -10,12 +10,13 @@ mod output;
 use output::Output;
 
 use crate::crash::handler::{self, incident};
-use crate::crash::report::{self, Frame, Group, Report};
-use crate::crash::{Incident, header, options, program, snapshot, words};
-use crate::options::{Format, Threads};
+use crate::crash::{Incident, header, options, program, snapshot};
 use crate::platform::report::{Found, Map, Memory, Module, Stack, Thread};
 use crate::platform::{self, Cause, DEBUG_DIRECTORIES, FLAGS_NAME, REGISTER_NAMES, Registers, Symbols, Unwinder};
-use crate::symbols::{Places, hex};
+use report::{Frame, Group, Report};
+use settings::options::{Format, Threads};
+use symbols::{Places, hex};
+use wording::words;
 
 /// Bytes of code that are shown before and from the program counter on.
 const CODE_BEFORE: u64 = 16;
@@ -98,7 +99,7 @@ pub fn write(stderr: i32, lines: bool, others: bool) {
         output.say(&report::text::other_threads(&report));
     }
     details(&mut report, &mut memory.borrow_mut());
-    if crate::symbols::elf::is_too_large() {
+    if symbols::elf::is_too_large() {
         report.modules_note = "some debug information was not read: it takes more than 512 MiB".to_owned();
     }
     if stream {

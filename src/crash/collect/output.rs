@@ -1,8 +1,9 @@
 //! Where the report goes.
 
 use crate::crash::handler::incident;
-use crate::crash::{header, program, words};
+use crate::crash::{header, program};
 use crate::platform;
+use wording::words;
 
 /// Standard error, by whatever number the snapshot has it.
 pub struct Output {

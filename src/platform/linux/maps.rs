@@ -6,8 +6,8 @@ use core::fmt::Write;
 use libc::pid_t;
 
 use super::{pid, read_memory};
-use crate::line::Line;
 use crate::platform::Access;
+use wording::line::Line;
 
 /// The file that is mapped at an address: where its first byte is mapped, and how much of `path` its name takes.
 pub fn file_at(address: u64, path: &mut [u8]) -> Option<(u64, usize)> {

@@ -18,12 +18,12 @@ use serde_json::json;
 
 use crate::commands::run::library_flag;
 use crate::exit::{Failure, NO_PERMISSION, NOT_WELL, OK, reason};
-use crate::layout::Stage;
 use crate::library::{self, Library};
-use crate::options::{LIBRARY, Options, PROCESS, SETTINGS};
 use crate::output;
 use crate::platform::{self, process};
 use crate::snapshot::Snapshot;
+use settings::layout::Stage;
+use settings::options::{LIBRARY, Options, PROCESS, SETTINGS};
 
 /// Name of the hidden command that is the trial program.
 pub const TRIAL: &str = "doctor-trial";

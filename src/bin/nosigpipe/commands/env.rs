@@ -8,8 +8,8 @@ use clap::{Arg, ArgMatches, Command, ValueEnum, value_parser};
 
 use crate::commands::run::{flag, library_flag, settings};
 use crate::exit::{Failure, OK};
-use crate::options::SETTINGS;
 use crate::{library, output, platform};
+use settings::options::SETTINGS;
 
 /// What a line is written for.
 #[derive(Clone, Copy, PartialEq, Eq)]

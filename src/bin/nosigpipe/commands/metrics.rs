@@ -11,10 +11,10 @@ use clap::{Arg, ArgAction, ArgMatches, value_parser};
 
 use crate::commands::status::{kernel_word, not_counted, scope_word, stage_word};
 use crate::exit::Failure;
-use crate::layout::{CALLS, Stage};
 use crate::output;
 use crate::platform::process::{self, Process};
 use crate::snapshot::Snapshot;
+use settings::layout::{CALLS, Stage};
 
 /// The flags of `status` that ask for metrics.
 pub fn flags() -> [Arg; 2] {

@@ -10,11 +10,11 @@ use std::path::Path;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use serde_json::Value;
 
-use crate::crash::report::{Frame, Group, Module, Report, SCHEMA, text};
-use crate::crash::words;
 use crate::exit::{Failure, OK};
 use crate::output;
-use crate::symbols::{Name, Places, elf, macho};
+use report::{Frame, Group, Module, Report, SCHEMA, text};
+use symbols::{Name, Places, elf, macho};
+use wording::words;
 
 pub fn command() -> Command {
     Command::new("report")

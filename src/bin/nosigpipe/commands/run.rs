@@ -9,8 +9,8 @@ use std::path::Path;
 use clap::{Arg, ArgMatches, Command, value_parser};
 
 use crate::exit::{Failure, NOT_EXECUTABLE, NOT_FOUND, reason};
-use crate::options::{ONLY, Options, PROCESS, SETTINGS, Setting};
 use crate::{library, output, platform, preflight};
+use settings::options::{ONLY, Options, PROCESS, SETTINGS, Setting};
 
 pub fn command() -> Command {
     Command::new("run")

@@ -9,12 +9,12 @@ use serde_json::{Map, Value, json};
 
 use crate::commands::metrics;
 use crate::exit::{Failure, NOT_ACTING, NOT_LOADED, OK, UNKNOWN_VERSION};
-use crate::layout::{Disposition, Stage};
-use crate::options::{SETTINGS, Scope};
 use crate::output;
 use crate::platform::process::{self, Process};
 use crate::platform::{NOT_COUNTED, ONLY_WHILE_IGNORED, WHOSE_HANDLER, why_not_loaded};
 use crate::snapshot::Snapshot;
+use settings::layout::{Disposition, Stage};
+use settings::options::{SETTINGS, Scope};
 
 pub fn command() -> Command {
     Command::new("status")
@@ -189,7 +189,7 @@ fn as_json(pid: u32, process: &Process, library: &str, snapshot: &Snapshot) -> V
         None => kernel_word(process),
     };
     let handler = snapshot.belief_handler;
-    let broken_pipes: Map<String, Value> = crate::layout::CALLS
+    let broken_pipes: Map<String, Value> = settings::layout::CALLS
         .iter()
         .zip(&snapshot.broken_pipes)
         .map(|(call, n)| ((*call).to_owned(), json!(n)))

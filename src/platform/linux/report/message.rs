@@ -3,7 +3,7 @@
 use libc::c_int;
 
 use crate::platform::report::{AskSymbols, Map, Memory, Module};
-use crate::symbols::demangle;
+use symbols::demangle;
 
 /// What libc said before it called abort(3), which it keeps for debuggers: struct { unsigned size; char text[]; }.
 pub fn last_words(signal: c_int, map: &Map, memory: &mut Memory, ask: &AskSymbols) -> Option<String> {

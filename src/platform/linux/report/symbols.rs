@@ -2,7 +2,7 @@
 
 use super::system;
 use crate::platform::report::{Map, Module};
-use crate::symbols::{Places, elf, hex};
+use symbols::{Places, elf, hex};
 
 pub use elf::Symbols;
 

@@ -7,7 +7,7 @@ use libc::c_int;
 
 use crate::platform::report::{Map, Mapping, Memory, Module};
 use crate::platform::{PAGE, all_image_infos};
-use crate::symbols::macho::{Data, File};
+use symbols::macho::{Data, File};
 
 unsafe extern "C" {
     static mach_task_self_: u32;

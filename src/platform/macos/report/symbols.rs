@@ -1,7 +1,7 @@
 //! Where names are found: in Mach-O images.
 
 use crate::platform::report::{Map, Module};
-use crate::symbols::{Places, hex, macho};
+use symbols::{Places, hex, macho};
 
 pub use macho::Symbols;
 

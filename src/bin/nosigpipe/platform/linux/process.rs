@@ -6,8 +6,8 @@ use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant};
 
 use crate::exit::{Failure, NO_PERMISSION, NO_PROCESS, NOT_LOADED};
-use crate::layout::{self, Stage};
 use crate::snapshot::Snapshot;
+use settings::layout::{self, Stage};
 
 /// What a process has of us, and what the kernel has for it.
 pub struct Process {

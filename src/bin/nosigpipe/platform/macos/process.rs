@@ -11,9 +11,9 @@ use std::time::Duration;
 use super::loaded::{self, Loaded};
 use super::{Image, LIBRARY};
 use crate::exit::{Failure, NO_PERMISSION, NO_PROCESS};
-use crate::layout::{self, Stage};
 use crate::output;
 use crate::snapshot::Snapshot;
+use settings::layout::{self, Stage};
 
 unsafe extern "C" {
     static mach_task_self_: u32;

@@ -1,9 +1,6 @@
 //! The counters of this process, and where `nosigpipe status` finds them.
 
-#[expect(dead_code, reason = "what only readers need is for the launcher, which compiles this file, too")]
-mod layout;
-
-pub use layout::*;
+pub use settings::layout::*;
 
 use core::sync::atomic::{AtomicU32, AtomicU64};
 

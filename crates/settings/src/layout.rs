@@ -1,6 +1,6 @@
 //! What `nosigpipe status` reads out of a running process: one static, found by its exported symbol.
 //!
-//! No dependencies: the launcher compiles this file too. A field is only ever added at the end, with a new
+//! A field is only ever added at the end, with a new
 //! [`VERSION`]; the launcher refuses versions that it does not know.
 
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
@@ -92,7 +92,7 @@ pub struct State {
     pub size: u32,
     /// A [`Stage`].
     pub stage: AtomicU32,
-    /// An [`options::Scope`](crate::options::Scope): the one in force, which is `sockets` in children and shells.
+    /// An [`options::Scope`](settings::options::Scope): the one in force, which is `sockets` in children and shells.
     pub scope: AtomicU32,
     /// The process these numbers belong to.
     pub pid: AtomicU32,

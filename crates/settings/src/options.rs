@@ -1,8 +1,8 @@
 //! The settings table: for each setting the environment variable, the launcher's flag, what is allowed, the default
 //! and the help text.
 //!
-//! No dependencies, no allocation: the library parses the environment with it before `main`, and the launcher, which
-//! compiles this file too, makes its flags, its help and its man page from it.
+//! No dependencies, no allocation: the library parses the environment with it before `main`, and the launcher
+//! makes its flags, its help and its man page from it.
 
 /// Longest list of names that `NOSIGPIPE_ONLY` may carry, in bytes.
 pub const ONLY_MAX: usize = 1024;

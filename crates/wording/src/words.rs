@@ -1,6 +1,4 @@
 //! What signals and their codes mean.
-//!
-//! No dependencies: the launcher compiles this file, too.
 
 /// `SIGSEGV` and its like, and what people call it.
 pub fn signal(number: i32) -> (&'static str, &'static str) {

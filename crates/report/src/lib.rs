@@ -1,15 +1,14 @@
 //! What a report says, apart from how it is written.
 //!
-//! The launcher compiles this file and its neighbours, too: `nosigpipe report` reads JSON back into it.
+//! The library fills it in, and `nosigpipe report` reads JSON back into it.
 
-pub mod head;
 pub mod json;
 pub mod text;
 
 use std::fmt::Write;
 
-use crate::line::Shown;
-use head::Head;
+use wording::head::Head;
+use wording::line::Shown;
 
 /// Version of the JSON schema; docs/crash-reports.md describes it.
 pub const SCHEMA: u64 = 1;
@@ -23,14 +22,19 @@ pub struct Report {
     pub executable: String,
     /// Arguments, joined by spaces.
     pub command: String,
+    /// The process that crashed.
     pub pid: i64,
+    /// The thread that crashed.
     pub tid: i64,
+    /// Name of the thread that crashed.
     pub thread: String,
     /// `2026-01-31T12:00:00.123Z`
     pub time: String,
     /// Milliseconds since the process began.
     pub uptime: u64,
+    /// The signal's number.
     pub signal: i64,
+    /// `si_code` of that signal.
     pub code: i64,
     /// The address of the fault, where the signal has one.
     pub address: Option<u64>,
@@ -48,6 +52,7 @@ pub struct Report {
     pub call: Option<i64>,
     /// What libc said before it aborted.
     pub message: String,
+    /// Names and values of the registers at the crash.
     pub registers: Vec<(String, u64)>,
     /// Bytes around the program counter, and the address of the first of them.
     pub instructions: (u64, Vec<u8>),
@@ -61,6 +66,7 @@ pub struct Report {
     pub threads: Vec<Group>,
     /// Why there are no others, or not all.
     pub threads_note: String,
+    /// Every file with code in it.
     pub modules: Vec<Module>,
     /// What is missing of their names and lines.
     pub modules_note: String,
@@ -144,9 +150,13 @@ impl Report {
 /// Threads that stand at the same place.
 #[derive(Clone, Default)]
 pub struct Group {
+    /// Thread ids and names.
     pub threads: Vec<(i64, String)>,
+    /// Innermost first.
     pub frames: Vec<Frame>,
+    /// How many frames were left out in the middle, and before which index.
     pub omitted: Option<(u64, u64)>,
+    /// Whether there was no time to follow the stack to its end.
     pub cut: bool,
 }
 
@@ -163,7 +173,9 @@ pub struct Frame {
     pub function: String,
     /// Bytes from the function's start.
     pub function_offset: Option<u64>,
+    /// Source file; empty when it is not known.
     pub file: String,
+    /// Line in that file; 0 when it is not known.
     pub line: u64,
     /// Inlined into the frame that follows.
     pub inlined: bool,
@@ -178,10 +190,13 @@ pub struct Frame {
 /// A file that is mapped with code in it.
 #[derive(Clone, Default)]
 pub struct Module {
+    /// The file, as it was mapped.
     pub path: String,
+    /// ELF's build id or Mach-O's UUID, in hexadecimal.
     pub build_id: String,
-    /// First and last address + 1.
+    /// First address.
     pub start: u64,
+    /// Last address + 1.
     pub end: u64,
     /// What to subtract from an address to get one of the file's.
     pub bias: u64,

@@ -3,8 +3,8 @@
 
 use core::fmt::{Result, Write};
 
-use crate::crash::words;
 use crate::line::Shown;
+use crate::words;
 
 /// Most characters of a name.
 const NAME: usize = 64;
@@ -14,8 +14,11 @@ const NAME: usize = 64;
 pub struct Head<'a> {
     /// Base name of the executable file.
     pub program: &'a [u8],
+    /// The process that crashed.
     pub pid: i64,
+    /// Its signal's number.
     pub signal: i64,
+    /// `si_code` of that signal.
     pub code: i64,
     /// The address of the fault, where it has one.
     pub address: Option<u64>,
@@ -29,7 +32,9 @@ pub struct Head<'a> {
     pub call: Option<i64>,
     /// Signal and code of what the program's own handler has raised for the fault.
     pub raised: Option<(i64, i64)>,
+    /// The thread that crashed.
     pub tid: i64,
+    /// Name of the thread that crashed.
     pub thread: &'a [u8],
     /// `2026-01-31T12:00:00.123Z`
     pub time: &'a str,

@@ -27,7 +27,14 @@ pub enum Data {
     File(&'static [u8]),
     /// An image that dyld has loaded: its header with the load commands, and its __LINKEDIT segment with that one's place
     /// in the file. Images of dyld's cache have no file.
-    Loaded { header: &'static [u8], linkedit: &'static [u8], offset: u64 },
+    Loaded {
+        /// The Mach-O header and its load commands.
+        header: &'static [u8],
+        /// The __LINKEDIT segment.
+        linkedit: &'static [u8],
+        /// Where that segment is in the file.
+        offset: u64,
+    },
 }
 
 impl Data {
@@ -62,7 +69,9 @@ impl ReadRef<'static> for Data {
 
 /// A segment, by the file's addresses.
 pub struct SegmentRange {
+    /// Where the segment wants to be loaded.
     pub address: u64,
+    /// Its bytes in memory.
     pub size: u64,
     /// Where it starts in the file.
     pub offset: u64,

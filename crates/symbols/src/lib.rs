@@ -20,17 +20,24 @@ const LONGEST_NAME: usize = 8192;
 /// Where debug files are, and how a file comes into memory for good.
 #[derive(Clone, Copy)]
 pub struct Places<'a> {
+    /// Where distributions put debug files, such as `/usr/lib/debug`.
     pub directories: &'a [String],
+    /// Maps a whole file for reading.
     pub open: fn(&str) -> Option<&'static [u8]>,
 }
 
 /// What an address is called.
 #[derive(Clone, Default)]
 pub struct Name {
+    /// Demangled.
     pub function: String,
+    /// Bytes from the function's start, where that is known.
     pub function_offset: Option<u64>,
+    /// Source file; empty when it is not known.
     pub file: String,
+    /// Line in that file, from 1 on; 0 when it is not known.
     pub line: u64,
+    /// Inlined into the function that follows.
     pub inlined: bool,
 }
 

@@ -3,8 +3,8 @@
 use std::fmt::Write;
 
 use super::{Frame, Group, Module, Report};
-use crate::crash::words::plural;
-use crate::line::Shown;
+use wording::line::Shown;
+use wording::words::plural;
 
 /// The whole report.
 #[must_use]

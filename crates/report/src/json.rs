@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::{Frame, Report, SCHEMA};
-use crate::crash::words;
+use wording::words;
 
 /// The whole report, with a newline at its end.
 #[must_use]

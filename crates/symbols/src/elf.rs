@@ -22,6 +22,7 @@ pub struct File {
 }
 
 impl File {
+    /// Reads the section table; `None` for what is no ELF file of 64 bits.
     pub fn parse(data: &'static [u8]) -> Option<Self> {
         let header = Elf::parse(data).ok()?;
         let sections = header.sections(Endianness::Little, data).ok()?;
