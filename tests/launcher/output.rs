@@ -34,6 +34,47 @@ fn help_shows_every_exit_code() {
     assert!(!outcome.stdout().contains("demo-server"), "{outcome}");
 }
 
+const COMMANDS: [&str; 9] = ["run", "check", "env", "status", "report", "doctor", "demo", "man", "completions"];
+
+#[test]
+fn help_lists_every_command_in_its_group_and_every_variable() {
+    let help = nosigpipe().arg("help").run();
+    help.assert_silent_success().assert_stdout(&nosigpipe().arg("--help").run().stdout());
+    let text = help.stdout();
+    let mut at = 0;
+    for part in ["\nStart a program:\n  run ", "\nLook at a process or a crash:\n  status ", "\nThis installation:\n"] {
+        at += text[at..].find(part).unwrap_or_else(|| panic!("{part:?}\n{help}"));
+    }
+    for command in COMMANDS {
+        assert!(text.contains(&format!("\n  {command} ")), "{command}\n{help}");
+        let about = nosigpipe().args(["help", command]).run();
+        about.assert_silent_success().assert_stdout(&nosigpipe().args([command, "--help"]).run().stdout());
+    }
+    for flag in FLAGS {
+        let variable = format!("NOSIGPIPE_{}", flag.to_uppercase().replace('-', "_"));
+        assert!(text.contains(&variable), "{variable}\n{help}");
+    }
+}
+
+#[test]
+fn the_manual_page_has_every_section_and_man_has_nothing_to_complain_of() {
+    let page = nosigpipe().arg("man").env("SOURCE_DATE_EPOCH", "1700000000").run();
+    page.assert_silent_success();
+    let text = page.stdout();
+    assert!(text.contains(".TH NOSIGPIPE 1 2023-11-14"), "{page}");
+    let mut at = 0;
+    for section in ["NAME", "SYNOPSIS", "DESCRIPTION", "EXIT STATUS", "ENVIRONMENT", "FILES", "EXAMPLES", "SEE ALSO"] {
+        let heading = [format!("\n.SH {section}\n"), format!("\n.SH \"{section}\"\n")];
+        let found = heading.iter().find_map(|heading| text[at..].find(heading));
+        at += found.unwrap_or_else(|| panic!("{section}, in its place\n{page}"));
+    }
+    for command in COMMANDS {
+        assert!(text.contains(&format!("\\fBnosigpipe {command}\\fR")), "{command}\n{page}");
+    }
+    let groff = bare("groff").args(["-man", "-Tutf8", "-ww"]).stdin(text.as_bytes()).run();
+    groff.assert_code(0).assert_silent();
+}
+
 #[test]
 fn the_version_is_the_packages() {
     let outcome = nosigpipe().arg("--version").run();
@@ -43,7 +84,7 @@ fn the_version_is_the_packages() {
 #[test]
 fn wrong_usage_is_one_line() {
     assert_refused(nosigpipe(), 125, "no command given; see nosigpipe --help");
-    assert_refused(nosigpipe().arg("runn"), 125, "unrecognized subcommand 'runn'; see nosigpipe --help");
+    assert_refused(nosigpipe().arg("xyzzy"), 125, "unrecognized subcommand 'xyzzy'; see nosigpipe --help");
     assert_refused(
         nosigpipe().args(["run", "--colour", "x"]),
         125,
@@ -57,8 +98,22 @@ fn wrong_usage_is_one_line() {
     assert_refused(
         nosigpipe().args(["run", "--scope"]),
         125,
-        "a value is required for '--scope <VALUE>' but none was supplied; see nosigpipe --help",
+        "a value is required for '--scope <VALUE>' but none was supplied [possible values: process, sockets, tree, off]; see nosigpipe --help",
     );
+}
+
+#[test]
+fn what_was_meant_is_said() {
+    for (words, line) in [
+        (&["rum"][..], "unrecognized subcommand 'rum' (did you mean 'run'?)"),
+        (&["staus", "1"], "unrecognized subcommand 'staus' (did you mean 'status'?)"),
+        (&["run", "--scop=tree", "x"], "unexpected argument '--scop' found (did you mean '--scope'?)"),
+        (&["/bin/true"], "unrecognized subcommand '/bin/true' (did you mean 'nosigpipe run -- /bin/true'?)"),
+    ] {
+        assert_refused(nosigpipe().args(words), 125, &format!("{line}; see nosigpipe --help"));
+    }
+    let outcome = nosigpipe().args(["env", "--for=sytemd"]).run();
+    assert!(outcome.stderr().contains("(did you mean 'systemd'?)"), "{outcome}");
 }
 
 #[test]

@@ -1,41 +1,88 @@
 //! The command line: the table of commands, and what all of them share.
 
-use clap::error::ErrorKind;
+use std::fmt::Write;
+use std::path::Path;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgMatches, Command};
 
-use crate::commands::{check, demo, doctor, env, man, report, run, status};
+use crate::commands::{check, completions, demo, doctor, env, man, report, run, status};
 use crate::exit::{self, Failure};
 use crate::output;
+use settings::SETTINGS;
 
 /// A command: its part of the command line and what it does.
 struct Entry {
+    /// The heading in help under which it stands.
+    group: Group,
     command: fn() -> Command,
     run: fn(&ArgMatches) -> Result<u8, Failure>,
 }
 
+/// What commands are for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Group {
+    /// Starting programs.
+    Start,
+    /// Looking at what runs or has crashed.
+    Look,
+    /// This installation.
+    Installation,
+    /// Started by other commands, and shown nowhere.
+    Internal,
+}
+
+/// The groups that help shows, with their headings.
+const GROUPS: [(Group, &str); 3] = [
+    (Group::Start, "Start a program"),
+    (Group::Look, "Look at a process or a crash"),
+    (Group::Installation, "This installation"),
+];
+
 /// Every command, in the order in which help shows them.
-const COMMANDS: [Entry; 10] = [
-    Entry { command: run::command, run: run::run },
-    Entry { command: check::command, run: check::run },
-    Entry { command: status::command, run: status::run },
-    Entry { command: report::command, run: report::run },
-    Entry { command: env::command, run: env::run },
-    Entry { command: doctor::command, run: doctor::run },
-    Entry { command: doctor::trial_command, run: doctor::trial },
-    Entry { command: demo::command, run: demo::run },
-    Entry { command: demo::server::command, run: demo::server::run },
-    Entry { command: man::command, run: man::run },
+const COMMANDS: [Entry; 11] = [
+    Entry { group: Group::Start, command: run::command, run: run::run },
+    Entry { group: Group::Start, command: check::command, run: check::run },
+    Entry { group: Group::Start, command: env::command, run: env::run },
+    Entry { group: Group::Look, command: status::command, run: status::run },
+    Entry { group: Group::Look, command: report::command, run: report::run },
+    Entry { group: Group::Installation, command: doctor::command, run: doctor::run },
+    Entry { group: Group::Internal, command: doctor::trial_command, run: doctor::trial },
+    Entry { group: Group::Installation, command: demo::command, run: demo::run },
+    Entry { group: Group::Internal, command: demo::server::command, run: demo::server::run },
+    Entry { group: Group::Installation, command: man::command, run: man::run },
+    Entry { group: Group::Installation, command: completions::command, run: completions::run },
 ];
 
 /// The whole command line.
 pub fn command() -> Command {
+    bare_command().subcommands(COMMANDS.iter().map(|entry| (entry.command)().hide(entry.group == Group::Internal)))
+}
+
+/// The command line without its commands.
+fn bare_command() -> Command {
     Command::new("nosigpipe")
         .version(env!("CARGO_PKG_VERSION"))
         .about("Runs a server so that clients that go away can't kill it by SIGPIPE, and crashes explain themselves")
+        .max_term_width(120)
         .subcommand_required(true)
         .arg_required_else_help(false)
-        .after_help(exit_status())
-        .subcommands(COMMANDS.iter().map(|entry| (entry.command)()))
+        // clap lists commands without groups.
+        .help_template(format!("{{about-with-newline}}\n{{usage-heading}} {{usage}}\n{}", overview()))
+}
+
+/// The command line without what only nosigpipe itself starts.
+pub fn shown_command() -> Command {
+    let shown = COMMANDS.iter().filter(|entry| entry.group != Group::Internal);
+    bare_command().subcommands(shown.map(|entry| (entry.command)()))
+}
+
+/// The commands that are shown, by their groups.
+pub fn groups() -> impl Iterator<Item = (&'static str, Vec<Command>)> {
+    GROUPS.into_iter().map(|(group, heading)| {
+        let members = COMMANDS.iter().filter(|entry| entry.group == group).map(|entry| (entry.command)());
+        (heading, members.collect())
+    })
 }
 
 /// Does what the command line says.
@@ -57,7 +104,7 @@ pub fn run() -> Result<u8, Failure> {
     }
 }
 
-/// clap's message as one line: what is wrong, without usage and hints.
+/// clap's message as one line: what is wrong, and what may have been meant.
 fn usage_error(error: &clap::Error) -> String {
     if error.kind() == ErrorKind::MissingSubcommand {
         return "no command given; see nosigpipe --help".into();
@@ -65,13 +112,50 @@ fn usage_error(error: &clap::Error) -> String {
     let text = error.to_string();
     let problem: Vec<_> = text.lines().take_while(|line| !line.is_empty()).map(str::trim).collect();
     let problem = problem.join(" ");
-    format!("{}; see nosigpipe --help", problem.strip_prefix("error: ").unwrap_or(&problem))
+    let problem = problem.strip_prefix("error: ").unwrap_or(&problem);
+    format!("{problem}{}; see nosigpipe --help", meant(error).unwrap_or_default())
 }
 
-fn exit_status() -> String {
-    let mut text = String::from("Exit status:\n");
+/// What may have been meant, to stand behind what is wrong.
+fn meant(error: &clap::Error) -> Option<String> {
+    let kinds = [ContextKind::SuggestedSubcommand, ContextKind::SuggestedArg, ContextKind::SuggestedValue];
+    let suggestions = kinds.into_iter().filter_map(|kind| error.get(kind)).flat_map(|value| match value {
+        ContextValue::String(one) => vec![one.clone()],
+        ContextValue::Strings(several) => several.clone(),
+        _ => Vec::new(),
+    });
+    // The best comes last.
+    if let Some(best) = suggestions.last() {
+        return Some(format!(" (did you mean '{best}'?)"));
+    }
+    // A program where a command should be is a `run` forgotten.
+    match error.get(ContextKind::InvalidSubcommand) {
+        Some(ContextValue::String(word)) if Path::new(word).exists() && word.contains('/') => {
+            Some(format!(" (did you mean 'nosigpipe run -- {word}'?)"))
+        }
+        _ => None,
+    }
+}
+
+/// What stands under the usage in help: all commands, settings, and exit codes.
+fn overview() -> String {
+    let mut text = String::new();
+    for (heading, commands) in groups() {
+        let _ = writeln!(text, "\n{heading}:");
+        for command in commands {
+            let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+            let _ = writeln!(text, "  {:<12} {about}", command.get_name());
+        }
+    }
+    let _ = writeln!(text, "\nnosigpipe help COMMAND says everything about one of them.");
+    let _ = writeln!(text, "\nSettings, each also a flag of run (explained by nosigpipe help run):");
+    for pair in SETTINGS.chunks(2) {
+        let names: String = pair.iter().map(|setting| format!("  {:<28}", setting.variable)).collect();
+        let _ = writeln!(text, "{}", names.trim_end());
+    }
+    let _ = writeln!(text, "\nExit status:");
     for (code, meaning) in exit::TABLE {
-        text += &format!("  {code:<7} {meaning}\n");
+        let _ = writeln!(text, "  {code:<12} {meaning}");
     }
     text
 }

@@ -48,12 +48,16 @@ pub fn check(path: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Where the library is looked for, from the executable's directory, in this order.
+pub fn near() -> impl Iterator<Item = &'static str> {
+    NEAR.iter().chain(platform::NEAR).copied()
+}
+
 /// Every place near the executable where the library is looked for, in this order.
 pub fn places() -> Result<Vec<PathBuf>, Failure> {
     let executable = env::current_exe().map_err(|error| Failure::about("own executable", &error))?;
     let directory = executable.parent().unwrap_or(Path::new("/"));
-    let near = NEAR.iter().chain(platform::NEAR);
-    Ok(near.map(|near| directory.join(near).join(platform::LIBRARY)).collect())
+    Ok(near().map(|near| directory.join(near).join(platform::LIBRARY)).collect())
 }
 
 fn locate(given: Option<&OsStr>) -> Result<Library, Failure> {
@@ -70,9 +74,10 @@ fn locate(given: Option<&OsStr>) -> Result<Library, Failure> {
     }
     let path = places()?.into_iter().find_map(|path| fs::canonicalize(path).ok());
     path.map(|path| found(path, "found near nosigpipe")).ok_or_else(|| {
-        let near: Vec<_> = NEAR.iter().chain(platform::NEAR).skip(1).copied().collect();
+        let near: Vec<_> = near().skip(1).collect();
+        let by_cargo = if is_installed_by_cargo(directory) { INSTALLED_BY_CARGO } else { "" };
         Failure::refused(format!(
-            "{} was not found in {}, nor from there in {}: name it by --library or {LIBRARY}",
+            "{} was not found in {}, nor from there in {}: name it by --library or {LIBRARY}{by_cargo}",
             platform::LIBRARY,
             output::path(directory),
             near.join(", "),
@@ -102,6 +107,15 @@ fn named(given: OsString, named_by: &'static str) -> Result<Library, Failure> {
 fn is_under_cargo(directory: &Path) -> bool {
     let is_ours = env::var_os("CARGO_PKG_NAME").is_some_and(|name| name == env!("CARGO_PKG_NAME"));
     is_ours && env::var_os("CARGO_MANIFEST_DIR").is_some() && directory.join("deps").is_dir()
+}
+
+/// What `cargo install` leaves out, and what to do.
+const INSTALLED_BY_CARGO: &str = "; cargo install brings programs only, so build the library in nosigpipe's source by \
+                                  cargo build --release --lib and put it beside nosigpipe, or install a package instead";
+
+/// Whether this is a directory that `cargo install` puts programs into.
+fn is_installed_by_cargo(directory: &Path) -> bool {
+    directory.parent().is_some_and(|root| root.join(".crates2.json").exists() || root.join(".crates.toml").exists())
 }
 
 /// Has cargo build the library with the profile that the launcher was built with.

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write;
 
-use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use clap::{Arg, ArgAction, ArgMatches, Command};
 use serde_json::json;
 
-use crate::commands::run::library_flag;
+use crate::commands::run::{library_flag, program_argument};
 use crate::coverage::{self, Way};
 use crate::exit::{Failure, OK};
 use crate::platform::{self, Dependencies};
@@ -23,15 +23,7 @@ pub fn command() -> Command {
         )
         .arg(Arg::new("json").long("json").action(ArgAction::SetTrue).help("Print one JSON object"))
         .arg(library_flag())
-        .arg(
-            Arg::new("program")
-                .value_name("PROGRAM")
-                .help("The program, and arguments if the verdict depends on them")
-                .num_args(1..)
-                .required(true)
-                .trailing_var_arg(true)
-                .value_parser(value_parser!(OsString)),
-        )
+        .arg(program_argument().help("The program, and arguments if the verdict depends on them"))
 }
 
 pub fn run(matches: &ArgMatches) -> Result<u8, Failure> {

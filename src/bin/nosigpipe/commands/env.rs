@@ -29,14 +29,15 @@ impl ValueEnum for Format {
     }
 
     fn to_possible_value(&self) -> Option<PossibleValue> {
+        // clap_complete puts these between quotes of several kinds: none may be in them, nor what a shell expands.
         let (name, help) = match self {
-            Self::Sh => ("sh", "for sh, bash, zsh, ksh: eval \"$(nosigpipe env)\""),
-            Self::Fish => ("fish", "nosigpipe env --for fish | source"),
-            Self::Csh => ("csh", "for csh, tcsh: eval `nosigpipe env --for csh`"),
+            Self::Sh => ("sh", "commands for sh, bash, zsh, ksh"),
+            Self::Fish => ("fish", "commands for fish"),
+            Self::Csh => ("csh", "commands for csh, tcsh"),
             Self::Dockerfile => ("dockerfile", "an ENV instruction"),
             Self::Systemd => ("systemd", "an Environment= line of a unit"),
-            Self::Github => ("github", "NAME=value, for the file that $GITHUB_ENV names"),
-            Self::Plain => ("plain", "NAME=value, as docker's --env-file and systemd's EnvironmentFile= have it"),
+            Self::Github => ("github", "NAME=value, for the file that GITHUB_ENV names"),
+            Self::Plain => ("plain", "NAME=value, for docker --env-file and EnvironmentFile= of systemd"),
         };
         Some(PossibleValue::new(name).help(help))
     }
@@ -82,8 +83,9 @@ pub fn command() -> Command {
         .about("Print the line that preloads the library into what is started from a shell, a container or a service")
         .long_about(
             "Print what sets LD_PRELOAD (on macOS DYLD_INSERT_LIBRARIES), and the settings that are given, for a \
-             shell or a file: eval \"$(nosigpipe env)\". For shells, what is preloaded already stays behind the \
-             library. Unlike run, this looks at no program beforehand.",
+             shell or a file: eval \"$(nosigpipe env)\" in sh and its like, nosigpipe env --for=fish | source in fish, \
+             eval `nosigpipe env --for=csh` in csh. For shells, what is preloaded already stays behind the library. \
+             Unlike run, this looks at no program beforehand.",
         )
         .arg(
             Arg::new("for")

@@ -1,13 +1,19 @@
 //! `man`: the manual page, made of the command line's own table.
 
 use clap::{Arg, ArgMatches, Command};
-use roff::{Roff, bold, italic, roman};
+use roff::{Inline, Roff, bold, italic, roman};
 
 use crate::exit::{self, Failure, OK};
-use crate::{cli, output};
+use crate::{cli, output, platform};
+use settings::SETTINGS;
+
+/// The time that a packager wishes in the page, in seconds since 1970, as for other files of reproducible builds.
+const EPOCH: &str = "SOURCE_DATE_EPOCH";
 
 pub fn command() -> Command {
-    Command::new("man").about("Print the manual page, for man(1)").hide(true)
+    Command::new("man")
+        .about("Print the manual page, for man(1)")
+        .long_about("Print the manual page: nosigpipe man | man -l -. Packages have it installed as nosigpipe(1).")
 }
 
 pub fn run(_: &ArgMatches) -> Result<u8, Failure> {
@@ -15,19 +21,43 @@ pub fn run(_: &ArgMatches) -> Result<u8, Failure> {
     Ok(OK)
 }
 
+/// What to do with it: a command line, and what it is for.
+const EXAMPLES: [(&str, &str); 9] = [
+    ("nosigpipe run -- tritonserver --model-repository=/models", "A server that no vanishing client ends."),
+    (
+        "nosigpipe run --report=/var/log/nosigpipe --format=json -- ./server",
+        "Its crash reports are files, one for each crash, for programs to read.",
+    ),
+    ("nosigpipe run --log=summary -- ./server", "It says when it ends how many broken pipes it has survived."),
+    (
+        "nosigpipe run --only=server -- ./start.sh",
+        "The library acts in the server that the script starts, and in nothing else.",
+    ),
+    ("eval \"$(nosigpipe env)\"", "Everything that is started from this shell has the library in it."),
+    ("nosigpipe env --for=systemd --report=/var/log/nosigpipe", "The lines for a drop-in of a systemd unit."),
+    ("nosigpipe check ./server", "Would it work, and how is each of the server's calls covered?"),
+    ("nosigpipe status \"$(pidof server)\"", "What is the library doing there now?"),
+    (
+        "nosigpipe report --debug-dir=/usr/lib/debug report.json",
+        "A report with the lines that debug files have for it.",
+    ),
+];
+
 fn page() -> String {
-    let mut root = cli::command();
+    let mut root = cli::shown_command();
     root.build();
-    let commands: Vec<_> = root.get_subcommands().filter(|command| !command.is_hide_set()).collect();
-    let commands = commands.into_iter().filter(|command| command.get_name() != "help");
     let about = |command: &Command| command.get_about().map(ToString::to_string).unwrap_or_default();
 
     let mut page = Roff::new();
     let version = format!("nosigpipe {}", env!("CARGO_PKG_VERSION"));
-    page.control("TH", ["NOSIGPIPE", "1", "", version.as_str()]);
-    page.control("SH", ["NAME"]).text([roman(format!("nosigpipe - {}", about(&root)))]);
+    page.control("TH", ["NOSIGPIPE", "1", date().as_str(), version.as_str(), "User Commands"]);
+    page.control("SH", ["NAME"]);
+    // whatis(1) wants it short, and on one line.
+    page.text([roman("nosigpipe - keep vanishing clients from killing a server, and have its crashes explained")]);
     page.control("SH", ["SYNOPSIS"]);
-    for command in commands.clone() {
+    let groups: Vec<_> = cli::groups().collect();
+    let built = |name: &str| root.get_subcommands().find(|command| command.get_name() == name);
+    for command in groups.iter().flat_map(|(_, commands)| commands).filter_map(|command| built(command.get_name())) {
         page.text([bold(format!("nosigpipe {}", command.get_name())), roman(" "), roman(synopsis(command))]);
         page.control("br", []);
     }
@@ -35,9 +65,22 @@ fn page() -> String {
     page.text([roman(
         "When a client has gone away, the next write to its connection raises SIGPIPE, whose default action ends the \
          server with exit code 141 and no word. A library that is loaded before the others keeps SIGPIPE away from the \
-         server and writes a report when the server crashes. nosigpipe starts a program with this library in it.",
+         server, to which the write is an error (EPIPE) then, and writes a report when the server crashes, which then \
+         ends as it would have ended anyway. nosigpipe starts a program with this library in it, says beforehand why \
+         that could not work, and shows what the library is doing.",
     )]);
-    for command in commands {
+    page.control("PP", []);
+    page.text([roman(
+        "A program that is linked statically, or with another C library than the library, can't have it.",
+    )]);
+    page.control("SH", ["COMMANDS"]);
+    for (heading, commands) in &groups {
+        page.control("SS", [*heading]);
+        for command in commands {
+            page.control("TP", []).text([bold(command.get_name())]).text([roman(about(command))]);
+        }
+    }
+    for command in groups.iter().flat_map(|(_, commands)| commands).filter_map(|command| built(command.get_name())) {
         page.control("SH", [format!("NOSIGPIPE {}", command.get_name()).to_uppercase().as_str()]);
         let long = command.get_long_about().or(command.get_about()).map(ToString::to_string).unwrap_or_default();
         page.text([roman(long)]);
@@ -51,16 +94,78 @@ fn page() -> String {
     }
     page.control("SH", ["EXIT STATUS"]);
     for (code, meaning) in exit::TABLE {
-        page.control("TP", []).text([bold(code)]).text([roman(meaning)]);
+        let tag = if code.is_empty() { roman("\u{a0}") } else { bold(code) };
+        page.control("TP", []).text([tag]).text([roman(meaning)]);
     }
-    page.control("SH", ["ENVIRONMENT"]);
+    environment(&mut page);
+    page.control("SH", ["FILES"]);
     page.text([roman(
-        "Each setting of nosigpipe run has the variable that stands with its flag, which the library reads. Variables \
-         do the same without nosigpipe, with LD_PRELOAD set to the library's absolute path. A flag comes before its \
-         variable. NOSIGPIPE_PROCESS is the library's own: it names the process that was started with the library.",
+        "The library is the first of these that is there, from the directory of nosigpipe's executable:",
     )]);
-    page.control("SH", ["SEE ALSO"]).text([roman("signal(7), send(2), ld.so(8)")]);
+    for near in crate::library::near() {
+        let place = if near == "." { platform::LIBRARY.to_owned() } else { format!("{near}/{}", platform::LIBRARY) };
+        page.control("br", []).text([italic(place)]);
+    }
+    page.control("TP", []).text([italic("DIR/PROGRAM.PID.TIME.txt, .json")]);
+    page.text([roman("Crash reports, one file each, where NOSIGPIPE_REPORT names a directory.")]);
+    page.control("SH", ["EXAMPLES"]);
+    for (line, what) in EXAMPLES {
+        page.control("TP", []).text([bold(line)]).text([roman(what)]);
+    }
+    page.control("SH", ["NOTES"]);
+    page.text([roman(
+        "Set-user-ID programs: the loader takes preloads from system directories only, or not at all, and the library \
+         reads no settings in them. In containers, the library's file must be in the container.",
+    )]);
+    page.control("SH", ["SEE ALSO"]);
+    let see_also = ["signal(7)", "send(2)", "write(2)", "ld.so(8)", "env(1)", "core(5)", "systemd.exec(5)"];
+    let mut line = Vec::new();
+    for (index, entry) in see_also.iter().enumerate() {
+        let (name, section) = entry.split_once('(').unwrap_or((entry, ""));
+        let comma = if index + 1 == see_also.len() { "" } else { ", " };
+        line.extend([bold(name), roman(format!("({section}{comma}"))]);
+    }
+    page.text(line);
     page.render()
+}
+
+/// The section about variables: settings, and what else nosigpipe and the library read.
+fn environment(page: &mut Roff) {
+    page.control("SH", ["ENVIRONMENT"]);
+    page.text([roman(format!(
+        "The library reads its settings from these variables, also without nosigpipe, with {} set to its absolute \
+         path. A flag of nosigpipe run comes before its variable. A wrong value is one line on standard error, and the \
+         default holds.",
+        platform::PRELOAD
+    ))]);
+    for setting in &SETTINGS {
+        let default = if setting.default.is_empty() { "none" } else { setting.default };
+        page.control("TP", []).text([bold(setting.variable)]);
+        page.text([roman(format!("{}. Allowed: {}. Default: {default}.", setting.help, setting.allowed))]);
+    }
+    let others = [
+        (settings::LIBRARY, "The library's file, for nosigpipe, as --library.".to_owned()),
+        (platform::PRELOAD, "nosigpipe run puts the library in front of what is in it.".to_owned()),
+        (settings::PROCESS, "The library's own: it names the process that was started with the library.".to_owned()),
+    ];
+    for (name, what) in others {
+        page.control("TP", []).text([bold(name)]).text([roman(what)]);
+    }
+}
+
+/// The day that stands in the page's last line: only a package has one.
+fn date() -> String {
+    let seconds = std::env::var(EPOCH).ok().and_then(|text| text.parse::<i64>().ok());
+    seconds.map(day).unwrap_or_default()
+}
+
+/// The day of a time in seconds since 1970, as YYYY-MM-DD.
+fn day(seconds: i64) -> String {
+    // SAFETY: all zeros is a valid tm, and its fields are what gmtime_r writes.
+    let mut time: libc::tm = unsafe { std::mem::zeroed() };
+    // SAFETY: both live until it returns, and nobody else has them.
+    unsafe { libc::gmtime_r(&raw const seconds, &raw mut time) };
+    format!("{:04}-{:02}-{:02}", time.tm_year + 1900, time.tm_mon + 1, time.tm_mday)
 }
 
 fn synopsis(command: &Command) -> String {
@@ -71,7 +176,7 @@ fn synopsis(command: &Command) -> String {
         .unwrap_or_default()
 }
 
-fn flag(argument: &Arg) -> Vec<roff::Inline> {
+fn flag(argument: &Arg) -> Vec<Inline> {
     let long = argument.get_long().unwrap_or_default();
     let mut text = vec![bold(format!("--{long}"))];
     if argument.get_action().takes_values() {

@@ -2,6 +2,7 @@
 //! of `status`.
 
 pub mod check;
+pub mod completions;
 pub mod demo;
 pub mod doctor;
 pub mod env;

@@ -7,7 +7,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use clap::{Arg, ArgAction, ArgMatches, Command};
+use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint};
 use serde_json::Value;
 
 use crate::exit::{Failure, OK};
@@ -24,11 +24,12 @@ pub fn command() -> Command {
              lines are looked up again, in debug files found there by the modules' build ids. Standard input can be \
              given as -.",
         )
-        .arg(Arg::new("file").value_name("FILE").required(true))
+        .arg(Arg::new("file").value_name("FILE").required(true).value_hint(ValueHint::FilePath))
         .arg(
             Arg::new("debug-dir")
                 .long("debug-dir")
                 .value_name("DIR")
+                .value_hint(ValueHint::DirPath)
                 .action(ArgAction::Append)
                 .help("Directory with .build-id/xx/yyyy.debug files, as /usr/lib/debug; can be given several times"),
         )

@@ -6,7 +6,8 @@ use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
-use clap::{Arg, ArgMatches, Command, value_parser};
+use clap::builder::{PossibleValue, TypedValueParser};
+use clap::{Arg, ArgMatches, Command, ValueHint, value_parser};
 
 use crate::exit::{Failure, NOT_EXECUTABLE, NOT_FOUND, reason};
 use crate::{library, output, platform, preflight};
@@ -21,15 +22,18 @@ pub fn command() -> Command {
         )
         .args(SETTINGS.iter().map(flag))
         .arg(library_flag())
-        .arg(
-            Arg::new("program")
-                .value_name("PROGRAM")
-                .help("The program and its arguments")
-                .num_args(1..)
-                .required(true)
-                .trailing_var_arg(true)
-                .value_parser(value_parser!(OsString)),
-        )
+        .arg(program_argument().help("The program and its arguments"))
+}
+
+/// `PROGRAM...`: everything from the first word on that is no flag of ours.
+pub fn program_argument() -> Arg {
+    Arg::new("program")
+        .value_name("PROGRAM")
+        .num_args(1..)
+        .required(true)
+        .trailing_var_arg(true)
+        .value_parser(value_parser!(OsString))
+        .value_hint(ValueHint::CommandWithArguments)
 }
 
 /// `--library`
@@ -39,6 +43,7 @@ pub fn library_flag() -> Arg {
         .value_name("FILE")
         .help("The library, if it is not beside or near this executable [NOSIGPIPE_LIBRARY]")
         .value_parser(value_parser!(OsString))
+        .value_hint(ValueHint::FilePath)
 }
 
 /// The flag of a setting.
@@ -48,8 +53,37 @@ pub fn flag(setting: &'static Setting) -> Arg {
     Arg::new(setting.flag)
         .long(setting.flag)
         .value_name("VALUE")
-        .value_parser(value_parser!(OsString))
+        .value_parser(Value(setting))
+        .hide_possible_values(true)
+        .help_heading(heading(setting))
         .help(format!("{help}. VALUE is {allowed} [default: {default}; {variable}]"))
+}
+
+/// Under which a setting stands in help.
+fn heading(setting: &Setting) -> &'static str {
+    match setting.flag {
+        "scope" | "only" | "log" => "SIGPIPE",
+        _ => "Crash reports",
+    }
+}
+
+/// What a setting's flag takes. [`settings`] judges it, in the words of the settings table; shells complete it.
+#[derive(Clone)]
+struct Value(&'static Setting);
+
+impl TypedValueParser for Value {
+    type Value = OsString;
+
+    fn parse_ref(&self, _: &Command, _: Option<&Arg>, value: &OsStr) -> Result<OsString, clap::Error> {
+        Ok(value.to_owned())
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        let words = self.0.allowed.split(", ").flat_map(|part| part.split(" or "));
+        // Where a number or a list is allowed, its description has more than one word.
+        let words: Vec<_> = words.filter(|word| !word.contains(' ')).map(PossibleValue::new).collect();
+        (!words.is_empty()).then(|| Box::new(words.into_iter()) as Box<_>)
+    }
 }
 
 pub fn run(matches: &ArgMatches) -> Result<u8, Failure> {
