@@ -9,7 +9,7 @@ use clap::{ArgMatches, Command};
 use crate::commands::{check, completions, demo, doctor, env, man, report, run, status};
 use crate::exit::{self, Failure};
 use crate::output;
-use settings::SETTINGS;
+use settings::options::SETTINGS;
 
 /// A command: its part of the command line and what it does.
 struct Entry {

@@ -5,7 +5,7 @@ use roff::{Inline, Roff, bold, italic, roman};
 
 use crate::exit::{self, Failure, OK};
 use crate::{cli, output, platform};
-use settings::SETTINGS;
+use settings::options::SETTINGS;
 
 /// The time that a packager wishes in the page, in seconds since 1970, as for other files of reproducible builds.
 const EPOCH: &str = "SOURCE_DATE_EPOCH";
@@ -144,9 +144,12 @@ fn environment(page: &mut Roff) {
         page.text([roman(format!("{}. Allowed: {}. Default: {default}.", setting.help, setting.allowed))]);
     }
     let others = [
-        (settings::LIBRARY, "The library's file, for nosigpipe, as --library.".to_owned()),
+        (settings::options::LIBRARY, "The library's file, for nosigpipe, as --library.".to_owned()),
         (platform::PRELOAD, "nosigpipe run puts the library in front of what is in it.".to_owned()),
-        (settings::PROCESS, "The library's own: it names the process that was started with the library.".to_owned()),
+        (
+            settings::options::PROCESS,
+            "The library's own: it names the process that was started with the library.".to_owned(),
+        ),
     ];
     for (name, what) in others {
         page.control("TP", []).text([bold(name)]).text([roman(what)]);
