@@ -222,6 +222,38 @@ impl Owned {
         if (self.rules.is_ours)(&before) { self.believed() } else { before }
     }
 
+    /// What `sigaction` does where another library's comes behind ours: that one is to see what the program sets and what
+    /// is in force, and what it makes of it is the program's wish. Meanwhile the kernel has what the program believes; for
+    /// SIGPIPE rather SIG_IGN than the default.
+    ///
+    /// `None` with errno set when the other library's function has failed.
+    pub fn sigaction_by_next(&self, new: Option<Action>, is_borrower: bool) -> Option<Action> {
+        /// Where a mask has no effect, this one tells what was put there to be found.
+        const SHOWN: u64 = 1 << (libc::SIGTTIN - 1) | 1 << (libc::SIGTTOU - 1);
+        let is_shown = |action: &Action| !action.is_handler() && action.mask == SHOWN;
+        let kernels = platform::action(self.signal);
+        let believed = if is_borrower && !(self.rules.is_ours)(&kernels) { kernels } else { self.believed() };
+        let shown = match believed.handler {
+            SIG_DFL if self.signal == libc::SIGPIPE => Action { mask: SHOWN, ..Action::plain(SIG_IGN) },
+            SIG_DFL | SIG_IGN => Action { mask: SHOWN, ..believed },
+            _ => believed,
+        };
+        platform::show_action(self.signal, &shown);
+        let told = platform::real_sigaction(self.signal, new.as_ref());
+        let now = platform::action(self.signal);
+        let as_set = new.filter(|new| now.handler == new.handler && !is_shown(&now));
+        if told.is_none() || is_shown(&now) || now.handler == shown.handler && as_set.is_none() {
+            // Nothing has changed: it was a question, or the other library has kept the action for itself, as libjsig does when
+            // a Java VM has the signal.
+            if is_borrower { platform::set_action(self.signal, &kernels) } else { self.apply() }
+        } else if !is_borrower {
+            let (origin, restorer) = as_set.map_or((Origin::Program, 0), |new| (new.origin, new.restorer));
+            let now = Action { origin, restorer, ..now };
+            self.replace(|before| (self.rules.wish)(now, before));
+        }
+        told.map(|told| if is_shown(&told) || (self.rules.is_ours)(&told) { believed } else { told })
+    }
+
     /// Puts a wish into force, made from the one that is, and returns that one.
     pub fn replace(&self, wish: impl Fn(&Action) -> Action) -> Action {
         let before = self.exchange(wish);

@@ -61,6 +61,7 @@ pub fn owned(signal: c_int) -> Option<&'static Owned> {
 
 /// Takes over the signals whose bits are set. For the constructor.
 pub fn start(selected: u8) {
+    platform::learn_restorer(SIGSEGV);
     for (index, owned) in SIGNALS.iter().enumerate() {
         if selected & 1 << index == 0 {
             continue;
@@ -72,7 +73,6 @@ pub fn start(selected: u8) {
             owned.apply();
         }
     }
-    platform::learn_restorer(SIGSEGV);
 }
 
 /// From now on the signal does to the process what it does by default.

@@ -26,6 +26,14 @@ fn change(owned: &Owned, new: Option<Action>) -> Action {
     })
 }
 
+#[cold]
+fn by_next(owned: &Owned, new: Option<Action>) -> Option<Action> {
+    let errno = platform::errno();
+    let before = owned.sigaction_by_next(new, !sigpipe::is_own_process())?;
+    platform::set_errno(errno);
+    Some(before)
+}
+
 pub unsafe fn sigaction(signal: c_int, new: *const sigaction_t, old: *mut sigaction_t) -> c_int {
     // SAFETY: the caller's pointers are null or valid, as sigaction(2) demands.
     let wish = (!new.is_null()).then(|| unsafe { platform::read(new) });
@@ -102,6 +110,7 @@ fn flags_of(signum: c_int) -> c_int {
 /// Sets an action, or none, and returns the one before; `None` with errno set when there is no such signal.
 fn set(signal: c_int, new: Option<Action>) -> Option<Action> {
     match owned(signal) {
+        Some(owned) if platform::is_sigaction_behind() && !crash::is_dying() => by_next(owned, new),
         Some(owned) => Some(change(owned, new)),
         None => platform::real_sigaction(signal, new.as_ref()),
     }

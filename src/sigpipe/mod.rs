@@ -87,6 +87,7 @@ pub fn start(scope: Scope, log: Log) {
     COUNTING.store(log != Log::Off && platform::TELLS_WHAT_BROKE, Relaxed);
     log::start(log);
     platform::configure_open_sockets();
+    platform::learn_restorer(SIGPIPE);
     let found = platform::action(SIGPIPE);
     STARTED_IGNORED.store(found.handler == SIG_IGN, Relaxed);
     SIGNAL.own(if found.is_handler() {
@@ -95,7 +96,6 @@ pub fn start(scope: Scope, log: Log) {
     } else {
         at_start(found.handler == SIG_IGN)
     });
-    platform::learn_restorer(SIGPIPE);
 }
 
 /// Leaves all to another copy of the library. For the constructor.

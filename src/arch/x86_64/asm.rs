@@ -55,6 +55,16 @@ pub unsafe fn system_call(number: c_long, arguments: [c_long; 6]) -> c_long {
     result
 }
 
+/// What a signal handler returns to where libc's own is not known. Debuggers and unwinders recognise it by these bytes, which
+/// are libc's as well: `mov rax, SYS_rt_sigreturn; syscall`.
+///
+/// # Safety
+/// For the kernel's frames alone.
+#[unsafe(naked)]
+pub unsafe extern "C" fn restorer() {
+    naked_asm!(".byte 0x48, 0xc7, 0xc0, 0x0f, 0x00, 0x00, 0x00, 0x0f, 0x05")
+}
+
 // What crtbeginS.o would define: by this address libc knows whose atexit and atfork handlers are whose.
 global_asm!(
     ".pushsection .data.rel.ro, \"aw\"",
@@ -94,6 +104,10 @@ global_asm!(
     "memcpy:",
     "mov rax, rdi",
     "mov rcx, rdx",
+    "shr rcx, 3",
+    "rep movsq",
+    "mov ecx, edx",
+    "and ecx, 7",
     "rep movsb",
     "ret",
     ".size memcpy, . - memcpy",
@@ -124,8 +138,14 @@ global_asm!(
     ".type memset, @function",
     "memset:",
     "mov r8, rdi",
-    "mov eax, esi",
+    "movzx esi, sil",
+    "movabs rax, 0x0101010101010101",
+    "imul rax, rsi",
     "mov rcx, rdx",
+    "shr rcx, 3",
+    "rep stosq",
+    "mov ecx, edx",
+    "and ecx, 7",
     "rep stosb",
     "mov rax, r8",
     "ret",

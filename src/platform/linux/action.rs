@@ -1,12 +1,14 @@
-//! `sigaction` without our hook.
+//! `sigaction` without our hook: the next library's, for what the program sets, and the kernel's, for what we set ourselves.
 
 use core::mem::MaybeUninit;
 use core::ptr;
-use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed};
 
 use libc::{c_int, sigaction as sigaction_t};
 
-use super::delivery;
+use super::next::{Answer, Library, Name, libraries};
+use super::{delivery, system_call};
+use crate::arch;
 use crate::hooks::real;
 use crate::signals::{Action, Origin};
 
@@ -30,38 +32,130 @@ const UNBLOCKABLE: u64 = 1 << (libc::SIGKILL - 1) | 1 << (libc::SIGSTOP - 1);
 /// Address of glibc's code that leaves a signal handler: told back to programs with what they have set.
 pub(super) static RESTORER: AtomicUsize = AtomicUsize::new(0);
 
-/// Finds out what glibc gives the kernel besides the program's wish. For the constructor.
+/// Finds out what glibc gives the kernel besides the program's wish: its own `sigaction` sets once what the kernel has
+/// anyway, and that is read back. For the constructor, before it sets any action.
 pub fn learn_restorer(signal: c_int) {
-    if RESTORER.load(Relaxed) == 0 {
-        RESTORER.store(action(signal).restorer, Relaxed);
+    if RESTORER.load(Relaxed) != 0 {
+        return;
+    }
+    if let (Some(of_libc), Some(now)) = (sigaction_of_libc(), in_kernel(signal, None, false)) {
+        let mut native = MaybeUninit::<sigaction_t>::zeroed();
+        // SAFETY: the structure is ours, and all zero bytes are a valid sigaction.
+        unsafe {
+            write(native.as_mut_ptr(), &now);
+            of_libc(signal, native.as_ptr(), ptr::null_mut());
+        }
+    }
+    let found = in_kernel(signal, None, false).map_or(0, |action| action.restorer);
+    RESTORER.store(if found == 0 { arch::restorer as *const () as usize } else { found }, Relaxed);
+}
+
+type Sigaction = unsafe extern "C" fn(c_int, *const sigaction_t, *mut sigaction_t) -> c_int;
+
+const SIGACTION: Name = Name::new("sigaction\0");
+
+/// Whether a library has libc's functions.
+fn is_libc(library: &Library) -> bool {
+    const OF_LIBC: Name = Name::new("gnu_get_libc_version\0");
+    !matches!(library.find(&OF_LIBC), Answer::Unknown)
+}
+
+fn sigaction_of_libc() -> Option<Sigaction> {
+    if !is_sigaction_behind() {
+        return Some(real::sigaction());
+    }
+    let libc = libraries().flatten().find(is_libc)?;
+    match libc.find(&SIGACTION) {
+        // SAFETY: libc's function of this name.
+        Answer::Function(address) => Some(unsafe { core::mem::transmute::<*mut (), Sigaction>(address) }),
+        _ => None,
     }
 }
 
-/// Gives the kernel an action. Can't fail for the signals that we own.
-pub fn set_action(signal: c_int, action: &Action) {
-    let _ = real_sigaction(signal, Some(action));
+/// Whether another library's `sigaction` comes between ours and libc's (libjsig, or a sanitizer's): it is to know what the
+/// program sets, and nothing of what we do.
+pub fn is_sigaction_behind() -> bool {
+    /// 0 until it is known, else 1 for libc's and 2 for another's. No library comes in between later.
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let mut next = NEXT.load(Relaxed);
+    if next == 0 {
+        let found = libraries().flatten().find(|library| !matches!(library.find(&SIGACTION), Answer::Unknown));
+        next = if found.is_none_or(|library| is_libc(&library)) { 1 } else { 2 };
+        NEXT.store(next, Relaxed);
+    }
+    next == 2
 }
 
-/// Gives the kernel an action and returns the one before.
+/// Gives the kernel an action of ours, past all other libraries. Can't fail for the signals that we own.
+pub fn set_action(signal: c_int, action: &Action) {
+    exchange_action(signal, action);
+}
+
+/// The same, returning the one before.
+#[inline(never)]
 pub fn exchange_action(signal: c_int, action: &Action) -> Action {
-    real_sigaction(signal, Some(action)).unwrap_or(Action::plain(libc::SIG_DFL))
+    in_kernel(signal, Some(action), delivery::is_relayed(signal, action)).unwrap_or(Action::plain(libc::SIG_DFL))
+}
+
+/// Gives the kernel an action as the program has set it, for another library to find.
+pub fn show_action(signal: c_int, action: &Action) {
+    in_kernel(signal, Some(action), false);
 }
 
 /// The action that the kernel has.
 pub fn action(signal: c_int) -> Action {
-    real_sigaction(signal, None).unwrap_or(Action::plain(libc::SIG_DFL))
+    in_kernel(signal, None, false).unwrap_or(Action::plain(libc::SIG_DFL))
 }
 
-/// sigaction(2) itself; `None` with errno set when it failed. A handler runs where it would run without us.
+/// sigaction(2) for the program: the next library's function. `None` with errno set when it failed. A handler runs where it
+/// would run without us.
 pub fn real_sigaction(signal: c_int, new: Option<&Action>) -> Option<Action> {
-    if let Some(answer) = delivery::relay_action(signal, new) {
-        return answer;
+    let relayed = new.is_some_and(|new| delivery::is_relayed(signal, new));
+    if !delivery::is_active() {
+        return next_sigaction(signal, new);
     }
-    let before = next_sigaction(signal, new)?;
-    if let Some(new) = new {
-        delivery::relay_after(signal, new);
+    if !is_sigaction_behind() {
+        return in_kernel(signal, new, relayed);
     }
-    Some(delivery::without_relay(before, signal))
+    // What the other library reads is what the program has set.
+    if let Some(now) = in_kernel(signal, None, false) {
+        in_kernel(signal, Some(&now), false);
+    }
+    let before = next_sigaction(signal, new);
+    if let Some(now) = in_kernel(signal, None, false)
+        && delivery::is_relayed(signal, &now)
+    {
+        in_kernel(signal, Some(&now), true);
+    }
+    before
+}
+
+/// rt_sigaction(2), as sigaction(3) calls it. `relayed` puts the program's handler behind [`delivery::relay_of`]; what is
+/// returned is without.
+#[inline(never)]
+pub(super) fn in_kernel(signal: c_int, new: Option<&Action>, relayed: bool) -> Option<Action> {
+    /// Signals that glibc keeps for itself: SIGCANCEL and SIGSETXID.
+    const INTERNAL: [c_int; 2] = [32, 33];
+    if INTERNAL.contains(&signal) {
+        super::set_errno(libc::EINVAL);
+        return None;
+    }
+    let native = new.map(|new| {
+        let known = RESTORER.load(Relaxed);
+        let restorer = if known == 0 { arch::restorer as *const () as usize } else { known };
+        let native = [new.handler, (new.flags | SA_RESTORER) as u32 as usize, restorer, new.mask as usize];
+        if relayed { delivery::relay_of(signal, new, native) } else { native }
+    });
+    let mut old = [0usize; 4];
+    let new = native.as_ref().map_or(0, |native| native.as_ptr().expose_provenance());
+    let arguments = [signal.into(), new as _, old.as_mut_ptr().expose_provenance() as _, size_of::<u64>() as _, 0, 0];
+    // SAFETY: both are of the kernel's layout, and ours.
+    if unsafe { system_call(libc::SYS_rt_sigaction, arguments) } != 0 {
+        return None;
+    }
+    let [handler, flags, restorer, mask] = old;
+    let old = Action { handler, flags: flags as c_int, mask: mask as u64, restorer, origin: Origin::Program };
+    Some(delivery::without_relay(old, signal))
 }
 
 fn next_sigaction(signal: c_int, new: Option<&Action>) -> Option<Action> {

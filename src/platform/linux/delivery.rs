@@ -19,9 +19,9 @@ use core::sync::atomic::{
 
 use libc::{SA_ONSTACK, SA_SIGINFO, c_int};
 
-use super::action::{self, RESTORER};
-use super::next::{Answer, Name, is_of_go, libraries};
-use super::{PAGE, is_filtered, system_call};
+use super::action::{self, RESTORER, in_kernel};
+use super::next::is_of_go;
+use super::{PAGE, is_filtered};
 use crate::arch::{self, CONTEXT_STACK, CONTEXT_STACK_SIZE};
 use crate::signals::Action;
 
@@ -32,8 +32,6 @@ const WITH_INFO: usize = 1 << 62;
 
 /// Whether handlers go to the kernel behind [`relay`].
 static ACTIVE: AtomicBool = AtomicBool::new(false);
-/// Whether the next `sigaction` is libc's, so that the kernel can be told as well.
-static NEXT_IS_LIBC: AtomicBool = AtomicBool::new(false);
 /// Signals whose handlers were set before, when none asked for an alternate stack.
 static EARLY: AtomicU64 = AtomicU64::new(0);
 /// Whether a handler is Go's. Its runtime asks the kernel itself whether a thread has an alternate stack, takes the one that
@@ -55,70 +53,67 @@ pub fn prepare_to_relay(stack_size: usize, crash_handler: usize) {
     }
 }
 
+/// Whether handlers are relayed.
+pub(super) fn is_active() -> bool {
+    ACTIVE.load(Acquire)
+}
+
 /// From now on handlers of the program are relayed.
 #[cold]
 fn start_relaying() {
-    const SIGACTION: Name = Name::new("sigaction\0");
-    const OF_LIBC: Name = Name::new("gnu_get_libc_version\0");
-    let has = |library: &super::next::Library, name| !matches!(library.find(name), Answer::Unknown);
-    let next = libraries().flatten().find(|library| has(library, &SIGACTION));
-    NEXT_IS_LIBC.store(next.is_some_and(|library| has(&library, &OF_LIBC)), Relaxed);
     ACTIVE.store(true, Release);
     let early = EARLY.load(Relaxed);
     for signal in (1..=action::LAST_SIGNAL).filter(|&signal| early & action::mask_of(signal) != 0) {
-        if let Some(now) = in_kernel(signal, None).filter(Action::is_handler)
-            && let Some(before) = in_kernel(signal, Some(&now))
+        if let Some(now) = in_kernel(signal, None, false).filter(Action::is_handler)
+            && let Some(before) = in_kernel(signal, Some(&now), true)
             && before != now
         {
             // Another thread was faster.
-            in_kernel(signal, Some(&before));
+            in_kernel(signal, Some(&before), true);
         }
     }
 }
 
-/// Gives the kernel an action behind the relay, where it is one for it; `None` where the next `sigaction` must be called.
-/// The inner `None`: it failed, with errno set.
-pub(super) fn relay_action(signal: c_int, new: Option<&Action>) -> Option<Option<Action>> {
+/// Whether the kernel is to have an action behind [`relay`]. The first with SA_ONSTACK is where that begins.
+pub(super) fn is_relayed(signal: c_int, new: &Action) -> bool {
+    if !new.is_handler() {
+        return false;
+    }
+    let crash_handler = CRASH_HANDLER.load(Acquire);
     if !ACTIVE.load(Acquire) {
-        let handler = new.filter(|new| new.is_handler())?;
-        let crash_handler = CRASH_HANDLER.load(Acquire);
-        if handler.flags & SA_ONSTACK == 0 || crash_handler == 0 {
+        if new.flags & SA_ONSTACK == 0 || crash_handler == 0 {
             EARLY.fetch_or(action::mask_of(signal), Relaxed);
-            return None;
+            return false;
         }
-        if handler.handler == crash_handler || RESTORER.load(Relaxed) == 0 || IS_GO.load(Relaxed) {
-            return None;
+        if new.handler == crash_handler || IS_GO.load(Relaxed) {
+            return false;
         }
-        if is_of_go(handler.handler) {
+        if is_of_go(new.handler) {
             IS_GO.store(true, Relaxed);
-            return None;
+            return false;
         }
         // A child by vfork has the kernel's table for itself.
         if crate::sigpipe::is_own_process() {
             start_relaying();
         }
     }
-    if let Some(new) = new
-        && new.is_handler()
-        && new.flags & SA_ONSTACK != 0
-        && !IS_GO.load(Relaxed)
-        && is_of_go(new.handler)
-    {
+    if new.flags & SA_ONSTACK != 0 && !IS_GO.load(Relaxed) && is_of_go(new.handler) {
         IS_GO.store(true, Relaxed);
         SIZE.store(0, Relaxed);
     }
-    NEXT_IS_LIBC.load(Relaxed).then(|| in_kernel(signal, new))
+    new.handler != crash_handler
 }
 
-/// After another library's `sigaction` has told the kernel of a handler: puts the relay in front of it.
-pub(super) fn relay_after(signal: c_int, new: &Action) {
-    if ACTIVE.load(Acquire)
-        && new.is_handler()
-        && let Some(now) = in_kernel(signal, None)
-        && now.handler == new.handler
-    {
-        in_kernel(signal, Some(&now));
+/// The relay in front of an action, as rt_sigaction(2) takes both.
+pub(super) fn relay_of(signal: c_int, new: &Action, native: [usize; 4]) -> [usize; 4] {
+    let info = if new.flags & SA_SIGINFO != 0 { WITH_INFO } else { 0 };
+    let handler = new.handler | HANDLER | info;
+    let kept = usize::try_from(signal).ok().and_then(|signal| HANDLERS.get(signal));
+    if let Some(kept) = kept.filter(|_| crate::sigpipe::is_own_process()) {
+        kept.store(handler, Relaxed);
     }
+    let [_, flags, _, mask] = native;
+    [relay as *const () as usize, flags | SA_SIGINFO as usize, handler, mask]
 }
 
 /// What the program has set, of an action as the kernel has it.
@@ -140,40 +135,6 @@ pub(super) fn without_relay(mut action: Action, signal: c_int) -> Action {
         action.handler = handler & !(HANDLER | WITH_INFO);
     }
     Action { restorer: RESTORER.load(Relaxed), ..action }
-}
-
-/// rt_sigaction(2), as sigaction(3) calls it.
-fn in_kernel(signal: c_int, new: Option<&Action>) -> Option<Action> {
-    /// Signals that glibc keeps for itself: SIGCANCEL and SIGSETXID.
-    const INTERNAL: [c_int; 2] = [32, 33];
-    if INTERNAL.contains(&signal) {
-        super::set_errno(libc::EINVAL);
-        return None;
-    }
-    let native = new.map(|new| {
-        let mut native =
-            [new.handler, (new.flags | action::SA_RESTORER) as u32 as usize, RESTORER.load(Relaxed), new.mask as usize];
-        if new.is_handler() && new.handler != CRASH_HANDLER.load(Relaxed) {
-            let info = if new.flags & SA_SIGINFO != 0 { WITH_INFO } else { 0 };
-            let handler = new.handler | HANDLER | info;
-            let kept = usize::try_from(signal).ok().and_then(|signal| HANDLERS.get(signal));
-            if let Some(kept) = kept.filter(|_| crate::sigpipe::is_own_process()) {
-                kept.store(handler, Relaxed);
-            }
-            native = [relay as *const () as usize, native[1] | SA_SIGINFO as usize, handler, native[3]];
-        }
-        native
-    });
-    let mut old = [0usize; 4];
-    let new = native.as_ref().map_or(0, |native| native.as_ptr().expose_provenance());
-    let arguments = [signal.into(), new as _, old.as_mut_ptr().expose_provenance() as _, size_of::<u64>() as _, 0, 0];
-    // SAFETY: both are of the kernel's layout, and ours.
-    if unsafe { system_call(libc::SYS_rt_sigaction, arguments) } != 0 {
-        return None;
-    }
-    let [handler, flags, restorer, mask] = old;
-    let old = Action { flags: flags as c_int, mask: mask as u64, restorer, ..Action::plain(handler) };
-    Some(without_relay(Action { origin: crate::signals::Origin::Program, ..old }, signal))
 }
 
 /// Where things are in a frame of the kernel (`struct rt_sigframe`): a return address, a ucontext, a siginfo; the

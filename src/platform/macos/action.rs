@@ -31,6 +31,16 @@ pub fn set_action(signal: c_int, action: &Action) {
     let _ = real_sigaction(signal, Some(action));
 }
 
+/// Gives the kernel an action as the program has set it.
+pub fn show_action(signal: c_int, action: &Action) {
+    set_action(signal, action);
+}
+
+/// Whether another library's `sigaction` comes between ours and libSystem's: dyld calls libSystem's for us.
+pub fn is_sigaction_behind() -> bool {
+    false
+}
+
 /// Gives the kernel an action and returns the one before.
 pub fn exchange_action(signal: c_int, action: &Action) -> Action {
     real_sigaction(signal, Some(action)).unwrap_or(Action::plain(libc::SIG_DFL))
