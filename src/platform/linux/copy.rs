@@ -14,8 +14,9 @@ use core::sync::atomic::{
 
 use libc::{c_int, c_long, pid_t};
 
+use super::missing::{keep_own_data, restore_thread};
 use super::process::lower_core_limit;
-use super::{forget_time_limit, nanoseconds, pid, sleep};
+use super::{forget_time_limit, nanoseconds, pid, set_original, sleep};
 use crate::platform::{End, Work};
 
 /// The work, where helper and copy find it. Not on the crashed thread's stack: the copy may not have that.
@@ -59,6 +60,7 @@ pub unsafe fn in_a_copy(work: Work) -> End {
     unsafe { *WORK.0.get() = Some(work) };
     MADE.store(0, Relaxed);
     CHILD.store(0, Relaxed);
+    keep_own_data();
     open_to_copy();
     // SAFETY: as promised; and the helper has a stack of its own, or there is none.
     let helper = if work.top.is_null() { -1 } else { unsafe { clone(HELPER_FLAGS, work.top, &HELPER, &COPY, help) } };
@@ -161,6 +163,8 @@ extern "C" fn become_copy() -> ! {
 }
 
 fn do_work(work: &Work) {
+    restore_thread(work.pid);
+    set_original(work.pid);
     (work.begin)();
     die_with_parent();
     if is_orphan(work) {

@@ -1,6 +1,7 @@
 //! Memory: looked at without the risk of a fault, and mapped without malloc.
 
 use core::ptr;
+use core::sync::atomic::{AtomicI32, Ordering::Relaxed};
 
 use libc::{c_int, c_void, pid_t};
 
@@ -10,8 +11,33 @@ use crate::hooks::real;
 /// Size of a page.
 pub const PAGE: usize = 4096;
 
+/// In a copy of a crashed process, that process; 0 everywhere else.
+static ORIGINAL: AtomicI32 = AtomicI32::new(0);
+
+/// This process is a copy of another one: what its memory lacks is read from there.
+pub fn set_original(process: pid_t) {
+    ORIGINAL.store(process, Relaxed);
+}
+
+/// The process that this one is a copy of.
+pub fn original() -> Option<pid_t> {
+    Some(ORIGINAL.load(Relaxed)).filter(|&process| process != 0)
+}
+
 /// Reads memory of a process, this one included; how many bytes could be read. Bad addresses are no fault.
+///
+/// A copy of the crashed process is read as it was when it was made. What it has not got from it, since the program wants no child
+/// to have it (madvise(2), MADV_DONTFORK and MADV_WIPEONFORK, which leaves zeros), is still there in the crashed process.
 pub fn read_memory(pid: pid_t, address: u64, buffer: &mut [u8]) -> usize {
+    let done = read_from(pid, address, buffer);
+    let original = ORIGINAL.load(Relaxed);
+    if original == 0 || pid == original || done == buffer.len() && buffer.iter().any(|&byte| byte != 0) {
+        return done;
+    }
+    done.max(read_from(original, address, buffer))
+}
+
+fn read_from(pid: pid_t, address: u64, buffer: &mut [u8]) -> usize {
     let local = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
     let remote = libc::iovec { iov_base: address as *mut c_void, iov_len: buffer.len() };
     // SAFETY: writes into `buffer` only.

@@ -19,6 +19,7 @@ mod image;
 mod lineage;
 mod maps;
 mod memory;
+mod missing;
 mod next;
 mod process;
 pub mod prototypes;

@@ -108,6 +108,11 @@ pub fn learn_errno() {
     ERRNO.store(location as isize - arch::thread_pointer(), Relaxed);
 }
 
+/// Where errno is, from what the fs register points to; 0 when that is not known.
+pub(super) fn errno_offset() -> isize {
+    ERRNO.load(Relaxed)
+}
+
 /// The calling thread's errno.
 pub fn errno() -> c_int {
     let offset = ERRNO.load(Relaxed);

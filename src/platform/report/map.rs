@@ -12,6 +12,8 @@ pub struct Mapping {
     pub readable: bool,
     pub writable: bool,
     pub executable: bool,
+    /// Whether it is there in the process that writes the report, too: a copy does not get all memory.
+    pub copied: bool,
     /// Its file, or what it is for, such as `[stack]`; empty when neither is known.
     pub path: String,
 }
@@ -66,7 +68,7 @@ impl Map {
         let first = self.mappings.partition_point(|mapping| mapping.end <= start);
         let mut end = start;
         for mapping in self.mappings.iter().skip(first) {
-            if !mapping.readable || mapping.start > end || end >= wanted {
+            if !mapping.readable || !mapping.copied || mapping.start > end || end >= wanted {
                 break;
             }
             end = mapping.end.min(wanted);

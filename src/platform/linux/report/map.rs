@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::system;
+use crate::platform;
 use crate::platform::report::{Map, Mapping, Memory, Module};
 
 /// What the unwinder and the names need of a module.
@@ -26,7 +27,14 @@ const DT_DEBUG: u64 = 21;
 /// Everything that is mapped. Also tells `memory`, for the case that the kernel does not let it look.
 pub fn read_map(memory: &mut Memory) -> Map {
     // With where each starts in its file.
-    let (mappings, offsets): (Vec<Mapping>, Vec<u64>) = read_maps().into_iter().unzip();
+    let own = read_maps(b"/proc/self/maps\0");
+    let all = match platform::original() {
+        Some(process) if system::is_proc_ours() => {
+            with_missing(own, read_maps(format!("/proc/{process}/maps\0").as_bytes()))
+        }
+        _ => own,
+    };
+    let (mappings, offsets): (Vec<Mapping>, Vec<u64>) = all.into_iter().unzip();
     memory.learn(&mappings);
     if mappings.is_empty() {
         return from_loader(memory, Map { mappings: Vec::new(), modules: Vec::new() });
@@ -51,9 +59,36 @@ pub fn read_map(memory: &mut Memory) -> Map {
     from_loader(memory, map)
 }
 
-fn read_maps() -> Vec<(Mapping, u64)> {
-    let Some(text) = system::read_file(b"/proc/self/maps\0", 64 << 20) else { return Vec::new() };
+fn read_maps(path: &[u8]) -> Vec<(Mapping, u64)> {
+    let Some(text) = system::read_file(path, 64 << 20) else { return Vec::new() };
     String::from_utf8_lossy(&text).lines().filter_map(mapping).collect()
+}
+
+/// What is mapped in a copy, and what only the original has.
+fn with_missing(own: Vec<(Mapping, u64)>, original: Vec<(Mapping, u64)>) -> Vec<(Mapping, u64)> {
+    let mut missing = Vec::new();
+    for (mapping, offset) in original {
+        let part = |start: u64, end: u64| {
+            (Mapping { start, end, copied: false, ..mapping.clone() }, offset.wrapping_add(start - mapping.start))
+        };
+        let mut start = mapping.start;
+        let first = own.partition_point(|(own, _)| own.end <= start);
+        for (own, _) in own.iter().skip(first).take_while(|(own, _)| own.start < mapping.end) {
+            if own.start > start {
+                missing.push(part(start, own.start));
+            }
+            start = start.max(own.end);
+        }
+        if start < mapping.end {
+            missing.push(part(start, mapping.end));
+        }
+    }
+    let mut all = own;
+    if !missing.is_empty() {
+        all.extend(missing);
+        all.sort_by_key(|(mapping, _)| mapping.start);
+    }
+    all
 }
 
 fn mapping(line: &str) -> Option<(Mapping, u64)> {
@@ -69,6 +104,7 @@ fn mapping(line: &str) -> Option<(Mapping, u64)> {
         readable: rights.first() == Some(&b'r'),
         writable: rights.get(1) == Some(&b'w'),
         executable: rights.get(2) == Some(&b'x'),
+        copied: true,
         path: path.to_owned(),
     };
     Some((mapping, offset))
@@ -233,6 +269,7 @@ fn add(memory: &mut Memory, map: &mut Map, bias: u64, segments: &[Segment], path
             readable: segment.flags & 4 != 0,
             writable: segment.flags & 2 != 0,
             executable: segment.flags & 1 != 0,
+            copied: true,
             path: path.clone(),
         });
     }

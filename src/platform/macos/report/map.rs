@@ -113,6 +113,7 @@ fn regions() -> Vec<Mapping> {
             readable: protection & READ != 0,
             writable: protection & WRITE != 0,
             executable: protection & EXECUTE != 0,
+            copied: true,
             path: purpose(user_tag).to_owned(),
         });
         address = end;

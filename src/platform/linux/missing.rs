@@ -1,0 +1,120 @@
+//! What a copy of the process would lack, and cannot do without: the library's data, and the thread's control block.
+//!
+//! madvise(2) lets a program keep memory from its children (MADV_DONTFORK: RDMA and DPDK do, for whole stacks and heaps), or have
+//! it read as zeros there (MADV_WIPEONFORK).
+
+use libc::{Elf64_Ehdr, Elf64_Phdr, PF_W, PT_LOAD, c_int, c_long, pid_t};
+
+use super::PAGE;
+use crate::arch;
+
+const MADV_DOFORK: c_int = 11;
+const MADV_KEEPONFORK: c_int = 19;
+
+unsafe extern "C" {
+    /// The library's own ELF header (the linker's).
+    static __ehdr_start: Elf64_Ehdr;
+}
+
+/// Makes sure that a copy gets the library's own data, whatever the program wants for its memory.
+pub fn keep_own_data() {
+    // SAFETY: the loader has mapped the headers, which are read only; how memory is copied changes nothing in it.
+    unsafe {
+        let header = &raw const __ehdr_start;
+        let headers = core::slice::from_raw_parts(
+            header.byte_add((*header).e_phoff as usize).cast::<Elf64_Phdr>(),
+            usize::from((*header).e_phnum),
+        );
+        for segment in headers.iter().filter(|segment| segment.p_type == PT_LOAD && segment.p_flags & PF_W != 0) {
+            let start = header.addr() + segment.p_vaddr as usize;
+            let end = (start + segment.p_memsz as usize).next_multiple_of(PAGE);
+            let start = start & !(PAGE - 1);
+            for advice in [MADV_DOFORK, MADV_KEEPONFORK] {
+                arch::system_call(libc::SYS_madvise, [start as c_long, (end - start) as c_long, advice.into(), 0, 0, 0]);
+            }
+        }
+    }
+}
+
+/// In a copy: gives the thread its control block back, with errno and what else is thread-local. It may lie in memory that the copy
+/// has not got: on a stack that pthread_attr_setstack(3) has named, for example.
+pub fn restore_thread(original: pid_t) {
+    /// What the control block takes (struct pthread), and what the variables of the libraries that are there from the start take below
+    /// it, as far as they are ours or near.
+    const ABOVE: usize = PAGE;
+    const BELOW: usize = 4 * PAGE;
+    const ARCH_GET_FS: c_long = 0x1003;
+    let mut thread = 0usize;
+    // SAFETY: the kernel writes one word.
+    unsafe { arch::system_call(libc::SYS_arch_prctl, [ARCH_GET_FS, (&raw mut thread).addr() as c_long, 0, 0, 0, 0]) };
+    if thread == 0 || is_there(thread) {
+        return;
+    }
+    let errno = thread.wrapping_add_signed(super::errno_offset());
+    for page in ((thread - BELOW).min(errno) & !(PAGE - 1)..thread + ABOVE).step_by(PAGE) {
+        let is_readable = wait_for_permission(original, page);
+        let is_needed = [thread, errno].iter().any(|place| (page..page + PAGE).contains(place));
+        if (is_readable || is_needed) && make_page(page) {
+            // SAFETY: the copy's own page: it gets what the original has there.
+            unsafe { transfer(original, page, page, PAGE) };
+        }
+    }
+    if !is_there(thread) {
+        // The original may not be read. By its first word, which is its address, code finds the block (the x86_64 ABI's supplement on
+        // thread-local storage).
+        // SAFETY: the copy's own page, unless there could be none; then the copy ends here.
+        unsafe { core::ptr::with_exposed_provenance_mut::<usize>(thread).write(thread) };
+    }
+}
+
+/// Whether the control block can be read and is not all zeros.
+fn is_there(thread: usize) -> bool {
+    let mut word = 0u64;
+    // SAFETY: a word of ours is written.
+    let read = unsafe { transfer(super::pid(), thread, (&raw mut word).addr(), 8) };
+    // Where the call is forbidden, the usual is most likely.
+    read == 8 && word != 0 || read < 0 && read != c_long::from(-libc::EFAULT)
+}
+
+/// Maps a page unless there is one; whether there is now.
+fn make_page(page: usize) -> bool {
+    const MAP_FIXED_NOREPLACE: c_int = 0x10_0000;
+    let protection = libc::PROT_READ | libc::PROT_WRITE;
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | MAP_FIXED_NOREPLACE;
+    let arguments = [page as c_long, PAGE as c_long, protection.into(), flags.into(), -1, 0];
+    // SAFETY: nothing that is mapped is replaced; before Linux 4.17 the page would be elsewhere, and stay unused.
+    let made = unsafe { arch::system_call(libc::SYS_mmap, arguments) };
+    made == page as c_long || made == c_long::from(-libc::EEXIST)
+}
+
+/// Whether the original may be read at an address. It has to say first whom it lets in, where Yama restricts that.
+fn wait_for_permission(original: pid_t, address: usize) -> bool {
+    /// Milliseconds.
+    const PATIENCE: u32 = 20;
+    let mut byte = 0u8;
+    for _ in 0..PATIENCE {
+        // SAFETY: a byte of ours is written.
+        let read = unsafe { transfer(original, address, (&raw mut byte).addr(), 1) };
+        if read != c_long::from(-libc::EPERM) {
+            return read == 1;
+        }
+        let time = libc::timespec { tv_sec: 0, tv_nsec: 1_000_000 };
+        // SAFETY: only time passes.
+        unsafe { arch::system_call(libc::SYS_nanosleep, [(&raw const time).addr() as c_long, 0, 0, 0, 0, 0]) };
+    }
+    false
+}
+
+/// process_vm_readv(2) from one place to one of this process; errno, which may have no place, is left alone.
+///
+/// # Safety
+/// The place may be written.
+unsafe fn transfer(process: pid_t, from: usize, to: usize, length: usize) -> c_long {
+    let place = |address: usize| [address, length];
+    let (local, remote) = (place(to), place(from));
+    // SAFETY: as promised; struct iovec is an address and a length.
+    unsafe {
+        let (local, remote) = ((&raw const local).addr() as c_long, (&raw const remote).addr() as c_long);
+        arch::system_call(libc::SYS_process_vm_readv, [process.into(), local, 1, remote, 1, 0])
+    }
+}
