@@ -4,6 +4,7 @@ use libc::{c_int, c_void, pid_t, siginfo_t};
 
 use super::{handler, ownership};
 use crate::platform::{self, Fault};
+use crate::sigpipe::is_own_process;
 
 /// Makes the return from the handler the end of the process.
 ///
@@ -18,8 +19,14 @@ use crate::platform::{self, Fault};
 pub unsafe fn prepare(pid: pid_t, tid: pid_t, fault: &Fault, info: *const siginfo_t, context: *mut c_void) {
     let signal = fault.signal;
     ownership::restore_default(signal);
+    // What a child by vfork has had made has ended, and what stands here is its parent's.
+    let end_copy = || {
+        if is_own_process() {
+            platform::end_copy()
+        }
+    };
     if pid == 1 && !fault.is_forced() {
-        platform::end_copy();
+        end_copy();
         // Only abort comes here. It does the rest itself.
         return ownership::let_abort_end();
     }
@@ -33,7 +40,7 @@ pub unsafe fn prepare(pid: pid_t, tid: pid_t, fault: &Fault, info: *const siginf
             }
         }
         // What the report's copy has stopped goes on for the moment that is left.
-        platform::end_copy();
+        end_copy();
         platform::unblock_on_return(context, signal);
     }
 }
@@ -50,8 +57,16 @@ unsafe fn send(pid: pid_t, tid: pid_t, signal: c_int, info: *const siginfo_t) ->
     platform::is_pending(signal)
 }
 
-/// Dies of the crash under report at once, from a crash in the report.
-pub fn now() -> ! {
+/// Dies of the crash under report at once, from a crash in the report or where time is over. `signal` is the one that has come.
+pub fn now(signal: c_int) -> ! {
+    if !is_own_process() {
+        // What stands here is the parent's.
+        ownership::restore_default(signal);
+        platform::block(u64::MAX);
+        platform::send(platform::pid(), platform::tid(), signal);
+        platform::block(!(1 << (signal - 1)));
+        end(signal)
+    }
     let incident = handler::incident();
     let signal = incident.raised.signal;
     ownership::restore_default(signal);

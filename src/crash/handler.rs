@@ -12,7 +12,7 @@ use core::sync::atomic::{
 use libc::{SA_RESETHAND, SIG_DFL, SIG_IGN, SIGABRT, SIGSYS, c_int, c_void, pid_t, siginfo_t};
 
 use super::returns::Instruction;
-use super::{Incident, STARTED, child, death, options, ownership, raw, returns, snapshot};
+use super::{Incident, STARTED, borrower, child, death, options, ownership, raw, returns, snapshot};
 use crate::platform::{self, Cause, Fault};
 use crate::signals::Origin;
 use crate::sigpipe::is_own_process;
@@ -42,7 +42,7 @@ static INCIDENT: Reported = Reported(UnsafeCell::new(Incident {
 }));
 
 /// Nanoseconds from a report's deadline to the end of the process, whatever it waits for: for what can be told without waiting.
-const GRACE: u64 = 300_000_000;
+pub const GRACE: u64 = 300_000_000;
 
 /// The crash under report.
 pub fn incident() -> &'static Incident {
@@ -54,6 +54,12 @@ pub fn incident() -> &'static Incident {
 pub fn correct_incident(incident: Incident) {
     // SAFETY: the copy has one thread, and nobody keeps a borrow of it.
     unsafe { *INCIDENT.0.get() = incident };
+}
+
+/// In a copy that a child has made which runs in its parent's memory: the crash is that child's, whatever its parent is reporting.
+pub fn take_over(incident: Incident) {
+    CLAIM.store(word(incident.pid, incident.tid), Relaxed);
+    correct_incident(incident);
 }
 
 pub fn address() -> usize {
@@ -73,7 +79,7 @@ unsafe extern "C" fn handler(signal: c_int, info: *mut siginfo_t, context: *mut 
     let errno = platform::errno();
     // SAFETY: the kernel calls us as it calls a handler with SA_SIGINFO.
     if unsafe { platform::is_time_over(info) } {
-        death::now();
+        death::now(signal);
     }
     // SAFETY: as above.
     let fault = unsafe { platform::fault(signal, info, context) };
@@ -81,7 +87,9 @@ unsafe extern "C" fn handler(signal: c_int, info: *mut siginfo_t, context: *mut 
         platform::exit_now(1);
     }
     let (pid, tid) = (platform::pid(), platform::tid());
-    if signal == SIGSYS && fault.code > 0 && CLAIM.load(Relaxed) == word(pid, tid) {
+    // SAFETY: as above.
+    let is_reporting = || CLAIM.load(Relaxed) == word(pid, tid) || unsafe { borrower::is_reporting(context) };
+    if signal == SIGSYS && fault.code > 0 && is_reporting() {
         // A sandbox forbids what a report does: it does without.
         // SAFETY: as above.
         unsafe { platform::fail_forbidden_call(context) };
@@ -131,7 +139,7 @@ unsafe extern "C" fn trampoline(signal: c_int, info: *mut siginfo_t, context: *m
     let errno = platform::errno();
     // SAFETY: the kernel calls us as it calls a handler with SA_SIGINFO.
     if unsafe { platform::is_time_over(info) } {
-        death::now();
+        death::now(signal);
     }
     let Some(owned) = ownership::owned(signal) else { return };
     let wish = owned.believed();
@@ -178,7 +186,10 @@ unsafe extern "C" fn trampoline(signal: c_int, info: *mut siginfo_t, context: *m
             && instruction == Instruction::of(&fault)
             && platform::would_fault_again(&fault)
         {
-            returns::remember(&fault);
+            // A child that has its parent's memory leaves nothing there: it goes on as it would without us.
+            if is_own_process() {
+                returns::remember(&fault);
+            }
         }
     } else if is_in_abort(&fault) {
         // Now abort would set the default action behind our back and raise the signal again.
@@ -228,6 +239,11 @@ pub fn let_a_crash_come_first() {
 /// # Safety
 /// `info` is what the kernel gave to the running handler.
 unsafe fn report(pid: pid_t, tid: pid_t, fault: &Fault, info: *const siginfo_t) -> bool {
+    if platform::MAKES_COPIES && !is_own_process() {
+        // SAFETY: as promised.
+        borrower::report(unsafe { happened(pid, tid, fault, info) });
+        return true;
+    }
     match claim(pid, tid) {
         Claim::Ours => {}
         Claim::Already => {
@@ -238,12 +254,33 @@ unsafe fn report(pid: pid_t, tid: pid_t, fault: &Fault, info: *const siginfo_t) 
             if fault.is_by_instruction() || fault.sender == pid || IGNORED.fetch_add(1, Relaxed) >= MOST {
                 // Our own work crashed.
                 raw::write_after_crash();
-                death::now();
+                death::now(fault.signal);
             }
             return false;
         }
         Claim::Refused => return true,
     }
+    // SAFETY: as promised.
+    let incident = unsafe { happened(pid, tid, fault, info) };
+    // SAFETY: we hold the claim.
+    unsafe { *INCIDENT.0.get() = incident };
+    if is_own_process() {
+        State::count(&STATE.crash_reports);
+    }
+    let before = platform::block(!ownership::CRASH_SIGNALS);
+    platform::limit_time(tid, fault.signal, incident.deadline + GRACE);
+    if !snapshot::write() {
+        raw::write();
+    }
+    platform::block(before);
+    true
+}
+
+/// What is known of the crash at once.
+///
+/// # Safety
+/// `info` is what the kernel gave to the running handler.
+unsafe fn happened(pid: pid_t, tid: pid_t, fault: &Fault, info: *const siginfo_t) -> Incident {
     let now = platform::nanoseconds();
     let timeout = u64::from(options().crash_timeout) * 1_000_000_000;
     let behind = platform::fault_behind(fault);
@@ -263,18 +300,7 @@ unsafe fn report(pid: pid_t, tid: pid_t, fault: &Fault, info: *const siginfo_t) 
         deadline: now + timeout,
     };
     platform::thread_name(&mut incident.thread);
-    // SAFETY: we hold the claim.
-    unsafe { *INCIDENT.0.get() = incident };
-    if is_own_process() {
-        State::count(&STATE.crash_reports);
-    }
-    let before = platform::block(!ownership::CRASH_SIGNALS);
-    platform::limit_time(tid, fault.signal, incident.deadline + GRACE);
-    if !snapshot::write() {
-        raw::write();
-    }
-    platform::block(before);
-    true
+    incident
 }
 
 enum Claim {
@@ -298,7 +324,7 @@ fn claim(pid: pid_t, tid: pid_t) -> Claim {
             return Claim::Already;
         }
         let (holder_pid, holder_tid) = ((holder >> 32) as pid_t, holder as u32 as pid_t);
-        // A vforked child that crashed has left its claim in our memory.
+        // Where there are no copies, a vforked child that crashed has left its claim in our memory.
         let abandoned = holder == 0 || holder_pid != pid || !platform::is_alive(pid, holder_tid);
         if abandoned {
             if CLAIM.compare_exchange(holder, mine, AcqRel, Relaxed).is_ok() {

@@ -41,7 +41,10 @@ pub fn write() {
 /// be what a handler of the program has made of a fault in another thread.
 pub fn is_for_copy() -> bool {
     let Incident { raised, is_raised_again, pid, tid, .. } = incident();
-    !is_raised_again && words::was_sent(raised.code) && raised.sender == *pid && !platform::is_raised_by(*tid, raised)
+    !is_raised_again
+        && words::was_sent(raised.code)
+        && raised.sender == *pid
+        && !platform::is_raised_by(*pid, *tid, raised)
 }
 
 /// When there has been no copy, or it has come to grief: writes the first lines if they are missing.
@@ -76,8 +79,18 @@ fn write_text(write: fn(&Head, &mut dyn Write) -> core::fmt::Result) {
     // SAFETY: we hold the claim.
     let text = unsafe { &mut *TEXT.0.get() };
     *text = Line::empty();
-    fill(text, write);
+    fill(incident(), text, write);
     say(text.finish());
+}
+
+/// Writes the first lines of a report that there can be no more of, and notes nothing anywhere.
+pub fn write_least(incident: &Incident) {
+    let mut text = Line::<1024>::empty();
+    fill(incident, &mut text, |head, text| head.write(text));
+    text.push(b"\nnosigpipe: there is no more: the process could not be copied");
+    if let Some(stderr) = platform::stderr() {
+        platform::write_until(stderr, text.finish(), PATIENCE, incident.deadline);
+    }
 }
 
 /// Writes to standard error, as long as somebody reads there.
@@ -96,8 +109,7 @@ pub fn say_on(stderr: i32, bytes: &[u8]) {
 }
 
 /// Something about the crash under report.
-fn fill(text: &mut dyn Write, write: fn(&Head, &mut dyn Write) -> core::fmt::Result) {
-    let incident = incident();
+fn fill(incident: &Incident, text: &mut dyn Write, write: fn(&Head, &mut dyn Write) -> core::fmt::Result) {
     let (fault, raised) = (&incident.fault, &incident.raised);
     let mut time = Line::<40>::empty();
     push_time(&mut time, incident.time);

@@ -12,6 +12,7 @@
 //! function but those that the library brings itself, no memory that might not be there.
 
 mod arena;
+mod borrower;
 mod child;
 mod collect;
 mod death;

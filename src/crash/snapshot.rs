@@ -63,7 +63,8 @@ pub fn write() -> bool {
         let incident = incident();
         let done = progress().map(|progress| &progress.done);
         let first = (level == FULL).then_some(header::write as fn());
-        let work = Work { pid: incident.pid, top, first, begin, write: in_copy, done, deadline: incident.deadline };
+        let (pid, deadline) = (incident.pid, incident.deadline);
+        let work = Work { pid, top, first, begin, write: in_copy, argument: ptr::null(), done, deadline };
         // SAFETY: fresh memory for nothing else, or the stack that we are on, which is all there is. Mappings are aligned
         // to pages.
         match unsafe { platform::in_a_copy(work) } {
@@ -102,7 +103,7 @@ pub fn let_go() {
 }
 
 /// As large a stack as there is memory for, and its size.
-fn new_stack() -> Option<(*mut u8, usize)> {
+pub fn new_stack() -> Option<(*mut u8, usize)> {
     [8 << 20, 1 << 20, 256 << 10].into_iter().find_map(|size| {
         let flags = libc::MAP_PRIVATE | libc::MAP_NORESERVE;
         let stack = platform::map(size, libc::PROT_READ | libc::PROT_WRITE, flags);
@@ -111,12 +112,21 @@ fn new_stack() -> Option<(*mut u8, usize)> {
 }
 
 /// First of all in a copy.
-fn begin() {
+pub fn begin(_: *const c_void) {
     ownership::default_everywhere();
     platform::block(!ownership::CRASH_SIGNALS);
 }
 
-fn in_copy(stderr: c_int) {
+/// In a copy of a process that is not the one to which all this belongs: where this copy says how far it is, and how much it dares.
+pub fn take_over(progress: *mut Progress, is_careful: bool) {
+    PROGRESS.store(progress, Release);
+    LEVEL.store(if is_careful { CAREFUL } else { FULL }, Relaxed);
+    header::start();
+    arena::start_anew();
+}
+
+/// The report, in a copy.
+pub fn in_copy(stderr: c_int) {
     let full = LEVEL.load(Relaxed) == FULL;
     collect::write(stderr, full, full);
 }

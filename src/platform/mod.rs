@@ -17,7 +17,7 @@
 use core::net::SocketAddr;
 use core::sync::atomic::AtomicU32;
 
-use libc::{c_int, pid_t};
+use libc::{c_int, c_void, pid_t};
 
 use crate::state::Call;
 
@@ -50,10 +50,12 @@ pub struct Work {
     /// What is done before a copy is made, in the process's own memory.
     pub first: Option<fn()>,
     /// First of all in the copy, with the process's descriptors still open: nothing that goes wrong later may be taken for a crash.
-    pub begin: fn(),
+    pub begin: fn(*const c_void),
     /// The work itself, which is given standard error by another number, since whatever goes wrong would say so on that; -1 for
     /// none.
     pub write: fn(c_int),
+    /// What `begin` is given.
+    pub argument: *const c_void,
     /// In memory that is shared with the copy: becomes 1 when the work is done. Without it the copy's end tells.
     pub done: Option<&'static AtomicU32>,
     /// On the clock of [`nanoseconds`].

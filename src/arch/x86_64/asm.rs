@@ -209,7 +209,7 @@ pub fn halt() {
     unsafe { asm!("hlt", options(nomem, nostack)) };
 }
 
-/// clone(2) itself. Where there is a new process it runs the function, on the stack whose upper end is `top`, or on a copy of
+/// clone(2) itself. Where there is a new process it runs the function, which is given its stack's upper end, on the stack whose upper end is `top`, or on a copy of
 /// this one if that is null.
 ///
 /// # Safety
@@ -220,7 +220,7 @@ pub unsafe extern "C" fn clone_and_run(
     top: *mut u8,
     parents: *mut pid_t,
     childs: *mut pid_t,
-    function: extern "C" fn() -> !,
+    function: unsafe extern "C" fn(*const u8) -> !,
 ) -> pid_t {
     naked_asm!(
         "mov r9, r8", // kept by the system call, and none of its arguments
@@ -231,6 +231,7 @@ pub unsafe extern "C" fn clone_and_run(
         "test rax, rax",
         "jnz 2f",
         "xor ebp, ebp",
+        "mov rdi, rsp",
         "and rsp, -16",
         "call r9",
         "ud2",
@@ -297,6 +298,15 @@ pub fn thread_pointer() -> isize {
     unsafe {
         asm!("mov {}, qword ptr fs:[0]", out(reg) thread, options(nostack, readonly, preserves_flags));
     }
+    thread
+}
+
+/// The same by the kernel, where the block itself may not be readable; 0 when the kernel does not say.
+pub fn thread_pointer_by_kernel() -> usize {
+    const ARCH_GET_FS: c_long = 0x1003;
+    let mut thread = 0usize;
+    // SAFETY: the kernel writes one word.
+    unsafe { system_call(libc::SYS_arch_prctl, [ARCH_GET_FS, (&raw mut thread).addr() as c_long, 0, 0, 0, 0]) };
     thread
 }
 

@@ -84,11 +84,11 @@ pub fn fault_behind(raised: &Fault) -> Option<Fault> {
     fault_on_stack(raised.registers.sp(), raised.signal)
 }
 
-/// Whether that thread has sent itself the signal (raise, abort, pthread_kill): it is in tgkill(2) still.
-pub fn is_raised_by(tid: libc::pid_t, raised: &Fault) -> bool {
+/// Whether that thread of that process has sent itself the signal (raise, abort, pthread_kill): it is in tgkill(2) still.
+pub fn is_raised_by(pid: libc::pid_t, tid: libc::pid_t, raised: &Fault) -> bool {
     // rdi, rsi, rdx
     let arguments = [5, 4, 1].map(|register| raised.registers.get(register) as u32);
-    arguments == [pid(), tid, raised.signal].map(c_int::cast_unsigned)
+    arguments == [pid, tid, raised.signal].map(c_int::cast_unsigned)
 }
 
 /// The innermost fault whose handler has not returned, by what the kernel has left on the stack. `raised` is what the

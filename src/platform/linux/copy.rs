@@ -138,8 +138,49 @@ pub fn end_copy() {
     close_to_copy();
 }
 
+/// The same for a child that runs in its parent's memory: notes nothing there. `work` has the copy's stack, and lies where the copy
+/// finds it; there is no helper, so the time has to be limited by [`set_timers`](super::set_timers).
+///
+/// # Safety
+/// That of [`in_a_copy`].
+pub unsafe fn in_a_borrowers_copy(work: &Work) -> End {
+    keep_own_data();
+    let place = work.top.wrapping_sub(size_of::<Work>().next_multiple_of(64));
+    // SAFETY: as promised. The kernel writes the pid into the copy's memory alone.
+    let child = unsafe {
+        place.cast::<Work>().write(*work);
+        crate::arch::clone_and_run(c_long::from(COPY_FLAGS), place, core::ptr::null_mut(), COPY.as_ptr(), become_borrowers_copy)
+    };
+    if child < 0 {
+        return End::NoCopy;
+    }
+    allow_tracing_by(child);
+    let end = loop {
+        if let Some(status) = has_ended(child) {
+            break if status == 0 { End::Done } else { End::Crashed };
+        }
+        if nanoseconds() > work.deadline {
+            kill(child);
+            break End::TookTooLong;
+        }
+        sleep(1_000_000);
+    };
+    allow_tracing_by(0);
+    end
+}
+
+/// `work` is above the stack that we are on.
+unsafe extern "C" fn become_borrowers_copy(work: *const u8) -> ! {
+    // SAFETY: in_a_borrowers_copy has written it into the memory that ours is a copy of.
+    do_work(unsafe { &*work.cast::<Work>() });
+    super::exit_now(0);
+}
+
+/// Whether a copy of a process can be made.
+pub const MAKES_COPIES: bool = true;
+
 /// What the helper does, in the crashed process's memory.
-extern "C" fn help() -> ! {
+unsafe extern "C" fn help(_: *const u8) -> ! {
     die_with_parent();
     // SAFETY: in_a_copy has written it, and waits.
     if let Some(work) = unsafe { *WORK.0.get() } {
@@ -154,7 +195,7 @@ extern "C" fn help() -> ! {
     super::exit_now(0);
 }
 
-extern "C" fn become_copy() -> ! {
+unsafe extern "C" fn become_copy(_: *const u8) -> ! {
     // SAFETY: in_a_copy has written it into the memory that ours is a copy of.
     if let Some(work) = unsafe { *WORK.0.get() } {
         do_work(&work);
@@ -165,7 +206,7 @@ extern "C" fn become_copy() -> ! {
 fn do_work(work: &Work) {
     restore_thread(work.pid);
     set_original(work.pid);
-    (work.begin)();
+    (work.begin)(work.argument);
     die_with_parent();
     if is_orphan(work) {
         return;
@@ -212,7 +253,7 @@ const HELPER_FLAGS: c_int = libc::CLONE_VM | libc::CLONE_PARENT_SETTID | CLONE_U
 /// A process of its own that knows its pid.
 const COPY_FLAGS: c_int = libc::CLONE_CHILD_SETTID | CLONE_UNTRACED;
 
-/// Makes a process that runs a function; its pid, negative when there is none. No atfork handler runs and nobody's lock is
+/// Makes a process that runs a function, which is given the stack's upper end; its pid, negative when there is none. No atfork handler runs and nobody's lock is
 /// asked for. Its end sends no signal, and no wait(2) of the program sees it that does not ask for all kinds of children (__WALL).
 ///
 /// # Safety
@@ -224,7 +265,7 @@ unsafe fn clone(
     top: *mut u8,
     parents: &AtomicI32,
     childs: &AtomicI32,
-    function: extern "C" fn() -> !,
+    function: unsafe extern "C" fn(*const u8) -> !,
 ) -> pid_t {
     // SAFETY: as promised; the kernel writes pids where the flags say so.
     unsafe { crate::arch::clone_and_run(c_long::from(flags), top, parents.as_ptr(), childs.as_ptr(), function) }

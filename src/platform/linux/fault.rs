@@ -157,6 +157,15 @@ pub unsafe fn fail_forbidden_call(context: *mut c_void) {
     unsafe { arch::set_result(context, -i64::from(libc::ENOSYS)) };
 }
 
+/// The mask of what a signal has interrupted.
+///
+/// # Safety
+/// `context` is what the kernel gave to the running handler.
+pub unsafe fn interrupted_mask(context: *const c_void) -> u64 {
+    // SAFETY: as promised; the kernel's set is the first eight bytes of uc_sigmask.
+    unsafe { (&raw const (*context.cast::<ucontext_t>()).uc_sigmask).cast::<u64>().read() }
+}
+
 /// Takes a signal out of the mask that the interrupted code gets back.
 ///
 /// # Safety

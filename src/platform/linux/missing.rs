@@ -43,10 +43,7 @@ pub fn restore_thread(original: pid_t) {
     /// it, as far as they are ours or near.
     const ABOVE: usize = PAGE;
     const BELOW: usize = 4 * PAGE;
-    const ARCH_GET_FS: c_long = 0x1003;
-    let mut thread = 0usize;
-    // SAFETY: the kernel writes one word.
-    unsafe { arch::system_call(libc::SYS_arch_prctl, [ARCH_GET_FS, (&raw mut thread).addr() as c_long, 0, 0, 0, 0]) };
+    let thread = arch::thread_pointer_by_kernel();
     if thread == 0 || is_there(thread) {
         return;
     }

@@ -127,15 +127,23 @@ pub fn write_until(fd: c_int, bytes: &[u8], patience: u64, deadline: u64) -> boo
     true
 }
 
-/// Timers of [`limit_time`], by the numbers that the kernel has given them; -1 for none.
+/// Timers of [`set_timers`], by the numbers that the kernel has given them; -1 for none.
+pub type Timers = [c_int; 2];
+
+/// Those of [`limit_time`].
 static TIMERS: [AtomicI32; 2] = [const { AtomicI32::new(-1) }; 2];
 
 /// From `deadline` on the calling thread gets `signal` for which [`is_time_over`], whatever it is waiting for; and should it wait for
 /// something that only a deadly signal ends, it gets that a second later. Until [`forget_time_limit`].
 pub fn limit_time(tid: pid_t, signal: c_int, deadline: u64) {
-    for (place, signal, deadline) in
-        TIMERS.iter().zip([(signal, deadline), (libc::SIGKILL, deadline + 1_000_000_000)]).map(|(p, (s, d))| (p, s, d))
-    {
+    for (place, timer) in TIMERS.iter().zip(set_timers(tid, signal, deadline)) {
+        place.store(timer, Relaxed);
+    }
+}
+
+/// The same, noted nowhere: until [`delete_timers`].
+pub fn set_timers(tid: pid_t, signal: c_int, deadline: u64) -> Timers {
+    [(signal, deadline), (libc::SIGKILL, deadline + 1_000_000_000)].map(|(signal, deadline)| {
         // struct sigevent, as the kernel has it: value, signal, how to notify, thread.
         let event: [u64; 8] = [
             cookie(),
@@ -157,10 +165,10 @@ pub fn limit_time(tid: pid_t, signal: c_int, deadline: u64) {
         unsafe {
             if libc::syscall(libc::SYS_timer_create, libc::CLOCK_MONOTONIC, &raw const event, &raw mut timer) == 0 {
                 libc::syscall(libc::SYS_timer_settime, timer, libc::TIMER_ABSTIME, &raw const once, 0);
-                place.store(timer, Relaxed);
             }
         }
-    }
+        timer
+    })
 }
 
 /// Whether a signal is that of [`limit_time`].
@@ -174,8 +182,12 @@ pub unsafe fn is_time_over(info: *const siginfo_t) -> bool {
 
 /// Takes [`limit_time`] back.
 pub fn forget_time_limit() {
-    for place in &TIMERS {
-        let timer = place.swap(-1, Relaxed);
+    delete_timers([0, 1].map(|index: usize| TIMERS.get(index).map_or(-1, |place| place.swap(-1, Relaxed))));
+}
+
+/// Takes [`set_timers`] back.
+pub fn delete_timers(timers: Timers) {
+    for timer in timers {
         if timer >= 0 {
             // SAFETY: no memory is involved.
             unsafe { libc::syscall(libc::SYS_timer_delete, timer) };

@@ -23,5 +23,16 @@ pub unsafe fn in_a_copy(work: Work) -> End {
     End::NoCopy
 }
 
+/// Whether a copy of a process can be made.
+pub const MAKES_COPIES: bool = false;
+
+/// The same for a child that runs in its parent's memory.
+///
+/// # Safety
+/// None needed.
+pub unsafe fn in_a_borrowers_copy(_work: &Work) -> End {
+    End::NoCopy
+}
+
 /// Ends what [`in_a_copy`] has left: nothing.
 pub fn end_copy() {}

@@ -291,7 +291,7 @@ pub fn cause(fault: &Fault) -> Cause {
 }
 
 /// Whether that thread has sent itself the signal: nothing tells here, and nothing is made of it.
-pub fn is_raised_by(_tid: pid_t, _raised: &Fault) -> bool {
+pub fn is_raised_by(_pid: pid_t, _tid: pid_t, _raised: &Fault) -> bool {
     true
 }
 
@@ -312,6 +312,15 @@ pub fn fault_behind(_raised: &Fault) -> Option<Fault> {
 pub unsafe fn registers(context: *const c_void) -> Registers {
     // SAFETY: as promised.
     registers_of_state(unsafe { &(*(*context.cast::<Context>()).mcontext).state })
+}
+
+/// The mask of what a signal has interrupted.
+///
+/// # Safety
+/// `context` is what the kernel gave to the running handler.
+pub unsafe fn interrupted_mask(context: *const c_void) -> u64 {
+    // SAFETY: as promised.
+    unsafe { u64::from((*context.cast::<Context>()).sigmask) }
 }
 
 /// Takes a signal out of the mask that the interrupted code gets back.

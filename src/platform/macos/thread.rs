@@ -166,6 +166,15 @@ pub fn write_until(fd: c_int, bytes: &[u8], patience: u64, deadline: u64) -> boo
 /// A time limit that the system keeps: there is none here (docs/macos.md).
 pub fn limit_time(_tid: pid_t, _signal: c_int, _deadline: u64) {}
 
+/// What [`set_timers`] has made.
+pub type Timers = ();
+
+/// The same, noted nowhere.
+pub fn set_timers(_tid: pid_t, _signal: c_int, _deadline: u64) -> Timers {}
+
+/// Takes [`set_timers`] back.
+pub fn delete_timers(_timers: Timers) {}
+
 /// Whether a signal is that of [`limit_time`].
 ///
 /// # Safety

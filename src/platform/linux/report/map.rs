@@ -64,30 +64,29 @@ fn read_maps(path: &[u8]) -> Vec<(Mapping, u64)> {
     String::from_utf8_lossy(&text).lines().filter_map(mapping).collect()
 }
 
-/// What is mapped in a copy, and what only the original has.
+/// What is mapped in a copy, and what only the original has; all three in ascending order.
 fn with_missing(own: Vec<(Mapping, u64)>, original: Vec<(Mapping, u64)>) -> Vec<(Mapping, u64)> {
-    let mut missing = Vec::new();
+    let mut all = Vec::with_capacity(original.len());
+    let mut own = own.into_iter().peekable();
     for (mapping, offset) in original {
-        let part = |start: u64, end: u64| {
-            (Mapping { start, end, copied: false, ..mapping.clone() }, offset.wrapping_add(start - mapping.start))
-        };
         let mut start = mapping.start;
-        let first = own.partition_point(|(own, _)| own.end <= start);
-        for (own, _) in own.iter().skip(first).take_while(|(own, _)| own.start < mapping.end) {
-            if own.start > start {
-                missing.push(part(start, own.start));
+        while start < mapping.end {
+            // What is up to here in the copy is not missing.
+            let next = own.peek().map_or(u64::MAX, |(own, _)| own.start);
+            if next <= start {
+                if let Some((own, offset)) = own.next() {
+                    start = start.max(own.end);
+                    all.push((own, offset));
+                }
+                continue;
             }
-            start = start.max(own.end);
-        }
-        if start < mapping.end {
-            missing.push(part(start, mapping.end));
+            let end = next.min(mapping.end);
+            let part = Mapping { start, end, copied: false, ..mapping.clone() };
+            all.push((part, offset.wrapping_add(start - mapping.start)));
+            start = end;
         }
     }
-    let mut all = own;
-    if !missing.is_empty() {
-        all.extend(missing);
-        all.sort_by_key(|(mapping, _)| mapping.start);
-    }
+    all.extend(own);
     all
 }
 

@@ -66,8 +66,17 @@ pub fn read_file(path: &[u8], limit: usize) -> Option<Vec<u8>> {
 
 /// Address and number of the main program's program headers (getauxval(3)).
 pub fn program_headers() -> (u64, u64) {
-    // SAFETY: getauxval reads the auxiliary vector and has no preconditions.
-    unsafe { (libc::getauxval(libc::AT_PHDR), libc::getauxval(libc::AT_PHNUM)) }
+    // The vector itself is on the process's first stack, which a copy may not have.
+    let vector = read_file(b"/proc/self/auxv\0", PAGE);
+    let entry = |wanted: u64| match &vector {
+        Some(vector) => vector.chunks_exact(16).find_map(|entry| {
+            let word = |at: usize| entry.get(at..at + 8).and_then(|word| word.try_into().ok()).map(u64::from_le_bytes);
+            word(8).filter(|_| word(0) == Some(wanted))
+        }),
+        // SAFETY: getauxval reads the auxiliary vector and has no preconditions.
+        None => Some(unsafe { libc::getauxval(wanted) }),
+    };
+    (entry(libc::AT_PHDR).unwrap_or(0), entry(libc::AT_PHNUM).unwrap_or(0))
 }
 
 /// The executable file's path as it was given to execve(2) (AT_EXECFN), or as /proc has it.

@@ -1,0 +1,110 @@
+//! The crash of a child that runs in its parent's memory (vfork, clone with CLONE_VM): nothing is written there, since the parent
+//! goes on, and may be reporting a crash of its own at this very moment.
+//!
+//! So the child, before anything else, has a copy of itself made, which has memory of its own. All that a report notes, from the
+//! claim to the first line, is noted in the copy. The child only waits, for a time that the kernel limits.
+
+use core::ptr;
+
+use libc::{c_int, c_void};
+
+use super::{Incident, handler, header, options, ownership, raw, snapshot};
+use crate::platform::{self, End, Work};
+
+/// What a copy is told. It lies above the copy's stack, in memory that was mapped for it.
+struct Task {
+    incident: Incident,
+    effort: Effort,
+    progress: *mut snapshot::Progress,
+}
+
+/// How much a copy dares.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Effort {
+    Full,
+    Careful,
+    /// Addresses only.
+    Least,
+}
+
+/// Has the crash reported.
+pub fn report(incident: Incident) {
+    let handlers = platform::block(!(1 << (libc::SIGSYS - 1)));
+    let timers = platform::set_timers(incident.tid, incident.raised.signal, incident.deadline + handler::GRACE);
+    if (header::has_reader() || options().report.is_some()) && !by_copies(&incident) {
+        header::write_least(&incident);
+    }
+    platform::delete_timers(timers);
+    platform::block(handlers);
+}
+
+/// Whether a copy could be made.
+fn by_copies(incident: &Incident) -> bool {
+    let Some((stack, size)) = snapshot::new_stack() else { return false };
+    let page = platform::map(platform::PAGE, libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED);
+    let top = stack.wrapping_add(size - size_of::<Task>().next_multiple_of(64));
+    let task = top.cast::<Task>();
+    let mut is_made = true;
+    for effort in [Effort::Full, Effort::Careful, Effort::Least] {
+        let work = Work {
+            pid: incident.pid,
+            top,
+            first: None,
+            begin,
+            write,
+            argument: task.cast_const().cast(),
+            done: None,
+            deadline: incident.deadline,
+        };
+        // SAFETY: fresh memory of a suitable alignment, which nobody else knows; the stack below it is for the copy.
+        let end = unsafe {
+            task.write(Task { incident: *incident, effort, progress: page.cast() });
+            platform::in_a_borrowers_copy(&work)
+        };
+        match end {
+            End::Crashed => continue,
+            End::NoCopy => is_made = false,
+            End::Done | End::TookTooLong => {}
+        }
+        break;
+    }
+    // SAFETY: the copies had their own, but for the page, of which none is left.
+    unsafe {
+        platform::unmap(stack, size);
+        if !page.is_null() {
+            platform::unmap(page, platform::PAGE);
+        }
+    }
+    is_made
+}
+
+fn begin(task: *const c_void) {
+    // SAFETY: by_copies has written it into the memory that ours is a copy of.
+    let task = unsafe { &*task.cast::<Task>() };
+    snapshot::begin(ptr::null());
+    snapshot::take_over(task.progress, task.effort != Effort::Full);
+    handler::take_over(task.incident);
+    match task.effort {
+        Effort::Full => header::write(),
+        Effort::Careful => {}
+        Effort::Least => {
+            raw::write();
+            platform::exit_now(0);
+        }
+    }
+}
+
+fn write(stderr: c_int) {
+    snapshot::in_copy(stderr);
+}
+
+/// Whether what a handler was called for has interrupted [`report`]: nobody else has just this one signal come through.
+///
+/// # Safety
+/// `context` is what the kernel gave to the running handler.
+pub unsafe fn is_reporting(context: *const c_void) -> bool {
+    // SAFETY: as promised.
+    let blocked = unsafe { platform::interrupted_mask(context) };
+    platform::MAKES_COPIES
+        && blocked & ownership::CRASH_SIGNALS == ownership::CRASH_SIGNALS & !(1 << (libc::SIGSYS - 1))
+}
