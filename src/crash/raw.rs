@@ -105,7 +105,11 @@ fn write_frame(index: usize, address: u64) {
         let mut name = [0; 256];
         if let Some((length, offset)) = platform::symbol_at(start, address, &mut name) {
             let name = SymbolName::new(name.get(..length).unwrap_or_default());
-            let _ = write!(line, " {name:#}+{offset:#x}");
+            let mut text = Line::<256>::empty();
+            let _ = write!(text, "{name:#}");
+            line.push(b" ");
+            line.push_foreign(text.bytes(), 256);
+            let _ = write!(line, "+{offset:#x}");
         }
     }
     header::say(line.finish());

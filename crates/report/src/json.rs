@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::{Frame, Report, SCHEMA};
+use wording::line::is_harmless;
 use wording::words;
 
 /// The whole report, with a newline at its end.
@@ -214,10 +215,13 @@ impl Json {
                 '\\' => self.out.push_str("\\\\"),
                 '\n' => self.out.push_str("\\n"),
                 '\t' => self.out.push_str("\\t"),
-                control if control.is_control() => {
-                    let _ = write!(self.out, "\\u{:04x}", control as u32);
+                other if is_harmless(other) => self.out.push(other),
+                // A terminal would obey it. A reader of JSON gets it as it is.
+                harmful => {
+                    for unit in harmful.encode_utf16(&mut [0; 2]) {
+                        let _ = write!(self.out, "\\u{unit:04x}");
+                    }
                 }
-                other => self.out.push(other),
             }
         }
         self.out.push('"');

@@ -88,7 +88,8 @@ impl fmt::Display for Shown<'_> {
 }
 
 /// No control character, no mark of direction, no line separator, nothing invisible, and not the mark of damaged text.
-fn is_harmless(character: char) -> bool {
+#[must_use]
+pub fn is_harmless(character: char) -> bool {
     !matches!(character,
         '\0'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}'
         | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'

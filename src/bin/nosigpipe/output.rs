@@ -9,13 +9,33 @@ use std::os::fd::FromRawFd;
 use std::path::Path;
 
 use crate::exit::Failure;
-use wording::line::Shown;
+use wording::line::{Shown, is_harmless};
 
 /// Writes text to standard output. Not by std's own, to which a closed one is as good as an open one.
 pub fn write(text: &str) -> Result<(), Failure> {
     // SAFETY: the descriptor is closed by nobody, nor by this: it is not dropped.
     let mut stdout = ManuallyDrop::new(unsafe { File::from_raw_fd(libc::STDOUT_FILENO) });
     stdout.write_all(text.as_bytes()).map_err(|error| Failure::about("standard output", &error))
+}
+
+/// Writes lines to standard output that may have text from outside in them, so that they leave the terminal alone.
+pub fn write_lines(text: &str) -> Result<(), Failure> {
+    let lines: Vec<Cow<'_, str>> = text.split('\n').map(one_line).collect();
+    write(&lines.join("\n"))
+}
+
+/// The same for JSON, whose reader gets the text as it is.
+pub fn write_json(json: &str) -> Result<(), Failure> {
+    let mut text = String::with_capacity(json.len());
+    for character in json.chars() {
+        if character == '\n' || is_harmless(character) {
+            text.push(character);
+        } else {
+            // Only strings have such characters in them.
+            text.extend(character.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")));
+        }
+    }
+    write(&text)
 }
 
 /// Whether standard output is a terminal.

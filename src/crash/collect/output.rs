@@ -3,6 +3,7 @@
 use crate::crash::handler::incident;
 use crate::crash::{header, program};
 use crate::platform;
+use wording::line::Shown;
 use wording::words;
 
 /// Standard error, by whatever number the snapshot has it.
@@ -22,15 +23,17 @@ impl Output {
 
     /// Writes a file of its own into the report directory and says where; whether that worked.
     pub fn save(&self, directory: &[u8], ending: &str, time: &str, text: &str) -> bool {
+        const MOST: usize = 4096;
+        // The file is called what is said that it is called, and that can be typed.
+        let name = format!("{}.{}.{time}.{ending}", Shown(program(), MOST), incident().pid);
+        let shown = Shown(directory, MOST);
         let directory = String::from_utf8_lossy(directory);
-        let program = String::from_utf8_lossy(program());
-        let name = format!("{program}.{}.{time}.{ending}", incident().pid);
         let result = platform::write_file(&directory, &name, text.as_bytes());
         self.say(&match result {
-            Ok(()) => format!("nosigpipe: the report is in {directory}/{name}\n"),
+            Ok(()) => format!("nosigpipe: the report is in {shown}/{name}\n"),
             Err(error) => {
                 let error = words::error(error);
-                format!("nosigpipe: no report could be written to {directory}: {error}\n")
+                format!("nosigpipe: no report could be written to {shown}: {error}\n")
             }
         });
         result.is_ok()

@@ -149,7 +149,13 @@ pub unsafe fn in_a_borrowers_copy(work: &Work) -> End {
     // SAFETY: as promised. The kernel writes the pid into the copy's memory alone.
     let child = unsafe {
         place.cast::<Work>().write(*work);
-        crate::arch::clone_and_run(c_long::from(COPY_FLAGS), place, core::ptr::null_mut(), COPY.as_ptr(), become_borrowers_copy)
+        crate::arch::clone_and_run(
+            c_long::from(COPY_FLAGS),
+            place,
+            core::ptr::null_mut(),
+            COPY.as_ptr(),
+            become_borrowers_copy,
+        )
     };
     if child < 0 {
         return End::NoCopy;

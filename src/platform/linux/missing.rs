@@ -30,7 +30,10 @@ pub fn keep_own_data() {
             let end = (start + segment.p_memsz as usize).next_multiple_of(PAGE);
             let start = start & !(PAGE - 1);
             for advice in [MADV_DOFORK, MADV_KEEPONFORK] {
-                arch::system_call(libc::SYS_madvise, [start as c_long, (end - start) as c_long, advice.into(), 0, 0, 0]);
+                arch::system_call(
+                    libc::SYS_madvise,
+                    [start as c_long, (end - start) as c_long, advice.into(), 0, 0, 0],
+                );
             }
         }
     }

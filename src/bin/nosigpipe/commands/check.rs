@@ -32,7 +32,11 @@ pub fn run(matches: &ArgMatches) -> Result<u8, Failure> {
     let library = matches.get_one::<OsString>("library").map(OsString::as_os_str);
     match verdict(program, arguments, library) {
         Ok(report) => {
-            output::write(&if matches.get_flag("json") { report.as_json() } else { report.as_text() })?;
+            if matches.get_flag("json") {
+                output::write_json(&report.as_json())
+            } else {
+                output::write_lines(&report.as_text())
+            }?;
             Ok(OK)
         }
         Err(failure) if matches.get_flag("json") => {
@@ -42,7 +46,7 @@ pub fn run(matches: &ArgMatches) -> Result<u8, Failure> {
                 "reason": failure.message,
                 "exit_code": failure.code,
             });
-            output::write(&format!("{refusal:#}\n"))?;
+            output::write_json(&format!("{refusal:#}\n"))?;
             Ok(failure.code)
         }
         Err(failure) => Err(failure),

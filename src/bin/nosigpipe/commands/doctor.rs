@@ -45,7 +45,11 @@ pub fn command() -> Command {
 pub fn run(matches: &ArgMatches) -> Result<u8, Failure> {
     let given = matches.get_one::<OsString>("library").map(OsString::as_os_str);
     let report = Report::new(given)?;
-    output::write(&if matches.get_flag("json") { report.as_json() } else { report.as_text() })?;
+    if matches.get_flag("json") {
+        output::write_json(&report.as_json())
+    } else {
+        output::write_lines(&report.as_text())
+    }?;
     Ok(if report.is_well() { OK } else { NOT_WELL })
 }
 

@@ -52,7 +52,7 @@ pub fn run(matches: &ArgMatches) -> Result<u8, Failure> {
     if !directories.is_empty() {
         resolve_again(&mut report, &directories);
     }
-    output::write(&text::whole(&report))?;
+    output::write_lines(&text::whole(&report))?;
     Ok(OK)
 }
 

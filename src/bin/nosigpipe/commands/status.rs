@@ -74,12 +74,15 @@ pub fn run(matches: &ArgMatches) -> Result<u8, Failure> {
             }
             continue;
         }
-        let (text, code, failures) = show(&pids, matches.get_flag("json"));
+        let is_json = matches.get_flag("json");
+        let (text, code, failures) = show(&pids, is_json);
+        let write = if is_json { output::write_json } else { output::write_lines };
         // A terminal has the newest state in one place, a file each one that is new.
         if interval.is_some() && output::is_terminal() {
-            output::write(&format!("\x1b[H\x1b[J{text}"))?;
+            output::write("\x1b[H\x1b[J")?;
+            write(&text)?;
         } else if text != last {
-            output::write(&text)?;
+            write(&text)?;
         }
         match interval {
             Some(interval) if failures.len() < pids.len() => {
