@@ -33,4 +33,40 @@ macro_rules! list_hook {
         }
     };
 }
+/// Defines a function that hands its first argument and the array of all others to a body.
+///
+/// As the Procedure Call Standard has it, eight arguments are in registers and the rest is on the stack: seven registers
+/// put below those complete the array, and the frame record comes below it.
+#[cfg(target_os = "linux")]
+macro_rules! list_hook {
+    ($(#[$attribute:meta])* $name:ident => $body:path) => {
+        #[unsafe(naked)]
+        $(#[$attribute])*
+        unsafe extern "C" fn $name() -> ::libc::c_int {
+            ::core::arch::naked_asm!(
+                ".cfi_startproc",
+                "sub sp, sp, #80",
+                ".cfi_def_cfa_offset 80",
+                "stp x29, x30, [sp]",
+                ".cfi_offset w29, -80",
+                ".cfi_offset w30, -72",
+                "mov x29, sp",
+                "str x1, [sp, #24]",
+                "stp x2, x3, [sp, #32]",
+                "stp x4, x5, [sp, #48]",
+                "stp x6, x7, [sp, #64]",
+                "add x1, sp, #24",
+                "bl {body}",
+                "ldp x29, x30, [sp]",
+                "add sp, sp, #80",
+                ".cfi_def_cfa_offset 0",
+                ".cfi_restore w29",
+                ".cfi_restore w30",
+                "ret",
+                ".cfi_endproc",
+                body = sym $body,
+            )
+        }
+    };
+}
 pub(crate) use list_hook;
