@@ -54,6 +54,29 @@ pub enum Cause {
     Breakpoint,
 }
 
+/// What a report says of a processor.
+pub struct Words {
+    /// Of [`Cause::NoAddress`] and [`Cause::NoTarget`].
+    pub no_address: &'static str,
+    /// Of [`Cause::MadeToFail`].
+    pub made_to_fail: &'static str,
+    /// Of [`Cause::Breakpoint`].
+    pub breakpoint: &'static str,
+}
+
+/// What kind of exception a signal was: whether the instruction would raise it again depends on it.
+#[cfg(target_os = "linux")]
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Exception {
+    /// Memory is not there, or not for this use.
+    Memory,
+    /// An address is not aligned.
+    Misaligned,
+    /// A division of integers.
+    Division,
+    Other,
+}
+
 /// A thread's registers.
 #[derive(Clone, Copy)]
 pub struct Registers {

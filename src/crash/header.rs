@@ -5,6 +5,7 @@ use core::fmt::Write;
 use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use super::{Incident, handler::incident, options, program};
+use crate::arch;
 use crate::platform::{self, Access, Cause};
 use settings::options::Format;
 use wording::head::Head;
@@ -156,14 +157,14 @@ pub fn cause(cause: Cause) -> &'static str {
     match cause {
         Cause::Unknown => "",
         Cause::Protection => "general protection fault, cause unknown",
-        Cause::NoAddress(_) | Cause::NoTarget(_) => "the address is none that x86_64 has",
+        Cause::NoAddress(_) | Cause::NoTarget(_) => arch::WORDS.no_address,
         Cause::Misaligned(_) => "the address is not aligned as the instruction needs it",
         Cause::NotAllowed => "an instruction that only the kernel may execute",
         Cause::DividedByZero => "integer division by zero",
         Cause::QuotientTooLarge => "integer division whose quotient does not fit",
         Cause::DividedByZeroOrTooLarge => "integer division by zero, or one whose quotient does not fit",
-        Cause::MadeToFail => "an instruction that is there to stop the program (ud2)",
-        Cause::Breakpoint => "a breakpoint instruction (int3)",
+        Cause::MadeToFail => arch::WORDS.made_to_fail,
+        Cause::Breakpoint => arch::WORDS.breakpoint,
     }
 }
 

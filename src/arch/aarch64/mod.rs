@@ -5,9 +5,22 @@ mod list;
 pub use calls::follows_call;
 pub(crate) use list::list_hook;
 
+#[cfg(target_os = "linux")]
+mod asm;
+#[cfg(target_os = "linux")]
+mod context;
+#[cfg(target_os = "linux")]
+mod instruction;
+#[cfg(target_os = "linux")]
+pub use asm::*;
+#[cfg(target_os = "linux")]
+pub use context::*;
+#[cfg(target_os = "linux")]
+use instruction::{SYSTEM_CALL, accesses, address, instruction_at, is_breakpoint, is_canonical, is_made_to_fail};
+
 use core::ffi::c_void;
 
-use super::Registers;
+use super::{Registers, Words};
 
 /// Registers by their DWARF numbers (DWARF for the Arm 64-bit Architecture, 4.1), by the names that the system's debugger
 /// has for them.
@@ -59,6 +72,10 @@ pub const STACK_POINTER: usize = 31;
 /// Number of the program counter, here as in DWARF.
 pub const PROGRAM_COUNTER: usize = 32;
 
+/// DWARF number of the column that has the return address.
+#[cfg(target_os = "linux")]
+pub const RETURN_ADDRESS: usize = LINK;
+
 impl Registers {
     /// The return address, where a call leaves it in a register.
     pub fn link(&self) -> Option<u64> {
@@ -72,6 +89,40 @@ impl Registers {
 pub fn code_address(pointer: u64) -> u64 {
     pointer & 0x7fff_ffff_ffff
 }
+
+/// An address of code without the signature that functions compiled with `-mbranch-protection` put into its unused bits. The
+/// instruction does nothing on a processor that has no signatures.
+#[cfg(target_os = "linux")]
+pub fn code_address(pointer: u64) -> u64 {
+    let address;
+    // SAFETY: xpaclri, by its number among the hints, since assemblers may not know it; only its register changes.
+    unsafe {
+        core::arch::asm!("mov x30, {0}", "hint #7", "mov {1}, x30", in(reg) pointer, lateout(reg) address, out("x30") _,
+            options(nomem, nostack, preserves_flags));
+    }
+    address
+}
+
+/// Size of a page: 4, 16 or 64 KiB, by the kernel.
+#[cfg(target_os = "linux")]
+pub fn page_size() -> usize {
+    // SAFETY: getauxval reads the auxiliary vector and has no preconditions.
+    unsafe { libc::getauxval(libc::AT_PAGESZ) as usize }
+}
+
+/// Whether a call puts its return address on the stack.
+#[cfg(target_os = "linux")]
+pub const CALLS_PUSH: bool = false;
+/// Registers that a function may have saved, and more.
+#[cfg(target_os = "linux")]
+pub const SAVED_REGISTERS: usize = 28;
+
+/// What a report says of this processor.
+pub const WORDS: Words = Words {
+    no_address: "the address is none that arm64 has",
+    made_to_fail: "an instruction that is there to stop the program (udf)",
+    breakpoint: "a breakpoint instruction (brk)",
+};
 
 /// Runs a function on another stack, of which `top` is the upper end.
 ///

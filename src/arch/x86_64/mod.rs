@@ -16,11 +16,11 @@ pub use asm::*;
 #[cfg(target_os = "linux")]
 pub use context::*;
 #[cfg(target_os = "linux")]
-pub use instruction::*;
+use instruction::{Instruction, executes, is_canonical};
 
 use core::ffi::c_void;
 
-use super::Registers;
+use super::{Registers, Words};
 
 /// Registers by their DWARF numbers (System V ABI, x86_64): rax, rdx, rcx, rbx, rsi, rdi, rbp, rsp, r8 to r15, rip.
 pub const REGISTER_NAMES: [&str; 17] = [
@@ -34,6 +34,30 @@ pub const FRAME_POINTER: usize = 6;
 pub const STACK_POINTER: usize = 7;
 /// Number of the program counter, here as in DWARF.
 pub const PROGRAM_COUNTER: usize = 16;
+
+/// DWARF number of the column that has the return address.
+#[cfg(target_os = "linux")]
+pub const RETURN_ADDRESS: usize = PROGRAM_COUNTER;
+
+/// Whether a call puts its return address on the stack.
+#[cfg(target_os = "linux")]
+pub const CALLS_PUSH: bool = true;
+/// Registers that a function may have saved, and more.
+#[cfg(target_os = "linux")]
+pub const SAVED_REGISTERS: usize = 20;
+
+/// What a report says of this processor.
+pub const WORDS: Words = Words {
+    no_address: "the address is none that x86_64 has",
+    made_to_fail: "an instruction that is there to stop the program (ud2)",
+    breakpoint: "a breakpoint instruction (int3)",
+};
+
+/// Size of a page.
+#[cfg(target_os = "linux")]
+pub fn page_size() -> usize {
+    4096
+}
 
 impl Registers {
     /// The return address, where a call leaves it in a register: it is on the stack.

@@ -8,11 +8,11 @@ use core::ptr;
 
 use gimli::{
     BaseAddresses, CfaRule, EhFrame, EhFrameHdr, LittleEndian, Register, RegisterRule, UnwindContext,
-    UnwindContextStorage, UnwindSection, UnwindTableRow,
+    UnwindContextStorage, UnwindSection, UnwindTableRow, Vendor,
 };
 
 use super::image::{Image, image_of};
-use crate::arch::{PROGRAM_COUNTER, Registers, STACK_POINTER};
+use crate::arch::{self, PROGRAM_COUNTER, RETURN_ADDRESS, Registers, STACK_POINTER, code_address};
 
 /// Functions between abort and the system call that sends the signal: raise and what it consists of. Twice what any
 /// glibc has.
@@ -20,12 +20,15 @@ const CALLS: usize = 8;
 /// Largest distance on the stack between them and abort's caller, in bytes.
 const DEPTH: u64 = 64 * 1024;
 
+/// Whose instructions call frame information may have besides those that all have.
+pub const VENDOR: Vendor = if cfg!(target_arch = "aarch64") { Vendor::AArch64 } else { Vendor::Default };
+
 /// Room for call frame information without allocation: the registers that a function can have saved, and the rows that
 /// DW_CFA_remember_state nests.
 pub struct Room;
 
 impl UnwindContextStorage<usize> for Room {
-    type Rules = [(Register, RegisterRule<usize>); 20];
+    type Rules = [(Register, RegisterRule<usize>); arch::SAVED_REGISTERS];
     type Stack = [UnwindTableRow<usize, Self>; 3];
 }
 
@@ -67,7 +70,8 @@ fn caller(image: &Image, lookup: u64, abort: u64, registers: &Registers, limit: 
         let table = EhFrameHdr::new(bytes(address, size), LittleEndian).parse(&bases, 8).ok()?;
         let start = table.eh_frame_ptr().direct().ok()?;
         let bases = bases.set_eh_frame(start);
-        let frames = EhFrame::new(bytes(start, image.end_of_segment(start)?.checked_sub(start)?), LittleEndian);
+        let mut frames = EhFrame::new(bytes(start, image.end_of_segment(start)?.checked_sub(start)?), LittleEndian);
+        frames.set_vendor(VENDOR);
         let entry = table.table()?.fde_for_address(&frames, &bases, lookup, EhFrame::cie_from_offset).ok()?;
         if entry.contains(abort) {
             return Some(Step::Abort);
@@ -83,7 +87,7 @@ fn caller(image: &Image, lookup: u64, abort: u64, registers: &Registers, limit: 
 fn next(row: &UnwindTableRow<usize, Room>, registers: &Registers, limit: u64) -> Option<Registers> {
     let CfaRule::RegisterAndOffset { register, offset } = row.cfa() else { return None };
     let cfa = registers.get(usize::from(register.0)).wrapping_add_signed(*offset);
-    if cfa <= registers.sp() || cfa > limit || !cfa.is_multiple_of(8) {
+    if cfa < registers.sp() || cfa == registers.sp() && arch::CALLS_PUSH || cfa > limit || !cfa.is_multiple_of(8) {
         return None;
     }
     let mut caller = *registers;
@@ -98,6 +102,9 @@ fn next(row: &UnwindTableRow<usize, Room>, registers: &Registers, limit: u64) ->
         }
     }
     *caller.general.get_mut(STACK_POINTER)? = cfa;
+    if RETURN_ADDRESS != PROGRAM_COUNTER {
+        *caller.general.get_mut(PROGRAM_COUNTER)? = code_address(caller.get(RETURN_ADDRESS));
+    }
     (caller.get(PROGRAM_COUNTER) != registers.get(PROGRAM_COUNTER)).then_some(caller)
 }
 

@@ -2,7 +2,7 @@
 
 use libc::{c_int, c_void, pid_t, siginfo_t, ucontext_t, uid_t};
 
-use crate::arch::{self, ALIGNMENT_CHECK, BREAKPOINT, DIVIDE_ERROR, PAGE_FAULT, Trap};
+use crate::arch::{self, Exception, Trap};
 use crate::platform::{Access, Cause, Registers};
 
 pub use crate::arch::{raise_by_instruction, registers};
@@ -42,7 +42,7 @@ impl Fault {
         user: 0,
         call: 0,
         access: Access::Unknown,
-        trap: Trap { number: 0, error: 0, address: 0 },
+        trap: Trap::NONE,
         registers: Registers::NONE,
     };
 
@@ -92,13 +92,13 @@ pub unsafe fn fault(signal: c_int, info: *const siginfo_t, context: *const c_voi
 /// Whether the instruction, executed again in the same state, is sure to raise the same signal now. `false` where that can't be
 /// told: memory may have become accessible, and what an instruction reads may have changed.
 pub fn would_fault_again(fault: &Fault) -> bool {
-    match (fault.signal, fault.trap.number) {
-        (libc::SIGSEGV | libc::SIGBUS, PAGE_FAULT) => !is_accessible(fault.address, fault.access),
+    match (fault.trap.kind(fault.signal), fault.signal) {
+        (Exception::Memory, _) => !is_accessible(fault.address, fault.access),
         // The handler could have cleared the flag that asks for the check.
-        (libc::SIGBUS, ALIGNMENT_CHECK) => true,
-        (libc::SIGFPE, DIVIDE_ERROR) => super::cause(fault) == Cause::DividedByZero,
+        (Exception::Misaligned, _) => true,
+        (Exception::Division, _) => super::cause(fault) == Cause::DividedByZero,
         // What the floating-point units hold is not compared, and a trap comes behind its instruction.
-        (libc::SIGFPE | libc::SIGTRAP, _) => false,
+        (_, libc::SIGFPE | libc::SIGTRAP) => false,
         // An opcode stays what it is, and so does an address in unchanged registers.
         _ => fault.is_by_instruction(),
     }
@@ -106,13 +106,14 @@ pub fn would_fault_again(fault: &Fault) -> bool {
 
 /// Whether the kernel lets this thread do this at an address now. Nothing is written there.
 fn is_accessible(address: u64, access: Access) -> bool {
-    let page = address & !(super::PAGE as u64 - 1);
+    let size = arch::page_size();
+    let page = address & !(size as u64 - 1);
     // asm-generic/mman-common.h, since Linux 5.14.
     const MADV_POPULATE_READ: c_int = 22;
     const MADV_POPULATE_WRITE: c_int = 23;
     let advice = if access == Access::Write { MADV_POPULATE_WRITE } else { MADV_POPULATE_READ };
     // SAFETY: populating gives a page the memory that an access would give it, and changes nothing else.
-    let populated = unsafe { libc::syscall(libc::SYS_madvise, page, super::PAGE, advice) } == 0;
+    let populated = unsafe { libc::syscall(libc::SYS_madvise, page, size, advice) } == 0;
     match super::errno() {
         // Whoever may read may not execute, mostly.
         _ if populated => access != Access::Execute || super::rights_allow(address, access) != Some(false),
@@ -129,19 +130,12 @@ fn is_accessible(address: u64, access: Access) -> bool {
 /// # Safety
 /// `context` is what the kernel gave to the running handler, with this fault.
 pub unsafe fn execute_again(fault: &Fault, context: *mut c_void) -> bool {
-    let mut before = [0; 2];
-    let pc = fault.registers.pc();
-    if super::read_memory(super::pid(), pc.wrapping_sub(2), &mut before) != before.len() {
-        before = [0; 2];
-    }
-    let back = match (fault.signal, fault.trap.number, before) {
-        // A breakpoint's address is behind it: int3, int 3.
-        (libc::SIGTRAP, BREAKPOINT, [_, 0xcc]) => 1,
-        (libc::SIGTRAP, BREAKPOINT, [0xcd, 0x03]) => 2,
-        // syscall, int 0x80: the kernel has put the number back (kernel/seccomp.c, syscall_rollback).
-        (libc::SIGSYS, _, [0x0f, 0x05] | [0xcd, 0x80]) if CALL_NOT_EXECUTED.contains(&fault.code) => 2,
-        _ if would_fault_again(fault) => 0,
-        _ => return false,
+    let read = |address: u64, bytes: &mut [u8]| super::read_memory(super::pid(), address, bytes) == bytes.len();
+    let is_call = CALL_NOT_EXECUTED.contains(&fault.code);
+    let back = match arch::back_to_instruction(fault.signal, is_call, &fault.trap, &fault.registers, read) {
+        Some(back) => back,
+        None if would_fault_again(fault) => 0,
+        None => return false,
     };
     // SAFETY: as promised.
     unsafe { arch::go_back(context, back) };

@@ -2,11 +2,13 @@
 
 use libc::{c_int, c_long, c_void, pid_t};
 
-use crate::arch::{IN_USER_REGS, Registers};
+use crate::arch::{Registers, USER_REGISTERS, registers_of_user};
 
 const PTRACE_SEIZE: c_long = 0x4206;
 const PTRACE_INTERRUPT: c_long = 0x4207;
-const PTRACE_GETREGS: c_long = 12;
+const PTRACE_GETREGSET: c_long = 0x4204;
+/// The general registers (elf.h).
+const NT_PRSTATUS: c_long = 1;
 
 /// Takes hold of a thread; whether that is allowed.
 pub fn seize(thread: pid_t) -> bool {
@@ -40,9 +42,10 @@ pub fn seized(thread: pid_t) -> Seized {
 
 /// Registers of a thread that stands still.
 pub fn registers_of(thread: pid_t) -> Option<Registers> {
-    let mut all = [0u64; 27];
-    // SAFETY: user_regs_struct is 27 words.
-    let done = unsafe { libc::syscall(libc::SYS_ptrace, PTRACE_GETREGS, thread, 0, (&raw mut all).cast::<c_void>()) };
-    let get = |index: usize| all.get(index).copied().unwrap_or(0);
-    (done == 0).then(|| Registers { general: IN_USER_REGS.map(get), flags: get(18) })
+    let mut all = [0u64; USER_REGISTERS];
+    let mut place = libc::iovec { iov_base: all.as_mut_ptr().cast(), iov_len: size_of_val(&all) };
+    let place = &raw mut place;
+    // SAFETY: the kernel writes as much as there is room for.
+    let done = unsafe { libc::syscall(libc::SYS_ptrace, PTRACE_GETREGSET, thread, NT_PRSTATUS, place.cast::<c_void>()) };
+    (done == 0).then(|| registers_of_user(&all))
 }

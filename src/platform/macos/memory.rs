@@ -4,7 +4,7 @@ use core::ptr;
 
 use libc::{c_int, c_void, pid_t};
 
-use super::Access;
+use crate::arch::Access;
 
 /// Size of a page.
 pub const PAGE: usize = if cfg!(target_arch = "aarch64") { 16384 } else { 4096 };

@@ -5,7 +5,7 @@ use core::mem::MaybeUninit;
 
 use libc::{c_char, c_int, pid_t};
 
-use super::Registers;
+use crate::arch::Registers;
 
 unsafe extern "C" {
     /// environ(7), which a library can't name (crt_externs.h)

@@ -4,7 +4,8 @@ use core::ptr;
 
 use libc::{c_int, c_void, pid_t, siginfo_t, sigset_t};
 
-use super::{Access, Fault, is_allowed};
+use super::{Fault, is_allowed};
+use crate::arch::Access;
 
 /// Nanoseconds on a clock that only goes forward.
 pub fn nanoseconds() -> u64 {

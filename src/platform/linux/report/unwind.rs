@@ -13,9 +13,10 @@ use gimli::{
 
 use super::expression;
 use crate::arch::{
-    FRAME_POINTER, GREGS, IN_CONTEXT, PROGRAM_COUNTER, Registers, SIGINFO, SIGNAL_RETURN, STACK_POINTER,
+    self, CONTEXT_IN_FRAME, FRAME_POINTER, INFO_FROM_CONTEXT, PROGRAM_COUNTER, RETURN_ADDRESS, Registers, SIGNAL_RETURN,
+    STACK_POINTER, code_address, link_of, registers_in,
 };
-use crate::platform::Room;
+use crate::platform::{Room, VENDOR};
 use crate::platform::report::{AskSymbols, Found, Frame, Map, Memory, Module, Stack, follows_call};
 
 type Slice = EndianSlice<'static, LittleEndian>;
@@ -80,8 +81,9 @@ impl<'a> Unwinder<'a> {
     /// From a frame to its caller's, whose registers replace the given ones.
     fn step(&mut self, memory: &mut Memory, registers: &mut Registers, frame: &mut Frame) -> Option<Frame> {
         if is_signal_return(memory, frame.pc) {
-            frame.signal = Some(signal_of(memory, registers.sp()));
-            let interrupted = interrupted_registers(memory, registers.sp())?;
+            let context = registers.sp().wrapping_add(CONTEXT_IN_FRAME);
+            frame.signal = Some(signal_of(memory, context));
+            let interrupted = registers_in(|address| memory.word(address), context)?;
             *registers = interrupted;
             return Some(Frame::interrupted(registers.pc()));
         }
@@ -104,6 +106,12 @@ impl<'a> Unwinder<'a> {
                     if caller.pc() == 0 && !frame.interrupted {
                         return None;
                     }
+                    // Without the stack pointer, information that goes by it is wrong, but a frame record may still be right.
+                    if !arch::CALLS_PUSH
+                        && let Some(frame) = self.by_frame_pointer(memory, registers)
+                    {
+                        return Some(frame);
+                    }
                     return self.search(memory, registers, caller.sp());
                 }
                 Step::Lost => return self.search(memory, registers, registers.sp()),
@@ -115,37 +123,53 @@ impl<'a> Unwinder<'a> {
     /// By the calling convention: a call has pushed a return address, and most code has rbp pushed next.
     fn without_information(&mut self, memory: &mut Memory, registers: &mut Registers, frame: &Frame) -> Option<Frame> {
         let sp = registers.sp();
-        let mut next = *registers;
         if frame.interrupted
-            && let Some(address) = memory.word(sp)
+            && let Some(address) = self.return_of_call(memory, registers)
             && self.is_return_address(memory, address)
         {
             // Jumped to by a call: through a null pointer, or into code that has not made a frame.
-            set(&mut next, PROGRAM_COUNTER, address);
-            set(&mut next, STACK_POINTER, sp + 8);
-            *registers = next;
+            set(registers, PROGRAM_COUNTER, address);
+            set(registers, STACK_POINTER, if arch::CALLS_PUSH { sp + 8 } else { sp });
             return Some(Frame::caller(address));
         }
-        let fp = registers.get(FRAME_POINTER);
-        if fp >= sp
-            && fp - sp < LONGEST_FRAME
-            && let (Some(caller), Some(address)) = (memory.word(fp), memory.word(fp.wrapping_add(8)))
-            && self.is_return_address(memory, address)
-        {
-            set(&mut next, PROGRAM_COUNTER, address);
-            set(&mut next, STACK_POINTER, fp + 16);
-            set(&mut next, FRAME_POINTER, caller);
-            *registers = next;
-            return Some(Frame::caller(address));
+        if let Some(frame) = self.by_frame_pointer(memory, registers) {
+            return Some(frame);
         }
         if frame.interrupted || frame.found == Found::Surely { self.search(memory, registers, sp) } else { None }
+    }
+
+    /// Where a call that was made just now returns to, if it was.
+    fn return_of_call(&self, memory: &mut Memory, registers: &Registers) -> Option<u64> {
+        /// A function is taken to be no longer than that. The register has an address in the function itself once it has
+        /// called another one, and the frame record, which it has made for that, has the true one.
+        const FUNCTION: u64 = 4096;
+        let Some(link) = link_of(registers) else { return memory.word(registers.sp()) };
+        let saved = memory.word(registers.get(FRAME_POINTER).wrapping_add(8)).map(code_address);
+        let is_new = saved != Some(link) && link.abs_diff(registers.pc()) > FUNCTION;
+        (!self.map.is_code(registers.pc()) || is_new).then_some(link)
+    }
+
+    /// By the frame pointer, which leads to the caller's and to the return address.
+    fn by_frame_pointer(&self, memory: &mut Memory, registers: &mut Registers) -> Option<Frame> {
+        let (fp, sp) = (registers.get(FRAME_POINTER), registers.sp());
+        if fp < sp || fp - sp >= LONGEST_FRAME {
+            return None;
+        }
+        let (caller, address) = (memory.word(fp)?, code_address(memory.word(fp.wrapping_add(8))?));
+        if !self.is_return_address(memory, address) {
+            return None;
+        }
+        set(registers, PROGRAM_COUNTER, address);
+        set(registers, STACK_POINTER, fp + 16);
+        set(registers, FRAME_POINTER, caller);
+        Some(Frame::caller(address))
     }
 
     /// Looks for the next return address on the stack.
     fn search(&mut self, memory: &mut Memory, registers: &mut Registers, from: u64) -> Option<Frame> {
         let from = from.next_multiple_of(8);
         for place in (0..SEARCH).map(|word| from.wrapping_add(word * 8)) {
-            let address = memory.word(place)?;
+            let address = code_address(memory.word(place)?);
             if !self.is_return_address(memory, address) {
                 continue;
             }
@@ -194,7 +218,9 @@ fn all_frames(map: &Map, module: &Module, ask: &AskSymbols) -> Vec<Frames> {
             && let Some(frames) = map.in_memory(start, mapping.end - start)
         {
             let bases = bases.set_eh_frame(start);
-            all.push(Frames::Table { header, frames: EhFrame::new(frames, LittleEndian), bases });
+            let mut frames = EhFrame::new(frames, LittleEndian);
+            frames.set_vendor(VENDOR);
+            all.push(Frames::Table { header, frames, bases });
         }
     }
     let mut section = None;
@@ -202,6 +228,7 @@ fn all_frames(map: &Map, module: &Module, ask: &AskSymbols) -> Vec<Frames> {
     if let Some(section) = section {
         let mut frames = DebugFrame::new(section, LittleEndian);
         frames.set_address_size(8);
+        frames.set_vendor(VENDOR);
         all.push(Frames::Debug { frames, bias: module.bias });
     }
     all
@@ -279,7 +306,7 @@ fn follow(memory: &mut Memory, registers: &Registers, rules: &Rules, interrupted
     let mut found = false;
     for &(register, value) in &rules.registers {
         let value = match value {
-            Value::Undefined if register == PROGRAM_COUNTER => return Step::End,
+            Value::Undefined if register == RETURN_ADDRESS => return Step::End,
             Value::Undefined => continue,
             Value::At(offset) => memory.word(cfa.wrapping_add_signed(offset)),
             Value::Is(offset) => Some(cfa.wrapping_add_signed(offset)),
@@ -291,10 +318,16 @@ fn follow(memory: &mut Memory, registers: &Registers, rules: &Rules, interrupted
         };
         match value {
             Some(value) => set(&mut caller, register, value),
-            None if register == PROGRAM_COUNTER => return Step::Lost,
+            None if register == RETURN_ADDRESS => return Step::Lost,
             None => {}
         }
-        found |= register == PROGRAM_COUNTER;
+        found |= register == RETURN_ADDRESS;
+    }
+    if RETURN_ADDRESS != PROGRAM_COUNTER {
+        // What has called nothing yet need not have saved the register.
+        found |= interrupted;
+        let address = code_address(caller.get(RETURN_ADDRESS));
+        set(&mut caller, PROGRAM_COUNTER, address);
     }
     if found { Step::Caller(caller) } else { Step::Lost }
 }
@@ -312,14 +345,7 @@ fn is_signal_return(memory: &mut Memory, pc: u64) -> bool {
 }
 
 fn signal_of(memory: &mut Memory, context: u64) -> (i32, i32, u64) {
-    let number = |memory: &mut Memory, at: u64| memory.half(context + SIGINFO + at).unwrap_or(0).cast_signed();
-    (number(memory, 0), number(memory, 8), memory.word(context + SIGINFO + 16).unwrap_or(0))
-}
-
-fn interrupted_registers(memory: &mut Memory, context: u64) -> Option<Registers> {
-    let mut registers = Registers::NONE;
-    for (number, index) in IN_CONTEXT.into_iter().enumerate() {
-        set(&mut registers, number, memory.word(context + GREGS + index as u64 * 8)?);
-    }
-    Some(registers)
+    let info = context.wrapping_add_signed(INFO_FROM_CONTEXT);
+    let number = |memory: &mut Memory, at: u64| memory.half(info.wrapping_add(at)).unwrap_or(0).cast_signed();
+    (number(memory, 0), number(memory, 8), memory.word(info.wrapping_add(16)).unwrap_or(0))
 }
