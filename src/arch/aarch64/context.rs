@@ -116,15 +116,19 @@ impl Trap {
         match self.class() {
             FETCH | FETCH_SAME_LEVEL => self.address.wrapping_sub(registers.pc()) < 4,
             MISALIGNED_PC => registers.pc() % 4 != 0,
-            DATA | DATA_SAME_LEVEL => {
-                super::instruction_at(registers.pc(), read).is_some_and(|code| super::accesses(code, registers, self.address))
-            }
+            DATA | DATA_SAME_LEVEL => super::instruction_at(registers.pc(), read)
+                .is_some_and(|code| super::accesses(code, registers, self.address)),
             _ => false,
         }
     }
 
     /// The code and the address that a siginfo would have had.
-    pub fn code_and_address(&self, signal: c_int, _registers: &Registers, is_mapped: impl FnOnce(u64) -> bool) -> (c_int, u64) {
+    pub fn code_and_address(
+        &self,
+        signal: c_int,
+        _registers: &Registers,
+        is_mapped: impl FnOnce(u64) -> bool,
+    ) -> (c_int, u64) {
         let code = match self.kind(signal) {
             Exception::Misaligned => BUS_ADRALN,
             _ if signal == libc::SIGBUS => BUS_ADRERR,
@@ -145,14 +149,20 @@ pub fn cause(
 ) -> Cause {
     let instruction = super::instruction_at(registers.pc(), read);
     match signal {
-        libc::SIGSEGV if code != SI_KERNEL && trap.access() == Access::Execute && !is_canonical(registers.get(PROGRAM_COUNTER)) => {
+        libc::SIGSEGV
+            if code != SI_KERNEL
+                && trap.access() == Access::Execute
+                && !is_canonical(registers.get(PROGRAM_COUNTER)) =>
+        {
             Cause::NoTarget(registers.get(PROGRAM_COUNTER))
         }
         // What a siginfo has is without the highest byte, which memory accesses do not look at.
         libc::SIGSEGV if code != SI_KERNEL && trap.access() != Access::Unknown => {
             let address = instruction.and_then(|code| super::address(code, registers));
             match address {
-                Some((address, _)) if (address ^ trap.address) << 8 == 0 && !is_canonical(address) => Cause::NoAddress(address),
+                Some((address, _)) if (address ^ trap.address) << 8 == 0 && !is_canonical(address) => {
+                    Cause::NoAddress(address)
+                }
                 _ => Cause::Unknown,
             }
         }
@@ -182,8 +192,11 @@ pub unsafe fn registers(context: *const c_void) -> Registers {
 /// `context` points to a readable ucontext.
 pub unsafe fn trap(context: *const c_void) -> Trap {
     // SAFETY: as promised: the records lie within the ucontext.
-    trap_in(|at| Some(unsafe { core::ptr::with_exposed_provenance::<u64>(at as usize).read() }), context.expose_provenance() as u64)
-        .unwrap_or(Trap::NONE)
+    trap_in(
+        |at| Some(unsafe { core::ptr::with_exposed_provenance::<u64>(at as usize).read() }),
+        context.expose_provenance() as u64,
+    )
+    .unwrap_or(Trap::NONE)
 }
 
 /// The thread's last exception, as the ucontext at an address has it. `word` reads memory.
@@ -252,7 +265,9 @@ pub fn back_to_instruction(
     match signal {
         libc::SIGTRAP if super::instruction_at(pc, read).is_some_and(super::is_breakpoint) => Some(0),
         // The kernel has put the first argument back (kernel/seccomp.c, syscall_rollback).
-        libc::SIGSYS if is_call && super::instruction_at(pc.wrapping_sub(4), read) == Some(super::SYSTEM_CALL) => Some(4),
+        libc::SIGSYS if is_call && super::instruction_at(pc.wrapping_sub(4), read) == Some(super::SYSTEM_CALL) => {
+            Some(4)
+        }
         _ => None,
     }
 }

@@ -31,6 +31,18 @@ macro_rules! system_calls {
 }
 pub(crate) use system_calls;
 
+/// The calls that name files.
+macro_rules! path_calls {
+    ($failed:path) => {
+        $crate::arch::system_calls! { $failed, ".globl":
+            "open64" => SYS_open,
+            "readlink" => SYS_readlink,
+            "stat64" => SYS_stat,
+        }
+    };
+}
+pub(crate) use path_calls;
+
 /// Body of the function that a failed system call jumps to, with the kernel's answer where the kernel has left it: calls the
 /// given one with the error's number.
 macro_rules! failed {
@@ -63,6 +75,18 @@ pub unsafe fn system_call(number: c_long, arguments: [c_long; 6]) -> c_long {
 #[unsafe(naked)]
 pub unsafe extern "C" fn restorer() {
     naked_asm!(".byte 0x48, 0xc7, 0xc0, 0x0f, 0x00, 0x00, 0x00, 0x0f, 0x05")
+}
+
+/// poll(2). Raw: libc's is a cancellation point.
+pub fn poll(entries: &mut [libc::pollfd], milliseconds: libc::c_int) -> c_long {
+    // SAFETY: the entries are ours.
+    unsafe { libc::syscall(libc::SYS_poll, entries.as_mut_ptr(), entries.len(), milliseconds) }
+}
+
+/// open(2)
+pub fn open(path: &core::ffi::CStr, flags: libc::c_int) -> libc::c_int {
+    // SAFETY: the path is a string.
+    unsafe { libc::syscall(libc::SYS_open, path.as_ptr(), flags) as libc::c_int }
 }
 
 // What crtbeginS.o would define: by this address libc knows whose atexit and atfork handlers are whose.

@@ -214,9 +214,10 @@ pub fn context_in(word: impl Fn(u64) -> Option<u64>, context: u64) -> Option<(Re
         return None;
     }
     let registers = registers_in(&word, context)?;
-    let trap = Trap { number: greg(TRAP_IN_CONTEXT)?, error: greg(ERROR_IN_CONTEXT)?, address: greg(ADDRESS_IN_CONTEXT)? };
-    let is_exception = trap.number < MOST
-        && (is_canonical(registers.get(PROGRAM_COUNTER)) || trap.number == GENERAL_PROTECTION);
+    let trap =
+        Trap { number: greg(TRAP_IN_CONTEXT)?, error: greg(ERROR_IN_CONTEXT)?, address: greg(ADDRESS_IN_CONTEXT)? };
+    let is_exception =
+        trap.number < MOST && (is_canonical(registers.get(PROGRAM_COUNTER)) || trap.number == GENERAL_PROTECTION);
     is_exception.then_some((registers, trap))
 }
 
@@ -337,6 +338,45 @@ pub fn raise_by_instruction(signal: c_int) {
             _ => {}
         }
     }
+}
+
+/// The system call at whose return a signal has come.
+pub struct Interrupted {
+    /// Its number, if it is known: not by way of `syscall(3)` or a wrapper that keeps the number in a register.
+    pub number: Option<i64>,
+    /// What it returns.
+    pub result: i64,
+    /// Its arguments.
+    pub arguments: [Option<i64>; 6],
+}
+
+/// The system call at whose return a signal has come; `None` where none was made just before.
+///
+/// # Safety
+/// `context` is what the kernel gave to the running handler.
+pub unsafe fn interrupted_call(context: *const c_void, read: impl Fn(u64, &mut [u8]) -> bool) -> Option<Interrupted> {
+    const MOV_EAX: u8 = 0xb8;
+    // SAFETY: as promised.
+    let registers = unsafe { registers(context) };
+    let mut code = [0u8; 7];
+    let start = registers.pc().checked_sub(code.len() as u64)?;
+    if start % 4096 > registers.pc() % 4096 {
+        // The page before might not be mapped: let the kernel look.
+        if !read(start, &mut code) {
+            return None;
+        }
+    } else {
+        // SAFETY: the thread was about to execute at the program counter, and `start` is on the same page.
+        code = unsafe { core::ptr::with_exposed_provenance::<[u8; 7]>(start as usize).read() };
+    }
+    let number = match code {
+        [MOV_EAX, a, b, c, d, 0x0f, 0x05] => Some(i64::from(i32::from_le_bytes([a, b, c, d]))),
+        [.., 0x0f, 0x05] => None,
+        _ => return None,
+    };
+    let register = |register| registers.get(register).cast_signed();
+    // rax; rdi, rsi, rdx, r10, r8, r9
+    Some(Interrupted { number, result: register(0), arguments: [5, 4, 1, 10, 8, 9].map(register).map(Some) })
 }
 
 /// Words of the registers that ptrace(2) tells (`user_regs_struct`).

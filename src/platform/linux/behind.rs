@@ -70,7 +70,8 @@ pub fn fault_on_stack(sp: u64, raised: c_int) -> Option<Fault> {
             let mut start = [0; 16];
             let looks_so = |start: &[u8]| start.iter().skip(1).all(|&byte| byte == 0);
             let within = context.checked_sub(at).and_then(|from| part.get(from as usize..from as usize + 16));
-            let is_frame = within.map_or_else(|| context >= sp && read(context, &mut start) && looks_so(&start), looks_so);
+            let is_frame =
+                within.map_or_else(|| context >= sp && read(context, &mut start) && looks_so(&start), looks_so);
             if is_frame
                 && returns_to.is_none_or(|address| is_signal_return(address, &mut restorer))
                 && let Some(fault) = fault_in_context(context, raised)
@@ -128,6 +129,7 @@ fn by_trap(signal: c_int, trap: Trap, registers: Registers) -> Fault {
 fn is_mapped(address: u64) -> bool {
     let mut answer = 0u8;
     // SAFETY: one byte for one page; only the kernel's tables are looked at.
-    let result = unsafe { libc::syscall(libc::SYS_mincore, address & !(arch::page_size() as u64 - 1), 1, &raw mut answer) };
+    let result =
+        unsafe { libc::syscall(libc::SYS_mincore, address & !(arch::page_size() as u64 - 1), 1, &raw mut answer) };
     result == 0 || super::errno() != libc::ENOMEM
 }

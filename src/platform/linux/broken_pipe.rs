@@ -3,7 +3,9 @@
 //! The kernel raises SIGPIPE for the thread whose call failed, and marks it as a process marks a kill(2) of itself:
 //! SI_USER with the process's own pid. What tells them apart are the interrupted registers. At the return of a system
 //! call the kernel preserves all of them but rax, which has the result, and rcx and r11; so the arguments are still
-//! there, and in most code the number is, too, as the operand of the instruction before `syscall`.
+//! there, and in most code the number is, too, as the operand of the instruction before `syscall`. On arm64 the number is in
+//! a register of its own, and the result where the first argument was, which mostly is the descriptor: there all descriptors
+//! are asked (`descriptors.rs`).
 //!
 //! Only two things raise it: a FIFO or pipe whose readers are gone, and a socket. That a pipe broke can be proved: the
 //! descriptor that the call wrote to is one, and poll(2) reports POLLERR on it. That a socket broke can't be: another
@@ -13,9 +15,10 @@
 
 use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use libc::{SIGPIPE, c_int, c_long, c_void, siginfo_t, ucontext_t};
+use libc::{SIGPIPE, c_int, c_long, c_void, siginfo_t};
 
-use super::{is_pipe, is_socket, pid, stands_in_for_pipe};
+use super::{descriptors, is_pipe, is_socket, pid, stands_in_for_pipe};
+use crate::arch::{self, Interrupted};
 use crate::platform::Broken;
 use crate::state::Call;
 
@@ -37,20 +40,14 @@ pub fn ask_for_sigpipe() {
 /// The pointers are those that the kernel gave to a handler with SA_SIGINFO.
 pub unsafe fn broken(info: *const siginfo_t, context: *const c_void) -> Broken {
     // SAFETY: as promised; SI_USER says that si_pid is valid.
-    let (code, sender, registers) =
-        unsafe { ((*info).si_code, (*info).si_pid(), &(*context.cast::<ucontext_t>()).uc_mcontext.gregs) };
+    let (code, sender) = unsafe { ((*info).si_code, (*info).si_pid()) };
     if code != libc::SI_USER || sender != pid() {
         return Broken::Nothing;
     }
-    let register =
-        |register| usize::try_from(register).ok().and_then(|index| registers.get(index)).copied().unwrap_or(0);
-    let number = interrupted_call(register(libc::REG_RIP) as usize);
-    let call = Interrupted {
-        result: register(libc::REG_RAX),
-        arguments: [libc::REG_RDI, libc::REG_RSI, libc::REG_RDX, libc::REG_R10, libc::REG_R8, libc::REG_R9]
-            .map(register),
-    };
-    match number.and_then(|number| call.what_broke(number)) {
+    let read = |address: u64, bytes: &mut [u8]| super::read_memory(pid(), address, bytes) == bytes.len();
+    // SAFETY: as promised.
+    let call = unsafe { arch::interrupted_call(context, read) };
+    match call.and_then(|call| what_broke(&call)) {
         Some(found) => {
             if found == Broken::Nothing {
                 // This is what kill(3) has noted.
@@ -69,108 +66,88 @@ pub unsafe fn broken(info: *const siginfo_t, context: *const c_void) -> Broken {
     }
 }
 
-/// A system call at whose return the signal came.
-struct Interrupted {
-    result: i64,
-    arguments: [i64; 6],
+/// What a system call broke at whose return the signal came; `None` when it tells nothing.
+fn what_broke(call: &Interrupted) -> Option<Broken> {
+    let [first, second, third, ..] = call.arguments.map(|argument| argument.map(|argument| argument as c_int));
+    let is_error = call.result == -c_long::from(libc::EPIPE);
+    // A call that was broken off after it had sent some of its data returns how much that was (kTLS, sendfile, pipes).
+    let may_have_written = is_error || call.result > 0;
+    let (name, fd) = match call.number {
+        Some(libc::SYS_kill | libc::SYS_pidfd_send_signal) | None if call.result == 0 && second == Some(SIGPIPE) => {
+            return Some(Broken::Nothing);
+        }
+        _ if !may_have_written => return None,
+        Some(libc::SYS_write) => (Call::Write, first),
+        Some(libc::SYS_writev | libc::SYS_pwritev) => (Call::Writev, first),
+        Some(libc::SYS_pwritev2) => (Call::Pwritev2, first),
+        // A pipe is no socket: these end otherwise there.
+        Some(libc::SYS_sendto) if is_error && first.is_none() => return Some(Broken::Socket(Call::Sendto, -1)),
+        Some(libc::SYS_sendmsg) if is_error && first.is_none() => return Some(Broken::Socket(Call::Sendmsg, -1)),
+        Some(libc::SYS_sendmmsg) if is_error && first.is_none() => return Some(Broken::Socket(Call::Sendmmsg, -1)),
+        Some(libc::SYS_sendto) => (Call::Sendto, first),
+        Some(libc::SYS_sendmsg) => (Call::Sendmsg, first),
+        Some(libc::SYS_sendmmsg) => (Call::Sendmmsg, first),
+        Some(libc::SYS_sendfile) => (Call::Sendfile, first),
+        Some(libc::SYS_splice) => (Call::Splice, third),
+        Some(libc::SYS_tee) => (Call::Other, second),
+        Some(libc::SYS_vmsplice) => (Call::Other, first),
+        // The descriptor that broke is in the ring.
+        Some(libc::SYS_io_uring_enter) => return Some(Broken::Socket(Call::IoUringEnter, first.unwrap_or(-1))),
+        // What looks like a number can be another operand (`mov r8d, ...`), and no call but one on a pipe or a socket
+        // returns EPIPE.
+        Some(_) if !is_error => return None,
+        Some(_) | None => unknown(call),
+    };
+    let Some(fd) = fd else { return by_all_descriptors(name, is_error) };
+    if is_broken_pipe(fd) {
+        return Some(Broken::Other(name, fd));
+    }
+    if is_error {
+        // Where it was no socket, something else has the number by now.
+        return Some(if stands_in_for_pipe(fd) { Broken::Other(name, fd) } else { Broken::Socket(name, fd) });
+    }
+    let is_sure = is_socket(fd) == Some(true) && !ASKED_FOR.load(Relaxed);
+    is_sure.then_some(Broken::Socket(name, fd))
 }
 
-impl Interrupted {
-    /// None when the call tells nothing.
-    fn what_broke(&self, number: Number) -> Option<Broken> {
-        let [first, second, third, ..] = self.arguments.map(|argument| argument as c_int);
-        let is_error = self.result == -c_long::from(libc::EPIPE);
-        // A call that was broken off after it had sent some of its data returns how much that was (kTLS, sendfile, pipes).
-        let may_have_written = is_error || self.result > 0;
-        let (call, fd) = match number {
-            Number::Known(libc::SYS_kill | libc::SYS_pidfd_send_signal) | Number::Unknown
-                if self.result == 0 && second == SIGPIPE =>
-            {
-                return Some(Broken::Nothing);
-            }
-            _ if !may_have_written => return None,
-            Number::Known(libc::SYS_write) => (Call::Write, first),
-            Number::Known(libc::SYS_writev | libc::SYS_pwritev) => (Call::Writev, first),
-            Number::Known(libc::SYS_pwritev2) => (Call::Pwritev2, first),
-            Number::Known(libc::SYS_sendto) => (Call::Sendto, first),
-            Number::Known(libc::SYS_sendmsg) => (Call::Sendmsg, first),
-            Number::Known(libc::SYS_sendmmsg) => (Call::Sendmmsg, first),
-            Number::Known(libc::SYS_sendfile) => (Call::Sendfile, first),
-            Number::Known(libc::SYS_splice) => (Call::Splice, third),
-            Number::Known(libc::SYS_tee) => (Call::Other, second),
-            Number::Known(libc::SYS_vmsplice) => (Call::Other, first),
-            // The descriptor that broke is in the ring.
-            Number::Known(libc::SYS_io_uring_enter) => return Some(Broken::Socket(Call::IoUringEnter, first)),
-            // What looks like a number can be another operand (`mov r8d, ...`), and no call but one on a pipe or a socket
-            // returns EPIPE.
-            Number::Known(_) if !is_error => return None,
-            Number::Known(_) | Number::Unknown => self.unknown(),
-        };
-        if is_broken_pipe(fd) {
-            return Some(Broken::Other(call, fd));
+/// The descriptor that a call without a number has written to, most likely.
+fn unknown(call: &Interrupted) -> (Call, Option<c_int>) {
+    let [Some(first), Some(second), Some(third), ..] = call.arguments.map(|argument| argument.map(|it| it as c_int))
+    else {
+        return (Call::Other, None);
+    };
+    let [_, source_offset, _, offset, length, flags] = call.arguments.map(Option::unwrap_or_default);
+    match () {
+        // All others write to their first argument.
+        () if is_broken_pipe(first) => (Call::Other, Some(first)),
+        // tee and splice from a pipe.
+        () if is_read_end_of_pipe(first) && is_broken_pipe(third) => (Call::Splice, Some(third)),
+        () if is_read_end_of_pipe(first) => (Call::Other, Some(second)),
+        // splice from a file: no offset in the pipe, a length, and no flags but its own four. With other calls these
+        // registers have anything, and the third argument is a length.
+        () if is_socket(first) == Some(false)
+            && (source_offset == 0 || source_offset > 0xffff)
+            && offset == 0
+            && length > 0
+            && (0..16).contains(&flags)
+            && is_broken_pipe(third) =>
+        {
+            (Call::Splice, Some(third))
         }
-        if is_error {
-            // Where it was no socket, something else has the number by now.
-            return Some(if stands_in_for_pipe(fd) { Broken::Other(call, fd) } else { Broken::Socket(call, fd) });
-        }
-        let is_sure = is_socket(fd) == Some(true) && !ASKED_FOR.load(Relaxed);
-        is_sure.then_some(Broken::Socket(call, fd))
-    }
-
-    /// The descriptor that a call without a number has written to, most likely.
-    fn unknown(&self) -> (Call, c_int) {
-        let [first, second, third, ..] = self.arguments.map(|argument| argument as c_int);
-        let [_, source_offset, _, offset, length, flags] = self.arguments;
-        match () {
-            // All others write to their first argument.
-            () if is_broken_pipe(first) => (Call::Other, first),
-            // tee and splice from a pipe.
-            () if is_read_end_of_pipe(first) && is_broken_pipe(third) => (Call::Splice, third),
-            () if is_read_end_of_pipe(first) => (Call::Other, second),
-            // splice from a file: no offset in the pipe, a length, and no flags but its own four. With other calls these
-            // registers have anything, and the third argument is a length.
-            () if is_socket(first) == Some(false)
-                && (source_offset == 0 || source_offset > 0xffff)
-                && offset == 0
-                && length > 0
-                && (0..16).contains(&flags)
-                && is_broken_pipe(third) =>
-            {
-                (Call::Splice, third)
-            }
-            () => (Call::Other, first),
-        }
+        () => (Call::Other, Some(first)),
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Number {
-    Known(c_long),
-    /// By way of `syscall(3)` or a wrapper that keeps the number in a register.
-    Unknown,
-}
-
-/// The number of the system call that ended just before `rip`; `None` when none did.
-fn interrupted_call(rip: usize) -> Option<Number> {
-    const MOV_EAX: u8 = 0xb8;
-    let mut code = [0u8; 7];
-    let start = rip.checked_sub(code.len())?;
-    if start % 4096 > rip % 4096 {
-        // The page before might not be mapped: let the kernel look.
-        let local = libc::iovec { iov_base: code.as_mut_ptr().cast(), iov_len: code.len() };
-        let remote = libc::iovec { iov_base: start as *mut c_void, iov_len: code.len() };
-        // SAFETY: writes into `code` only; a remote address that can't be read is an error, not a fault.
-        let read = unsafe { libc::process_vm_readv(pid(), &raw const local, 1, &raw const remote, 1, 0) };
-        if read != code.len() as isize {
-            return None;
+/// What broke where the descriptor is lost, since the result is in the register that it was in: a pipe, if one of the process's
+/// is broken and none of its sockets is; a socket, if no pipe is. Where both are, nobody can tell, and the program lives.
+fn by_all_descriptors(name: Call, is_error: bool) -> Option<Broken> {
+    let found = descriptors::broken();
+    match (found.pipe, found.socket) {
+        (Some(pipe), None) => Some(Broken::Other(name, pipe)),
+        (None, Some(socket)) if found.sockets == 1 => {
+            Some(if stands_in_for_pipe(socket) { Broken::Other(name, socket) } else { Broken::Socket(name, socket) })
         }
-    } else {
-        // SAFETY: the thread was about to execute at `rip`, and `start` is on the same page.
-        code = unsafe { (start as *const [u8; 7]).read() };
-    }
-    match code {
-        [MOV_EAX, a, b, c, d, 0x0f, 0x05] => Some(Number::Known(c_long::from(i32::from_le_bytes([a, b, c, d])))),
-        [.., 0x0f, 0x05] => Some(Number::Unknown),
+        _ if is_error => Some(Broken::Socket(name, -1)),
         _ => None,
     }
 }
@@ -179,11 +156,10 @@ fn interrupted_call(rip: usize) -> Option<Number> {
 ///
 /// Its number may go from a pipe to a socket and back between our questions. But a socket that can't be written to any
 /// more reports POLLHUP, which the end of a pipe that is written to never does.
-fn is_broken_pipe(fd: c_int) -> bool {
+pub(super) fn is_broken_pipe(fd: c_int) -> bool {
     const WORST: i16 = libc::POLLERR | libc::POLLHUP | libc::POLLNVAL;
     let mut end = libc::pollfd { fd, events: 0, revents: 0 };
-    // SAFETY: one pollfd, ours, and a timeout of no time. Raw, since poll(2) is a cancellation point.
-    let ready = unsafe { libc::syscall(libc::SYS_poll, &raw mut end, 1, 0) };
+    let ready = arch::poll(core::slice::from_mut(&mut end), 0);
     ready == 1 && end.revents & WORST == libc::POLLERR && is_pipe(fd)
 }
 

@@ -238,8 +238,7 @@ fn stand_back() {
     // SAFETY: sched_param is one int, and the path is a string.
     unsafe {
         libc::syscall(libc::SYS_sched_setscheduler, 0, libc::SCHED_OTHER, &raw const no_priority);
-        let fd = libc::syscall(libc::SYS_open, c"/proc/self/oom_score_adj".as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC)
-            as c_int;
+        let fd = crate::arch::open(c"/proc/self/oom_score_adj", libc::O_WRONLY | libc::O_CLOEXEC);
         if fd >= 0 {
             libc::syscall(libc::SYS_write, fd, c"1000".as_ptr(), 4);
             libc::close(fd);

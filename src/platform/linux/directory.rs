@@ -41,8 +41,7 @@ pub fn directory_descriptor() -> c_int {
 /// Opens a directory to name files in it, and for nothing else.
 pub fn open_directory(path: &CStr) -> c_int {
     let flags = libc::O_PATH | libc::O_DIRECTORY | libc::O_CLOEXEC;
-    // SAFETY: the path is a string.
-    unsafe { libc::syscall(libc::SYS_open, path.as_ptr(), flags) as c_int }
+    crate::arch::open(path, flags)
 }
 
 fn identity(fd: c_int) -> Option<(u64, u64)> {

@@ -23,14 +23,13 @@ arch::system_calls! { failed, ".globl":
     "mmap64" => SYS_mmap,
     "mprotect" => SYS_mprotect,
     "munmap" => SYS_munmap,
-    "open64" => SYS_open,
     "process_vm_readv" => SYS_process_vm_readv,
     "read" => SYS_read,
-    "readlink" => SYS_readlink,
-    "stat64" => SYS_stat,
     "write" => SYS_write,
     "writev" => SYS_writev,
 }
+
+arch::path_calls! { failed }
 
 // Declared weak by the standard library, for older versions of libc.
 arch::system_calls! { failed, ".weak":

@@ -11,6 +11,7 @@ mod behind;
 mod broken_pipe;
 mod copy;
 mod delivery;
+mod descriptors;
 mod directory;
 mod fault;
 mod freestanding;

@@ -150,8 +150,7 @@ pub fn keeping_errno<T>(body: impl FnOnce() -> T) -> T {
 pub fn write_stderr(bytes: &[u8]) -> bool {
     let Some(fd) = super::stderr() else { return false };
     let mut stderr = libc::pollfd { fd, events: libc::POLLOUT, revents: 0 };
-    // SAFETY: one pollfd, and a timeout of no time. Raw, since poll(2) is a cancellation point.
-    let ready = unsafe { libc::syscall(libc::SYS_poll, &raw mut stderr, 1, 0) };
+    let ready = arch::poll(core::slice::from_mut(&mut stderr), 0);
     if ready != 1 || stderr.revents & libc::POLLOUT == 0 {
         return false;
     }

@@ -103,8 +103,7 @@ pub fn write_until(fd: c_int, bytes: &[u8], patience: u64, deadline: u64) -> boo
         let left = give_up.saturating_sub(nanoseconds());
         let mut poll = libc::pollfd { fd, events: libc::POLLOUT, revents: 0 };
         let milliseconds = (left / 1_000_000).min(1_000) as c_int;
-        // SAFETY: one pollfd, ours.
-        let ready = unsafe { libc::syscall(libc::SYS_poll, &raw mut poll, 1, milliseconds) };
+        let ready = crate::arch::poll(core::slice::from_mut(&mut poll), milliseconds);
         if ready == 0 && left > 0 {
             continue;
         }

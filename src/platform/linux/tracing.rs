@@ -46,6 +46,7 @@ pub fn registers_of(thread: pid_t) -> Option<Registers> {
     let mut place = libc::iovec { iov_base: all.as_mut_ptr().cast(), iov_len: size_of_val(&all) };
     let place = &raw mut place;
     // SAFETY: the kernel writes as much as there is room for.
-    let done = unsafe { libc::syscall(libc::SYS_ptrace, PTRACE_GETREGSET, thread, NT_PRSTATUS, place.cast::<c_void>()) };
+    let done =
+        unsafe { libc::syscall(libc::SYS_ptrace, PTRACE_GETREGSET, thread, NT_PRSTATUS, place.cast::<c_void>()) };
     (done == 0).then(|| registers_of_user(&all))
 }

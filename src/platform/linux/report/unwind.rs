@@ -13,11 +13,11 @@ use gimli::{
 
 use super::expression;
 use crate::arch::{
-    self, CONTEXT_IN_FRAME, FRAME_POINTER, INFO_FROM_CONTEXT, PROGRAM_COUNTER, RETURN_ADDRESS, Registers, SIGNAL_RETURN,
-    STACK_POINTER, code_address, link_of, registers_in,
+    self, CONTEXT_IN_FRAME, FRAME_POINTER, INFO_FROM_CONTEXT, PROGRAM_COUNTER, RETURN_ADDRESS, Registers,
+    SIGNAL_RETURN, STACK_POINTER, code_address, link_of, registers_in,
 };
-use crate::platform::{Room, VENDOR};
 use crate::platform::report::{AskSymbols, Found, Frame, Map, Memory, Module, Stack, follows_call};
+use crate::platform::{Room, VENDOR};
 
 type Slice = EndianSlice<'static, LittleEndian>;
 

@@ -1,0 +1,102 @@
+//! Which of the process's descriptors are broken, for a processor on which the call at whose return SIGPIPE came does not
+//! tell its descriptor any more. A FIFO's write end is broken exactly when poll(2) says POLLERR, a socket's other end is gone
+//! when it says POLLHUP or POLLERR.
+
+use libc::{POLLERR, POLLHUP, POLLNVAL, c_int};
+
+use super::{broken_pipe::is_broken_pipe, is_socket, nanoseconds};
+use crate::arch;
+
+/// What was found.
+#[derive(Default)]
+pub(super) struct Found {
+    /// A pipe that nobody reads any more.
+    pub pipe: Option<c_int>,
+    /// A socket whose other end is gone.
+    pub socket: Option<c_int>,
+    /// How many such sockets there are.
+    pub sockets: u32,
+}
+
+/// How long all of it may take, in nanoseconds. Pipes mostly have low numbers; what is beyond counts as not broken.
+const PATIENCE: u64 = 20_000_000;
+/// Descriptors that are asked at once.
+const AT_ONCE: usize = 64;
+
+/// Looks at all descriptors, in ascending order where /proc is there, else by their numbers.
+pub(super) fn broken() -> Found {
+    let deadline = nanoseconds() + PATIENCE;
+    let mut found = Found::default();
+    let mut asked = [libc::pollfd { fd: -1, events: 0, revents: 0 }; AT_ONCE];
+    let mut count = 0;
+    let mut ask = |fd: Option<c_int>| {
+        if let Some(place) = fd.and_then(|_| asked.get_mut(count)) {
+            place.fd = fd.unwrap_or(-1);
+            count += 1;
+        }
+        if (fd.is_none() || count == AT_ONCE)
+            && let Some(asked) = asked.get_mut(..count)
+        {
+            look(asked, &mut found);
+            count = 0;
+        }
+        nanoseconds() < deadline
+    };
+    if !each_descriptor(&mut ask) {
+        let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        // SAFETY: the structure is ours.
+        unsafe { libc::syscall(libc::SYS_prlimit64, 0, libc::RLIMIT_NOFILE, 0, &raw mut limit) };
+        for fd in 0..limit.rlim_cur.min(1 << 20) as c_int {
+            if !ask(Some(fd)) {
+                break;
+            }
+        }
+    }
+    ask(None);
+    found
+}
+
+fn look(asked: &mut [libc::pollfd], found: &mut Found) {
+    if asked.is_empty() || arch::poll(asked, 0) <= 0 {
+        return;
+    }
+    for entry in asked.iter().filter(|entry| entry.revents & (POLLERR | POLLHUP) != 0 && entry.revents & POLLNVAL == 0)
+    {
+        if is_socket(entry.fd) == Some(true) {
+            found.socket.get_or_insert(entry.fd);
+            found.sockets += 1;
+        } else if found.pipe.is_none() && is_broken_pipe(entry.fd) {
+            found.pipe = Some(entry.fd);
+        }
+    }
+}
+
+/// Visits what /proc lists, as long as `visit` wants more; whether it lists anything.
+fn each_descriptor(visit: &mut impl FnMut(Option<c_int>) -> bool) -> bool {
+    let directory = arch::open(c"/proc/self/fd", libc::O_RDONLY | libc::O_DIRECTORY | libc::O_CLOEXEC);
+    if directory < 0 {
+        return false;
+    }
+    let mut buffer = [0u8; 1024];
+    let mut goes_on = true;
+    while goes_on {
+        // SAFETY: the kernel writes at most as much as there is room for.
+        let length = unsafe { libc::syscall(libc::SYS_getdents64, directory, buffer.as_mut_ptr(), buffer.len()) };
+        let Some(mut rest) = usize::try_from(length).ok().and_then(|length| buffer.get(..length)) else { break };
+        if rest.is_empty() {
+            break;
+        }
+        // struct linux_dirent64: inode, offset, length of the entry, type, name.
+        while let (Some(&[low, high]), Some(name)) = (rest.get(16..18), rest.get(19..)) {
+            let digits = name.split(|&byte| byte == 0).next().unwrap_or_default();
+            let fd = core::str::from_utf8(digits).ok().and_then(|digits| digits.parse::<c_int>().ok());
+            if let Some(fd) = fd.filter(|&fd| fd != directory) {
+                goes_on = goes_on && visit(Some(fd));
+            }
+            rest = rest.get(usize::from(u16::from_le_bytes([low, high]))..).unwrap_or_default();
+        }
+    }
+    // SAFETY: opened above.
+    unsafe { libc::close(directory) };
+    true
+}
