@@ -12,6 +12,14 @@ pub fn whole(report: &Report) -> String {
     let mut json = Json::default();
     json.object(|json| {
         json.number("nosigpipe_crash_report", SCHEMA);
+        // These three stand where a later report of the same program finds them without reading all of it.
+        if !report.fingerprint.is_empty() {
+            json.text("fingerprint", &report.fingerprint);
+        }
+        if let Some((count, first)) = &report.occurrence {
+            json.number("occurrence", *count);
+            json.text("first_occurrence", first);
+        }
         json.text("program", &report.program);
         json.text("executable", &report.executable);
         json.text("command", &report.command);

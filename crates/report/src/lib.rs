@@ -2,6 +2,7 @@
 //!
 //! The library fills it in, and `nosigpipe report` reads JSON back into it.
 
+pub mod fingerprint;
 pub mod json;
 pub mod text;
 
@@ -52,6 +53,10 @@ pub struct Report {
     pub call: Option<i64>,
     /// What libc said before it aborted.
     pub message: String,
+    /// The same for crashes at the same place; see [`fingerprint`].
+    pub fingerprint: String,
+    /// Which crash with this fingerprint it is of those that the directory for reports knows, and when the first of them was.
+    pub occurrence: Option<(u64, String)>,
     /// Names and values of the registers at the crash.
     pub registers: Vec<(String, u64)>,
     /// Bytes around the program counter, and the address of the first of them.
@@ -107,6 +112,9 @@ impl Report {
                 let _ = write!(text, " at {}:{}", Shown(frame.file.as_bytes(), 200), frame.line);
             }
         }
+        if !self.fingerprint.is_empty() {
+            let _ = write!(text, " [fingerprint {}]", Shown(self.fingerprint.as_bytes(), 16));
+        }
         text
     }
 
@@ -139,11 +147,17 @@ impl Report {
                 || frame.function.starts_with("<core::")
                 || frame.function.starts_with("<alloc::")
         };
-        // Where the program's own handler has given up, it is not the handler that anybody looks for.
+        self.interrupted()
+            .iter()
+            .find(|frame| !frame.function.is_empty() && frame.function != "_start" && !is_runtime(frame))
+    }
+
+    /// The crashed thread's frames without a handler of the program's that has given up, and what that has called: they are not what
+    /// anybody looks for.
+    #[must_use]
+    pub fn interrupted(&self) -> &[Frame] {
         let start = self.frames.iter().rposition(|frame| !frame.note.is_empty()).map_or(0, |note| note + 1);
-        self.frames.iter().skip(start).find(|frame| {
-            frame.note.is_empty() && !frame.function.is_empty() && frame.function != "_start" && !is_runtime(frame)
-        })
+        self.frames.get(start..).unwrap_or_default()
     }
 }
 

@@ -65,7 +65,24 @@ pub fn circumstances(report: &Report) -> String {
         }
         text.push('\n');
     }
+    if !report.fingerprint.is_empty() {
+        let _ = write!(text, "  fingerprint {}", shown(&report.fingerprint));
+        if let Some((count, first)) = report.occurrence.as_ref().filter(|(count, _)| *count > 1) {
+            let _ = write!(text, ", the {count}{} crash with it since {}", ordinal(*count), shown(first));
+        }
+        text.push('\n');
+    }
     text
+}
+
+/// What a number ends in that says which of several something is.
+fn ordinal(number: u64) -> &'static str {
+    match (number % 10, number % 100) {
+        (1, rest) if rest != 11 => "st",
+        (2, rest) if rest != 12 => "nd",
+        (3, rest) if rest != 13 => "rd",
+        _ => "th",
+    }
 }
 
 /// The stack of the thread that crashed.

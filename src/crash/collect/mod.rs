@@ -79,6 +79,8 @@ pub fn write(stderr: i32, lines: bool, others: bool) {
         report.address_is = format!("after the program's own {}", note.note);
     }
 
+    report.fingerprint = report::fingerprint::of(&report);
+
     let stream = options().format == Format::Text && options().report.is_none();
     if stream {
         output.say(&report::text::circumstances(&report));

@@ -112,6 +112,8 @@ fn report(value: &Value) -> Report {
         sender,
         call: signal["system_call"].as_i64(),
         message: string(&value["message"]),
+        fingerprint: string(&value["fingerprint"]),
+        occurrence: value["occurrence"].as_u64().map(|count| (count, string(&value["first_occurrence"]))),
         registers: registers.map(|(name, value)| (name.clone(), address(value))).collect(),
         instructions: (address(&thread["instructions_at"]), bytes.collect()),
         frames: frames(thread),
