@@ -33,7 +33,7 @@ pub fn write() {
     if is_for_copy() {
         return;
     }
-    if options().format == Format::Text || options().report.is_some() {
+    if options().format == Format::Text || !options().is_on_stderr() {
         write_now();
     }
 }
@@ -51,7 +51,7 @@ pub fn is_for_copy() -> bool {
 /// When there has been no copy, or it has come to grief: writes the first lines if they are missing.
 pub fn write_if_missing() {
     let is_written = super::snapshot::progress().is_some_and(|progress| progress.header.load(Relaxed) != 0);
-    let is_json = options().format == Format::Json && options().report.is_none();
+    let is_json = options().format == Format::Json && options().is_on_stderr();
     if is_json || is_for_copy() && !is_written {
         write_now();
     }

@@ -43,7 +43,7 @@ use core::sync::atomic::{
 use libc::pid_t;
 
 use crate::platform::{self, Cause, Fault};
-use settings::options::{Core, Crash, Options, REPORT_MAX};
+use settings::options::{Core, Crash, Options, REPORT_MAX, TERMINATION_LOG_MAX};
 use wording::line::Line;
 use wording::words;
 
@@ -54,6 +54,8 @@ pub struct Settings {
     program: UnsafeCell<[u8; 64]>,
     /// The directory for reports, zero-padded: the environment that it was named in may be overwritten with a title.
     directory: UnsafeCell<[u8; REPORT_MAX + 1]>,
+    /// The file for what a container has died of, likewise.
+    termination_log: UnsafeCell<[u8; TERMINATION_LOG_MAX + 1]>,
 }
 
 // SAFETY: written by the constructor, before there are other threads; only read since.
@@ -63,6 +65,7 @@ static SETTINGS: Settings = Settings {
     options: UnsafeCell::new(Options::DEFAULT),
     program: UnsafeCell::new([0; 64]),
     directory: UnsafeCell::new([0; REPORT_MAX + 1]),
+    termination_log: UnsafeCell::new([0; TERMINATION_LOG_MAX + 1]),
 };
 
 /// Whether any signal is owned.
@@ -100,18 +103,17 @@ pub fn start(options: &Options, program: &[u8], complain: bool) {
     // SAFETY: the constructor runs alone.
     unsafe {
         let kept = &mut *SETTINGS.options.get();
-        // These two point into the environment; which programs to act in has been decided.
-        *kept = Options { report: None, only: b"", ..*options };
+        // These point into the environment; which programs to act in has been decided.
+        *kept = Options { report: None, termination_log: None, only: b"", ..*options };
         for (to, from) in (*SETTINGS.program.get()).iter_mut().take(63).zip(program) {
             *to = *from;
         }
         if let Some(directory) = options.report {
-            let place = &mut *SETTINGS.directory.get();
-            for (to, from) in place.iter_mut().take(REPORT_MAX).zip(directory) {
-                *to = *from;
-            }
-            kept.report = place.get(..directory.len());
-            open_directory(place, complain);
+            kept.report = keep(&mut *SETTINGS.directory.get(), directory);
+            open_directory(&*SETTINGS.directory.get(), complain);
+        }
+        if let Some(path) = options.termination_log {
+            kept.termination_log = keep(&mut *SETTINGS.termination_log.get(), path);
         }
     }
     STARTED.store(platform::nanoseconds(), Relaxed);
@@ -122,6 +124,14 @@ pub fn start(options: &Options, program: &[u8], complain: bool) {
     // Last: another library's constructor may have started threads, which make threads meanwhile.
     ACTIVE.store(true, Release);
     platform::at_exit(at_exit);
+}
+
+/// Copies a path, with a zero byte at its end.
+fn keep<const N: usize>(place: &'static mut [u8; N], path: &[u8]) -> Option<&'static [u8]> {
+    for (to, from) in place.iter_mut().take(N - 1).zip(path) {
+        *to = *from;
+    }
+    place.get(..path.len())
 }
 
 /// Opens the directory for reports, whose name ends in a zero byte.

@@ -67,7 +67,7 @@ pub fn circumstances(report: &Report) -> String {
     }
     if !report.fingerprint.is_empty() {
         let _ = write!(text, "  fingerprint {}", shown(&report.fingerprint));
-        if let Some((count, first)) = report.occurrence.as_ref().filter(|(count, _)| *count > 1) {
+        if let Some((count, first)) = &report.occurrence {
             let _ = write!(text, ", the {count}{} crash with it since {}", ordinal(*count), shown(first));
         }
         text.push('\n');

@@ -8,6 +8,17 @@
 pub const ONLY_MAX: usize = 1024;
 /// Longest directory name that `NOSIGPIPE_REPORT` may carry, in bytes; what is left of `PATH_MAX` is the file's name.
 pub const REPORT_MAX: usize = 3072;
+/// Longest path that `NOSIGPIPE_TERMINATION_LOG` may carry, in bytes.
+pub const TERMINATION_LOG_MAX: usize = 1024;
+
+/// Bit of [`Options::targets`]: the whole report is on standard error.
+pub const TO_STDERR: u8 = 1;
+/// Bit of [`Options::targets`]: the system's log, as syslog(3) writes to it.
+pub const TO_SYSLOG: u8 = 2;
+/// Bit of [`Options::targets`]: systemd's journal.
+pub const TO_JOURNAL: u8 = 4;
+/// What `NOSIGPIPE_REPORT` calls its targets, but for directories.
+pub const TARGETS: [(&str, u8); 3] = [("stderr", TO_STDERR), ("syslog", TO_SYSLOG), ("journal", TO_JOURNAL)];
 
 /// One setting.
 pub struct Setting {
@@ -26,7 +37,7 @@ pub struct Setting {
 }
 
 /// Every setting, in the order in which help shows them.
-pub static SETTINGS: [Setting; 10] = [
+pub static SETTINGS: [Setting; 12] = [
     Setting {
         variable: "NOSIGPIPE_SCOPE",
         flag: "scope",
@@ -80,16 +91,35 @@ pub static SETTINGS: [Setting; 10] = [
     Setting {
         variable: "NOSIGPIPE_REPORT",
         flag: "report",
-        allowed: "stderr or an absolute directory of at most 3072 bytes",
+        allowed: "stderr, syslog, journal or an absolute directory of at most 3072 bytes, or several with commas between",
         default: "stderr",
-        help: "Where a crash report goes: standard error, or one new file for each crash in this directory",
+        help: "Where a crash report goes: standard error, the system's log, systemd's journal, or one new file for each \
+               crash in this directory",
+        parse: targets,
+    },
+    Setting {
+        variable: "NOSIGPIPE_REPORT_KEEP",
+        flag: "report-keep",
+        allowed: "all or a number from 1 to 1000000",
+        default: "20",
+        help: "How many reports of one program are kept in the directory; older ones are removed",
         parse: |o, v| {
-            o.report = match v {
-                b"stderr" => None,
-                [b'/', ..] if v.len() <= REPORT_MAX => Some(v),
-                _ => return None,
+            o.report_keep = match v {
+                b"all" => u32::MAX,
+                _ => u32::try_from(number(v)?).ok().filter(|n| (1..=1_000_000).contains(n))?,
             };
             Some(())
+        },
+    },
+    Setting {
+        variable: "NOSIGPIPE_TERMINATION_LOG",
+        flag: "termination-log",
+        allowed: "the absolute path of a file, at most 1024 bytes",
+        default: "",
+        help: "File that a crash's summary and stack are written to, such as Kubernetes's /dev/termination-log",
+        parse: |o, v| {
+            o.termination_log = Some(v).filter(|v| v.starts_with(b"/") && v.len() <= TERMINATION_LOG_MAX);
+            o.termination_log.map(|_| ())
         },
     },
     Setting {
@@ -231,8 +261,14 @@ pub struct Options {
     pub crash_timeout: u32,
     /// `NOSIGPIPE_THREADS`
     pub threads: Threads,
-    /// `NOSIGPIPE_REPORT`: a directory, or none for standard error.
+    /// `NOSIGPIPE_REPORT`: the directory, where one is named.
     pub report: Option<&'static [u8]>,
+    /// `NOSIGPIPE_REPORT`: what else is named, as bits; see [`TARGETS`].
+    pub targets: u8,
+    /// `NOSIGPIPE_REPORT_KEEP`; `u32::MAX` for all.
+    pub report_keep: u32,
+    /// `NOSIGPIPE_TERMINATION_LOG`
+    pub termination_log: Option<&'static [u8]>,
     /// `NOSIGPIPE_FORMAT`
     pub format: Format,
     /// `NOSIGPIPE_CORE`
@@ -252,6 +288,9 @@ impl Options {
         crash_timeout: 10,
         threads: Threads::All,
         report: None,
+        targets: 0,
+        report_keep: 20,
+        termination_log: None,
         format: Format::Text,
         core: Core::Keep,
         only: b"",
@@ -264,6 +303,18 @@ impl Options {
         if value.is_empty() { Some(()) } else { (setting.parse)(self, value) }
     }
 
+    /// Whether the whole report is on standard error, if there is one: where that is named, and where nothing is.
+    #[must_use]
+    pub fn is_on_stderr(&self) -> bool {
+        self.targets & TO_STDERR != 0 || self.is_default()
+    }
+
+    /// Whether no target is named.
+    #[must_use]
+    pub fn is_default(&self) -> bool {
+        self.targets == 0 && self.report.is_none()
+    }
+
     /// Whether `NOSIGPIPE_ONLY` lets the library act in a program of this name.
     #[must_use]
     pub fn acts_in(&self, program: &[u8]) -> bool {
@@ -274,6 +325,34 @@ impl Options {
 fn word<T: Copy>(place: &mut T, value: &[u8], words: &[(&str, T)]) -> Option<()> {
     let (_, meaning) = words.iter().find(|(word, _)| word.as_bytes() == value)?;
     *place = *meaning;
+    Some(())
+}
+
+/// Targets with commas between. A directory may have commas in its name: words at both ends are taken off, and what remains
+/// is the directory.
+fn targets(options: &mut Options, value: &'static [u8]) -> Option<()> {
+    let (mut rest, mut set) = (value, 0);
+    while !rest.is_empty() {
+        let found = TARGETS.iter().find_map(|(word, bit)| {
+            let word = word.as_bytes();
+            let other = if rest == word {
+                b"".as_slice()
+            } else if let Some(other) = rest.strip_prefix(word).and_then(|rest| rest.strip_prefix(b",")) {
+                other
+            } else {
+                rest.strip_suffix(word)?.strip_suffix(b",")?
+            };
+            // Nothing behind or in front of a comma is no target.
+            (rest == word || !other.is_empty()).then_some((other, *bit))
+        });
+        let Some((other, bit)) = found else { break };
+        (rest, set) = (other, set | bit);
+    }
+    let directory = (!rest.is_empty()).then_some(rest);
+    if directory.is_some_and(|directory| !directory.starts_with(b"/") || directory.len() > REPORT_MAX) {
+        return None;
+    }
+    (options.report, options.targets) = (directory, set);
     Some(())
 }
 

@@ -6,8 +6,10 @@ use std::collections::BTreeMap;
 
 mod address;
 mod output;
+mod targets;
 
 use output::Output;
+use targets::Shelf;
 
 use crate::crash::handler::{self, incident};
 use crate::crash::{Incident, header, options, program, snapshot};
@@ -57,7 +59,7 @@ pub fn write(stderr: i32, lines: bool, others: bool) {
     publish(&stack);
 
     let mut report = circumstances(&map, &mut memory.borrow_mut(), &stack, &symbolizer);
-    if is_for_copy && (options().format == Format::Text || options().report.is_some()) {
+    if is_for_copy && (options().format == Format::Text || !options().is_on_stderr()) {
         output.say(&report::text::head(&report));
         if let Some(progress) = snapshot::progress() {
             progress.header.store(1, Relaxed);
@@ -81,11 +83,20 @@ pub fn write(stderr: i32, lines: bool, others: bool) {
 
     report.fingerprint = report::fingerprint::of(&report);
 
-    let stream = options().format == Format::Text && options().report.is_none();
-    if stream {
+    let directory = options().report.map(String::from_utf8_lossy);
+    let shelf = directory.as_ref().map(|directory| Shelf::of(directory, &output::program_in_names()));
+    report.occurrence = shelf.as_ref().map(|shelf| shelf.occurrence(&report.fingerprint, &report.time));
+    let stream = options().format == Format::Text && options().is_on_stderr();
+    if !stream {
+        // What is known of it so far, before there is time for more to fail.
+        if !options().is_on_stderr() {
+            output.say(&report::text::circumstances(&report));
+        }
+    } else {
         output.say(&report::text::circumstances(&report));
         output.say(&report::text::crashed_thread(&report));
     }
+    let is_told = targets::tell(&report, &output);
     let late;
     (report.threads, late) = groups(&others, now + left / 2, &mut unwinder, &symbolizer);
     report.threads_note = if late == 0 {
@@ -107,22 +118,26 @@ pub fn write(stderr: i32, lines: bool, others: bool) {
     if stream {
         output.say(&report::text::details(&report));
         output.say(&report::text::summary(&report));
-        return;
     }
-    let (ending, text) = match options().format {
+    let whole = || match options().format {
         Format::Text => ("txt", report::text::whole(&report)),
         Format::Json => ("json", report::json::whole(&report)),
     };
-    let time = report.time.replace(':', "");
-    match options().report {
-        Some(directory) => {
-            // Its first lines are there already.
-            output.say(&report::text::circumstances(&report));
-            if !output.save(directory, ending, &time, &text) {
-                output.say(&if ending == "txt" { report::text::stacks(&report) } else { text });
-            }
+    let mut is_missing = !is_told;
+    if let (Some(directory), Some(shelf)) = (&directory, shelf) {
+        let (ending, text) = whole();
+        let is_saved = output.save(directory, ending, &report.time.replace(':', ""), &text);
+        is_missing |= !is_saved && !stream;
+        if is_saved {
+            // The new one is one of those that are kept.
+            shelf.prune(options().report_keep - 1);
         }
-        None => output.say(&text),
+    }
+    if options().format == Format::Json && (options().is_on_stderr() || is_missing) {
+        output.say(&whole().1);
+    } else if is_missing {
+        // Its first lines are there already.
+        output.say(&report::text::stacks(&report));
     }
 }
 

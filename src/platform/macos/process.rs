@@ -157,6 +157,11 @@ pub fn keeping_errno<T>(body: impl FnOnce() -> T) -> T {
 /// Remembers what standard error is: here it is descriptor 2, whatever the program has made of that.
 pub fn learn_stderr() {}
 
+/// Whether what is in this process must not be shown to whoever started it.
+pub fn is_confidential() -> bool {
+    is_secure()
+}
+
 /// Standard error.
 pub fn stderr() -> Option<c_int> {
     Some(libc::STDERR_FILENO)

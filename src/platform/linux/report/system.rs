@@ -148,17 +148,26 @@ pub fn is_proc_ours() -> bool {
 
 /// The threads of a process, by /proc; empty without it.
 pub fn thread_ids(pid: pid_t) -> Vec<pid_t> {
-    let mut ids = Vec::new();
-    let path = format!("/proc/{pid}/task\0");
-    // SAFETY: the path ends in a zero byte; getdents64 writes into the buffer only.
+    names_below(&format!("/proc/{pid}/task\0")).iter().filter_map(|name| name.parse().ok()).collect()
+}
+
+/// The names of what is in a directory, but for those with a dot in front; none without it. `path` ends in a zero byte.
+pub fn names_below(path: &str) -> Vec<String> {
+    let flags = libc::O_RDONLY | libc::O_DIRECTORY | libc::O_CLOEXEC;
+    // SAFETY: the path ends in a zero byte.
+    let fd = unsafe { libc::open64(path.as_ptr().cast(), flags) };
+    if fd < 0 { Vec::new() } else { names_in(fd) }
+}
+
+/// The same of an open directory, which is closed.
+pub fn names_in(fd: c_int) -> Vec<String> {
+    /// Most that are looked at.
+    const MOST: usize = 1 << 16;
+    let mut names = Vec::new();
+    // SAFETY: getdents64 writes into the buffer only.
     unsafe {
-        let flags = libc::O_RDONLY | libc::O_DIRECTORY | libc::O_CLOEXEC;
-        let fd = libc::open64(path.as_ptr().cast(), flags);
-        if fd < 0 {
-            return ids;
-        }
         let mut buffer = vec![0u8; 32768];
-        loop {
+        while names.len() < MOST {
             let length = libc::syscall(libc::SYS_getdents64, fd, buffer.as_mut_ptr(), buffer.len());
             let Some(mut rest) = usize::try_from(length).ok().and_then(|length| buffer.get(..length)) else { break };
             if rest.is_empty() {
@@ -167,11 +176,11 @@ pub fn thread_ids(pid: pid_t) -> Vec<pid_t> {
             // struct linux_dirent64: inode, offset, length of the entry, type, name.
             while let (Some(&[low, high]), Some(name)) = (rest.get(16..18), rest.get(19..)) {
                 let name = name.split(|&byte| byte == 0).next().unwrap_or_default();
-                ids.extend(core::str::from_utf8(name).ok().and_then(|name| name.parse::<pid_t>().ok()));
+                names.extend(core::str::from_utf8(name).ok().filter(|name| !name.starts_with('.')).map(str::to_owned));
                 rest = rest.get(usize::from(u16::from_le_bytes([low, high]))..).unwrap_or_default();
             }
         }
         libc::close(fd);
     }
-    ids
+    names
 }

@@ -4,6 +4,7 @@ mod map;
 mod message;
 mod symbols;
 mod system;
+mod targets;
 mod threads;
 mod unwind;
 
@@ -11,5 +12,6 @@ pub use map::*;
 pub use message::*;
 pub use symbols::*;
 pub use system::*;
+pub use targets::*;
 pub use threads::*;
 pub use unwind::*;
