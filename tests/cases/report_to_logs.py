@@ -109,6 +109,13 @@ check("written to syslog: it does not exist (ENOENT)" in text and "registers:" i
 text = crash("journal", NOSIGPIPE_FORMAT="json")
 check(text.count('{"nosigpipe_crash_report":1,') == 1, "no journal: no JSON on standard error")
 
+# The launcher says so beforehand.
+for target in ("--report=syslog,journal", "--termination-log=/dev/null", "--termination-log=/proc/self/task/none/log"):
+    command = [os.environ["LAUNCHER"], "run", "--library", os.environ["LIBRARY"], target, "true"]
+    text = subprocess.run(command, stderr=subprocess.PIPE).stderr.decode()
+    wanted = 2 if "report" in target else 1
+    check(len(re.findall("^nosigpipe: (no reports|nothing) can be written to ", text, re.M)) == wanted, f"run {target}: {text}")
+
 # By default to the journal if it is there, else to the log, and only where nobody reads standard error.
 log = Log("/dev/log")
 crash(stderr=subprocess.DEVNULL)

@@ -96,6 +96,7 @@ pub fn run(matches: &ArgMatches) -> Result<u8, Failure> {
     for remark in &plan.remarks {
         output::complain(&format!("{} is {remark}", output::path(&plan.file)));
     }
+    preflight::remarks(&settings).iter().for_each(|remark| output::complain(remark));
 
     let mut environment: Vec<CString> =
         inherited().filter(|entry| stays(entry, &settings)).map(CStr::to_owned).collect();

@@ -3,6 +3,9 @@
 
 mod path;
 mod script;
+mod targets;
+
+pub use targets::remarks;
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
