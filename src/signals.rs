@@ -245,7 +245,11 @@ impl Owned {
         if told.is_none() || is_shown(&now) || now.handler == shown.handler && as_set.is_none() {
             // Nothing has changed: it was a question, or the other library has kept the action for itself, as libjsig does when
             // a Java VM has the signal.
-            if is_borrower { platform::set_action(self.signal, &kernels) } else { self.apply() }
+            if is_borrower {
+                platform::set_action(self.signal, &kernels);
+            } else {
+                self.apply();
+            }
         } else if !is_borrower {
             let (origin, restorer) = as_set.map_or((Origin::Program, 0), |new| (new.origin, new.restorer));
             let now = Action { origin, restorer, ..now };

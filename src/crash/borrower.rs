@@ -8,7 +8,7 @@ use core::ptr;
 
 use libc::{c_int, c_void};
 
-use super::{Incident, handler, header, options, ownership, raw, snapshot};
+use super::{Incident, handler, header, options, raw, snapshot};
 use crate::platform::{self, End, Work};
 
 /// What a copy is told. It lies above the copy's stack, in memory that was mapped for it.
@@ -96,15 +96,4 @@ fn begin(task: *const c_void) {
 
 fn write(stderr: c_int) {
     snapshot::in_copy(stderr);
-}
-
-/// Whether what a handler was called for has interrupted [`report`]: nobody else has just this one signal come through.
-///
-/// # Safety
-/// `context` is what the kernel gave to the running handler.
-pub unsafe fn is_reporting(context: *const c_void) -> bool {
-    // SAFETY: as promised.
-    let blocked = unsafe { platform::interrupted_mask(context) };
-    platform::MAKES_COPIES
-        && blocked & ownership::CRASH_SIGNALS == ownership::CRASH_SIGNALS & !(1 << (libc::SIGSYS - 1))
 }

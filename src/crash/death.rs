@@ -1,6 +1,6 @@
 //! The end that the process would have had without us.
 
-use libc::{c_int, c_void, pid_t, siginfo_t};
+use libc::{SIGSYS, c_int, c_void, pid_t, siginfo_t};
 
 use super::{handler, ownership};
 use crate::platform::{self, Fault};
@@ -18,13 +18,17 @@ use crate::sigpipe::is_own_process;
 /// `info` and `context` are what the kernel gave to the running handler.
 pub unsafe fn prepare(pid: pid_t, tid: pid_t, fault: &Fault, info: *const siginfo_t, context: *mut c_void) {
     let signal = fault.signal;
-    ownership::restore_default(signal);
     // What a child by vfork has had made has ended, and what stands here is its parent's.
     let end_copy = || {
         if is_own_process() {
             platform::end_copy()
         }
     };
+    if !ownership::restore_default(signal) {
+        block_all(signal);
+        end_copy();
+        end(signal);
+    }
     if pid == 1 && !fault.is_forced() {
         end_copy();
         // Only abort comes here. It does the rest itself.
@@ -33,7 +37,7 @@ pub unsafe fn prepare(pid: pid_t, tid: pid_t, fault: &Fault, info: *const siginf
     // SAFETY: as promised.
     unsafe {
         if !(platform::ENDS_BY_INSTRUCTION && platform::would_fault_again(fault)) {
-            platform::block(u64::MAX);
+            block_all(signal);
             let sent = pid != 1 && send(pid, tid, signal, info);
             if !sent && !platform::execute_again(fault, context) {
                 end(signal);
@@ -43,6 +47,12 @@ pub unsafe fn prepare(pid: pid_t, tid: pid_t, fault: &Fault, info: *const siginf
         end_copy();
         platform::unblock_on_return(context, signal);
     }
+}
+
+/// Blocks all signals, so that the one that was sent comes when it should. But for SIGSYS: a call of ours that a filter traps
+/// would be the end if that were blocked, and so it just fails.
+fn block_all(signal: c_int) {
+    platform::block(if signal == SIGSYS { u64::MAX } else { !(1 << (SIGSYS - 1)) });
 }
 
 /// Sends the signal to the calling thread, where it is blocked; whether it will come.
@@ -61,26 +71,28 @@ unsafe fn send(pid: pid_t, tid: pid_t, signal: c_int, info: *const siginfo_t) ->
 pub fn now(signal: c_int) -> ! {
     if !is_own_process() {
         // What stands here is the parent's.
-        ownership::restore_default(signal);
-        platform::block(u64::MAX);
-        platform::send(platform::pid(), platform::tid(), signal);
-        platform::block(!(1 << (signal - 1)));
+        if ownership::restore_default(signal) {
+            block_all(signal);
+            platform::send(platform::pid(), platform::tid(), signal);
+            platform::block(!(1 << (signal - 1)));
+        }
+        block_all(signal);
         end(signal)
     }
     let incident = handler::incident();
     let signal = incident.raised.signal;
-    ownership::restore_default(signal);
-    platform::block(u64::MAX);
+    let is_default = ownership::restore_default(signal);
+    block_all(signal);
     platform::end_copy();
     // SAFETY: a copy of what the kernel gave us.
-    if unsafe { send(incident.pid, incident.tid, signal, (&raw const incident.info).cast()) } {
-        platform::block(!(1 << (signal - 1)));
+    if is_default && unsafe { send(incident.pid, incident.tid, signal, (&raw const incident.info).cast()) } {
+        platform::block(!(1 << (signal - 1) | 1 << (SIGSYS - 1)));
     }
     end(signal)
 }
 
-/// Ends the process by an instruction that raises the signal, and where there is none with the status that a shell shows
-/// for it.
+/// Ends the process by an instruction that raises the signal, which ends it even with a handler, since it is blocked; and where
+/// there is none with the status that a shell shows for it.
 fn end(signal: c_int) -> ! {
     platform::raise_by_instruction(signal);
     platform::exit_now(128 + signal)

@@ -75,26 +75,59 @@ pub fn adopt_forked_child() {
     CLAIM.store(0, Relaxed);
 }
 
+/// Whether what a handler was called for has interrupted the handling of a crash, by the signals that are blocked: no program
+/// blocks those that libc keeps for itself. Nothing is noted for it, since a child by vfork must not.
+///
+/// # Safety
+/// `context` is what the kernel gave to the running handler.
+unsafe fn is_handling(context: *const c_void) -> bool {
+    const OTHERS: u64 = !(ownership::CRASH_SIGNALS | 1 << (libc::SIGKILL - 1) | 1 << (libc::SIGSTOP - 1));
+    // SAFETY: as promised.
+    unsafe { platform::interrupted_mask(context) & OTHERS == OTHERS }
+}
+
+/// From here on a crash is handled. SIGSYS must not be blocked, or a call of ours that is trapped would end the process.
+/// Returns what was blocked.
+fn begin() -> u64 {
+    platform::block(!ownership::CRASH_SIGNALS)
+}
+
+/// Lets a system call of our own that a filter traps fail; whether this signal is that. Makes no system call.
+///
+/// # Safety
+/// The pointers are those that the kernel gave to the running handler.
+unsafe fn fails_own_call(signal: c_int, info: *const siginfo_t, context: *mut c_void) -> bool {
+    // SAFETY: as promised.
+    unsafe {
+        let is_own = signal == SIGSYS && is_handling(context) && platform::is_own_forbidden_call(info, context);
+        if is_own {
+            platform::fail_forbidden_call(context);
+        }
+        is_own
+    }
+}
+
 unsafe extern "C" fn handler(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
     let errno = platform::errno();
     // SAFETY: the kernel calls us as it calls a handler with SA_SIGINFO.
+    if unsafe { fails_own_call(signal, info, context) } {
+        return;
+    }
+    // SAFETY: as above.
     if unsafe { platform::is_time_over(info) } {
         death::now(signal);
     }
     // SAFETY: as above.
     let fault = unsafe { platform::fault(signal, info, context) };
+    // The kernel has blocked the others for us.
+    // SAFETY: as above.
+    if unsafe { platform::interrupted_mask(context) } & 1 << (SIGSYS - 1) != 0 {
+        begin();
+    }
     if platform::is_copy_of(incident().pid) {
         platform::exit_now(1);
     }
     let (pid, tid) = (platform::pid(), platform::tid());
-    // SAFETY: as above.
-    let is_reporting = || CLAIM.load(Relaxed) == word(pid, tid) || unsafe { borrower::is_reporting(context) };
-    if signal == SIGSYS && fault.code > 0 && is_reporting() {
-        // A sandbox forbids what a report does: it does without.
-        // SAFETY: as above.
-        unsafe { platform::fail_forbidden_call(context) };
-        return;
-    }
     // The first process of a pid namespace does not get signals whose action is the default, unless the kernel raised them
     // for what it was doing.
     let kernel_would_drop = pid == 1 && !fault.is_forced();
@@ -138,6 +171,10 @@ pub unsafe extern "C" fn forbidden_call(_signal: c_int, _info: *mut siginfo_t, c
 unsafe extern "C" fn trampoline(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
     let errno = platform::errno();
     // SAFETY: the kernel calls us as it calls a handler with SA_SIGINFO.
+    if unsafe { fails_own_call(signal, info, context) } {
+        return;
+    }
+    // SAFETY: as above.
     if unsafe { platform::is_time_over(info) } {
         death::now(signal);
     }
@@ -153,16 +190,19 @@ unsafe extern "C" fn trampoline(signal: c_int, info: *mut siginfo_t, context: *m
     // SAFETY: as above.
     let fault = unsafe { platform::fault(signal, info, context) };
     if fault.is_by_instruction() && returns::was_futile(&fault) {
+        begin();
         ownership::drop_handler(owned, &wish);
         // SAFETY: both are what the kernel gave us.
         return unsafe { report_and_die(platform::pid(), platform::tid(), &fault, info, context) };
     }
     if options().crash == Crash::First && is_own_process() && is_new(fault.registers.pc()) {
+        let before = begin();
         let (pid, tid) = (platform::pid(), platform::tid());
         // SAFETY: as above.
         unsafe { report(pid, tid, &fault, info) };
         snapshot::let_go();
         release(pid, tid);
+        platform::block(before);
     }
     if wish.flags & SA_RESETHAND != 0 {
         ownership::drop_handler(owned, &wish);
@@ -193,6 +233,7 @@ unsafe extern "C" fn trampoline(signal: c_int, info: *mut siginfo_t, context: *m
         }
     } else if is_in_abort(&fault) {
         // Now abort would set the default action behind our back and raise the signal again.
+        begin();
         // SAFETY: both are what the kernel gave us.
         unsafe { report_and_die(platform::pid(), platform::tid(), &fault, info, context) };
     }

@@ -18,8 +18,9 @@ use crate::sigpipe::is_own_process;
 use settings::options::Crash;
 
 const RULES: Rules = Rules { kernel_action, wish, is_ours, changed: |_| {} };
-/// abort(3) raises SIGABRT and dies if the handler returns: that return is to be seen.
-const RULES_OF_ABORT: Rules = Rules { kernel_action: kernel_action_for_abort, ..RULES };
+/// abort(3) raises SIGABRT and dies if the handler returns: that return is to be seen. SIGSYS may come for a call that a report
+/// makes and a filter traps: that is no affair of the program's handler.
+const RULES_IN_FRONT: Rules = Rules { kernel_action: kernel_action_in_front, ..RULES };
 
 /// In the order of `options::CRASH_SIGNALS`.
 static SIGNALS: [Owned; 7] = [
@@ -27,9 +28,9 @@ static SIGNALS: [Owned; 7] = [
     Owned::new(SIGBUS, RULES),
     Owned::new(SIGILL, RULES),
     Owned::new(SIGFPE, RULES),
-    Owned::new(SIGABRT, RULES_OF_ABORT),
+    Owned::new(SIGABRT, RULES_IN_FRONT),
     Owned::new(SIGTRAP, RULES),
-    Owned::new(SIGSYS, RULES),
+    Owned::new(SIGSYS, RULES_IN_FRONT),
 ];
 
 /// All of them, as a signal mask.
@@ -75,13 +76,13 @@ pub fn start(selected: u8) {
     }
 }
 
-/// From now on the signal does to the process what it does by default.
-pub fn restore_default(signal: c_int) {
+/// From now on the signal does to the process what it does by default. `false` where a filter forbids to tell the kernel.
+pub fn restore_default(signal: c_int) -> bool {
     // A child by vfork has a table of actions of its own, but its parent's memory, where this stands for the parent.
     if is_own_process() {
         DYING.store(true, Relaxed);
     }
-    platform::set_action(signal, &Action::plain(SIG_DFL));
+    platform::set_action(signal, &Action::plain(SIG_DFL))
 }
 
 /// Restores the default of what abort(3) does when SIGABRT does not end the process, as in the first process of a pid
@@ -139,7 +140,7 @@ fn kernel_action(wish: &Action) -> Action {
     }
 }
 
-fn kernel_action_for_abort(wish: &Action) -> Action {
+fn kernel_action_in_front(wish: &Action) -> Action {
     if wish.is_handler() && !is_dying() { trampoline_action(wish) } else { kernel_action(wish) }
 }
 

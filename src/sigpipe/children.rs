@@ -117,7 +117,9 @@ impl Drop for Spawn {
                 SPAWNING.fetch_sub(1, Relaxed);
                 SIGNAL.circumstances_changed();
             }),
-            Place::Borrower(before) => platform::keeping_errno(|| platform::set_action(SIGPIPE, before)),
+            Place::Borrower(before) => platform::keeping_errno(|| {
+                platform::set_action(SIGPIPE, before);
+            }),
         }
     }
 }

@@ -484,6 +484,10 @@ macro_rules! syscall_function {
             "b.eq 3f",
             "2:",
             "svc #0",
+            // For who is asked whose call it was: nothing of ours is on the stack or in the link register here.
+            ".hidden syscall_has_returned",
+            ".globl syscall_has_returned",
+            "syscall_has_returned:",
             "cmn x0, #4095",
             "b.hs {failed}",
             "ret",
@@ -521,3 +525,20 @@ macro_rules! syscall_function {
     };
 }
 pub(crate) use syscall_function;
+
+/// Where syscall(2) comes back from the kernel, with the link register and the stack as its caller has left them.
+pub fn return_of_syscall() -> usize {
+    unsafe extern "C" {
+        static syscall_has_returned: u8;
+    }
+    (&raw const syscall_has_returned).addr()
+}
+
+/// What a signal handler returns to where libc's own is not known: `mov x8, #__NR_rt_sigreturn; svc #0`.
+///
+/// # Safety
+/// For the kernel's frames alone.
+#[unsafe(naked)]
+pub unsafe extern "C" fn restorer() {
+    naked_asm!("mov x8, #139", "svc #0")
+}

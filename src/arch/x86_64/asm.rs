@@ -210,6 +210,14 @@ global_asm!(
     ".size strlen, . - strlen",
 );
 
+/// Where syscall(2) comes back from the kernel, with the stack as its caller has left it.
+pub fn return_of_syscall() -> usize {
+    unsafe extern "C" {
+        static syscall_has_returned: u8;
+    }
+    (&raw const syscall_has_returned).addr()
+}
+
 /// Functions of these names that do nothing and return 0.
 macro_rules! absent {
     ($($name:literal)*) => {
@@ -415,6 +423,10 @@ macro_rules! syscall_function {
             "je 3f",
             "2:",
             "syscall",
+            // For who is asked whose call it was: nothing of ours is on the stack here.
+            ".hidden syscall_has_returned",
+            ".globl syscall_has_returned",
+            "syscall_has_returned:",
             "cmp rax, -4095",
             "jae {failed}",
             "ret",

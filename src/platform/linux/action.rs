@@ -86,15 +86,20 @@ pub fn is_sigaction_behind() -> bool {
     next == 2
 }
 
-/// Gives the kernel an action of ours, past all other libraries. Can't fail for the signals that we own.
-pub fn set_action(signal: c_int, action: &Action) {
-    exchange_action(signal, action);
+/// Gives the kernel an action of ours, past all other libraries. For the signals that we own it fails only where a filter
+/// forbids it.
+pub fn set_action(signal: c_int, action: &Action) -> bool {
+    exchange(signal, action).is_some()
 }
 
 /// The same, returning the one before.
-#[inline(never)]
 pub fn exchange_action(signal: c_int, action: &Action) -> Action {
-    in_kernel(signal, Some(action), delivery::is_relayed(signal, action)).unwrap_or(Action::plain(libc::SIG_DFL))
+    exchange(signal, action).unwrap_or(Action::plain(libc::SIG_DFL))
+}
+
+#[inline(never)]
+fn exchange(signal: c_int, action: &Action) -> Option<Action> {
+    in_kernel(signal, Some(action), delivery::is_relayed(signal, action))
 }
 
 /// Gives the kernel an action as the program has set it, for another library to find.

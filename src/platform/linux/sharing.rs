@@ -6,6 +6,11 @@
 
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 
+use libc::{c_void, siginfo_t};
+
+use super::image::image_of;
+use crate::arch;
+
 /// Children that run in this process's memory: those of vfork until they have gone, others for ever, since nobody tells
 /// when they do.
 pub(super) static BORROWERS: AtomicU32 = AtomicU32::new(0);
@@ -41,4 +46,26 @@ pub(super) fn filtering<T: PartialOrd + Default>(install: impl FnOnce() -> T) ->
         FILTERED.store(before, Relaxed);
     }
     result
+}
+
+/// Whether a SIGSYS is about a system call of our own code, which a filter traps.
+///
+/// # Safety
+/// The pointers are those that the kernel gave to a handler of SIGSYS.
+pub unsafe fn is_own_forbidden_call(info: *const siginfo_t, context: *const c_void) -> bool {
+    /// `SYS_SECCOMP` (asm-generic/siginfo.h)
+    const TRAPPED: libc::c_int = 1;
+    let is_ours = |address: u64| {
+        let own = is_filtered as *const () as u64;
+        image_of(own).is_some_and(|image| image.contains(address))
+    };
+    // SAFETY: as promised. The program may call the kernel by our syscall(2), too, which leaves its stack as it finds it.
+    unsafe {
+        let registers = super::registers(context);
+        let on_stack = || core::ptr::with_exposed_provenance::<u64>(registers.sp() as usize).read();
+        (*info).si_code == TRAPPED
+            && is_ours(registers.pc())
+            && (registers.pc() != arch::return_of_syscall() as u64
+                || is_ours(registers.link().unwrap_or_else(on_stack)))
+    }
 }

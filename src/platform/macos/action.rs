@@ -27,8 +27,8 @@ static MARKED: AtomicUsize = AtomicUsize::new(0);
 pub fn learn_restorer(_signal: c_int) {}
 
 /// Gives the kernel an action. Can't fail for the signals that we own.
-pub fn set_action(signal: c_int, action: &Action) {
-    let _ = real_sigaction(signal, Some(action));
+pub fn set_action(signal: c_int, action: &Action) -> bool {
+    real_sigaction(signal, Some(action)).is_some()
 }
 
 /// Gives the kernel an action as the program has set it.

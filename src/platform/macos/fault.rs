@@ -338,3 +338,11 @@ pub unsafe fn unblock_on_return(context: *mut c_void, signal: c_int) {
 /// # Safety
 /// None needed; on Linux `context` must be what the kernel gave to the running handler.
 pub unsafe fn fail_forbidden_call(_context: *mut c_void) {}
+
+/// Whether a SIGSYS is about a system call of our own that is trapped: nothing here traps.
+///
+/// # Safety
+/// None needed; on Linux the pointers must be what the kernel gave to a handler.
+pub unsafe fn is_own_forbidden_call(_info: *const siginfo_t, _context: *const c_void) -> bool {
+    false
+}
