@@ -28,6 +28,8 @@ fn linux() {
         "-Wl,-z,nodelete",
         // crtbeginS.o brings four weak names that nobody has and that ld.so looks for in every library.
         "-nostartfiles",
+        // Without the standard library, nobody else names it.
+        "-lc",
         // No lazy binding: the first call of a libc function may come from a signal handler.
         "-Wl,-z,now",
         "-Wl,-z,relro",

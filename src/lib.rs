@@ -24,6 +24,12 @@
 //!
 //! The crates below `crates/` hold what the launcher uses as well; docs/ARCHITECTURE.md has the picture.
 
+// The standard library has no place here: what it does, it does for programs. Its panic handler alone brings a second symbolizer
+// (190 kB). Tests and tools that build with unwinding panics need its personality routine, and on macOS redhook needs it.
+#![cfg_attr(all(target_os = "linux", panic = "abort"), no_std)]
+
+extern crate alloc;
+
 mod api;
 mod arch;
 mod crash;

@@ -7,12 +7,11 @@ use core::sync::atomic::{
     Ordering::{Acquire, Relaxed},
 };
 
-use backtrace::SymbolName;
-
 use super::handler::incident;
 use super::header;
 use super::snapshot;
 use crate::platform;
+use symbols::demangle::Demangled;
 use wording::line::Line;
 
 /// Frames that are shown.
@@ -104,9 +103,9 @@ fn write_frame(index: usize, address: u64) {
         line.push(b"]");
         let mut name = [0; 256];
         if let Some((length, offset)) = platform::symbol_at(start, address, &mut name) {
-            let name = SymbolName::new(name.get(..length).unwrap_or_default());
+            let name = Demangled(name.get(..length).unwrap_or_default());
             let mut text = Line::<256>::empty();
-            let _ = write!(text, "{name:#}");
+            let _ = write!(text, "{name}");
             line.push(b" ");
             line.push_foreign(text.bytes(), 256);
             let _ = write!(line, "+{offset:#x}");

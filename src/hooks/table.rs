@@ -6,7 +6,7 @@ macro_rules! hooks {
         $(#[$condition:meta])*
         $real:ident $family:ident :: $name:ident $(= $symbol:literal)? ( $($argument:ident : $type:ty),* ) -> $result:ty;
     )*) => {
-        /// A module for each hook, since redhook makes a type and a static of its name.
+        /// A module for each hook, since each has items of the same names.
         mod hooked {
             $(
                 $(#[$condition])*
@@ -38,14 +38,14 @@ macro_rules! hooks {
         }
     };
     (@hook $family:ident :: $name:ident ( $($argument:ident : $type:ty),* ) -> $result:ty) => {
-        redhook::hook! {
+        $crate::platform::export! {
             unsafe fn $name($($argument : $type),*) -> $result => hook {
                 // SAFETY: the arguments are the caller's, for the function of this name.
                 unsafe { $crate::hooks::$family::$name($($argument),*) }
             }
         }
     };
-    // What redhook makes of a line, for a name that Rust can't write.
+    // What becomes of a line for a name that Rust can't write.
     (@hook $symbol:literal $family:ident :: $name:ident ( $($argument:ident : $type:ty),* ) -> $result:ty) => {
         unsafe extern "C" {
             #[link_name = $symbol]

@@ -1,6 +1,7 @@
 //! A report for programs: one JSON object.
 
-use std::fmt::Write;
+use alloc::string::String;
+use core::fmt::Write;
 
 use super::{Frame, Report, SCHEMA};
 use wording::line::is_harmless;

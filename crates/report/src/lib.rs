@@ -2,11 +2,17 @@
 //!
 //! The library fills it in, and `nosigpipe report` reads JSON back into it.
 
+#![no_std]
+
+extern crate alloc;
+
+use alloc::string::String;
+use alloc::vec::Vec;
 pub mod fingerprint;
 pub mod json;
 pub mod text;
 
-use std::fmt::Write;
+use core::fmt::Write;
 
 use wording::head::Head;
 use wording::line::Shown;

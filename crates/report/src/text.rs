@@ -1,6 +1,8 @@
 //! A report for people: what failed and where comes first, and what only helps some comes last.
 
-use std::fmt::Write;
+use alloc::format;
+use alloc::string::String;
+use core::fmt::Write;
 
 use super::{Frame, Group, Module, Report};
 use wording::line::Shown;

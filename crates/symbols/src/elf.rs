@@ -1,6 +1,12 @@
 //! ELF: the module's own file, separate debug files (by build id or .gnu_debuglink), supplementary ones
 //! (.gnu_debugaltlink, as Debian's), .dwo files and packages of them (.dwp).
 
+use alloc::borrow::ToOwned;
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
 use addr2line::{Context, SplitDwarfLoad};

@@ -3,19 +3,25 @@
 //! Both kinds of files, since the launcher, which compiles this, too, reads reports of both systems. The library uses the
 //! one that its system has.
 
+#![no_std]
+
+extern crate alloc;
+
+use alloc::borrow::ToOwned;
+use alloc::string::String;
+use alloc::vec::Vec;
+pub mod demangle;
 pub mod elf;
 pub mod macho;
 
-use std::sync::Arc;
+use alloc::sync::Arc;
 
 use addr2line::{Context, LookupContinuation, LookupResult, SplitDwarfLoad};
-use backtrace::SymbolName;
 use gimli::{Dwarf, EndianSlice, LittleEndian};
 
-type Reader = EndianSlice<'static, LittleEndian>;
+pub use demangle::demangle;
 
-/// Longest name that is demangled; there are symbols of a megabyte.
-const LONGEST_NAME: usize = 8192;
+type Reader = EndianSlice<'static, LittleEndian>;
 
 /// Where debug files are, and how a file comes into memory for good.
 #[derive(Clone, Copy)]
@@ -116,29 +122,9 @@ fn reader(section: Option<&'static [u8]>) -> Reader {
     EndianSlice::new(section.unwrap_or_default(), LittleEndian)
 }
 
-/// A name as people write it.
-pub fn demangle(name: &[u8]) -> String {
-    use std::fmt::Write;
-    let mut text = String::new();
-    if name.len() <= LONGEST_NAME && (name.starts_with(b"_Z") || name.starts_with(b"_R")) {
-        let _ = write!(text, "{:#}", SymbolName::new(name));
-    }
-    if text.is_empty() {
-        text = String::from_utf8_lossy(name).into_owned();
-    }
-    // Rust's legacy mangling ends in a hash.
-    if let Some((front, hash)) = text.rsplit_once("::h")
-        && hash.len() == 16
-        && hash.bytes().all(|byte| byte.is_ascii_hexdigit())
-    {
-        text.truncate(front.len());
-    }
-    text
-}
-
 /// Bytes as hexadecimal digits.
 pub fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
+    use core::fmt::Write;
     bytes.iter().fold(String::new(), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
         text

@@ -1,9 +1,13 @@
 //! Mach-O: the image's symbol table, in memory or in its file; lines from its dSYM, or from the object files that its
 //! debug map names.
 
-use std::cell::RefCell;
-use std::collections::BTreeMap;
-use std::ops::Range;
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::cell::RefCell;
+use core::ops::Range;
 
 use addr2line::Context;
 use gimli::Dwarf;

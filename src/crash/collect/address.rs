@@ -2,6 +2,9 @@
 
 use crate::platform::Fault;
 use crate::platform::report::{Map, Memory, Stack};
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
 
 /// How far below the end of a stack an access counts as one of it that has overflowed: what one function may skip (a large
 /// array).

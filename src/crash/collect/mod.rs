@@ -1,8 +1,13 @@
 //! Collects the report and writes it, the most important part first.
 
+use alloc::borrow::ToOwned;
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
 use core::cell::RefCell;
 use core::sync::atomic::Ordering::{Relaxed, Release};
-use std::collections::BTreeMap;
 
 mod address;
 mod output;

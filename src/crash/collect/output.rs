@@ -3,6 +3,8 @@
 use crate::crash::handler::incident;
 use crate::crash::{header, program};
 use crate::platform;
+use alloc::format;
+use alloc::string::String;
 use wording::line::Shown;
 use wording::words;
 

@@ -1,8 +1,7 @@
-//! The functions of libc that this library and the Rust standard library in it call, bound to ourselves.
+//! The functions of libc that this library calls, bound to ourselves.
 //!
 //! They are hidden: nobody else sees them. Three things are won. Each name that ld.so does not have to look up saves
-//! about 800 instructions in every process start, and the standard library alone, with a panic handler that can print
-//! backtraces, wants forty. Another preload can't put its own `read` or `malloc` under our signal handlers. And the
+//! about 800 instructions in every process start. Another preload can't put its own `read` or `malloc` under our signal handlers. And the
 //! snapshot of a crashed process runs on nothing that the crash can have damaged.
 
 use crate::arch;
@@ -57,25 +56,15 @@ pub unsafe fn system_call(number: libc::c_long, arguments: [libc::c_long; 6]) ->
     if result as usize > -4096isize as usize { fail(-result as libc::c_int) as libc::c_long } else { result }
 }
 
-// What the standard library's panic handler would like to have for a backtrace, and the unwinder that it would call.
-// Nothing here panics; if something did, its message is all that could be told.
-arch::absent! {
-    "dl_iterate_phdr"
-    "getcwd"
-    "getenv"
-    "realpath"
-    "_Unwind_Backtrace"
-    "_Unwind_DeleteException"
-    "_Unwind_FindEnclosingFunction"
-    "_Unwind_GetCFA"
-    "_Unwind_GetDataRelBase"
-    "_Unwind_GetIP"
-    "_Unwind_GetIPInfo"
-    "_Unwind_GetLanguageSpecificData"
-    "_Unwind_GetRegionStart"
-    "_Unwind_GetTextRelBase"
-    "_Unwind_RaiseException"
-    "_Unwind_Resume"
-    "_Unwind_SetGR"
-    "_Unwind_SetIP"
+// What core and alloc, which are compiled for unwinding panics, name in their tables. Nothing unwinds here.
+#[cfg(panic = "abort")]
+arch::absent! { "rust_eh_personality" "_Unwind_Resume" }
+
+/// Nothing here panics; if the writing of a report did, its copy of the process would end by this and its parent would write
+/// what can be written without it.
+#[cfg(panic = "abort")]
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo) -> ! {
+    // SAFETY: abort(3) may be called anywhere.
+    unsafe { libc::abort() }
 }

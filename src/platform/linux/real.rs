@@ -1,8 +1,8 @@
 //! The functions behind the hooks: the next ones of their names in the loader's search order, so that another preload
 //! behind us is called, too.
 //!
-//! redhook looks them up behind a `std::sync::Once`, in which a signal handler or a vforked child could wait for ever;
-//! here every caller may look up, and all find the same.
+//! Every caller may look one up, and all find the same: nobody waits for anybody, as a signal handler or a vforked child
+//! might for ever in the `std::sync::Once` behind which redhook does this.
 
 use core::ffi::CStr;
 use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering::Relaxed};
@@ -104,6 +104,16 @@ macro_rules! real_function {
     };
 }
 pub(crate) use real_function;
+
+/// Exports a hook under the name of the function that it stands in front of. redhook's macro of this form needs the standard
+/// library, for its look-up of the function behind and to catch panics.
+macro_rules! export {
+    (unsafe fn $name:ident ( $($argument:ident : $type:ty),* ) -> $result:ty => hook $body:block) => {
+        #[unsafe(no_mangle)]
+        pub unsafe extern "C" fn $name($($argument : $type),*) -> $result $body
+    };
+}
+pub(crate) use export;
 
 /// What brings the program's calls to a hook: here its name alone, which comes first in the search order.
 macro_rules! interpose {

@@ -20,6 +20,9 @@ impl Interpose {
     }
 }
 
+/// Makes a function of the hook that [`interpose!`] can name.
+pub(crate) use redhook::hook as export;
+
 /// Makes dyld bind the program's and every library's calls of `$replacee` to `$replacement`; our own go on to the
 /// function of that name. redhook makes such an entry too, which the compiler drops from an optimised library for lack
 /// of `#[used]`.

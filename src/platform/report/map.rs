@@ -1,5 +1,7 @@
 //! What is mapped.
 
+use alloc::string::String;
+use alloc::vec::Vec;
 use core::ptr;
 
 use crate::platform::Parts;

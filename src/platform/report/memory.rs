@@ -1,6 +1,10 @@
 //! Memory of the crashed process, read without the risk of a fault and with a cache of pages.
 
-use std::collections::BTreeMap;
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
 
 use libc::pid_t;
 

@@ -12,6 +12,7 @@
 //! - `threads.rs`: [`stop_threads`](super::stop_threads)
 //! - `unwind.rs`: [`Unwinder`](super::Unwinder)
 
+use alloc::string::String;
 mod calls;
 mod file;
 mod map;

@@ -1,6 +1,7 @@
 //! A stack, whoever unwinds it.
 
-use std::collections::VecDeque;
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 
 use crate::platform;
 

@@ -2,6 +2,7 @@
 
 use crate::platform::Registers;
 use crate::platform::report::Memory;
+use alloc::vec::Vec;
 
 /// Evaluates; `None` for anything unusual.
 pub fn evaluate(code: &[u8], memory: &mut Memory, registers: &Registers, initial: Option<u64>) -> Option<u64> {

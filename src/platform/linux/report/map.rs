@@ -1,6 +1,10 @@
 //! What is mapped: from /proc/self/maps, or from the loader's list where there is no /proc.
 
-use std::collections::BTreeMap;
+use alloc::borrow::ToOwned;
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
 
 use super::system;
 use crate::platform;

@@ -1,5 +1,8 @@
 //! What the system's libraries say before they abort.
 
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
 use libc::c_int;
 
 use crate::platform::report::{AskSymbols, Map, Memory, Module};

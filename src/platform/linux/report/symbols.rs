@@ -2,6 +2,8 @@
 
 use super::system;
 use crate::platform::report::{Map, Module};
+use alloc::borrow::ToOwned;
+use alloc::format;
 use symbols::{Places, elf, hex};
 
 pub use elf::Symbols;

@@ -1,5 +1,9 @@
 //! The other threads: their registers, and that they stand still until the process has died.
 
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
 use libc::pid_t;
 
 use super::system;

@@ -4,7 +4,8 @@
 //! address in another register needs more than rbp. Where there is none, or where it leads nowhere because the stack is
 //! damaged: what the calling convention promises, and at last a search.
 
-use std::collections::BTreeMap;
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
 
 use gimli::{
     BaseAddresses, CfaRule, CieOrFde, DebugFrame, EhFrame, EhFrameHdr, EndianSlice, LittleEndian, RegisterRule,

@@ -3,6 +3,9 @@
 //! The list is read as foreign memory and without dyld's lock: a crash in the middle of dlopen(3) may leave it null or
 //! stale, which costs names and nothing else.
 
+use alloc::borrow::ToOwned;
+use alloc::string::String;
+use alloc::vec::Vec;
 use libc::c_int;
 
 use crate::platform::report::{Map, Mapping, Memory, Module};

@@ -1,8 +1,11 @@
 //! Files, and what the process was started as.
 
+use alloc::ffi::CString;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec;
 use core::ffi::CStr;
 use core::ptr;
-use std::ffi::CString;
 
 use libc::{c_char, c_int, pid_t};
 

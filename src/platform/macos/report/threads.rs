@@ -3,6 +3,10 @@
 //! By Mach's calls, which ask the kernel and nobody's lock. From the first suspension on, whatever one of these threads
 //! holds is held for good: no function may be called here that waits for anything in the process.
 
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
 use core::ptr;
 use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering::Relaxed};
 

@@ -5,8 +5,9 @@
 //! for. Where there is none, or where it leads nowhere because the stack is damaged: what the calling convention promises,
 //! and at last a search.
 
+use alloc::collections::BTreeSet;
+use alloc::string::String;
 use core::num::NonZeroU64;
-use std::collections::BTreeSet;
 
 use framehop::{CacheNative, ExplicitModuleSectionInfo, FrameAddress, UnwindRegsNative, Unwinder as _, UnwinderNative};
 

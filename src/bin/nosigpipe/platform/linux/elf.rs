@@ -1,11 +1,12 @@
 //! ELF files: what ld.so would do with them.
 
 use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
 use object::elf::{self, FileHeader64, Machine};
 use object::read::elf::{Dyn, ElfFile64, FileHeader, ProgramHeader};
-use object::{LittleEndian, Object, ObjectSection, ObjectSymbol, ReadCache, ReadRef};
+use object::{LittleEndian, Object, ObjectSection, ObjectSymbol, ReadCache, ReadCacheOps, ReadRef};
 
 use super::PRELOAD;
 
@@ -35,14 +36,35 @@ pub struct Image {
     is_object_or_core: bool,
 }
 
-type Data<'data> = &'data ReadCache<File>;
+/// A file as the cache reads one; the crate's own way needs its feature std, which the library must do without.
+struct Bytes(File);
+
+impl ReadCacheOps for Bytes {
+    fn len(&mut self) -> Result<u64, ()> {
+        self.0.seek(SeekFrom::End(0)).map_err(drop)
+    }
+
+    fn seek(&mut self, position: u64) -> Result<u64, ()> {
+        self.0.seek(SeekFrom::Start(position)).map_err(drop)
+    }
+
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, ()> {
+        self.0.read(buffer).map_err(drop)
+    }
+
+    fn read_exact(&mut self, buffer: &mut [u8]) -> Result<(), ()> {
+        self.0.read_exact(buffer).map_err(drop)
+    }
+}
+
+type Data<'data> = &'data ReadCache<Bytes>;
 type Elf<'data> = ElfFile64<'data, LittleEndian, Data<'data>>;
 
 impl Image {
     /// What the file is; `None` when it is not ELF.
     pub fn read(path: &Path) -> Result<Option<Self>, String> {
         let file = File::open(path).map_err(|error| crate::exit::reason(&error))?;
-        let data = ReadCache::new(file);
+        let data = ReadCache::new(Bytes(file));
         let ident = match (&data).read_bytes_at(0, 20) {
             Ok(ident) if ident.starts_with(&elf::ELFMAG) => ident,
             _ => return Ok(None),
