@@ -4,9 +4,8 @@
 //! it come the exported symbol, `real::NAME()` and, on macOS, the interpose entry. Where libc's name is none that Rust can
 //! write, it stands behind ours. docs/adding-a-hook.md is the recipe.
 //!
-//! The constructor looks up the real function of every line that says `real`: redhook's look-up waits in a
-//! `std::sync::Once`, which a signal handler or a vforked child must never be the first to reach. The bodies of the
-//! lines that say `instead` never call the real function; those that say `later` look it up when they are called first.
+//! The constructor looks up the real function of every line that says `real`, so that no signal handler or vforked child is
+//! the first that needs it. The bodies of the lines that say `instead` never call the real function; those that say `later` look it up when they are called first.
 
 pub mod exec;
 pub mod list;
