@@ -1,14 +1,13 @@
 //! Names in reports are what the backtrace crate makes of them, which shares its demanglers with the library but not the
 //! code around them.
 
-use std::process::Command;
+use harness::bare;
 
-/// Names that a library exports, as `nm` prints them.
+/// Names that a library exports.
 fn exported(library: &str) -> Vec<String> {
-    let output = Command::new("nm").args(["-D", "--format=just-symbols", library]).output().expect("nm runs");
-    assert!(output.status.success(), "nm {library}: {}", String::from_utf8_lossy(&output.stderr));
-    let text = String::from_utf8(output.stdout).expect("names are ASCII");
-    text.lines().filter_map(|line| line.split('@').next()).map(str::to_owned).collect()
+    let outcome = bare("nm").args(["-D", "--format=just-symbols", library]).run();
+    outcome.assert_code(0);
+    outcome.stdout().lines().filter_map(|line| line.split('@').next()).map(str::to_owned).collect()
 }
 
 fn compare(name: &str) {

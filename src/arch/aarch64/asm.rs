@@ -279,6 +279,7 @@ global_asm!(
 );
 
 /// Functions of these names that do nothing and return 0.
+#[cfg(panic = "abort")]
 macro_rules! absent {
     ($($name:literal)*) => {
         ::core::arch::global_asm!(
@@ -293,6 +294,7 @@ macro_rules! absent {
         );
     };
 }
+#[cfg(panic = "abort")]
 pub(crate) use absent;
 
 /// Stops the process, where the kernel has not: an instruction that is not allowed.

@@ -219,6 +219,7 @@ pub fn return_of_syscall() -> usize {
 }
 
 /// Functions of these names that do nothing and return 0.
+#[cfg(panic = "abort")]
 macro_rules! absent {
     ($($name:literal)*) => {
         ::core::arch::global_asm!(
@@ -233,6 +234,7 @@ macro_rules! absent {
         );
     };
 }
+#[cfg(panic = "abort")]
 pub(crate) use absent;
 
 /// Stops the process, where the kernel has not: an instruction that is not allowed.
