@@ -3,7 +3,10 @@
 //! docs/crash-reports.md describes it so that others can compute it from a report in JSON. What it says there must be
 //! what is done here; a change is a new version of the report.
 
-use std::fmt::Write;
+use alloc::borrow::ToOwned;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt::Write;
 
 use super::{Frame, Report};
 
