@@ -61,10 +61,8 @@ fn block_all(signal: c_int) {
 /// `info` is what the kernel gave to a handler.
 unsafe fn send(pid: pid_t, tid: pid_t, signal: c_int, info: *const siginfo_t) -> bool {
     // SAFETY: as promised.
-    if !unsafe { platform::send_again(pid, tid, signal, info) } {
-        platform::send(pid, tid, signal);
-    }
-    platform::is_pending(signal)
+    let is_sent = unsafe { platform::send_again(pid, tid, signal, info) } || platform::send(pid, tid, signal);
+    is_sent && platform::is_pending(signal)
 }
 
 /// Dies of the crash under report at once, from a crash in the report or where time is over. `signal` is the one that has come.
@@ -93,7 +91,7 @@ pub fn now(signal: c_int) -> ! {
 
 /// Ends the process by an instruction that raises the signal, which ends it even with a handler, since it is blocked; and where
 /// there is none with the status that a shell shows for it.
-fn end(signal: c_int) -> ! {
+pub fn end(signal: c_int) -> ! {
     platform::raise_by_instruction(signal);
     platform::exit_now(128 + signal)
 }

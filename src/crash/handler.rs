@@ -12,10 +12,10 @@ use core::sync::atomic::{
 use libc::{SA_RESETHAND, SIG_DFL, SIG_IGN, SIGABRT, SIGSYS, c_int, c_void, pid_t, siginfo_t};
 
 use super::returns::Instruction;
-use super::{Incident, STARTED, borrower, child, death, options, ownership, raw, returns, snapshot};
+use super::{Incident, STARTED, borrower, child, death, header, options, ownership, raw, returns, snapshot};
 use crate::platform::{self, Cause, Fault};
 use crate::signals::Origin;
-use crate::sigpipe::is_own_process;
+use crate::sigpipe::{self, is_own_process};
 use crate::state::{STATE, State};
 use settings::options::Crash;
 
@@ -119,6 +119,11 @@ unsafe extern "C" fn handler(signal: c_int, info: *mut siginfo_t, context: *mut 
     }
     // SAFETY: as above.
     let fault = unsafe { platform::fault(signal, info, context) };
+    platform::learn_forbidden();
+    if platform::forbids_reports() {
+        // SAFETY: as above.
+        return unsafe { die_without_a_call(&fault, context) };
+    }
     // The kernel has blocked the others for us.
     // SAFETY: as above.
     if unsafe { platform::interrupted_mask(context) } & 1 << (SIGSYS - 1) != 0 {
@@ -136,6 +141,27 @@ unsafe extern "C" fn handler(signal: c_int, info: *mut siginfo_t, context: *mut 
         unsafe { report_and_die(pid, tid, &fault, info, context) };
     }
     platform::set_errno(errno);
+}
+
+/// Where a sandbox forbids what a report does, and what a process usually dies by: one line, if that is allowed, and the end.
+///
+/// # Safety
+/// `context` is what the kernel gave to the running handler, with this fault.
+unsafe fn die_without_a_call(fault: &Fault, context: *mut c_void) {
+    static IS_TOLD: AtomicU32 = AtomicU32::new(0);
+    if IS_TOLD.swap(1, Relaxed) == 0 {
+        header::write_forbidden(&Incident { fault: *fault, raised: *fault, pid: sigpipe::process(), ..*incident() });
+    }
+    if fault.is_by_instruction() {
+        // SAFETY: as promised.
+        return unsafe { platform::block_on_return(context, fault.signal) };
+    }
+    if fault.signal == SIGABRT && platform::is_in_abort(&fault.registers) {
+        // It does the rest itself.
+        return;
+    }
+    ownership::restore_default(fault.signal);
+    death::end(fault.signal)
 }
 
 /// Reports, if that is still to be done, and makes the return from the handler the end of the process.

@@ -109,6 +109,19 @@ pub fn say_on(stderr: i32, bytes: &[u8]) {
     }
 }
 
+/// Writes the one line of a report that a sandbox forbids.
+pub fn write_forbidden(incident: &Incident) {
+    let mut text = Line::<1024>::empty();
+    fill(incident, &mut text, |head, text| {
+        write!(text, "nosigpipe: {} (pid {}) crashed: ", Shown(head.program, 64), head.pid)?;
+        head.what(text)?;
+        write!(text, "; the program's seccomp filter forbids more")
+    });
+    if let Some(stderr) = platform::stderr() {
+        platform::write_until(stderr, text.finish(), PATIENCE, u64::MAX);
+    }
+}
+
 /// Something about the crash under report.
 fn fill(incident: &Incident, text: &mut dyn Write, write: fn(&Head, &mut dyn Write) -> core::fmt::Result) {
     let (fault, raised) = (&incident.fault, &incident.raised);
@@ -170,6 +183,11 @@ pub fn cause(cause: Cause) -> &'static str {
 
 /// Date and time in UTC as ISO 8601 has them, from seconds and nanoseconds since 1970.
 pub fn push_time(text: &mut dyn Write, (seconds, nanoseconds): (i64, u32)) {
+    if seconds == 0 {
+        // A sandbox forbids the question.
+        let _ = text.write_str("time unknown");
+        return;
+    }
     let ([year, month, day], [hour, minute, second]) = civil(seconds);
     let millisecond = nanoseconds / 1_000_000;
     let _ = write!(text, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millisecond:03}Z");

@@ -118,6 +118,7 @@ pub fn start(options: &Options, program: &[u8], complain: bool) {
     }
     STARTED.store(platform::nanoseconds(), Relaxed);
     platform::learn_core_files();
+    platform::learn_filter();
     stacks::start();
     ownership::start(options.crash_signals);
     platform::prepare_to_relay(signal_stack_size(), handler::address());

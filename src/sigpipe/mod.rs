@@ -71,6 +71,11 @@ fn set_scope(scope: Scope) {
     STATE.scope.store(scope as u32, Relaxed);
 }
 
+/// The process that this is, as it was noted at load and by fork.
+pub fn process() -> pid_t {
+    PROCESS.load(Relaxed)
+}
+
 fn set_process(pid: pid_t) {
     PROCESS.store(pid, Relaxed);
 }

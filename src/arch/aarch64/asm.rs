@@ -30,9 +30,76 @@ macro_rules! system_calls {
 }
 pub(crate) use system_calls;
 
+/// The same for those of a report, which fail with ENOSYS if that is what a bit of `forbidden` says.
+macro_rules! checked_system_calls {
+    ($failed:path, $forbidden:path, $binding:literal: $($name:literal => $number:ident),* $(,)?) => {
+        $(
+            ::core::arch::global_asm!(
+                concat!(".hidden ", $name),
+                concat!($binding, " ", $name),
+                concat!(".type ", $name, ", %function"),
+                concat!($name, ":"),
+                "adrp x9, {forbidden}",
+                "add x9, x9, #:lo12:{forbidden}",
+                "ldr w9, [x9, #{word}]",
+                "tbz w9, #{bit}, 2f",
+                "mov x0, #-{absent}",
+                "b {failed}",
+                "2:",
+                "mov x8, #{number}",
+                "svc #0",
+                "cmn x0, #4095",
+                "b.hs {failed}",
+                "ret",
+                concat!(".size ", $name, ", . - ", $name),
+                number = const ::libc::$number,
+                word = const ::libc::$number / 32 * 4,
+                bit = const ::libc::$number % 32,
+                absent = const ::libc::ENOSYS,
+                forbidden = sym $forbidden,
+                failed = sym $failed,
+            );
+        )*
+    };
+}
+pub(crate) use checked_system_calls;
+
+/// Body of the function by which our own system calls are made that have no other name, with syscall(2)'s signature: it looks
+/// into the bits of `forbidden` first.
+macro_rules! own_call_function {
+    ($forbidden:path, $failed:path) => {
+        ::core::arch::naked_asm!(
+            "mov x8, x0",
+            "adrp x9, {forbidden}",
+            "add x9, x9, #:lo12:{forbidden}",
+            "lsr x10, x8, #5",
+            "ldr w9, [x9, x10, lsl #2]",
+            "lsr w9, w9, w8", // by the number's lowest five bits
+            "tbz w9, #0, 2f",
+            "mov x0, #-{absent}",
+            "b {failed}",
+            "2:",
+            "mov x0, x1",
+            "mov x1, x2",
+            "mov x2, x3",
+            "mov x3, x4",
+            "mov x4, x5",
+            "mov x5, x6",
+            "svc #0",
+            "cmn x0, #4095",
+            "b.hs {failed}",
+            "ret",
+            absent = const ::libc::ENOSYS,
+            forbidden = sym $forbidden,
+            failed = sym $failed,
+        )
+    };
+}
+pub(crate) use own_call_function;
+
 /// The calls that name files: the kernel has only those that name a directory first, here the current one.
 macro_rules! path_calls {
-    ($failed:path) => {
+    ($failed:path, $forbidden:path) => {
         ::core::arch::global_asm!(
             ".hidden open64",
             ".globl open64",
@@ -111,6 +178,19 @@ pub unsafe fn system_call(number: c_long, arguments: [c_long; 6]) -> c_long {
     }
     result
 }
+
+/// The processor as filters know it (linux/audit.h).
+pub const AUDIT_ARCH: u32 = 0xc000_00b7;
+/// Numbers of the calls that [`poll`], [`open`] and the calls that name files make. The thread's pointer is in a register: no call is needed.
+pub const POLL: c_long = libc::SYS_ppoll;
+/// See above.
+pub const OPEN: c_long = libc::SYS_openat;
+/// See above.
+pub const STAT: c_long = libc::SYS_newfstatat;
+/// See above.
+pub const READLINK: c_long = libc::SYS_readlinkat;
+/// See above.
+pub const THREAD_POINTER: c_long = libc::SYS_getpid;
 
 /// poll(2), of which the kernel has only ppoll(2).
 pub fn poll(entries: &mut [libc::pollfd], milliseconds: libc::c_int) -> c_long {
@@ -303,7 +383,17 @@ pub fn halt() {
     unsafe { asm!("udf #0", options(nomem, nostack)) };
 }
 
-/// clone(2) itself. Where there is a new process it runs the function, on the stack whose upper end is `top`, or on a copy of
+/// Nanoseconds since the processor was started, or more of them: its counter has at most one tick for each.
+pub fn about_nanoseconds() -> u64 {
+    let (count, frequency): (u64, u64);
+    // SAFETY: the registers only tell.
+    unsafe {
+        asm!("mrs {}, cntvct_el0", "mrs {}, cntfrq_el0", out(reg) count, out(reg) frequency, options(nomem, nostack, preserves_flags));
+    }
+    count.saturating_mul(1_000_000_000 / frequency.max(1)).max(1)
+}
+
+/// clone(2) itself. Where there is a new process it runs the function, which is given its stack's upper end, on the stack whose upper end is `top`, or on a copy of
 /// this one if that is null.
 ///
 /// # Safety
@@ -314,7 +404,7 @@ pub unsafe extern "C" fn clone_and_run(
     top: *mut u8,
     parents: *mut pid_t,
     childs: *mut pid_t,
-    function: extern "C" fn() -> !,
+    function: unsafe extern "C" fn(*const u8) -> !,
 ) -> pid_t {
     naked_asm!(
         "mov x9, x4", // kept by the system call, and none of its arguments
@@ -324,6 +414,7 @@ pub unsafe extern "C" fn clone_and_run(
         "svc #0",
         "cbnz x0, 2f",
         "mov x29, xzr",
+        "mov x0, sp",
         "blr x9",
         "udf #0",
         "2:",
@@ -392,6 +483,11 @@ pub fn thread_pointer() -> isize {
     // SAFETY: the register only tells.
     unsafe { asm!("mrs {}, tpidr_el0", out(reg) thread, options(nomem, nostack, preserves_flags)) };
     thread
+}
+
+/// The same.
+pub fn thread_pointer_by_kernel() -> usize {
+    thread_pointer().cast_unsigned()
 }
 
 /// The number at that distance from the calling thread's control block.

@@ -33,8 +33,8 @@ pub(crate) use system_calls;
 
 /// The calls that name files.
 macro_rules! path_calls {
-    ($failed:path) => {
-        $crate::arch::system_calls! { $failed, ".globl":
+    ($failed:path, $forbidden:path) => {
+        $crate::arch::checked_system_calls! { $failed, $forbidden, ".globl":
             "open64" => SYS_open,
             "readlink" => SYS_readlink,
             "stat64" => SYS_stat,
@@ -42,6 +42,66 @@ macro_rules! path_calls {
     };
 }
 pub(crate) use path_calls;
+
+/// The same for those of a report, which fail with ENOSYS if that is what a bit of `forbidden` says.
+macro_rules! checked_system_calls {
+    ($failed:path, $forbidden:path, $binding:literal: $($name:literal => $number:ident),* $(,)?) => {
+        $(
+            ::core::arch::global_asm!(
+                concat!(".hidden ", $name),
+                concat!($binding, " ", $name),
+                concat!(".type ", $name, ", @function"),
+                concat!($name, ":"),
+                "bt dword ptr [rip + {forbidden} + {word}], {bit}",
+                "mov r10, rcx",
+                "mov eax, {absent}",
+                "jc {failed}",
+                "mov eax, {number}",
+                "syscall",
+                "cmp rax, -4095",
+                "jae {failed}",
+                "ret",
+                concat!(".size ", $name, ", . - ", $name),
+                number = const ::libc::$number,
+                word = const ::libc::$number / 32 * 4,
+                bit = const ::libc::$number % 32,
+                absent = const -::libc::ENOSYS,
+                forbidden = sym $forbidden,
+                failed = sym $failed,
+            );
+        )*
+    };
+}
+pub(crate) use checked_system_calls;
+
+/// Body of the function by which our own system calls are made that have no other name, with syscall(2)'s signature: it looks
+/// into the bits of `forbidden` first.
+macro_rules! own_call_function {
+    ($forbidden:path, $failed:path) => {
+        ::core::arch::naked_asm!(
+            "lea r11, [rip + {forbidden}]",
+            "mov r10d, edi",
+            "bt dword ptr [r11], r10d",
+            "mov eax, {absent}",
+            "jc {failed}",
+            "mov eax, edi",
+            "mov rdi, rsi",
+            "mov rsi, rdx",
+            "mov rdx, rcx",
+            "mov r10, r8",
+            "mov r8, r9",
+            "mov r9, [rsp + 8]",
+            "syscall",
+            "cmp rax, -4095",
+            "jae {failed}",
+            "ret",
+            absent = const -::libc::ENOSYS,
+            forbidden = sym $forbidden,
+            failed = sym $failed,
+        )
+    };
+}
+pub(crate) use own_call_function;
 
 /// Body of the function that a failed system call jumps to, with the kernel's answer where the kernel has left it: calls the
 /// given one with the error's number.
@@ -76,6 +136,19 @@ pub unsafe fn system_call(number: c_long, arguments: [c_long; 6]) -> c_long {
 pub unsafe extern "C" fn restorer() {
     naked_asm!(".byte 0x48, 0xc7, 0xc0, 0x0f, 0x00, 0x00, 0x00, 0x0f, 0x05")
 }
+
+/// The processor as filters know it (linux/audit.h).
+pub const AUDIT_ARCH: u32 = 0xc000_003e;
+/// Numbers of the calls that [`poll`], [`open`] and the calls that name files make, and of the one that knows the thread's pointer.
+pub const POLL: c_long = libc::SYS_poll;
+/// See above.
+pub const OPEN: c_long = libc::SYS_open;
+/// See above.
+pub const STAT: c_long = libc::SYS_stat;
+/// See above.
+pub const READLINK: c_long = libc::SYS_readlink;
+/// See above.
+pub const THREAD_POINTER: c_long = libc::SYS_arch_prctl;
 
 /// poll(2). Raw: libc's is a cancellation point.
 pub fn poll(entries: &mut [libc::pollfd], milliseconds: libc::c_int) -> c_long {
@@ -241,6 +314,12 @@ pub(crate) use absent;
 pub fn halt() {
     // SAFETY: the process is to end here.
     unsafe { asm!("hlt", options(nomem, nostack)) };
+}
+
+/// Nanoseconds since the processor was started, or more of them: it counts two to five in each.
+pub fn about_nanoseconds() -> u64 {
+    // SAFETY: only the counter is read.
+    unsafe { core::arch::x86_64::_rdtsc() / 2 }
 }
 
 /// clone(2) itself. Where there is a new process it runs the function, which is given its stack's upper end, on the stack whose upper end is `top`, or on a copy of

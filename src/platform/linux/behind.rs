@@ -1,5 +1,6 @@
 //! What a fault was: why the processor refused an instruction, and which fault a program's own handler has raised again.
 
+use super::freestanding::own_call;
 use libc::c_int;
 
 use super::{Fault, PAGE, pid, read_memory};
@@ -129,7 +130,6 @@ fn by_trap(signal: c_int, trap: Trap, registers: Registers) -> Fault {
 fn is_mapped(address: u64) -> bool {
     let mut answer = 0u8;
     // SAFETY: one byte for one page; only the kernel's tables are looked at.
-    let result =
-        unsafe { libc::syscall(libc::SYS_mincore, address & !(arch::page_size() as u64 - 1), 1, &raw mut answer) };
+    let result = unsafe { own_call(libc::SYS_mincore, address & !(arch::page_size() as u64 - 1), 1, &raw mut answer) };
     result == 0 || super::errno() != libc::ENOMEM
 }

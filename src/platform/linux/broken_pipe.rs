@@ -159,7 +159,7 @@ fn by_all_descriptors(name: Call, is_error: bool) -> Option<Broken> {
 pub(super) fn is_broken_pipe(fd: c_int) -> bool {
     const WORST: i16 = libc::POLLERR | libc::POLLHUP | libc::POLLNVAL;
     let mut end = libc::pollfd { fd, events: 0, revents: 0 };
-    let ready = arch::poll(core::slice::from_mut(&mut end), 0);
+    let ready = super::freestanding::poll(core::slice::from_mut(&mut end), 0);
     ready == 1 && end.revents & WORST == libc::POLLERR && is_pipe(fd)
 }
 

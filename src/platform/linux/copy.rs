@@ -6,6 +6,7 @@
 //! not the helper's, writes the report. Nobody is waited for without WNOHANG: a process in a file system that does not answer can't
 //! even be killed.
 
+use super::freestanding::own_call;
 use core::cell::UnsafeCell;
 use core::sync::atomic::{
     AtomicBool, AtomicI32, AtomicU32,
@@ -144,6 +145,9 @@ pub fn end_copy() {
 /// # Safety
 /// That of [`in_a_copy`].
 pub unsafe fn in_a_borrowers_copy(work: &Work) -> End {
+    if super::is_forbidden(libc::SYS_clone) || super::is_forbidden(libc::SYS_wait4) {
+        return End::NoCopy;
+    }
     keep_own_data();
     let place = work.top.wrapping_sub(size_of::<Work>().next_multiple_of(64));
     // SAFETY: as promised. The kernel writes the pid into the copy's memory alone.
@@ -237,10 +241,10 @@ fn stand_back() {
     let no_priority: c_int = 0;
     // SAFETY: sched_param is one int, and the path is a string.
     unsafe {
-        libc::syscall(libc::SYS_sched_setscheduler, 0, libc::SCHED_OTHER, &raw const no_priority);
-        let fd = crate::arch::open(c"/proc/self/oom_score_adj", libc::O_WRONLY | libc::O_CLOEXEC);
+        own_call(libc::SYS_sched_setscheduler, 0, libc::SCHED_OTHER, &raw const no_priority);
+        let fd = super::freestanding::open(c"/proc/self/oom_score_adj", libc::O_WRONLY | libc::O_CLOEXEC);
         if fd >= 0 {
-            libc::syscall(libc::SYS_write, fd, c"1000".as_ptr(), 4);
+            own_call(libc::SYS_write, fd, c"1000".as_ptr(), 4);
             libc::close(fd);
         }
     }
@@ -272,6 +276,9 @@ unsafe fn clone(
     childs: &AtomicI32,
     function: unsafe extern "C" fn(*const u8) -> !,
 ) -> pid_t {
+    if super::is_forbidden(libc::SYS_clone) {
+        return -1;
+    }
     // SAFETY: as promised; the kernel writes pids where the flags say so.
     unsafe { crate::arch::clone_and_run(c_long::from(flags), top, parents.as_ptr(), childs.as_ptr(), function) }
 }
@@ -281,7 +288,7 @@ const PR_SET_PTRACER: c_int = 0x5961_6d61;
 /// Lets that child read our registers and memory where Yama restricts who may (prctl(2), PR_SET_PTRACER).
 fn allow_tracing_by(child: pid_t) {
     // SAFETY: no memory is involved.
-    unsafe { libc::syscall(libc::SYS_prctl, PR_SET_PTRACER, c_long::from(child), 0, 0, 0) };
+    unsafe { own_call(libc::SYS_prctl, PR_SET_PTRACER, c_long::from(child), 0, 0, 0) };
 }
 
 /// A process that has changed its user may not be looked into by its own kind: set*id clears the flag of prctl(2),
@@ -290,12 +297,12 @@ fn allow_tracing_by(child: pid_t) {
 fn open_to_copy() {
     // SAFETY: no memory is involved; getauxval reads the auxiliary vector.
     unsafe {
-        let has_changed_user = libc::syscall(libc::SYS_geteuid) as u64 != libc::getauxval(libc::AT_EUID)
-            || libc::syscall(libc::SYS_getegid) as u64 != libc::getauxval(libc::AT_EGID);
+        let has_changed_user = own_call(libc::SYS_geteuid) as u64 != libc::getauxval(libc::AT_EUID)
+            || own_call(libc::SYS_getegid) as u64 != libc::getauxval(libc::AT_EGID);
         // 2, which fs.suid_dumpable may ask for, is a value that only the kernel can set again.
         if has_changed_user
-            && libc::syscall(libc::SYS_prctl, libc::PR_GET_DUMPABLE, 0, 0, 0, 0) == 0
-            && libc::syscall(libc::SYS_prctl, libc::PR_SET_DUMPABLE, 1, 0, 0, 0) == 0
+            && own_call(libc::SYS_prctl, libc::PR_GET_DUMPABLE, 0, 0, 0, 0) == 0
+            && own_call(libc::SYS_prctl, libc::PR_SET_DUMPABLE, 1, 0, 0, 0) == 0
         {
             IS_OPEN.store(true, Relaxed);
         }
@@ -307,27 +314,27 @@ fn close_to_copy() {
     allow_tracing_by(0);
     if IS_OPEN.swap(false, Relaxed) {
         // SAFETY: no memory is involved.
-        unsafe { libc::syscall(libc::SYS_prctl, libc::PR_SET_DUMPABLE, 0, 0, 0, 0) };
+        unsafe { own_call(libc::SYS_prctl, libc::PR_SET_DUMPABLE, 0, 0, 0, 0) };
     }
 }
 
 /// The process that made this one, or whoever has taken its place since.
 fn parent() -> pid_t {
     // SAFETY: no preconditions.
-    unsafe { libc::syscall(libc::SYS_getppid) as pid_t }
+    unsafe { own_call(libc::SYS_getppid) as pid_t }
 }
 
 /// In the copy: die when the thread that made it dies.
 fn die_with_parent() {
     // SAFETY: no memory is involved.
-    unsafe { libc::syscall(libc::SYS_prctl, libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
+    unsafe { own_call(libc::SYS_prctl, libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
 }
 
 /// Whether that child has ended, and if so its wait status.
 fn has_ended(child: pid_t) -> Option<c_int> {
     let mut status = 0;
     // SAFETY: `status` is ours.
-    let found = unsafe { libc::syscall(libc::SYS_wait4, child, &raw mut status, libc::WNOHANG | libc::__WALL, 0) };
+    let found = unsafe { own_call(libc::SYS_wait4, child, &raw mut status, libc::WNOHANG | libc::__WALL, 0) };
     // An error means that somebody else has waited for it, or that it is no child of ours.
     (found != 0).then_some(if found > 0 { status } else { libc::SIGKILL })
 }
@@ -335,7 +342,7 @@ fn has_ended(child: pid_t) -> Option<c_int> {
 /// Kills a child of ours that nobody has waited for yet.
 fn kill(child: pid_t) {
     // SAFETY: no memory is involved.
-    unsafe { libc::syscall(libc::SYS_kill, child, libc::SIGKILL) };
+    unsafe { own_call(libc::SYS_kill, child, libc::SIGKILL) };
 }
 
 /// Sleeps until the word has changed, or for this long.
@@ -348,13 +355,13 @@ pub(super) fn wait_for_change(word: &AtomicU32, from: u32, nanoseconds: u64) {
         tv_nsec: (nanoseconds % 1_000_000_000).cast_signed(),
     };
     // SAFETY: the word lives as long as the borrow. Not FUTEX_PRIVATE: the other side is another process.
-    unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAIT, from, &raw const time, 0, 0) };
+    unsafe { own_call(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAIT, from, &raw const time, 0, 0) };
 }
 
 /// Wakes whoever waits for a change of the word.
 fn wake(word: &AtomicU32) {
     // SAFETY: as above.
-    unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE, i32::MAX, 0, 0, 0) };
+    unsafe { own_call(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE, i32::MAX, 0, 0, 0) };
 }
 
 /// Closes every descriptor but the first three, one more, and what the platform keeps for reports; the process has its own
@@ -370,7 +377,7 @@ fn close_others(kept: c_int) {
         }
         // SAFETY: nothing here uses any of them.
         unsafe {
-            if libc::syscall(SYS_CLOSE_RANGE, from, c_long::from(end) - 1, 0) != 0 {
+            if own_call(SYS_CLOSE_RANGE, from, c_long::from(end) - 1, 0) != 0 {
                 for fd in from..end.min(1024) {
                     libc::close(fd);
                 }

@@ -12,6 +12,7 @@
 //! as its return address: one system call sets all at once, and a child by vfork, which has its own table of actions in the
 //! kernel, sets its own. Such an address has its highest bit set, which no real one has.
 
+use super::freestanding::own_call;
 use core::sync::atomic::{
     AtomicBool, AtomicU64, AtomicUsize,
     Ordering::{Acquire, Relaxed, Release},
@@ -225,7 +226,7 @@ unsafe fn move_frame(frame: usize, end: usize, stack_pointer: usize, signal: c_i
 /// Whether eight bytes can be written there, where nothing is in use.
 fn is_writable(address: usize) -> bool {
     // SAFETY: only asks for the set of blocked signals; the kernel checks the address.
-    unsafe { libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_BLOCK, 0, address, size_of::<u64>()) == 0 }
+    unsafe { own_call(libc::SYS_rt_sigprocmask, libc::SIG_BLOCK, 0, address, size_of::<u64>()) == 0 }
 }
 
 fn place(address: usize) -> *mut usize {

@@ -2,10 +2,10 @@
 //! tell its descriptor any more. A FIFO's write end is broken exactly when poll(2) says POLLERR, a socket's other end is gone
 //! when it says POLLHUP or POLLERR.
 
+use super::freestanding::own_call;
 use libc::{POLLERR, POLLHUP, POLLNVAL, c_int};
 
 use super::{broken_pipe::is_broken_pipe, is_socket, nanoseconds};
-use crate::arch;
 
 /// What was found.
 #[derive(Default)]
@@ -45,7 +45,7 @@ pub(super) fn broken() -> Found {
     if !each_descriptor(&mut ask) {
         let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
         // SAFETY: the structure is ours.
-        unsafe { libc::syscall(libc::SYS_prlimit64, 0, libc::RLIMIT_NOFILE, 0, &raw mut limit) };
+        unsafe { own_call(libc::SYS_prlimit64, 0, libc::RLIMIT_NOFILE, 0, &raw mut limit) };
         for fd in 0..limit.rlim_cur.min(1 << 20) as c_int {
             if !ask(Some(fd)) {
                 break;
@@ -57,7 +57,7 @@ pub(super) fn broken() -> Found {
 }
 
 fn look(asked: &mut [libc::pollfd], found: &mut Found) {
-    if asked.is_empty() || arch::poll(asked, 0) <= 0 {
+    if asked.is_empty() || super::freestanding::poll(asked, 0) <= 0 {
         return;
     }
     for entry in asked.iter().filter(|entry| entry.revents & (POLLERR | POLLHUP) != 0 && entry.revents & POLLNVAL == 0)
@@ -73,7 +73,7 @@ fn look(asked: &mut [libc::pollfd], found: &mut Found) {
 
 /// Visits what /proc lists, as long as `visit` wants more; whether it lists anything.
 fn each_descriptor(visit: &mut impl FnMut(Option<c_int>) -> bool) -> bool {
-    let directory = arch::open(c"/proc/self/fd", libc::O_RDONLY | libc::O_DIRECTORY | libc::O_CLOEXEC);
+    let directory = super::freestanding::open(c"/proc/self/fd", libc::O_RDONLY | libc::O_DIRECTORY | libc::O_CLOEXEC);
     if directory < 0 {
         return false;
     }
@@ -81,7 +81,7 @@ fn each_descriptor(visit: &mut impl FnMut(Option<c_int>) -> bool) -> bool {
     let mut goes_on = true;
     while goes_on {
         // SAFETY: the kernel writes at most as much as there is room for.
-        let length = unsafe { libc::syscall(libc::SYS_getdents64, directory, buffer.as_mut_ptr(), buffer.len()) };
+        let length = unsafe { own_call(libc::SYS_getdents64, directory, buffer.as_mut_ptr(), buffer.len()) };
         let Some(mut rest) = usize::try_from(length).ok().and_then(|length| buffer.get(..length)) else { break };
         if rest.is_empty() {
             break;

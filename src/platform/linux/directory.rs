@@ -1,6 +1,7 @@
 //! The directory that reports go to: opened at load, so that neither a chroot nor a title that overwrites the environment
 //! takes it away.
 
+use super::freestanding::own_call;
 use core::ffi::CStr;
 use core::sync::atomic::{AtomicI32, AtomicU64, Ordering::Relaxed};
 
@@ -27,7 +28,7 @@ pub fn open_report_directory(path: &CStr) -> Result<(), c_int> {
         DESCRIPTOR.store(fd, Relaxed);
     }
     // SAFETY: the path is a string.
-    let allowed = unsafe { libc::syscall(libc::SYS_faccessat, fd, c".".as_ptr(), libc::W_OK | libc::X_OK) };
+    let allowed = unsafe { own_call(libc::SYS_faccessat, fd, c".".as_ptr(), libc::W_OK | libc::X_OK) };
     if allowed == 0 { Ok(()) } else { Err(errno()) }
 }
 
@@ -41,7 +42,7 @@ pub fn directory_descriptor() -> c_int {
 /// Opens a directory to name files in it, and for nothing else.
 pub fn open_directory(path: &CStr) -> c_int {
     let flags = libc::O_PATH | libc::O_DIRECTORY | libc::O_CLOEXEC;
-    crate::arch::open(path, flags)
+    super::freestanding::open(path, flags)
 }
 
 fn identity(fd: c_int) -> Option<(u64, u64)> {
@@ -56,16 +57,16 @@ fn move_out_of_the_way(fd: c_int) -> c_int {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: the structures are ours; otherwise only descriptors of ours change.
     unsafe {
-        if libc::syscall(libc::SYS_prlimit64, 0, libc::RLIMIT_NOFILE, 0, &raw mut limit) != 0 {
+        if own_call(libc::SYS_prlimit64, 0, libc::RLIMIT_NOFILE, 0, &raw mut limit) != 0 {
             return fd;
         }
         let raised = libc::rlimit { rlim_cur: limit.rlim_cur.saturating_add(1), ..limit };
         let is_raised = limit.rlim_cur < limit.rlim_max.min(HIGHEST)
-            && libc::syscall(libc::SYS_prlimit64, 0, libc::RLIMIT_NOFILE, &raw const raised, 0) == 0;
+            && own_call(libc::SYS_prlimit64, 0, libc::RLIMIT_NOFILE, &raw const raised, 0) == 0;
         let wanted = if is_raised { limit.rlim_cur } else { limit.rlim_cur.min(HIGHEST).saturating_sub(1) };
-        let moved = libc::syscall(libc::SYS_fcntl, fd, libc::F_DUPFD_CLOEXEC, wanted as c_long) as c_int;
+        let moved = own_call(libc::SYS_fcntl, fd, libc::F_DUPFD_CLOEXEC, wanted as c_long) as c_int;
         if is_raised {
-            libc::syscall(libc::SYS_prlimit64, 0, libc::RLIMIT_NOFILE, &raw const limit, 0);
+            own_call(libc::SYS_prlimit64, 0, libc::RLIMIT_NOFILE, &raw const limit, 0);
         }
         if moved < 0 {
             return fd;

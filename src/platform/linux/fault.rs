@@ -1,5 +1,6 @@
 //! What a signal handler is told: the interrupted registers and the siginfo.
 
+use super::freestanding::own_call;
 use libc::{c_int, c_void, pid_t, siginfo_t, ucontext_t, uid_t};
 
 use crate::arch::{self, Exception, Trap};
@@ -113,7 +114,7 @@ fn is_accessible(address: u64, access: Access) -> bool {
     const MADV_POPULATE_WRITE: c_int = 23;
     let advice = if access == Access::Write { MADV_POPULATE_WRITE } else { MADV_POPULATE_READ };
     // SAFETY: populating gives a page the memory that an access would give it, and changes nothing else.
-    let populated = unsafe { libc::syscall(libc::SYS_madvise, page, size, advice) } == 0;
+    let populated = unsafe { own_call(libc::SYS_madvise, page, size, advice) } == 0;
     match super::errno() {
         // Whoever may read may not execute, mostly.
         _ if populated => access != Access::Execute || super::rights_allow(address, access) != Some(false),
@@ -158,6 +159,16 @@ pub unsafe fn fail_forbidden_call(context: *mut c_void) {
 pub unsafe fn interrupted_mask(context: *const c_void) -> u64 {
     // SAFETY: as promised; the kernel's set is the first eight bytes of uc_sigmask.
     unsafe { (&raw const (*context.cast::<ucontext_t>()).uc_sigmask).cast::<u64>().read() }
+}
+
+/// Has a signal blocked when the handler returns. One that the interrupted instruction raises then ends the process, as if it had
+/// had its default action, without a system call of ours.
+///
+/// # Safety
+/// `context` is what the kernel gave to the running handler.
+pub unsafe fn block_on_return(context: *mut c_void, signal: c_int) {
+    // SAFETY: as promised; the kernel's set is the first eight bytes of uc_sigmask.
+    unsafe { *(&raw mut (*context.cast::<ucontext_t>()).uc_sigmask).cast::<u64>() |= 1 << (signal - 1) }
 }
 
 /// Takes a signal out of the mask that the interrupted code gets back.

@@ -1,6 +1,7 @@
 //! Which process was started with the library: told to programs in the environment that they are executed with, while this
 //! process's own stays as the kernel has laid it out.
 
+use super::freestanding::own_call;
 use core::ffi::CStr;
 use core::ptr;
 use core::sync::atomic::{AtomicPtr, Ordering::Relaxed};
@@ -93,6 +94,6 @@ fn on_stack<const N: usize, T>(
 /// The parent, if it has this library: libc's own children (system, popen, wordexp) are told nothing in their environment.
 pub fn parent_with_library() -> Option<pid_t> {
     // SAFETY: no preconditions.
-    let parent = unsafe { libc::syscall(libc::SYS_getppid) as pid_t };
+    let parent = unsafe { own_call(libc::SYS_getppid) as pid_t };
     shares_file_with(parent, (&raw const ENTRY).addr() as u64).then_some(parent)
 }

@@ -1,5 +1,6 @@
 //! Memory: looked at without the risk of a fault, and mapped without malloc.
 
+use super::freestanding::own_call;
 use core::ptr;
 use core::sync::atomic::{AtomicI32, Ordering::Relaxed};
 
@@ -56,7 +57,7 @@ fn read_from(pid: pid_t, address: u64, buffer: &mut [u8]) -> usize {
 fn read_by_pipe(address: u64, buffer: &mut [u8]) -> usize {
     let mut ends: [c_int; 2] = [-1; 2];
     // SAFETY: the kernel writes two descriptors, both closed below.
-    if unsafe { libc::syscall(libc::SYS_pipe2, ends.as_mut_ptr(), libc::O_CLOEXEC | libc::O_NONBLOCK) } != 0 {
+    if unsafe { own_call(libc::SYS_pipe2, ends.as_mut_ptr(), libc::O_CLOEXEC | libc::O_NONBLOCK) } != 0 {
         return 0;
     }
     let [from, to] = ends;
@@ -68,8 +69,8 @@ fn read_by_pipe(address: u64, buffer: &mut [u8]) -> usize {
         let Some(part) = buffer.get_mut(done..done + length) else { break };
         // SAFETY: the kernel checks the address that it reads from, and writes into `part` only.
         unsafe {
-            if libc::syscall(libc::SYS_write, to, at, length) != length as isize as libc::c_long
-                || libc::syscall(libc::SYS_read, from, part.as_mut_ptr(), length) != length as libc::c_long
+            if own_call(libc::SYS_write, to, at, length) != length as isize as libc::c_long
+                || own_call(libc::SYS_read, from, part.as_mut_ptr(), length) != length as libc::c_long
             {
                 break;
             }
@@ -195,7 +196,7 @@ pub fn set_own_stack(stack: *mut u8) {
 /// Takes memory of ours out of what the process has locked.
 pub fn unlock(place: *mut u8, size: usize) {
     // SAFETY: only whether the pages may be written to disk changes.
-    unsafe { libc::syscall(libc::SYS_munlock, place, size) };
+    unsafe { own_call(libc::SYS_munlock, place, size) };
 }
 
 /// Unmaps a reserve; whether that worked.

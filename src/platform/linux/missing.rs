@@ -18,6 +18,9 @@ unsafe extern "C" {
 
 /// Makes sure that a copy gets the library's own data, whatever the program wants for its memory.
 pub fn keep_own_data() {
+    if super::is_forbidden(libc::SYS_madvise) {
+        return;
+    }
     // SAFETY: the loader has mapped the headers, which are read only; how memory is copied changes nothing in it.
     unsafe {
         let header = &raw const __ehdr_start;
@@ -46,6 +49,10 @@ pub fn restore_thread(original: pid_t) {
     /// it, as far as they are ours or near.
     const ABOVE: usize = PAGE;
     const BELOW: usize = 4 * PAGE;
+    let needs = [arch::THREAD_POINTER, libc::SYS_mmap, libc::SYS_process_vm_readv, libc::SYS_nanosleep];
+    if needs.iter().any(|&call| super::is_forbidden(call)) {
+        return;
+    }
     let thread = arch::thread_pointer_by_kernel();
     if thread == 0 || is_there(thread) {
         return;

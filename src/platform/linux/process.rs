@@ -1,5 +1,6 @@
 //! What the process is called, what it was started with, and errno.
 
+use super::freestanding::own_call;
 use core::ffi::CStr;
 use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicBool, AtomicIsize, Ordering::Relaxed};
@@ -150,14 +151,14 @@ pub fn keeping_errno<T>(body: impl FnOnce() -> T) -> T {
 pub fn write_stderr(bytes: &[u8]) -> bool {
     let Some(fd) = super::stderr() else { return false };
     let mut stderr = libc::pollfd { fd, events: libc::POLLOUT, revents: 0 };
-    let ready = arch::poll(core::slice::from_mut(&mut stderr), 0);
+    let ready = super::freestanding::poll(core::slice::from_mut(&mut stderr), 0);
     if ready != 1 || stderr.revents & libc::POLLOUT == 0 {
         return false;
     }
     let was_pending = is_pending(libc::SIGPIPE);
     let was_blocked = change_mask(libc::SIG_BLOCK, libc::SIGPIPE);
     // SAFETY: the bytes are the caller's. Raw, so that no interposed write runs in a signal handler.
-    let written = unsafe { libc::syscall(libc::SYS_write, fd, bytes.as_ptr(), bytes.len()) };
+    let written = unsafe { own_call(libc::SYS_write, fd, bytes.as_ptr(), bytes.len()) };
     if written < 0 && errno() == libc::EPIPE && !was_pending {
         take_pending(libc::SIGPIPE);
     }
@@ -170,7 +171,7 @@ pub fn write_stderr(bytes: &[u8]) -> bool {
 fn is_pending(signal: c_int) -> bool {
     let mut pending = 0u64;
     // SAFETY: a kernel signal set of the size given.
-    unsafe { libc::syscall(libc::SYS_rt_sigpending, &raw mut pending, size_of::<u64>()) };
+    unsafe { own_call(libc::SYS_rt_sigpending, &raw mut pending, size_of::<u64>()) };
     pending & 1 << (signal - 1) != 0
 }
 
@@ -179,7 +180,7 @@ fn take_pending(signal: c_int) {
     let no_time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: a kernel signal set of the size given, and a timeout of no time.
     unsafe {
-        libc::syscall(
+        own_call(
             libc::SYS_rt_sigtimedwait,
             &raw const set,
             core::ptr::null::<u8>(),
@@ -192,7 +193,7 @@ fn take_pending(signal: c_int) {
 /// Lets others run.
 pub fn yield_now() {
     // SAFETY: no preconditions.
-    unsafe { libc::syscall(libc::SYS_sched_yield) };
+    unsafe { own_call(libc::SYS_sched_yield) };
 }
 
 /// Seconds on a clock that only goes forward.
@@ -208,14 +209,14 @@ pub fn change_mask(how: c_int, signal: c_int) -> bool {
     let set = 1u64 << (signal - 1);
     let mut before = 0u64;
     // SAFETY: both are kernel signal sets of the size given.
-    unsafe { libc::syscall(libc::SYS_rt_sigprocmask, how, &raw const set, &raw mut before, size_of::<u64>()) };
+    unsafe { own_call(libc::SYS_rt_sigprocmask, how, &raw const set, &raw mut before, size_of::<u64>()) };
     before & set != 0
 }
 
 /// Sends the calling thread a signal and lets it come, whether it was blocked or not.
 pub fn raise_unblocked(signal: c_int) {
     // SAFETY: no pointers.
-    unsafe { libc::syscall(libc::SYS_tgkill, pid(), libc::gettid(), signal) };
+    unsafe { own_call(libc::SYS_tgkill, pid(), libc::gettid(), signal) };
     change_mask(libc::SIG_UNBLOCK, signal);
 }
 
@@ -233,7 +234,7 @@ pub fn learn_core_files() {
 pub fn has_given_up_core_files() -> bool {
     let is_as_started = |call, entry| {
         // SAFETY: no preconditions; getauxval(3) reads what the kernel has told at the start.
-        unsafe { libc::syscall(call) as libc::c_ulong == libc::getauxval(entry) }
+        unsafe { own_call(call) as libc::c_ulong == libc::getauxval(entry) }
     };
     STARTED_DUMPABLE.load(Relaxed)
         && !is_dumpable()
@@ -245,7 +246,7 @@ pub fn has_given_up_core_files() -> bool {
 
 fn is_dumpable() -> bool {
     // SAFETY: no memory is involved.
-    unsafe { libc::syscall(libc::SYS_prctl, libc::PR_GET_DUMPABLE, 0, 0, 0, 0) != 0 }
+    unsafe { own_call(libc::SYS_prctl, libc::PR_GET_DUMPABLE, 0, 0, 0, 0) != 0 }
 }
 
 /// Raises RLIMIT_CORE's soft limit, as far as the hard limit lets it. For the constructor.
@@ -253,9 +254,9 @@ pub fn raise_core_limit(bytes: u64) {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: the structure is ours.
     unsafe {
-        if libc::syscall(libc::SYS_prlimit64, 0, libc::RLIMIT_CORE, 0, &raw mut limit) == 0 {
+        if own_call(libc::SYS_prlimit64, 0, libc::RLIMIT_CORE, 0, &raw mut limit) == 0 {
             limit.rlim_cur = bytes.min(limit.rlim_max);
-            libc::syscall(libc::SYS_prlimit64, 0, libc::RLIMIT_CORE, &raw const limit, 0);
+            own_call(libc::SYS_prlimit64, 0, libc::RLIMIT_CORE, &raw const limit, 0);
         }
     }
 }
@@ -264,7 +265,7 @@ pub fn raise_core_limit(bytes: u64) {
 pub fn lower_core_limit() {
     let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: the structure is ours.
-    unsafe { libc::syscall(libc::SYS_prlimit64, 0, libc::RLIMIT_CORE, &raw const none, 0) };
+    unsafe { own_call(libc::SYS_prlimit64, 0, libc::RLIMIT_CORE, &raw const none, 0) };
 }
 
 // A weak reference: 0 where nobody defines it. All sanitizers' runtimes have this function in common.

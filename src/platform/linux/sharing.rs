@@ -35,7 +35,9 @@ pub fn forget_borrowers() {
 }
 
 /// Runs a call that installs a filter. From before it, since it may concern all threads at once.
-pub(super) fn filtering<T: PartialOrd + Default>(install: impl FnOnce() -> T) -> T {
+///
+/// `filter` is the address of the structure that the program gives to the kernel; 0 for the strict mode.
+pub(super) fn filtering<T: PartialOrd + Default>(filter: usize, install: impl FnOnce() -> T) -> T {
     // A vforked child's filter is its own.
     if !crate::sigpipe::is_own_process() {
         return install();
@@ -44,6 +46,8 @@ pub(super) fn filtering<T: PartialOrd + Default>(install: impl FnOnce() -> T) ->
     let result = install();
     if result < T::default() {
         FILTERED.store(before, Relaxed);
+    } else {
+        super::filter::examine(core::ptr::with_exposed_provenance(filter));
     }
     result
 }

@@ -9,6 +9,7 @@
 //!
 //! The latter two never make a socket standard error: a server that puts a connection there serves a client.
 
+use super::freestanding::own_call;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use libc::{STDERR_FILENO, STDOUT_FILENO, c_int, c_long, socklen_t};
@@ -117,11 +118,11 @@ fn is_same_as_stdout() -> bool {
     let own = c_long::from(pid());
     let (one, two) = (c_long::from(STDOUT_FILENO), c_long::from(STDERR_FILENO));
     // SAFETY: no memory is involved.
-    unsafe { libc::syscall(libc::SYS_kcmp, own, own, KCMP_FILE, one, two) == 0 }
+    unsafe { own_call(libc::SYS_kcmp, own, own, KCMP_FILE, one, two) == 0 }
 }
 
 /// Whether others of the same user may look into the process, and the kernel may write a core file of it.
 fn is_dumpable() -> bool {
     // SAFETY: no memory is involved.
-    unsafe { libc::syscall(libc::SYS_prctl, libc::PR_GET_DUMPABLE, 0, 0, 0, 0) == 1 }
+    unsafe { own_call(libc::SYS_prctl, libc::PR_GET_DUMPABLE, 0, 0, 0, 0) == 1 }
 }

@@ -1,5 +1,6 @@
 //! Threads, time, and the end of the process with the original siginfo.
 
+use super::freestanding::own_call;
 use core::sync::atomic::{AtomicI32, AtomicU32, Ordering::Relaxed};
 
 use libc::{c_int, pid_t, siginfo_t};
@@ -8,7 +9,10 @@ use libc::{c_int, pid_t, siginfo_t};
 pub fn nanoseconds() -> u64 {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: `now` is ours.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
+    if unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) } != 0 {
+        // A sandbox forbids the question, and what waits for a time must not wait for ever.
+        return crate::arch::about_nanoseconds();
+    }
     now.tv_sec.unsigned_abs() * 1_000_000_000 + now.tv_nsec.unsigned_abs()
 }
 
@@ -23,7 +27,7 @@ pub fn time_of_day() -> (i64, u32) {
 /// The calling thread's id, from the kernel: right in every kind of child.
 pub fn tid() -> pid_t {
     // SAFETY: no preconditions.
-    let tid = unsafe { libc::syscall(libc::SYS_gettid) as pid_t };
+    let tid = unsafe { own_call(libc::SYS_gettid) as pid_t };
     if tid > 0 { tid } else { tid_of_libc() }
 }
 
@@ -34,7 +38,7 @@ fn tid_of_libc() -> pid_t {
     let mut address = core::ptr::null::<pid_t>();
     // SAFETY: the kernel writes one pointer, to a word of libc's that stays as long as the thread.
     unsafe {
-        let found = libc::syscall(libc::SYS_prctl, PR_GET_TID_ADDRESS, &raw mut address) == 0 && !address.is_null();
+        let found = own_call(libc::SYS_prctl, PR_GET_TID_ADDRESS, &raw mut address) == 0 && !address.is_null();
         if found { address.read() } else { -1 }
     }
 }
@@ -42,22 +46,20 @@ fn tid_of_libc() -> pid_t {
 /// Whether a thread of this process is alive. Where a filter forbids the question, it may be.
 pub fn is_alive(pid: pid_t, tid: pid_t) -> bool {
     // SAFETY: signal 0 only asks.
-    unsafe { libc::syscall(libc::SYS_tgkill, pid, tid, 0) == 0 || super::errno() != libc::ESRCH }
+    unsafe { own_call(libc::SYS_tgkill, pid, tid, 0) == 0 || super::errno() != libc::ESRCH }
 }
 
 /// The calling thread's name.
 pub fn thread_name(name: &mut [u8; 16]) {
     // SAFETY: PR_GET_NAME writes at most 16 bytes.
-    unsafe { libc::syscall(libc::SYS_prctl, libc::PR_GET_NAME, name.as_mut_ptr()) };
+    unsafe { own_call(libc::SYS_prctl, libc::PR_GET_NAME, name.as_mut_ptr()) };
 }
 
 /// Replaces the calling thread's set of blocked signals; returns the one before.
 pub fn block(set: u64) -> u64 {
     let mut before = 0u64;
     // SAFETY: both sets are ours and of the size given.
-    unsafe {
-        libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const set, &raw mut before, size_of::<u64>())
-    };
+    unsafe { own_call(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const set, &raw mut before, size_of::<u64>()) };
     before
 }
 
@@ -77,21 +79,21 @@ pub const ENDS_BY_INSTRUCTION: bool = false;
 /// `info` is what the kernel gave to a handler.
 pub unsafe fn send_again(pid: pid_t, tid: pid_t, signal: c_int, info: *const siginfo_t) -> bool {
     // SAFETY: as promised.
-    unsafe { libc::syscall(libc::SYS_rt_tgsigqueueinfo, pid, tid, signal, info) == 0 }
+    unsafe { own_call(libc::SYS_rt_tgsigqueueinfo, pid, tid, signal, info) == 0 }
 }
 
-/// Sends a signal to the calling thread.
-pub fn send(pid: pid_t, tid: pid_t, signal: c_int) {
+/// Sends a signal to the calling thread; whether that was allowed.
+pub fn send(pid: pid_t, tid: pid_t, signal: c_int) -> bool {
     // SAFETY: no memory is involved.
-    unsafe { libc::syscall(libc::SYS_tgkill, pid, tid, signal) };
+    unsafe { own_call(libc::SYS_tgkill, pid, tid, signal) == 0 }
 }
 
-/// Whether a signal is pending for the calling thread or the process.
+/// Whether a signal is pending for the calling thread or the process, as far as it may be asked.
 pub fn is_pending(signal: c_int) -> bool {
     let mut set = 0u64;
     // SAFETY: the set is ours and of the size given.
-    unsafe { libc::syscall(libc::SYS_rt_sigpending, &raw mut set, size_of::<u64>()) };
-    set & 1 << (signal - 1) != 0
+    let is_told = unsafe { own_call(libc::SYS_rt_sigpending, &raw mut set, size_of::<u64>()) == 0 };
+    !is_told || set & 1 << (signal - 1) != 0
 }
 
 /// Ends the process at once.
@@ -99,7 +101,7 @@ pub fn exit_now(status: c_int) -> ! {
     loop {
         // SAFETY: nothing is left to be kept in order.
         unsafe {
-            libc::syscall(libc::SYS_exit_group, status);
+            own_call(libc::SYS_exit_group, status);
         }
         crate::arch::halt();
     }
@@ -116,7 +118,7 @@ pub fn write_until(fd: c_int, bytes: &[u8], patience: u64, deadline: u64) -> boo
         let left = give_up.saturating_sub(nanoseconds());
         let mut poll = libc::pollfd { fd, events: libc::POLLOUT, revents: 0 };
         let milliseconds = (left / 1_000_000).min(1_000) as c_int;
-        let ready = crate::arch::poll(core::slice::from_mut(&mut poll), milliseconds);
+        let ready = super::freestanding::poll(core::slice::from_mut(&mut poll), milliseconds);
         if ready == 0 && left > 0 {
             continue;
         }
@@ -126,7 +128,7 @@ pub fn write_until(fd: c_int, bytes: &[u8], patience: u64, deadline: u64) -> boo
         }
         let take = rest.len().min(PIPE_BUF);
         // SAFETY: the bytes are ours. Raw, so that no interposed write runs in a signal handler.
-        let done = unsafe { libc::syscall(libc::SYS_write, fd, rest.as_ptr(), take) };
+        let done = unsafe { own_call(libc::SYS_write, fd, rest.as_ptr(), take) };
         match usize::try_from(done) {
             Ok(done) if done > 0 => {
                 written += done;
@@ -175,8 +177,8 @@ pub fn set_timers(tid: pid_t, signal: c_int, deadline: u64) -> Timers {
         let mut timer: c_int = -1;
         // SAFETY: all structures are ours and as the kernel has them.
         unsafe {
-            if libc::syscall(libc::SYS_timer_create, libc::CLOCK_MONOTONIC, &raw const event, &raw mut timer) == 0 {
-                libc::syscall(libc::SYS_timer_settime, timer, libc::TIMER_ABSTIME, &raw const once, 0);
+            if own_call(libc::SYS_timer_create, libc::CLOCK_MONOTONIC, &raw const event, &raw mut timer) == 0 {
+                own_call(libc::SYS_timer_settime, timer, libc::TIMER_ABSTIME, &raw const once, 0);
             }
         }
         timer
@@ -202,7 +204,7 @@ pub fn delete_timers(timers: Timers) {
     for timer in timers {
         if timer >= 0 {
             // SAFETY: no memory is involved.
-            unsafe { libc::syscall(libc::SYS_timer_delete, timer) };
+            unsafe { own_call(libc::SYS_timer_delete, timer) };
         }
     }
 }

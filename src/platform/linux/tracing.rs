@@ -1,5 +1,6 @@
 //! Other threads of another process, by ptrace(2).
 
+use super::freestanding::own_call;
 use libc::{c_int, c_long, c_void, pid_t};
 
 use crate::arch::{Registers, USER_REGISTERS, registers_of_user};
@@ -14,8 +15,8 @@ const NT_PRSTATUS: c_long = 1;
 pub fn seize(thread: pid_t) -> bool {
     // SAFETY: no memory is involved.
     unsafe {
-        libc::syscall(libc::SYS_ptrace, PTRACE_SEIZE, thread, 0, 0) == 0
-            && libc::syscall(libc::SYS_ptrace, PTRACE_INTERRUPT, thread, 0, 0) == 0
+        own_call(libc::SYS_ptrace, PTRACE_SEIZE, thread, 0, 0) == 0
+            && own_call(libc::SYS_ptrace, PTRACE_INTERRUPT, thread, 0, 0) == 0
     }
 }
 
@@ -32,7 +33,7 @@ pub enum Seized {
 pub fn seized(thread: pid_t) -> Seized {
     let mut status: c_int = 0;
     // SAFETY: `status` is ours.
-    let found = unsafe { libc::syscall(libc::SYS_wait4, thread, &raw mut status, libc::WNOHANG | libc::__WALL, 0) };
+    let found = unsafe { own_call(libc::SYS_wait4, thread, &raw mut status, libc::WNOHANG | libc::__WALL, 0) };
     match found {
         0 => Seized::Running,
         found if found > 0 && libc::WIFSTOPPED(status) => Seized::Stopped,
@@ -46,7 +47,6 @@ pub fn registers_of(thread: pid_t) -> Option<Registers> {
     let mut place = libc::iovec { iov_base: all.as_mut_ptr().cast(), iov_len: size_of_val(&all) };
     let place = &raw mut place;
     // SAFETY: the kernel writes as much as there is room for.
-    let done =
-        unsafe { libc::syscall(libc::SYS_ptrace, PTRACE_GETREGSET, thread, NT_PRSTATUS, place.cast::<c_void>()) };
+    let done = unsafe { own_call(libc::SYS_ptrace, PTRACE_GETREGSET, thread, NT_PRSTATUS, place.cast::<c_void>()) };
     (done == 0).then(|| registers_of_user(&all))
 }

@@ -34,5 +34,16 @@ pub unsafe fn in_a_borrowers_copy(_work: &Work) -> End {
     End::NoCopy
 }
 
+/// Whether a sandbox forbids what a report does by ending the process: it answers EPERM here.
+pub fn forbids_reports() -> bool {
+    false
+}
+
+/// Finds out what is forbidden: nothing ends a process for it.
+pub fn learn_forbidden() {}
+
+/// The same, at load.
+pub fn learn_filter() {}
+
 /// Ends what [`in_a_copy`] has left: nothing.
 pub fn end_copy() {}

@@ -323,6 +323,15 @@ pub unsafe fn interrupted_mask(context: *const c_void) -> u64 {
     unsafe { u64::from((*context.cast::<Context>()).sigmask) }
 }
 
+/// Has a signal blocked when the handler returns.
+///
+/// # Safety
+/// `context` is what the kernel gave to the running handler.
+pub unsafe fn block_on_return(context: *mut c_void, signal: c_int) {
+    // SAFETY: as promised.
+    unsafe { (*context.cast::<Context>()).sigmask |= 1 << (signal - 1) }
+}
+
 /// Takes a signal out of the mask that the interrupted code gets back.
 ///
 /// # Safety

@@ -99,9 +99,9 @@ pub unsafe fn send_again(_pid: pid_t, _tid: pid_t, _signal: c_int, _info: *const
 }
 
 /// Sends a signal to the calling thread.
-pub fn send(_pid: pid_t, _tid: pid_t, signal: c_int) {
+pub fn send(_pid: pid_t, _tid: pid_t, signal: c_int) -> bool {
     // SAFETY: the calling thread exists.
-    unsafe { libc::pthread_kill(libc::pthread_self(), signal) };
+    unsafe { libc::pthread_kill(libc::pthread_self(), signal) == 0 }
 }
 
 /// Whether a signal is pending for the calling thread.

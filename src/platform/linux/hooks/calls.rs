@@ -85,7 +85,12 @@ mod real_prctl {
 pub unsafe extern "C" fn prctl(option: c_int, a: c_ulong, b: c_ulong, c: c_ulong, d: c_ulong) -> c_int {
     // SAFETY: the caller's arguments, as the caller gave them.
     let call = || unsafe { real_prctl::real()(option, a, b, c, d) };
-    if option == libc::PR_SET_SECCOMP { filtering(call) } else { call() }
+    if option == libc::PR_SET_SECCOMP { filtering(filter_of_prctl(a as c_long, b as c_long), call) } else { call() }
+}
+
+/// Where the filter is that prctl(2) is given.
+fn filter_of_prctl(mode: c_long, filter: c_long) -> usize {
+    if mode == c_long::from(libc::SECCOMP_MODE_FILTER) { filter as usize } else { 0 }
 }
 
 /// syscall(2). In front of our own calls, too, which are bound to it: `.protected`, so that no other preload's comes
@@ -112,9 +117,10 @@ unsafe extern "C" fn special(
         // SAFETY: as above.
         libc::SYS_sigaltstack => c_long::from(unsafe { exchange_stack(a as *const stack_t, b as *mut stack_t) }),
         libc::SYS_prctl if a as c_int != libc::PR_SET_SECCOMP => call(),
+        libc::SYS_prctl => filtering(filter_of_prctl(b, c), call),
         // The others only ask.
         libc::SYS_seccomp if a as c_int as u32 > libc::SECCOMP_SET_MODE_FILTER => call(),
-        _ => filtering(call),
+        _ => filtering(if a as c_int as u32 == libc::SECCOMP_SET_MODE_FILTER { c as usize } else { 0 }, call),
     }
 }
 

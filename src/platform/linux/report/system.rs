@@ -1,5 +1,6 @@
 //! Files, and what the process was started as.
 
+use super::super::freestanding::own_call;
 use alloc::ffi::CString;
 use alloc::format;
 use alloc::string::String;
@@ -122,17 +123,17 @@ pub fn write_file(directory: &str, name: &str, content: &[u8]) -> Result<(), c_i
             return Err(errno());
         }
         let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL | libc::O_CLOEXEC | libc::O_NOFOLLOW;
-        let fd = libc::syscall(libc::SYS_openat, place, temporary.as_ptr(), flags, 0o600) as c_int;
+        let fd = own_call(libc::SYS_openat, place, temporary.as_ptr(), flags, 0o600) as c_int;
         let result = if fd < 0 { Err(errno()) } else { write_all(fd, content) };
         let result = result.and_then(|()| {
-            if libc::syscall(libc::SYS_renameat, place, temporary.as_ptr(), place, name.as_ptr()) == 0 {
+            if own_call(libc::SYS_renameat, place, temporary.as_ptr(), place, name.as_ptr()) == 0 {
                 Ok(())
             } else {
                 Err(errno())
             }
         });
         if fd >= 0 && result.is_err() {
-            libc::syscall(libc::SYS_unlinkat, place, temporary.as_ptr(), 0);
+            own_call(libc::SYS_unlinkat, place, temporary.as_ptr(), 0);
         }
         if is_opened {
             libc::close(place);
@@ -172,7 +173,7 @@ pub fn names_in(fd: c_int) -> Vec<String> {
     unsafe {
         let mut buffer = vec![0u8; 32768];
         while names.len() < MOST {
-            let length = libc::syscall(libc::SYS_getdents64, fd, buffer.as_mut_ptr(), buffer.len());
+            let length = own_call(libc::SYS_getdents64, fd, buffer.as_mut_ptr(), buffer.len());
             let Some(mut rest) = usize::try_from(length).ok().and_then(|length| buffer.get(..length)) else { break };
             if rest.is_empty() {
                 break;

@@ -1,6 +1,7 @@
 //! Where reports go besides standard error: sockets of logs, the directory for reports, the file that a container's end is
 //! told by. It runs in the copy, where all of it may be missing, full or something else than it should be.
 
+use super::super::freestanding::own_call;
 use core::ffi::CStr;
 use core::mem::size_of;
 use std::ffi::CString;
@@ -42,12 +43,12 @@ impl LogSocket {
         let kind = kind | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
         // SAFETY: the address is whole, and of the size that is told. Not by libc's functions, which are our own hooks.
         unsafe {
-            let fd = libc::syscall(libc::SYS_socket, libc::AF_UNIX, kind, 0) as c_int;
+            let fd = own_call(libc::SYS_socket, libc::AF_UNIX, kind, 0) as c_int;
             if fd < 0 {
                 return Err(errno());
             }
             let size = size_of::<sockaddr_un>() as socklen_t;
-            if libc::syscall(libc::SYS_connect, fd, &raw const address, size) != 0 {
+            if own_call(libc::SYS_connect, fd, &raw const address, size) != 0 {
                 let error = errno();
                 libc::close(fd);
                 return Err(error);
@@ -65,15 +66,14 @@ impl LogSocket {
         let flags = libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT;
         loop {
             // SAFETY: the message is readable.
-            let sent =
-                unsafe { libc::syscall(libc::SYS_sendto, self.fd, message.as_ptr(), message.len(), flags, 0, 0) };
+            let sent = unsafe { own_call(libc::SYS_sendto, self.fd, message.as_ptr(), message.len(), flags, 0, 0) };
             let error = if sent >= 0 { 0 } else { errno() };
             match error {
                 0 => return Ok(()),
                 libc::EAGAIN | libc::ENOBUFS | libc::EINTR if platform::nanoseconds() < until => {
                     let mut poll = libc::pollfd { fd: self.fd, events: libc::POLLOUT as c_short, revents: 0 };
                     // SAFETY: one pollfd.
-                    unsafe { libc::syscall(libc::SYS_poll, &raw mut poll, 1, 20) };
+                    unsafe { own_call(libc::SYS_poll, &raw mut poll, 1, 20) };
                 }
                 error => return Err(error),
             }
@@ -120,7 +120,7 @@ fn open_at(directory: c_int, name: &str, flags: c_int) -> Option<c_int> {
     let name = CString::new(name).ok()?;
     let flags = flags | libc::O_CLOEXEC | libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY;
     // SAFETY: the name is a string.
-    let fd = unsafe { libc::syscall(libc::SYS_openat, directory, name.as_ptr(), flags, 0) } as c_int;
+    let fd = unsafe { own_call(libc::SYS_openat, directory, name.as_ptr(), flags, 0) } as c_int;
     (fd >= 0).then_some(fd)
 }
 
@@ -152,7 +152,7 @@ pub fn read_report(directory: &str, name: &str) -> Vec<u8> {
 pub fn remove_report(directory: &str, name: &str) {
     let Ok(name) = CString::new(name) else { return };
     // SAFETY: the name is a string.
-    in_directory(directory, |fd| Some(unsafe { libc::syscall(libc::SYS_unlinkat, fd, name.as_ptr(), 0) }));
+    in_directory(directory, |fd| Some(unsafe { own_call(libc::SYS_unlinkat, fd, name.as_ptr(), 0) }));
 }
 
 /// Writes what a container has died of, in place of what the file had, which is made if it is not there; the error if that
@@ -162,12 +162,12 @@ pub fn write_termination_log(path: &[u8], content: &[u8]) -> Result<(), c_int> {
     let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_CLOEXEC | libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY;
     // SAFETY: the path is a string; the descriptor is closed once.
     unsafe {
-        let fd = libc::syscall(libc::SYS_open, path.as_ptr(), flags, 0o600) as c_int;
+        let fd = own_call(libc::SYS_open, path.as_ptr(), flags, 0o600) as c_int;
         if fd < 0 {
             return Err(errno());
         }
         let is_regular = stat_of(fd).is_some_and(|stat| stat.st_mode & libc::S_IFMT == libc::S_IFREG);
-        if !is_regular || libc::syscall(libc::SYS_ftruncate, fd, 0 as c_long) != 0 {
+        if !is_regular || own_call(libc::SYS_ftruncate, fd, 0 as c_long) != 0 {
             let error = if is_regular { errno() } else { libc::EINVAL };
             libc::close(fd);
             return Err(error);

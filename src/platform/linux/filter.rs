@@ -1,0 +1,311 @@
+//! System calls of ours that a seccomp filter would end the process for.
+//!
+//! The program is to end by what has happened to it, not by what a report does. So each such call fails before it is made, with ENOSYS,
+//! which all of them have to bear anyway. Which they are is known of a filter that the program installs by libc's functions: it is
+//! executed here for each of our calls. Those that it was started with (a container's, systemd's) are tried out by a child at the crash.
+
+use core::mem::size_of;
+use core::sync::atomic::{
+    AtomicBool, AtomicU32,
+    Ordering::{AcqRel, Relaxed},
+};
+
+use libc::{c_int, c_long, sock_filter, sock_fprog};
+
+use crate::arch;
+
+/// Bits by the numbers of system calls.
+type Calls = [AtomicU32; 16];
+
+/// What is not called any more. `arch::own_call` looks here.
+pub(super) static FORBIDDEN: Calls = [const { AtomicU32::new(0) }; 16];
+/// Whether the process was started with a filter of which nothing is known yet.
+static UNKNOWN: AtomicBool = AtomicBool::new(false);
+
+/// No process and no thread has that number.
+const NOBODY: i32 = 0x7fff_ffff;
+const NONE: i32 = -1;
+
+/// Every call that a report may make, with arguments with which it does nothing, but which look to a filter like those of the report.
+/// The first keeps a child that is killed for trying from leaving a core file.
+const CALLS: [(c_long, [i32; 4]); 62] = [
+    (libc::SYS_prlimit64, [0, libc::RLIMIT_CORE as i32, 0, 0]),
+    (libc::SYS_clone, [libc::CLONE_CHILD_SETTID | libc::CLONE_UNTRACED | libc::CLONE_SIGHAND, 0, 0, 0]),
+    (libc::SYS_wait4, [NOBODY, 0, libc::WNOHANG | libc::__WALL, 0]),
+    (libc::SYS_getpid, [0; 4]),
+    (libc::SYS_gettid, [0; 4]),
+    (libc::SYS_getppid, [0; 4]),
+    (libc::SYS_getuid, [0; 4]),
+    (libc::SYS_geteuid, [0; 4]),
+    (libc::SYS_getgid, [0; 4]),
+    (libc::SYS_getegid, [0; 4]),
+    (libc::SYS_rt_sigaction, [0, 0, 0, 8]),
+    (libc::SYS_rt_sigprocmask, [libc::SIG_SETMASK, 0, 0, 8]),
+    (libc::SYS_rt_sigpending, [0, 0, 0, 0]),
+    (libc::SYS_rt_tgsigqueueinfo, [NOBODY, NOBODY, 0, 0]),
+    (libc::SYS_tgkill, [NOBODY, NOBODY, 0, 0]),
+    (libc::SYS_kill, [NOBODY, 0, 0, 0]),
+    (libc::SYS_sigaltstack, [0; 4]),
+    (libc::SYS_futex, [0, 1, 0, 0]),
+    (libc::SYS_nanosleep, [0; 4]),
+    (libc::SYS_clock_gettime, [libc::CLOCK_MONOTONIC, 0, 0, 0]),
+    (libc::SYS_timer_create, [NONE, 0, 0, 0]),
+    (libc::SYS_timer_settime, [NONE, 0, 0, 0]),
+    (libc::SYS_timer_delete, [NONE, 0, 0, 0]),
+    (libc::SYS_sched_yield, [0; 4]),
+    (libc::SYS_sched_setscheduler, [NOBODY, 0, 0, 0]),
+    (libc::SYS_prctl, [libc::PR_GET_NAME, 0, 0, 0]),
+    (arch::THREAD_POINTER, [0x1003, 0, 0, 0]),
+    (libc::SYS_mmap, [0, 0, libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS]),
+    (libc::SYS_munmap, [1, 0, 0, 0]),
+    (libc::SYS_mprotect, [1, 0, libc::PROT_READ | libc::PROT_WRITE, 0]),
+    (libc::SYS_madvise, [1, 0, 0, 0]),
+    (libc::SYS_mincore, [1, 0, 0, 0]),
+    (libc::SYS_process_vm_readv, [NOBODY, 0, 0, 0]),
+    (libc::SYS_ptrace, [0x4206, NOBODY, 0, 0]),
+    (libc::SYS_kcmp, [NOBODY, NOBODY, 0, 0]),
+    (arch::OPEN, [0; 4]),
+    (libc::SYS_openat, [libc::AT_FDCWD, 0, 0, 0]),
+    (libc::SYS_read, [NONE, 0, 0, 0]),
+    (libc::SYS_write, [libc::STDERR_FILENO, 1, 1, 0]),
+    (libc::SYS_writev, [NONE, 0, 0, 0]),
+    (libc::SYS_close, [NONE, 0, 0, 0]),
+    (436, [2, 1, 0, 0]), // close_range
+    (libc::SYS_pipe2, [0; 4]),
+    (arch::POLL, [0; 4]),
+    (libc::SYS_fcntl, [NONE, libc::F_GETFL, 0, 0]),
+    (arch::STAT, [0; 4]),
+    (libc::SYS_fstat, [NONE, 0, 0, 0]),
+    (libc::SYS_statx, [NONE, 0, 0, 0]),
+    (libc::SYS_lseek, [NONE, 0, 0, 0]),
+    (arch::READLINK, [0; 4]),
+    (libc::SYS_getdents64, [NONE, 0, 0, 0]),
+    (libc::SYS_faccessat, [NONE, 0, 0, 0]),
+    (libc::SYS_renameat, [NONE, 0, NONE, 0]),
+    (libc::SYS_unlinkat, [NONE, 0, 0, 0]),
+    (libc::SYS_ftruncate, [NONE, 0, 0, 0]),
+    (libc::SYS_socket, [libc::AF_UNIX, NONE, 0, 0]),
+    (libc::SYS_connect, [NONE, 0, 0, 0]),
+    (libc::SYS_sendto, [NONE, 0, 0, 0]),
+    (libc::SYS_getsockname, [NONE, 0, 0, 0]),
+    (libc::SYS_getsockopt, [NONE, 0, 0, 0]),
+    (libc::SYS_rt_sigtimedwait, [0, 0, 0, 0]),
+    (libc::SYS_exit_group, [0; 4]),
+];
+
+/// Calls without which there is no report, nor the usual way to die.
+const NEEDED: [c_long; 6] = [
+    libc::SYS_getpid,
+    libc::SYS_gettid,
+    libc::SYS_rt_sigaction,
+    libc::SYS_rt_sigprocmask,
+    libc::SYS_mmap,
+    libc::SYS_futex,
+];
+
+fn forbid(number: c_long) {
+    if let Some(word) = FORBIDDEN.get(number as usize / 32) {
+        word.fetch_or(1 << (number % 32), Relaxed);
+    }
+}
+
+/// Whether a call would be the process's end.
+pub fn is_forbidden(number: c_long) -> bool {
+    FORBIDDEN.get(number as usize / 32).is_some_and(|word| word.load(Relaxed) & 1 << (number % 32) != 0)
+}
+
+/// Whether so much is forbidden that there can be no report, and the process has to die without a system call.
+pub fn forbids_reports() -> bool {
+    NEEDED.iter().any(|&number| is_forbidden(number))
+}
+
+/// Finds out whether the process was started with a filter. For the constructor.
+pub fn learn_filter() {
+    // SAFETY: no memory is involved.
+    let mode = unsafe { arch::system_call(libc::SYS_prctl, [libc::PR_GET_SECCOMP.into(), 0, 0, 0, 0, 0]) };
+    UNKNOWN.store(mode == 2, Relaxed);
+}
+
+/// The program has installed a filter; null for the strict mode, which lets a process read, write and end.
+pub(super) fn examine(program: *const sock_fprog) {
+    const STRICT: [c_long; 3] = [libc::SYS_read, libc::SYS_write, libc::SYS_rt_sigreturn];
+    // SAFETY: the kernel has just read the same there.
+    let filter = unsafe {
+        match program.as_ref() {
+            Some(program) if !program.filter.is_null() => {
+                core::slice::from_raw_parts(program.filter, usize::from(program.len))
+            }
+            _ => &[],
+        }
+    };
+    for (number, arguments) in &CALLS {
+        let action = if program.is_null() {
+            if STRICT.contains(number) { libc::SECCOMP_RET_ALLOW } else { libc::SECCOMP_RET_KILL_PROCESS }
+        } else {
+            answer(filter, *number, arguments)
+        };
+        match action & libc::SECCOMP_RET_ACTION_FULL {
+            // Whoever is asked by USER_NOTIF may never answer. What is trapped comes to our handler.
+            libc::SECCOMP_RET_KILL_PROCESS | libc::SECCOMP_RET_KILL_THREAD | libc::SECCOMP_RET_USER_NOTIF => {
+                forbid(*number);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// What a filter answers to a call: classic BPF (bpf(4), seccomp(2)), whose jumps all lead forwards.
+fn answer(filter: &[sock_filter], number: c_long, arguments: &[i32; 4]) -> u32 {
+    const SIZE: u32 = 64;
+    let place = examine as *const () as u64;
+    // struct seccomp_data
+    let mut data = [0u32; SIZE as usize / 4];
+    let words = arguments.iter().map(|&argument| i64::from(argument).cast_unsigned());
+    let words = core::iter::once(place).chain(words).flat_map(|word| [word as u32, (word >> 32) as u32]);
+    for (to, from) in data.iter_mut().zip([number as u32, arch::AUDIT_ARCH].into_iter().chain(words)) {
+        *to = from;
+    }
+    let (mut a, mut x, mut kept) = (0u32, 0u32, [0u32; 16]);
+    let mut at = 0;
+    while let Some(&sock_filter { code, jt, jf, k }) = filter.get(at) {
+        at += 1;
+        let load = |kept: &[u32; 16]| match code & 0xe0 {
+            0x00 => k,
+            0x20 => data.get(k as usize / 4).copied().unwrap_or(0),
+            0x60 => kept.get(k as usize).copied().unwrap_or(0),
+            _ => SIZE,
+        };
+        let operand = if code & 8 != 0 { x } else { k };
+        match code & 7 {
+            0 => a = load(&kept),
+            1 => x = load(&kept),
+            class @ (2 | 3) => {
+                if let Some(place) = kept.get_mut(k as usize) {
+                    *place = if class == 2 { a } else { x };
+                }
+            }
+            4 => {
+                a = match code & 0xf0 {
+                    0x00 => a.wrapping_add(operand),
+                    0x10 => a.wrapping_sub(operand),
+                    0x20 => a.wrapping_mul(operand),
+                    0x30 => a.checked_div(operand).unwrap_or(0),
+                    0x40 => a | operand,
+                    0x50 => a & operand,
+                    0x60 => a.checked_shl(operand).unwrap_or(0),
+                    0x70 => a.checked_shr(operand).unwrap_or(0),
+                    0xa0 => a ^ operand,
+                    _ => a.wrapping_neg(),
+                }
+            }
+            5 => {
+                let is_so = match code & 0xf0 {
+                    0x10 => a == operand,
+                    0x20 => a > operand,
+                    0x30 => a >= operand,
+                    0x40 => a & operand != 0,
+                    _ => {
+                        at = at.saturating_add(k as usize);
+                        continue;
+                    }
+                };
+                at += usize::from(if is_so { jt } else { jf });
+            }
+            6 => return if code & 0x18 == 0x10 { a } else { k },
+            _ if code & 0xf8 == 0 => x = a,
+            _ => a = x,
+        }
+    }
+    libc::SECCOMP_RET_ALLOW
+}
+
+/// Before anything else of a report: finds out what is forbidden, if that is not known yet.
+pub fn learn_forbidden() {
+    if UNKNOWN.load(Relaxed)
+        && !is_forbidden(libc::SYS_clone)
+        && !is_forbidden(libc::SYS_wait4)
+        && UNKNOWN.swap(false, AcqRel)
+    {
+        try_out();
+    }
+}
+
+/// What a child is to try, and how far it has come.
+#[repr(C, align(16))]
+struct Trial {
+    from: usize,
+    at: usize,
+}
+
+/// Lets children make every call, one child after the other, since each may be killed for one of them.
+fn try_out() {
+    /// Room for what a child needs; nothing that it calls needs much.
+    #[repr(C, align(16))]
+    struct Room {
+        stack: [u64; 120],
+        trial: Trial,
+    }
+    let mut room = Room { stack: [0; 120], trial: Trial { from: 0, at: 0 } };
+    let top = (&raw mut room.trial).cast::<u8>();
+    // It has our memory and our signal handlers: none must run there. What is trapped kills it then.
+    let before = super::block(u64::MAX);
+    while room.trial.from < CALLS.len() {
+        let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_UNTRACED | libc::CLONE_FILES | libc::CLONE_FS;
+        // SAFETY: the stack is the room's, and we wait until the child has gone.
+        let child = unsafe {
+            let nobody = core::ptr::null_mut();
+            arch::clone_and_run(flags.into(), top, nobody, nobody, try_calls)
+        };
+        if child < 0 {
+            break;
+        }
+        let status = ended(child);
+        // SAFETY: the child has gone.
+        let at = unsafe { (&raw const room.trial.at).read_volatile() };
+        let Some((number, _)) =
+            CALLS.get(at).filter(|_| libc::WIFSIGNALED(status) && libc::WTERMSIG(status) == libc::SIGSYS)
+        else {
+            break;
+        };
+        forbid(*number);
+        room.trial.from = at + 1;
+    }
+    super::block(before);
+    core::hint::black_box(&room.stack);
+}
+
+/// How a child has ended that has no memory any more.
+fn ended(child: libc::pid_t) -> c_int {
+    /// Times to look; it has only its end before it.
+    const MOST: u32 = 100_000;
+    let mut status = 0;
+    for _ in 0..MOST {
+        // SAFETY: `status` is ours.
+        unsafe {
+            let options = libc::WNOHANG | libc::__WALL;
+            let place = (&raw mut status).addr() as c_long;
+            if arch::system_call(libc::SYS_wait4, [child.into(), place, options.into(), 0, 0, 0]) != 0 {
+                break;
+            }
+            arch::system_call(libc::SYS_sched_yield, [0; 6]);
+        }
+    }
+    status
+}
+
+/// In a child, which has nothing of its own but its stack, above which its task lies.
+unsafe extern "C" fn try_calls(top: *const u8) -> ! {
+    let trial = top.cast::<Trial>().cast_mut();
+    let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: try_out waits, and the task is there until we have gone. The calls do nothing, as their table says.
+    unsafe {
+        for (index, (number, [a, b, c, d])) in CALLS.iter().enumerate().skip((*trial).from) {
+            (&raw mut (*trial).at).write_volatile(index);
+            let c = if index == 0 { (&raw const none).addr() as c_long } else { c_long::from(*c) };
+            arch::system_call(*number, [c_long::from(*a), c_long::from(*b), c, c_long::from(*d), -1, 0]);
+        }
+    }
+    super::exit_now(0);
+}
+
+const _: () = assert!(size_of::<sock_filter>() == 8); // signal-safe: at compile time
