@@ -157,6 +157,7 @@ pub fn limit_time(tid: pid_t, signal: c_int, deadline: u64) {
 
 /// The same, noted nowhere: until [`delete_timers`].
 pub fn set_timers(tid: pid_t, signal: c_int, deadline: u64) -> Timers {
+    let now = nanoseconds();
     [(signal, deadline), (libc::SIGKILL, deadline + 1_000_000_000)].map(|(signal, deadline)| {
         // struct sigevent, as the kernel has it: value, signal, how to notify, thread.
         let event: [u64; 8] = [
@@ -169,16 +170,18 @@ pub fn set_timers(tid: pid_t, signal: c_int, deadline: u64) -> Timers {
             0,
             0,
         ];
+        // From now on: where the clock may not be asked, ours is another.
+        let left = deadline.saturating_sub(now).max(1);
         let time = libc::timespec {
-            tv_sec: (deadline / 1_000_000_000).cast_signed(),
-            tv_nsec: (deadline % 1_000_000_000).cast_signed(),
+            tv_sec: (left / 1_000_000_000).cast_signed(),
+            tv_nsec: (left % 1_000_000_000).cast_signed(),
         };
         let once = libc::itimerspec { it_interval: libc::timespec { tv_sec: 0, tv_nsec: 0 }, it_value: time };
         let mut timer: c_int = -1;
         // SAFETY: all structures are ours and as the kernel has them.
         unsafe {
             if own_call(libc::SYS_timer_create, libc::CLOCK_MONOTONIC, &raw const event, &raw mut timer) == 0 {
-                own_call(libc::SYS_timer_settime, timer, libc::TIMER_ABSTIME, &raw const once, 0);
+                own_call(libc::SYS_timer_settime, timer, 0, &raw const once, 0);
             }
         }
         timer
