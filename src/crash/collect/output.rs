@@ -4,7 +4,7 @@ use crate::crash::handler::incident;
 use crate::crash::{header, program};
 use crate::platform;
 use alloc::format;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use wording::line::Shown;
 use wording::words;
 

@@ -1,8 +1,11 @@
 //! Where a report goes besides standard error: the system's log, systemd's journal, the file that a container's end is told
 //! by. And that a directory for reports does not fill.
 
+use alloc::borrow::ToOwned;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt::Write;
 use core::sync::atomic::Ordering::Relaxed;
-use std::fmt::Write;
 
 use super::output::Output;
 use crate::crash::handler::incident;

@@ -1,6 +1,7 @@
 //! Files, and what the process was started as.
 
 use super::super::freestanding::own_call;
+use alloc::borrow::ToOwned;
 use alloc::ffi::CString;
 use alloc::format;
 use alloc::string::String;

@@ -2,9 +2,12 @@
 //! told by. It runs in the copy, where all of it may be missing, full or something else than it should be.
 
 use super::super::freestanding::own_call;
+use alloc::ffi::CString;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
 use core::ffi::CStr;
 use core::mem::size_of;
-use std::ffi::CString;
 
 use libc::{c_int, c_long, c_short, sa_family_t, sockaddr_un, socklen_t};
 
