@@ -6,7 +6,7 @@ use std::path::Path;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgMatches, Command};
 
-use crate::commands::{check, completions, demo, doctor, env, man, report, run, status};
+use crate::commands::{attempt, check, completions, demo, doctor, env, man, report, run, status};
 use crate::exit::{self, Failure};
 use crate::output;
 use settings::options::SETTINGS;
@@ -40,10 +40,11 @@ const GROUPS: [(Group, &str); 3] = [
 ];
 
 /// Every command, in the order in which help shows them.
-const COMMANDS: [Entry; 11] = [
+const COMMANDS: [Entry; 12] = [
     Entry { group: Group::Start, command: run::command, run: run::run },
     Entry { group: Group::Start, command: check::command, run: check::run },
     Entry { group: Group::Start, command: env::command, run: env::run },
+    Entry { group: Group::Start, command: attempt::command, run: attempt::run },
     Entry { group: Group::Look, command: status::command, run: status::run },
     Entry { group: Group::Look, command: report::command, run: report::run },
     Entry { group: Group::Installation, command: doctor::command, run: doctor::run },

@@ -29,7 +29,7 @@ pub const NO_PERMISSION: u8 = 4;
 pub const UNKNOWN_VERSION: u8 = 5;
 
 /// Every exit code, as help and man page show it.
-pub const TABLE: [(&str, &str); 11] = [
+pub const TABLE: [(&str, &str); 12] = [
     ("run", "the program's own, since nosigpipe becomes the program; otherwise:"),
     ("125", "nosigpipe failed, was used wrongly, or refused to start the program and said why"),
     ("126", "the program was found but can't be executed"),
@@ -38,6 +38,7 @@ pub const TABLE: [(&str, &str); 11] = [
     ("status", "0 the library is in force; 1 it is loaded but does not act; 2 it is not loaded"),
     ("", "3 no such process; 4 no permission to look; 5 the library there is of an unknown version"),
     ("doctor", "0 the library works here; 1 it does not, or something that it should do does not"),
+    ("try", "0 with the library it survived and answers; 1 it did not"),
     ("demo", "0 it went as promised; 1 it did not"),
     ("others", "0, or 125"),
     ("", "125 also for every command that was used wrongly"),

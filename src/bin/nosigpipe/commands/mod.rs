@@ -1,6 +1,7 @@
 //! The commands: a file each, with its part of the command line (`command`) and what it does (`run`). `metrics` is a part
 //! of `status`.
 
+pub mod attempt;
 pub mod check;
 pub mod completions;
 pub mod demo;

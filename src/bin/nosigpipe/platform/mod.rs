@@ -15,6 +15,7 @@
 //! - [`dependencies`]: the libraries that a program is linked with, and what it and they import;
 //! - [`NOT_COUNTED`], [`ONLY_WHILE_IGNORED`]: calls whose broken pipes nobody counts, and when;
 //! - [`WHOSE_HANDLER`]: whose handler for SIGPIPE the kernel has where the library answers for it;
+//! - [`family`]: the processes that one has started, and where they listen;
 //! - [`process::inspect`]: what a running process has of us; [`process::all`]: the processes that there are.
 
 #[cfg(target_os = "linux")]

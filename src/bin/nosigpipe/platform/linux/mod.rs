@@ -4,6 +4,7 @@ mod coverage;
 mod dependencies;
 mod elf;
 mod facts;
+pub mod family;
 pub mod process;
 mod rights;
 mod uncovered;

@@ -3,6 +3,7 @@
 mod coverage;
 mod dependencies;
 mod facts;
+pub mod family;
 mod loaded;
 mod macho;
 pub mod process;

@@ -1,0 +1,268 @@
+//! Clients that go away, in all the ways in which clients do.
+
+use std::io::{self, Read, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpStream};
+use std::os::fd::AsRawFd;
+use std::time::Duration;
+
+use crate::platform::family::Listener;
+
+/// What a server speaks.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Http,
+    Grpc,
+    Tls,
+    Raw,
+}
+
+impl Kind {
+    /// For people.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Http => "HTTP",
+            Self::Grpc => "gRPC",
+            Self::Tls => "TLS",
+            Self::Raw => "raw",
+        }
+    }
+}
+
+/// How a client goes away.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// A whole request, then at once a reset.
+    Reset,
+    /// A whole request, the end of it, and then a reset: the first write of an answer breaks.
+    FinThenReset,
+    /// A whole request and the end of it; the client waits a little, reads nothing, and closes.
+    HalfClose,
+    /// A part of a request, and a reset.
+    MidRequest,
+    /// A whole request, the first bytes of an answer, and a reset.
+    MidAnswer,
+    /// Many requests at once, and a reset.
+    Pipelined,
+    /// The beginning of a TLS handshake, and a reset.
+    TlsAbort,
+}
+
+impl Way {
+    /// For people.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Reset => "reset after the request",
+            Self::FinThenReset => "end of the request, then reset",
+            Self::HalfClose => "end of the request, then close",
+            Self::MidRequest => "reset in mid-request",
+            Self::MidAnswer => "reset in mid-answer",
+            Self::Pipelined => "many requests, then reset",
+            Self::TlsAbort => "reset in the TLS handshake",
+        }
+    }
+
+    /// The ways that make sense for what a server speaks.
+    pub fn all(kind: Kind) -> &'static [Self] {
+        match kind {
+            Kind::Tls => &[Self::TlsAbort, Self::FinThenReset],
+            _ => {
+                &[Self::FinThenReset, Self::Reset, Self::HalfClose, Self::MidRequest, Self::MidAnswer, Self::Pipelined]
+            }
+        }
+    }
+}
+
+/// How long a client waits for a server, which is on this machine.
+const PATIENCE: Duration = Duration::from_millis(1500);
+/// Most bytes of an answer that anybody looks at.
+const ENOUGH: usize = 1 << 16;
+
+/// HTTP/2's connection preface with an empty SETTINGS frame, and with a request that asks for a method of no service:
+/// HEADERS on stream 1 (POST, http, /x, content-type application/grpc, te trailers), with the end of the stream.
+const GRPC: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00\
+    \x00\x00\x38\x01\x05\x00\x00\x00\x01\
+    \x83\x86\x04\x02/x\x01\x09localhost\x0f\x10\x10application/grpc\x40\x02te\x08trailers\x00\x01a\x01b";
+
+/// A ClientHello of TLS 1.2 and 1.3 with the suites and groups that servers have.
+fn client_hello() -> Vec<u8> {
+    let suites: &[u8] =
+        &[0x13, 0x01, 0x13, 0x02, 0x13, 0x03, 0xc0, 0x2b, 0xc0, 0x2f, 0xc0, 0x2c, 0xc0, 0x30, 0x00, 0x9c, 0x00, 0x2f];
+    let groups: &[u8] = &[0x00, 0x0a, 0x00, 0x06, 0x00, 0x04, 0x00, 0x17, 0x00, 0x18];
+    let points: &[u8] = &[0x00, 0x0b, 0x00, 0x02, 0x01, 0x00];
+    let signatures: &[u8] =
+        &[0x00, 0x0d, 0x00, 0x0c, 0x00, 0x0a, 0x04, 0x03, 0x08, 0x04, 0x04, 0x01, 0x05, 0x01, 0x02, 0x01];
+    let extensions = [groups, points, signatures].concat();
+    let mut body = vec![0x03, 0x03];
+    body.extend([0x5a; 32]);
+    body.push(0);
+    body.extend((suites.len() as u16).to_be_bytes());
+    body.extend(suites);
+    body.extend([1, 0]);
+    body.extend((extensions.len() as u16).to_be_bytes());
+    body.extend(extensions);
+    let mut handshake = vec![1, 0];
+    handshake.extend((body.len() as u16).to_be_bytes());
+    handshake.extend(body);
+    let mut record = vec![0x16, 0x03, 0x01];
+    record.extend((handshake.len() as u16).to_be_bytes());
+    record.extend(handshake);
+    record
+}
+
+/// A place to connect to, and what to say there.
+#[derive(Clone)]
+pub struct Target {
+    pub address: SocketAddr,
+    pub kind: Kind,
+    request: Vec<u8>,
+    /// How an answer begins, as was seen when nobody had gone away yet.
+    answer: Vec<u8>,
+}
+
+impl Target {
+    /// Where a client on this machine finds a listener; `None` if only from elsewhere.
+    pub fn address(listener: &Listener) -> Option<SocketAddr> {
+        let ip = match listener.address {
+            IpAddr::V4(address) if address.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(address) if address.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+            address if address.is_loopback() => address,
+            _ => return None,
+        };
+        Some(SocketAddr::new(ip, listener.port))
+    }
+
+    /// Finds out what a server speaks, unless it is said, by asking it as a client that stays.
+    pub fn probe(address: SocketAddr, said: Option<Kind>, recorded: Option<&[u8]>) -> io::Result<Self> {
+        let http = format!("GET / HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").into_bytes();
+        let raw = b"\r\n".to_vec();
+        let kinds = [(Kind::Http, http), (Kind::Grpc, GRPC.to_vec()), (Kind::Tls, client_hello()), (Kind::Raw, raw)];
+        for (kind, request) in kinds {
+            let is_meant = match (said, recorded) {
+                (Some(said), _) => kind == said,
+                // A recorded request is for what it is for.
+                (None, Some(_)) => kind == Kind::Raw,
+                (None, None) => true,
+            };
+            if !is_meant {
+                continue;
+            }
+            let request = recorded.map_or(request, <[u8]>::to_vec);
+            let answer = ask(address, &request)?;
+            let fits = match kind {
+                Kind::Http => answer.starts_with(b"HTTP/"),
+                // The answer to a preface is a SETTINGS frame.
+                Kind::Grpc => answer.get(3) == Some(&4) && answer.len() >= 9,
+                Kind::Tls => matches!(answer.first_chunk(), Some([0x15 | 0x16, 3])),
+                Kind::Raw => true,
+            };
+            if fits || said.is_some() {
+                return Ok(Self { address, kind, answer: beginning(kind, &answer), request });
+            }
+        }
+        Err(io::Error::other("nothing was asked"))
+    }
+
+    /// Whether a client that stays gets the answer that it got before.
+    pub fn answers(&self) -> bool {
+        ask(self.address, &self.request).is_ok_and(|answer| beginning(self.kind, &answer) == self.answer)
+    }
+
+    /// A client that goes away. A server that does not take it any more is noticed by who asks next.
+    pub fn vanish(&self, way: Way) -> io::Result<()> {
+        let mut client = connect(self.address)?;
+        match way {
+            Way::Reset | Way::TlsAbort => client.write_all(&self.request)?,
+            Way::FinThenReset => {
+                client.write_all(&self.request)?;
+                client.shutdown(Shutdown::Write)?;
+            }
+            Way::HalfClose => {
+                client.write_all(&self.request)?;
+                client.shutdown(Shutdown::Write)?;
+                client.set_read_timeout(Some(Duration::from_millis(5)))?;
+                // Until the answer comes, which nobody reads.
+                let _ = client.peek(&mut [0]);
+                return Ok(());
+            }
+            Way::MidRequest => {
+                let half = if self.kind == Kind::Http {
+                    let body = "x".repeat(512);
+                    format!("POST / HTTP/1.1\r\nHost: {}\r\nContent-Length: 100000\r\n\r\n{body}", self.address)
+                        .into_bytes()
+                } else {
+                    self.request.get(..self.request.len().div_ceil(2)).unwrap_or_default().to_vec()
+                };
+                client.write_all(&half)?;
+            }
+            Way::MidAnswer => {
+                client.write_all(&self.request)?;
+                client.set_read_timeout(Some(Duration::from_millis(200)))?;
+                let _ = client.read(&mut [0; 16]);
+            }
+            Way::Pipelined => {
+                let request = if self.kind == Kind::Http {
+                    format!("GET / HTTP/1.1\r\nHost: {}\r\n\r\n", self.address).into_bytes()
+                } else {
+                    self.request.clone()
+                };
+                client.write_all(&request.repeat(if self.kind == Kind::Grpc { 1 } else { 20 }))?;
+            }
+        }
+        reset(&client)
+    }
+}
+
+/// What of an answer is the same each time.
+fn beginning(kind: Kind, answer: &[u8]) -> Vec<u8> {
+    match kind {
+        Kind::Http => answer.split(|&byte| byte == b'\r').next().unwrap_or_default().to_vec(),
+        Kind::Grpc => answer.get(3..5).unwrap_or_default().to_vec(),
+        Kind::Tls => answer.get(..2).unwrap_or_default().to_vec(),
+        // A greeting may have a time or a number in it behind its first word.
+        Kind::Raw => answer.iter().copied().take_while(u8::is_ascii_graphic).take(3).collect(),
+    }
+}
+
+fn connect(address: SocketAddr) -> io::Result<TcpStream> {
+    let client = TcpStream::connect_timeout(&address, PATIENCE)?;
+    client.set_nodelay(true)?;
+    client.set_read_timeout(Some(PATIENCE))?;
+    client.set_write_timeout(Some(PATIENCE))?;
+    Ok(client)
+}
+
+/// The answer to a request, or as much of it as there is within a moment.
+fn ask(address: SocketAddr, request: &[u8]) -> io::Result<Vec<u8>> {
+    let mut client = connect(address)?;
+    // A server that speaks first may have gone already.
+    let _ = client.write_all(request);
+    let mut answer = Vec::new();
+    let mut buffer = [0; 4096];
+    while answer.len() < ENOUGH {
+        match client.read(&mut buffer) {
+            Ok(0) | Err(_) => break,
+            Ok(count) => answer.extend_from_slice(buffer.get(..count).unwrap_or_default()),
+        }
+        // What comes at once is read, and nothing is waited for any more.
+        client.set_read_timeout(Some(Duration::from_millis(100)))?;
+    }
+    // So that no port is kept busy by a connection that has ended.
+    reset(&client)?;
+    Ok(answer)
+}
+
+/// Has the connection end by a reset when it is closed.
+fn reset(client: &TcpStream) -> io::Result<()> {
+    let linger = libc::linger { l_onoff: 1, l_linger: 0 };
+    // SAFETY: the option's value is a linger structure of this size.
+    let result = unsafe {
+        libc::setsockopt(
+            client.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_LINGER,
+            (&raw const linger).cast(),
+            size_of_val(&linger) as libc::socklen_t,
+        )
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}

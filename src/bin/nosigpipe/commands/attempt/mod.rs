@@ -1,0 +1,327 @@
+//! `try`: somebody's own server, bare and then with the library, and clients that go away in all the ways.
+
+mod clients;
+mod server;
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fmt::Write;
+use std::fs;
+use std::io::{IsTerminal, Write as _};
+use std::path::Path;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use clap::builder::PossibleValue;
+use clap::{Arg, ArgMatches, Command, ValueEnum, ValueHint, value_parser};
+
+use crate::commands::run::{library_flag, program_argument};
+use crate::exit::{Failure, NOT_WELL, OK, reason};
+use crate::platform::family;
+use crate::{library, output, preflight};
+use clients::{Kind, Target, Way};
+use server::Server;
+
+impl ValueEnum for Kind {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self::Http, Self::Grpc, Self::Tls, Self::Raw]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(match self {
+            Self::Http => "http",
+            Self::Grpc => "grpc",
+            Self::Tls => "tls",
+            Self::Raw => "raw",
+        }))
+    }
+}
+
+pub fn command() -> Command {
+    let seconds = |name: &'static str, default: &'static str| {
+        Arg::new(name)
+            .long(name)
+            .value_name("SECONDS")
+            .default_value(default)
+            .value_parser(value_parser!(u64).range(1..=3600))
+    };
+    Command::new("try")
+        .about("Start a server bare and with the library, and have clients vanish")
+        .long_about(
+            "Start PROGRAM, a server, as it is and then with the library, find the TCP ports on which it listens, and \
+             have clients come and go away in all the ways in which clients do. Say what became of it, and whether it \
+             answers. Clients come from this machine only, and everything that was started is ended. It is for \
+             servers that may be tried, not for one in service.",
+        )
+        .arg(
+            Arg::new("clients")
+                .long("clients")
+                .value_name("NUMBER")
+                .default_value("100")
+                .help("Clients that vanish in each way")
+                .value_parser(value_parser!(u32).range(1..=100_000)),
+        )
+        .arg(
+            Arg::new("kind")
+                .long("kind")
+                .value_name("KIND")
+                .help("What the server speaks, if it is not to be found out")
+                .value_parser(value_parser!(Kind)),
+        )
+        .arg(
+            Arg::new("request")
+                .long("request")
+                .value_name("FILE")
+                .value_hint(ValueHint::FilePath)
+                .help("What clients send: the bytes of this file")
+                .value_parser(value_parser!(OsString)),
+        )
+        .arg(
+            Arg::new("port")
+                .long("port")
+                .value_name("PORT")
+                .help("The port to try, if not all")
+                .value_parser(value_parser!(u16).range(1..)),
+        )
+        .arg(seconds("wait", "30").help("How long the server may take until it listens"))
+        .arg(seconds("limit", "300").help("When clients stop coming, whatever is left to try"))
+        .arg(library_flag())
+        .arg(program_argument().help("The server and its arguments"))
+}
+
+/// What was asked for.
+struct Plan {
+    words: Vec<OsString>,
+    clients: u32,
+    kind: Option<Kind>,
+    request: Option<Vec<u8>>,
+    port: Option<u16>,
+    wait: Duration,
+    deadline: Instant,
+}
+
+/// What became of the server by clients that went away in one way at one port.
+struct Row {
+    port: u16,
+    kind: Kind,
+    /// Clients that there were, until it was gone.
+    clients: u32,
+    /// How it has ended, if it has.
+    end: Option<String>,
+    by_sigpipe: bool,
+    answers: bool,
+    /// Processes of it that are there no more, though it is.
+    gone: usize,
+    counted: BTreeMap<&'static str, u64>,
+}
+
+impl Row {
+    fn is_good(&self) -> bool {
+        self.end.is_none() && self.answers
+    }
+
+    fn what(&self) -> String {
+        let mut text = match &self.end {
+            Some(end) => format!("{end} after {} clients", self.clients),
+            None => format!("there after {} clients", self.clients),
+        };
+        if self.gone > 0 && self.end.is_none() {
+            let _ = write!(text, "; {} of its processes ended", self.gone);
+        }
+        if self.end.is_none() {
+            text += if self.answers { "; answers" } else { "; DOES NOT ANSWER" };
+        }
+        if !self.counted.is_empty() {
+            let counts: Vec<_> = self.counted.iter().map(|(call, count)| format!("{call} {count}")).collect();
+            let _ = write!(text, "; EPIPE: {}", counts.join(", "));
+        }
+        text
+    }
+}
+
+pub fn run(matches: &ArgMatches) -> Result<u8, Failure> {
+    let words: Vec<OsString> = matches.get_many("program").unwrap_or_default().cloned().collect();
+    let (program, arguments) = words.split_first().ok_or_else(|| Failure::refused("no program given"))?;
+    let examined = preflight::examine(program, arguments)?;
+    let library = library::find(matches.get_one::<OsString>("library").map(OsString::as_os_str))?.path;
+    examined.fits(&library)?;
+    let request = match matches.get_one::<OsString>("request") {
+        Some(file) => Some(fs::read(file).map_err(|error| Failure::about(output::name(file), &error))?),
+        None => None,
+    };
+    let seconds = |name: &str| Duration::from_secs(matches.get_one(name).copied().unwrap_or(1));
+    family::adopt_orphans().map_err(Failure::refused)?;
+    server::watch_for_stop();
+    let plan = Plan {
+        clients: matches.get_one("clients").copied().unwrap_or(1),
+        kind: matches.get_one("kind").copied(),
+        port: matches.get_one("port").copied(),
+        wait: seconds("wait"),
+        deadline: Instant::now() + seconds("limit"),
+        request,
+        words,
+    };
+    let bare = plan.all_ways("as it is", None)?;
+    let with = plan.all_ways("with the library", Some(&library))?;
+    output::write(&verdict(&bare, &with))?;
+    Ok(if with.iter().all(Row::is_good) { OK } else { NOT_WELL })
+}
+
+impl Plan {
+    /// Tries everything, with a new server whenever one has ended.
+    fn all_ways(&self, how: &str, library: Option<&Path>) -> Result<Vec<Row>, Failure> {
+        output::write(&format!("\nThe server {how}:\n"))?;
+        let mut server = self.start(library)?;
+        if library.is_some() && !server.has_library() {
+            output::complain("the library is in none of the server's processes: nosigpipe status tells why");
+        }
+        let mut targets = self.targets(&server)?;
+        let mut rows = Vec::new();
+        let all: Vec<(usize, Way)> = targets
+            .iter()
+            .enumerate()
+            .flat_map(|(index, target)| Way::all(target.kind).iter().map(move |way| (index, *way)))
+            .collect();
+        for (index, way) in all {
+            if Instant::now() > self.deadline {
+                output::complain("time is up (--limit): the rest was not tried");
+                break;
+            }
+            let Some(target) = targets.get(index) else { continue };
+            let row = self.one_way(&mut server, target, way)?;
+            output::write(&format!(
+                "  port {:<5} {:<4} {:<31} {}\n",
+                row.port,
+                row.kind.word(),
+                way.words(),
+                row.what()
+            ))?;
+            let is_over = row.end.is_some() || !row.answers;
+            rows.push(row);
+            if is_over {
+                server.end();
+                server = self.start(library)?;
+                // It may have chosen another port.
+                targets = self.targets(&server)?;
+            }
+        }
+        Ok(rows)
+    }
+
+    /// A server that listens. The port of one that has just ended may be taken for some time yet.
+    fn start(&self, library: Option<&Path>) -> Result<Server, Failure> {
+        const AGAIN: Duration = Duration::from_secs(65);
+        let give_up = Instant::now() + AGAIN;
+        loop {
+            match Server::start(&self.words, library, self.wait) {
+                Err(failure) if failure.message.contains("in use") && Instant::now() < give_up => {
+                    progress("the port is still in use: waiting");
+                    sleep(Duration::from_secs(1));
+                }
+                started => return started,
+            }
+        }
+    }
+
+    fn targets(&self, server: &Server) -> Result<Vec<Target>, Failure> {
+        let mut targets: Vec<Target> = Vec::new();
+        for listener in &server.listeners {
+            if self.port.is_some_and(|port| port != listener.port) {
+                continue;
+            }
+            let Some(address) = Target::address(listener) else {
+                output::complain(&format!(
+                    "port {} is left out: it is not open on this machine's loopback",
+                    listener.port
+                ));
+                continue;
+            };
+            // The same socket for both families, or one for each, is one server.
+            if targets.iter().any(|target| target.address.port() == address.port()) {
+                continue;
+            }
+            server::stopped()?;
+            progress(&format!("asking port {}", address.port()));
+            match Target::probe(address, self.kind, self.request.as_deref()) {
+                Ok(target) => targets.push(target),
+                Err(error) => output::complain(&format!("port {} is left out: {}", listener.port, reason(&error))),
+            }
+        }
+        if targets.is_empty() {
+            return Err(Failure::refused("there is no port to try"));
+        }
+        Ok(targets)
+    }
+
+    fn one_way(&self, server: &mut Server, target: &Target, way: Way) -> Result<Row, Failure> {
+        // A moment for what the kernel has yet to deliver.
+        const MOMENT: Duration = Duration::from_millis(50);
+        let before = server.processes();
+        let mut clients = 0;
+        while clients < self.clients && Instant::now() < self.deadline {
+            server::stopped()?;
+            if target.vanish(way).is_err() && !server.is_there() {
+                break;
+            }
+            clients += 1;
+            if clients.is_multiple_of(50) || clients == 1 {
+                progress(&format!("port {}, {}: {clients} of {}", target.address.port(), way.words(), self.clients));
+                if !server.is_there() {
+                    break;
+                }
+            }
+        }
+        sleep(MOMENT);
+        // Asking also waits until what came before has been served, where that is done one after the other.
+        let answers = target.answers();
+        sleep(MOMENT);
+        let is_there = server.is_there();
+        // One that was busy may need a second for it.
+        let answers = is_there && (answers || target.answers());
+        let now = server.processes();
+        Ok(Row {
+            port: target.address.port(),
+            kind: target.kind,
+            clients,
+            end: (!is_there).then(|| server.end_in_words()),
+            by_sigpipe: !is_there && server.died_of_sigpipe(),
+            answers,
+            gone: before.iter().filter(|pid| !now.contains(pid)).count(),
+            counted: server.count(),
+        })
+    }
+}
+
+/// A line that the next one replaces, where somebody is looking.
+fn progress(what: &str) {
+    let mut stderr = std::io::stderr();
+    if stderr.is_terminal() {
+        // Nobody is left to be told when this fails.
+        let _ = write!(stderr, "\r\x1b[K{what}\r");
+    }
+}
+
+fn verdict(bare: &[Row], with: &[Row]) -> String {
+    progress("");
+    let total = |rows: &[Row]| rows.iter().map(|row| row.clients).sum::<u32>();
+    let died = bare.iter().filter(|row| row.end.is_some()).count();
+    let by_sigpipe = bare.iter().filter(|row| row.by_sigpipe).count();
+    let mut text = String::from("\n");
+    let _ = if died == 0 {
+        writeln!(text, "As it is, it survived {} vanishing clients.", total(bare))
+    } else {
+        writeln!(text, "As it is, it ended in {died} of {} ways, {by_sigpipe} of them by SIGPIPE.", bare.len())
+    };
+    let bad = with.iter().filter(|row| !row.is_good()).count();
+    let epipe: u64 = with.iter().flat_map(|row| row.counted.values()).sum();
+    let _ = if bad == 0 {
+        writeln!(
+            text,
+            "With the library, it survived {} vanishing clients and answers; {epipe} broken pipes were counted.",
+            total(with)
+        )
+    } else {
+        writeln!(text, "With the library, it did not survive or answer in {bad} of {} ways.", with.len())
+    };
+    text
+}

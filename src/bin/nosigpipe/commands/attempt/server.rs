@@ -1,0 +1,277 @@
+//! A server under trial: everything that it becomes, and the end of it.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use crate::exit::Failure;
+use crate::output;
+use crate::platform::family::{Listener, descendants, listeners};
+use crate::platform::{LIBRARY, PRELOAD, process};
+use crate::snapshot::Snapshot;
+
+/// Somebody has pressed Ctrl-C or wants us to end: the server has to be ended first.
+static STOPPED: AtomicBool = AtomicBool::new(false);
+
+/// Time between two looks.
+const LOOK: Duration = Duration::from_millis(20);
+/// Servers open their ports one after the other.
+const ALL_PORTS: Duration = Duration::from_millis(700);
+/// How long a server may take to end when it is asked to.
+const TO_END: Duration = Duration::from_secs(5);
+
+/// Notes it when we are to end, instead of ending.
+pub fn watch_for_stop() {
+    extern "C" fn note(_: libc::c_int) {
+        STOPPED.store(true, Ordering::Relaxed);
+    }
+    for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
+        // SAFETY: the handler only stores into an atomic.
+        unsafe { libc::signal(signal, note as extern "C" fn(libc::c_int) as libc::sighandler_t) };
+    }
+}
+
+/// Fails when we are to end.
+pub fn stopped() -> Result<(), Failure> {
+    if STOPPED.load(Ordering::Relaxed) { Err(Failure::refused("stopped; the server was ended, too")) } else { Ok(()) }
+}
+
+/// A running server, with all its processes.
+pub struct Server {
+    /// What it has written to standard output and standard error.
+    said: File,
+    /// The process that we have started.
+    first: u32,
+    /// How those that were ours to wait for have ended, in this order.
+    ends: Vec<(u32, ExitStatus)>,
+    /// Broken pipes that were counted, by process and call, when last looked at.
+    counted: BTreeMap<(u32, &'static str), u64>,
+    /// All of it is ended already: what is there now belongs to the next one.
+    is_over: bool,
+    /// Where it listens.
+    pub listeners: Vec<Listener>,
+}
+
+impl Server {
+    /// Starts it, and waits until it listens.
+    pub fn start(words: &[OsString], library: Option<&Path>, wait: Duration) -> Result<Self, Failure> {
+        let program = words.first().ok_or_else(|| Failure::refused("no program given"))?;
+        let failed = |error: &io::Error| Failure::about(output::name(program), error);
+        let said = scratch_file().map_err(|error| Failure::about("a file for the server's output", &error))?;
+        let mut command = match library {
+            Some(library) => {
+                let executable = env::current_exe().map_err(|error| Failure::about("own executable", &error))?;
+                let mut command = Command::new(executable);
+                // Where SIGPIPE is ignored, broken pipes of write(2) can't be counted.
+                command.args(["run", "--log", "summary", "--library"]).arg(library).arg("--").args(words);
+                command
+            }
+            None => {
+                let mut command = Command::new(program);
+                command.args(words.get(1..).unwrap_or_default());
+                command
+            }
+        };
+        for (name, _) in env::vars_os().filter(|(name, _)| name.as_bytes().starts_with(b"NOSIGPIPE_")) {
+            command.env_remove(name);
+        }
+        let others = others_preloads();
+        if others.is_empty() {
+            command.env_remove(PRELOAD)
+        } else {
+            command.env(PRELOAD, others)
+        };
+        let output = |file: &File| file.try_clone().map(Stdio::from).map_err(|error| failed(&error));
+        command.stdin(Stdio::null()).stdout(output(&said)?).stderr(output(&said)?);
+        // So that Ctrl-C comes to us alone, and the server is ended in order.
+        command.process_group(0);
+        let child = command.spawn().map_err(|error| failed(&error))?;
+        let mut server = Self {
+            said,
+            first: child.id(),
+            ends: Vec::new(),
+            counted: BTreeMap::new(),
+            is_over: false,
+            listeners: Vec::new(),
+        };
+        server.wait_for_ports(wait)?;
+        server.count();
+        Ok(server)
+    }
+
+    fn wait_for_ports(&mut self, wait: Duration) -> Result<(), Failure> {
+        let deadline = Instant::now() + wait;
+        let mut since = Instant::now();
+        loop {
+            stopped()?;
+            self.reap();
+            let processes = descendants();
+            let found = listeners(&processes);
+            if found != self.listeners {
+                self.listeners = found;
+                since = Instant::now();
+            }
+            if !self.listeners.is_empty() && since.elapsed() > ALL_PORTS {
+                return Ok(());
+            }
+            if processes.is_empty() {
+                let how = self.ends.last().map_or_else(String::new, |(_, status)| format!(", {status}"));
+                return Err(Failure::refused(format!("the server ended before it listened{how}{}", self.last_words())));
+            }
+            if Instant::now() > deadline {
+                let seconds = wait.as_secs();
+                return Err(Failure::refused(format!(
+                    "the server does not listen on any TCP port after {seconds} s (--wait waits longer){}",
+                    self.last_words()
+                )));
+            }
+            sleep(LOOK);
+        }
+    }
+
+    /// Notes how processes have ended that are ours to wait for.
+    pub fn reap(&mut self) {
+        loop {
+            let mut status = 0;
+            // SAFETY: it writes one number.
+            let pid = unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG) };
+            match u32::try_from(pid) {
+                Ok(pid) if pid > 0 => self.ends.push((pid, ExitStatus::from_raw(status))),
+                _ => return,
+            }
+        }
+    }
+
+    /// Whether it still listens where it did. One that ends takes a moment for it.
+    pub fn is_there(&mut self) -> bool {
+        self.reap();
+        let now = listeners(&descendants());
+        self.listeners.iter().all(|listener| now.iter().any(|other| other.port == listener.port))
+    }
+
+    /// How it has ended: by the signal that ended a process of it, else in the words of the last end.
+    pub fn end_in_words(&self) -> String {
+        let by_signal = self.ends.iter().find_map(|(pid, status)| Some((*pid, status.signal()?)));
+        match (by_signal, self.ends.last()) {
+            (Some((_, libc::SIGPIPE)), _) => "died of SIGPIPE".into(),
+            (Some((_, signal)), _) => format!("died of {}", wording::words::signal(signal).0),
+            (None, Some((_, status))) => match status.code() {
+                // What shells make of it, in a start script.
+                Some(141) => "ended with exit code 141: SIGPIPE".into(),
+                Some(code) => format!("ended with exit code {code}"),
+                None => "ended".into(),
+            },
+            (None, None) => "listens no more".into(),
+        }
+    }
+
+    /// Whether SIGPIPE has ended it or a process of it.
+    pub fn died_of_sigpipe(&self) -> bool {
+        self.ends.iter().any(|(_, status)| status.signal() == Some(libc::SIGPIPE) || status.code() == Some(141))
+    }
+
+    /// Its processes, to see later which have gone.
+    pub fn processes(&self) -> Vec<u32> {
+        descendants()
+    }
+
+    /// The broken pipes that the library has counted since last time, by call, in all its processes.
+    pub fn count(&mut self) -> BTreeMap<&'static str, u64> {
+        let mut new = BTreeMap::new();
+        for pid in descendants() {
+            let library = process::inspect(pid).ok().and_then(|process| process.library);
+            let Some(snapshot) = library.and_then(|library| Snapshot::decode(&library.state).ok()) else { continue };
+            for (call, count) in snapshot.by_call() {
+                let before = self.counted.insert((pid, call), count).unwrap_or(0);
+                // A child begins with its parent's numbers until it counts by itself.
+                if count > before {
+                    *new.entry(call).or_insert(0) += count - before;
+                }
+            }
+        }
+        new
+    }
+
+    /// Whether the library is in force in one of its processes.
+    pub fn has_library(&self) -> bool {
+        descendants().iter().any(|&pid| process::inspect(pid).is_ok_and(|process| process.library.is_some()))
+    }
+
+    /// The last lines that it has written, as a part of a message.
+    fn last_words(&mut self) -> String {
+        const SHOWN: u64 = 600;
+        let length = self.said.seek(SeekFrom::End(0)).unwrap_or(0);
+        let mut text = Vec::new();
+        let _ = self.said.seek(SeekFrom::Start(length.saturating_sub(SHOWN)));
+        let _ = self.said.by_ref().take(SHOWN).read_to_end(&mut text);
+        let text = String::from_utf8_lossy(&text).trim().to_owned();
+        if text.is_empty() { String::new() } else { format!("; it said: {text}") }
+    }
+
+    /// Ends all of it, whatever it has become.
+    pub fn end(&mut self) {
+        let deadline = Instant::now() + TO_END;
+        let mut asked = Vec::new();
+        if std::mem::replace(&mut self.is_over, true) {
+            return;
+        }
+        loop {
+            self.reap();
+            let left = descendants();
+            if left.is_empty() {
+                return;
+            }
+            let late = Instant::now() > deadline;
+            for &pid in &left {
+                let is_first_time = !asked.contains(&pid);
+                // Its first process ends the others, if it is one that does; those that it leaves are ours then.
+                let is_its_turn = pid == self.first || !left.contains(&self.first);
+                if late || (is_first_time && is_its_turn) {
+                    let signal = if late { libc::SIGKILL } else { libc::SIGTERM };
+                    // SAFETY: a descendant of ours that nobody has waited for yet, or that is not there.
+                    unsafe { libc::kill(pid as libc::pid_t, signal) };
+                    asked.push(pid);
+                }
+            }
+            // What can't even be killed, as one that hangs in the kernel, is left alone.
+            if Instant::now() > deadline + TO_END {
+                return;
+            }
+            sleep(LOOK);
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// What is preloaded already, without the library.
+fn others_preloads() -> OsString {
+    let list = env::var_os(PRELOAD).unwrap_or_default();
+    let is_ours = |entry: &[u8]| entry.ends_with(LIBRARY.as_bytes());
+    let entries = list.as_bytes().split(|byte| b": ".contains(byte));
+    let others: Vec<&[u8]> = entries.filter(|entry| !entry.is_empty() && !is_ours(entry)).collect();
+    OsStr::from_bytes(&others.join(&b':')).to_owned()
+}
+
+/// A file without a name.
+fn scratch_file() -> io::Result<File> {
+    let path = env::temp_dir()
+        .join(format!("nosigpipe-try-{}-{:?}", std::process::id(), Instant::now()).replace(['{', '}', ' ', ':'], "-"));
+    let file = OpenOptions::new().read(true).append(true).create_new(true).mode(0o600).open(&path)?;
+    fs::remove_file(path)?;
+    Ok(file)
+}
