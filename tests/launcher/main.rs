@@ -8,6 +8,7 @@
     reason = "a test says what went wrong by panicking, and what it left out on standard error"
 )]
 
+mod attempt;
 mod check;
 mod completions;
 mod demo;

@@ -22,7 +22,8 @@ pub fn run(_: &ArgMatches) -> Result<u8, Failure> {
 }
 
 /// What to do with it: a command line, and what it is for.
-const EXAMPLES: [(&str, &str); 9] = [
+const EXAMPLES: [(&str, &str); 10] = [
+    ("nosigpipe try -- ./server --port 8080", "What do vanishing clients do to it, bare and with the library?"),
     ("nosigpipe run -- tritonserver --model-repository=/models", "A server that no vanishing client ends."),
     (
         "nosigpipe run --report=/var/log/nosigpipe --format=json -- ./server",

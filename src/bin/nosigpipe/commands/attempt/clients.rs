@@ -167,6 +167,18 @@ impl Target {
         ask(self.address, &self.request).is_ok_and(|answer| beginning(self.kind, &answer) == self.answer)
     }
 
+    /// A client in the middle of its request, for clients that are to be gone when it has been served.
+    pub fn keep_busy(&self, way: Way) -> Option<Slow> {
+        // The others look at the server's answer.
+        if !matches!(way, Way::Reset | Way::FinThenReset | Way::Pipelined) {
+            return None;
+        }
+        let mut client = connect(self.address).ok()?;
+        let (first, rest) = self.request.split_at_checked(self.request.len() / 2)?;
+        client.write_all(first).ok()?;
+        Some(Slow { client, rest: rest.to_vec() })
+    }
+
     /// A client that goes away. A server that does not take it any more is noticed by who asks next.
     pub fn vanish(&self, way: Way) -> io::Result<()> {
         let mut client = connect(self.address)?;
@@ -209,6 +221,22 @@ impl Target {
             }
         }
         reset(&client)
+    }
+}
+
+/// A client that is slow with its request, and gets its answer when it is dropped.
+pub struct Slow {
+    client: TcpStream,
+    rest: Vec<u8>,
+}
+
+impl Drop for Slow {
+    fn drop(&mut self) {
+        // What becomes of it is not asked.
+        let _ = self.client.write_all(&self.rest);
+        let _ = self.client.set_read_timeout(Some(Duration::from_millis(200)));
+        let _ = self.client.read(&mut [0; 4096]);
+        let _ = reset(&self.client);
     }
 }
 

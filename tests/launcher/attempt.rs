@@ -1,0 +1,107 @@
+//! `try`: what it says of a server is what strace sees, and nothing that it starts stays.
+
+use std::fs;
+
+use harness::{Outcome, bare, launcher};
+
+use crate::scratch::{Scratch, assert_refused, nosigpipe};
+
+fn attempt(arguments: &[&str]) -> Outcome {
+    nosigpipe().arg("try").args(arguments).limit(std::time::Duration::from_secs(120)).run()
+}
+
+/// A program of Python's that serves HTTP on a port that it chooses.
+const SERVE: &str = "import http.server, os, signal, sys
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200); self.end_headers(); self.wfile.write(b'here\\n')
+    def log_message(self, *_): pass
+server = http.server.HTTPServer(('127.0.0.1', 0), Handler)
+";
+
+#[test]
+fn a_naive_server_dies_bare_as_strace_sees_it_and_lives_with_the_library() {
+    let scratch = Scratch::new();
+    let log = scratch.path("strace.log").display().to_string();
+    let demo = launcher().display().to_string();
+    let strace = ["strace", "-f", "-A", "-o", &log, "-e", "trace=none", "-e", "signal=SIGPIPE", &demo, "demo-server"];
+    let outcome = attempt(&[&["--clients", "8", "--"], &strace[..]].concat());
+    outcome.assert_code(0);
+    let text = outcome.stdout();
+    let (bare, with) = text.split_once("The server with the library:").unwrap();
+    assert!(bare.contains("HTTP end of the request, then reset  died of SIGPIPE after "), "{outcome}");
+    assert!(with.contains("there after 8 clients; answers; EPIPE: write "), "{outcome}");
+    assert!(
+        !with.contains("died of") && text.contains("With the library, it survived 48 vanishing clients"),
+        "{outcome}"
+    );
+    let deaths = fs::read_to_string(&log).unwrap().matches("killed by SIGPIPE").count();
+    assert!(deaths > 0 && text.contains(&format!(", {deaths} of them by SIGPIPE.")), "{deaths}\n{outcome}");
+}
+
+#[test]
+fn a_daemon_and_what_it_leaves_behind_are_found_and_ended() {
+    let scratch = Scratch::new();
+    let pid = scratch.path("pid").display().to_string();
+    // Its first process ends at once; the daemon is its own session's, and deaf to SIGTERM.
+    let daemon = format!(
+        "{SERVE}signal.signal(signal.SIGTERM, signal.SIG_IGN)
+if os.fork(): sys.exit(0)
+os.setsid()
+open({pid:?}, 'a').write('%d\\n' % os.getpid())
+server.serve_forever()
+"
+    );
+    let program = scratch.file("daemon.py", daemon, 0o644).display().to_string();
+    let outcome = attempt(&["--clients", "2", "--", "/usr/bin/python3", &program]);
+    outcome.assert_code(0);
+    assert!(outcome.stdout().contains("With the library, it survived 12 vanishing clients and answers"), "{outcome}");
+    let pids = fs::read_to_string(scratch.path("pid")).unwrap();
+    assert_eq!(pids.lines().count(), 2, "{outcome}");
+    for pid in pids.lines() {
+        assert!(!std::path::Path::new("/proc").join(pid).exists(), "{pid} is still there\n{outcome}");
+    }
+}
+
+#[test]
+fn tls_is_recognized_and_a_recorded_request_is_sent() {
+    let scratch = Scratch::new();
+    let (key, certificate) = (scratch.path("key.pem"), scratch.path("certificate.pem"));
+    let make = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost", "-keyout"];
+    bare("openssl").args(make).arg(&key).arg("-out").arg(&certificate).run().assert_code(0);
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let accept = format!("127.0.0.1:{port}");
+    let (key, certificate) = (key.display().to_string(), certificate.display().to_string());
+    let server = ["openssl", "s_server", "-www", "-accept", &accept, "-key", &key, "-cert", &certificate];
+    let outcome = attempt(&[&["--clients", "4", "--"], &server[..]].concat());
+    outcome.assert_code(0);
+    assert!(outcome.stdout().contains(" TLS  reset in the TLS handshake"), "{outcome}");
+
+    let said = scratch.path("said").display().to_string();
+    let echo = format!(
+        "import socket
+server = socket.create_server(('127.0.0.1', 0))
+while True:
+    client = server.accept()[0]
+    got = client.recv(100)
+    open({said:?}, 'ab').write(got + b'|')
+    try: client.send(b'ok')
+    except OSError: pass
+    client.close()
+"
+    );
+    let program = scratch.file("echo.py", echo, 0o644).display().to_string();
+    let request = scratch.file("request", "hello from a file", 0o644).display().to_string();
+    let outcome = attempt(&["--clients", "1", "--request", &request, "--", "/usr/bin/python3", &program]);
+    outcome.assert_code(0);
+    assert!(outcome.stdout().contains(" raw  "), "{outcome}");
+    assert!(fs::read_to_string(scratch.path("said")).unwrap().contains("hello from a file|"));
+}
+
+#[test]
+fn what_does_not_listen_is_refused_with_its_last_words() {
+    let line = "the server ended before it listened, exit status: 3; it said: no license";
+    assert_refused(nosigpipe().args(["try", "--", "sh", "-c", "echo no license; exit 3"]), 125, line);
+    let line = "the server does not listen on any TCP port after 1 s (--wait waits longer)";
+    assert_refused(nosigpipe().args(["try", "--wait", "1", "--", "sleep", "1000"]), 125, line);
+}
