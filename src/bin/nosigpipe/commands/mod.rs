@@ -1,6 +1,7 @@
 //! The commands: a file each, with its part of the command line (`command`) and what it does (`run`). `metrics` is a part
-//! of `status`.
+//! of `status`, `annotation` one of `report`.
 
+pub mod annotation;
 pub mod attempt;
 pub mod check;
 pub mod completions;

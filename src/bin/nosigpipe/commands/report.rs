@@ -10,6 +10,7 @@ use std::path::Path;
 use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint};
 use serde_json::Value;
 
+use crate::commands::annotation;
 use crate::exit::{Failure, OK};
 use crate::output;
 use report::{Frame, Group, Module, Report, SCHEMA, text};
@@ -25,6 +26,12 @@ pub fn command() -> Command {
              given as -.",
         )
         .arg(Arg::new("file").value_name("FILE").required(true).value_hint(ValueHint::FilePath))
+        .arg(
+            Arg::new("annotate")
+                .long("annotate")
+                .action(ArgAction::SetTrue)
+                .help("In a step of a GitHub workflow, print an annotation of the crashed line instead of the report"),
+        )
         .arg(
             Arg::new("debug-dir")
                 .long("debug-dir")
@@ -52,7 +59,12 @@ pub fn run(matches: &ArgMatches) -> Result<u8, Failure> {
     if !directories.is_empty() {
         resolve_again(&mut report, &directories);
     }
-    output::write_lines(&text::whole(&report))?;
+    let text = text::whole(&report);
+    let annotation = matches.get_flag("annotate").then(|| annotation::of(&report, &text)).flatten();
+    match annotation {
+        Some(annotation) => output::write(&annotation)?,
+        None => output::write_lines(&text)?,
+    }
     Ok(OK)
 }
 

@@ -1,0 +1,48 @@
+//! `report --annotate`: a crash as what GitHub shows beside the line of source in which it happened.
+
+use std::env;
+use std::path::Path;
+
+use report::{Frame, Report};
+
+/// The workflow command for a report, if this is a step of a GitHub workflow.
+///
+/// <https://docs.github.com/actions/reference/workflow-commands-for-github-actions>
+pub fn of(report: &Report, message: &str) -> Option<String> {
+    env::var_os("GITHUB_ACTIONS").filter(|value| value == "true")?;
+    let workspace = env::var("GITHUB_WORKSPACE").unwrap_or_default();
+    let is_ours = |frame: &&Frame| {
+        relative(&frame.file, &workspace).is_some_and(|file| Path::new(&workspace).join(file).exists())
+    };
+    let frame = report.frames.iter().find(is_ours);
+    let place = frame.and_then(|frame| Some((relative(&frame.file, &workspace)?, frame.line)));
+    let mut properties = String::new();
+    if let Some((file, line)) = place {
+        properties = format!("file={},line={line},", property(file));
+    }
+    let title = property(&format!("{} crashed", report.program));
+    Some(format!("::error {properties}title={title}::{}\n", data(message.trim_end())))
+}
+
+/// A file of the repository, from its root.
+fn relative<'a>(file: &'a str, workspace: &str) -> Option<&'a str> {
+    if file.is_empty() {
+        return None;
+    }
+    match file.strip_prefix(workspace.trim_end_matches('/')).and_then(|rest| rest.strip_prefix('/')) {
+        Some(rest) if !workspace.is_empty() => Some(rest),
+        // Compilers are often given relative names.
+        _ if !file.starts_with('/') => Some(file.trim_start_matches("./")),
+        _ => None,
+    }
+}
+
+/// Text that may not end the command.
+fn data(text: &str) -> String {
+    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+}
+
+/// Text that may not end a property either.
+fn property(text: &str) -> String {
+    data(text).replace(':', "%3A").replace(',', "%2C")
+}
