@@ -4,14 +4,15 @@
 //! it come the exported symbol, `real::NAME()` and, on macOS, the interpose entry. Where libc's name is none that Rust can
 //! write, it stands behind ours. docs/adding-a-hook.md is the recipe.
 //!
-//! The constructor looks up the real function of every line that says `real`, so that no signal handler or vforked child is
-//! the first that needs it. The bodies of the lines that say `instead` never call the real function; those that say `later` look it up when they are called first.
+//! The constructor looks up the real function of every line that says `real` or `caller`, so that no signal handler or vforked
+//! child is the first that needs it. The bodies of the lines that say `instead` never call the real function; those that say
+//! `later` look it up when they are called first. Those that say `caller` are told their return address besides.
 
 pub mod exec;
 pub mod list;
 pub mod signal;
 pub mod socket;
-mod spawn;
+pub mod spawn;
 mod thread;
 #[macro_use]
 mod table;
@@ -115,8 +116,14 @@ hooks! {
     #[cfg(target_os = "linux")]
     instead platform::execveat(directory: c_int, path: *const c_char, arguments: *const *const c_char, environment: *const *const c_char, flags: c_int) -> c_int;
 
-    real    spawn::posix_spawn(pid: *mut pid_t, path: *const c_char, actions: *const posix_spawn_file_actions_t, attributes: *const posix_spawnattr_t, arguments: *const *mut c_char, environment: *const *mut c_char) -> c_int;
-    real    spawn::posix_spawnp(pid: *mut pid_t, file: *const c_char, actions: *const posix_spawn_file_actions_t, attributes: *const posix_spawnattr_t, arguments: *const *mut c_char, environment: *const *mut c_char) -> c_int;
+    #[cfg(target_os = "linux")]
+    caller  platform::posix_spawn(pid: *mut pid_t, path: *const c_char, actions: *const posix_spawn_file_actions_t, attributes: *const posix_spawnattr_t, arguments: *const *mut c_char, environment: *const *mut c_char) -> c_int;
+    #[cfg(target_os = "macos")]
+    real    platform::posix_spawn(pid: *mut pid_t, path: *const c_char, actions: *const posix_spawn_file_actions_t, attributes: *const posix_spawnattr_t, arguments: *const *mut c_char, environment: *const *mut c_char) -> c_int;
+    #[cfg(target_os = "linux")]
+    caller  platform::posix_spawnp(pid: *mut pid_t, file: *const c_char, actions: *const posix_spawn_file_actions_t, attributes: *const posix_spawnattr_t, arguments: *const *mut c_char, environment: *const *mut c_char) -> c_int;
+    #[cfg(target_os = "macos")]
+    real    platform::posix_spawnp(pid: *mut pid_t, file: *const c_char, actions: *const posix_spawn_file_actions_t, attributes: *const posix_spawnattr_t, arguments: *const *mut c_char, environment: *const *mut c_char) -> c_int;
     real    spawn::system(command: *const c_char) -> c_int;
     #[cfg(target_os = "macos")]
     real    platform::system_nocancel = "system$NOCANCEL"(command: *const c_char) -> c_int;

@@ -8,25 +8,24 @@ use super::real;
 use crate::platform;
 use crate::sigpipe::{Spawn, children_need_default};
 
-pub unsafe fn posix_spawn(
-    pid: *mut pid_t,
-    path: *const c_char,
-    actions: *const posix_spawn_file_actions_t,
-    attributes: *const posix_spawnattr_t,
-    arguments: *const *mut c_char,
-    environment: *const *mut c_char,
-) -> c_int {
-    // SAFETY: the caller's arguments, as the caller gave them but for the attributes and what is added to the environment.
-    spawning(attributes, |attributes| unsafe {
-        platform::with_environment(environment.cast(), |environment| {
-            real::posix_spawn()(pid, path, actions, attributes, arguments, environment.cast())
-        })
-    })
-}
+/// posix_spawn(3), and posix_spawnp(3).
+pub type PosixSpawn = unsafe extern "C" fn(
+    *mut pid_t,
+    *const c_char,
+    *const posix_spawn_file_actions_t,
+    *const posix_spawnattr_t,
+    *const *mut c_char,
+    *const *mut c_char,
+) -> c_int;
 
-pub unsafe fn posix_spawnp(
+/// What either of them does.
+///
+/// # Safety
+/// That of `real`, which is one of them.
+pub unsafe fn posix_spawn(
+    real: PosixSpawn,
     pid: *mut pid_t,
-    file: *const c_char,
+    program: *const c_char,
     actions: *const posix_spawn_file_actions_t,
     attributes: *const posix_spawnattr_t,
     arguments: *const *mut c_char,
@@ -35,7 +34,7 @@ pub unsafe fn posix_spawnp(
     // SAFETY: the caller's arguments, as the caller gave them but for the attributes and what is added to the environment.
     spawning(attributes, |attributes| unsafe {
         platform::with_environment(environment.cast(), |environment| {
-            real::posix_spawnp()(pid, file, actions, attributes, arguments, environment.cast())
+            real(pid, program, actions, attributes, arguments, environment.cast())
         })
     })
 }

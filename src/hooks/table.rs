@@ -13,7 +13,7 @@ macro_rules! hooks {
                 pub mod $name {
                     use super::super::*;
 
-                    hooks! { @hook $($symbol)? $family::$name ( $($argument : $type),* ) -> $result }
+                    hooks! { @hook $real $($symbol)? $family::$name ( $($argument : $type),* ) -> $result }
 
                     hooks! { @$real $name ( $($argument : $type),* ) -> $result }
 
@@ -37,7 +37,16 @@ macro_rules! hooks {
             });
         }
     };
-    (@hook $family:ident :: $name:ident ( $($argument:ident : $type:ty),* ) -> $result:ty) => {
+    // A body that is told its caller, too.
+    (@hook caller $family:ident :: $name:ident ( $($argument:ident : $type:ty),* ) -> $result:ty) => {
+        unsafe extern "C" fn hook($($argument : $type,)* caller: usize) -> $result {
+            // SAFETY: the arguments are the caller's, for the function of this name.
+            unsafe { $crate::hooks::$family::$name($($argument,)* caller) }
+        }
+
+        $crate::arch::caller_hook! { $name => hook }
+    };
+    (@hook $real:ident $family:ident :: $name:ident ( $($argument:ident : $type:ty),* ) -> $result:ty) => {
         $crate::platform::export! {
             unsafe fn $name($($argument : $type),*) -> $result => hook {
                 // SAFETY: the arguments are the caller's, for the function of this name.
@@ -46,7 +55,7 @@ macro_rules! hooks {
         }
     };
     // What becomes of a line for a name that Rust can't write.
-    (@hook $symbol:literal $family:ident :: $name:ident ( $($argument:ident : $type:ty),* ) -> $result:ty) => {
+    (@hook $real:ident $symbol:literal $family:ident :: $name:ident ( $($argument:ident : $type:ty),* ) -> $result:ty) => {
         unsafe extern "C" {
             #[link_name = $symbol]
             pub fn $name($($argument : $type),*) -> $result;
@@ -60,6 +69,9 @@ macro_rules! hooks {
     (@real $name:ident ( $($argument:ident : $type:ty),* ) -> $result:ty) => {
         $crate::platform::real_function! { $name ( $($argument : $type),* ) -> $result }
     };
+    (@caller $name:ident ( $($argument:ident : $type:ty),* ) -> $result:ty) => {
+        $crate::platform::real_function! { $name ( $($argument : $type),* ) -> $result }
+    };
     (@later $name:ident ( $($argument:ident : $type:ty),* ) -> $result:ty) => {
         $crate::platform::real_function! { $name ( $($argument : $type),* ) -> $result }
     };
@@ -67,11 +79,17 @@ macro_rules! hooks {
     (@export real $name:ident) => {
         pub use super::hooked::$name::real as $name;
     };
+    (@export caller $name:ident) => {
+        pub use super::hooked::$name::real as $name;
+    };
     (@export later $name:ident) => {
         pub use super::hooked::$name::real as $name;
     };
     (@export instead $name:ident) => {};
     (@resolve real $name:ident $place:ident) => {
+        hooked::$name::resolve($place);
+    };
+    (@resolve caller $name:ident $place:ident) => {
         hooked::$name::resolve($place);
     };
     (@resolve later $name:ident $place:ident) => {};

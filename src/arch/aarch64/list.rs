@@ -70,3 +70,17 @@ macro_rules! list_hook {
     };
 }
 pub(crate) use list_hook;
+
+/// Defines a function of six arguments that hands its return address to a body, as a seventh.
+#[cfg(target_os = "linux")]
+macro_rules! caller_hook {
+    ($name:ident => $body:path) => {
+        #[unsafe(naked)]
+        #[unsafe(no_mangle)]
+        unsafe extern "C" fn $name() {
+            ::core::arch::naked_asm!("mov x6, x30", "b {body}", body = sym $body)
+        }
+    };
+}
+#[cfg(target_os = "linux")]
+pub(crate) use caller_hook;

@@ -41,3 +41,27 @@ macro_rules! list_hook {
     };
 }
 pub(crate) use list_hook;
+
+/// Defines a function of six arguments that hands its return address to a body, as a seventh.
+#[cfg(target_os = "linux")]
+macro_rules! caller_hook {
+    ($name:ident => $body:path) => {
+        #[unsafe(naked)]
+        #[unsafe(no_mangle)]
+        unsafe extern "C" fn $name() {
+            ::core::arch::naked_asm!(
+                ".cfi_startproc",
+                "push qword ptr [rsp]",
+                ".cfi_adjust_cfa_offset 8",
+                "call {body}",
+                "add rsp, 8",
+                ".cfi_adjust_cfa_offset -8",
+                "ret",
+                ".cfi_endproc",
+                body = sym $body,
+            )
+        }
+    };
+}
+#[cfg(target_os = "linux")]
+pub(crate) use caller_hook;

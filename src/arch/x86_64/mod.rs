@@ -3,6 +3,8 @@
 mod calls;
 mod list;
 pub use calls::follows_call;
+#[cfg(target_os = "linux")]
+pub(crate) use list::caller_hook;
 pub(crate) use list::list_hook;
 
 #[cfg(target_os = "linux")]

@@ -33,6 +33,7 @@ mod spawn;
 mod stderr;
 mod thread;
 mod tracing;
+mod version;
 
 pub use abort::*;
 pub use action::*;

@@ -30,7 +30,7 @@ impl Name {
     }
 
     /// Whether a string is this name.
-    unsafe fn is(&self, string: *const u8) -> bool {
+    pub(super) unsafe fn is(&self, string: *const u8) -> bool {
         // SAFETY: a string, of which nothing is read behind a byte that differs, such as its end.
         self.text.bytes().enumerate().all(|(index, byte)| unsafe { string.add(index).read() } == byte)
     }
@@ -48,10 +48,10 @@ pub enum Answer {
 
 /// `struct link_map` of link.h, as far as it is public.
 #[repr(C)]
-struct LinkMap {
-    base: usize,
+pub(super) struct LinkMap {
+    pub(super) base: usize,
     name: *const u8,
-    dynamic: *const Dynamic,
+    pub(super) dynamic: *const Dynamic,
     next: *const LinkMap,
     previous: *const LinkMap,
 }
@@ -65,21 +65,21 @@ struct Debug {
 
 /// `Elf64_Dyn`
 #[repr(C)]
-struct Dynamic {
-    tag: usize,
-    value: usize,
+pub(super) struct Dynamic {
+    pub(super) tag: usize,
+    pub(super) value: usize,
 }
 
 const DT_NULL: usize = 0;
-const DT_STRTAB: usize = 5;
-const DT_SYMTAB: usize = 6;
+pub(super) const DT_STRTAB: usize = 5;
+pub(super) const DT_SYMTAB: usize = 6;
 const DT_DEBUG: usize = 21;
-const DT_GNU_HASH: usize = 0x6fff_fef5;
-const DT_VERSYM: usize = 0x6fff_fff0;
+pub(super) const DT_GNU_HASH: usize = 0x6fff_fef5;
+pub(super) const DT_VERSYM: usize = 0x6fff_fff0;
 
 const STT_FUNC: u8 = 2;
 /// Bit of a version index: this is not the default version of the name.
-const VERSYM_HIDDEN: u16 = 0x8000;
+pub(super) const VERSYM_HIDDEN: u16 = 0x8000;
 
 unsafe extern "C" {
     /// Our own dynamic section, by which the loader's list knows us; from the linker.
@@ -117,6 +117,20 @@ pub fn load_addresses() -> impl Iterator<Item = usize> {
         next = entry.next;
         Some(entry.base)
     })
+}
+
+/// The entry of the file that an address of code is in: that which begins last before it. Nothing is read but the list.
+pub(super) fn file_of(code: usize) -> Option<&'static LinkMap> {
+    let mut next = first_library();
+    let mut holder: Option<&LinkMap> = None;
+    // SAFETY: as above.
+    while let Some(entry) = unsafe { next.as_ref() } {
+        if entry.base <= code && holder.is_none_or(|holder| holder.base < entry.base) {
+            holder = Some(entry);
+        }
+        next = entry.next;
+    }
+    holder
 }
 
 /// Whether code is in a file that Go's compiler has made, by the note that such files have.
@@ -192,7 +206,7 @@ fn first_library() -> *const LinkMap {
 }
 
 /// The entries of a dynamic section, which ends in one that says so.
-unsafe fn entries(first: *const Dynamic) -> impl Iterator<Item = &'static Dynamic> {
+pub(super) unsafe fn entries(first: *const Dynamic) -> impl Iterator<Item = &'static Dynamic> {
     // SAFETY: the section is mapped as long as its library is, and nothing behind its last entry is read.
     (0..).map(move |index| unsafe { &*first.add(index) }).take_while(|entry| entry.tag != DT_NULL)
 }
@@ -209,7 +223,7 @@ pub struct Library {
 
 impl Library {
     /// None when the library has no names in the usual place.
-    unsafe fn read(entry: &LinkMap) -> Option<Self> {
+    pub(super) unsafe fn read(entry: &LinkMap) -> Option<Self> {
         let mut library = Self {
             base: entry.base,
             symbols: ptr::null(),
@@ -235,6 +249,11 @@ impl Library {
 
     /// What the library says of a name, in its default version.
     pub fn find(&self, name: &Name) -> Answer {
+        self.find_version(name, false)
+    }
+
+    /// The same, or of a version that only those are given who ask for it.
+    pub fn find_version(&self, name: &Name, is_hidden: bool) -> Answer {
         // SAFETY: the loader and the linker that made the library agree on these tables, which are mapped; their own
         // numbers say where each part begins, and a chain's last entry has its lowest bit set.
         unsafe {
@@ -253,7 +272,7 @@ impl Library {
             while index >= first {
                 let hash = *chains.add((index - first) as usize);
                 if (hash ^ name.hash) < 2
-                    && let Some(answer) = self.definition(index as usize, name)
+                    && let Some(answer) = self.definition(index as usize, name, is_hidden)
                 {
                     return answer;
                 }
@@ -266,12 +285,12 @@ impl Library {
         Answer::Unknown
     }
 
-    unsafe fn definition(&self, index: usize, name: &Name) -> Option<Answer> {
+    unsafe fn definition(&self, index: usize, name: &Name, is_hidden: bool) -> Option<Answer> {
         // SAFETY: the index is from the library's own hash table.
         unsafe {
             let symbol = &*self.symbols.add(index);
-            let is_default = self.versions.is_null() || *self.versions.add(index) & VERSYM_HIDDEN == 0;
-            if symbol.st_shndx == 0 || !is_default || !name.is(self.strings.add(symbol.st_name as usize)) {
+            let hidden = !self.versions.is_null() && *self.versions.add(index) & VERSYM_HIDDEN != 0;
+            if symbol.st_shndx == 0 || hidden != is_hidden || !name.is(self.strings.add(symbol.st_name as usize)) {
                 return None;
             }
             let is_function = symbol.st_info & 0xf == STT_FUNC;

@@ -14,6 +14,6 @@ pub use descriptor::{dup2, dup3, freopen, freopen64};
 pub use exec::{execveat, execvp_with, execvpe, fexecve};
 pub use signal::{__sigaction, __sysv_signal, kill, killpg, ssignal, sysv_signal};
 pub use socket::{accept4, sendmmsg};
-pub use spawn::wordexp;
+pub use spawn::{posix_spawn, posix_spawnp, wordexp};
 pub use thread::{_exit, pthread_key_create};
 pub use wait::{wait, wait3, wait4, waitid, waitpid};

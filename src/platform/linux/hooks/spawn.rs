@@ -1,8 +1,11 @@
-//! What glibc starts besides.
+//! What glibc starts besides, and how.
 
-use libc::{c_char, c_int, c_void};
+use libc::{c_char, c_int, c_void, pid_t, posix_spawn_file_actions_t, posix_spawnattr_t};
 
+use super::super::next::Name;
+use super::super::version::old_version;
 use crate::hooks::real;
+use crate::hooks::spawn::{self, PosixSpawn};
 use crate::sigpipe::Spawn;
 
 /// libc runs a shell for what is to be substituted.
@@ -10,4 +13,61 @@ pub unsafe fn wordexp(words: *const c_char, result: *mut c_void, flags: c_int) -
     let _spawn = Spawn::begin();
     // SAFETY: the caller's arguments, as the caller gave them.
     unsafe { real::wordexp()(words, result, flags) }
+}
+
+const POSIX_SPAWN: Name = Name::new("posix_spawn\0");
+const POSIX_SPAWNP: Name = Name::new("posix_spawnp\0");
+
+/// A program from before glibc 2.15 has a file without an interpreter run by the shell.
+fn by_version(caller: usize, name: &Name, newest: PosixSpawn) -> PosixSpawn {
+    // SAFETY: a version of the same function.
+    old_version(caller, name).map_or(newest, |old| unsafe { core::mem::transmute::<*const (), PosixSpawn>(old) })
+}
+
+/// posix_spawn(3): the version that its caller was linked with
+pub unsafe fn posix_spawn(
+    pid: *mut pid_t,
+    path: *const c_char,
+    actions: *const posix_spawn_file_actions_t,
+    attributes: *const posix_spawnattr_t,
+    arguments: *const *mut c_char,
+    environment: *const *mut c_char,
+    caller: usize,
+) -> c_int {
+    // SAFETY: the caller's arguments, as the caller gave them.
+    unsafe {
+        spawn::posix_spawn(
+            by_version(caller, &POSIX_SPAWN, real::posix_spawn()),
+            pid,
+            path,
+            actions,
+            attributes,
+            arguments,
+            environment,
+        )
+    }
+}
+
+/// posix_spawnp(3): the version that its caller was linked with
+pub unsafe fn posix_spawnp(
+    pid: *mut pid_t,
+    file: *const c_char,
+    actions: *const posix_spawn_file_actions_t,
+    attributes: *const posix_spawnattr_t,
+    arguments: *const *mut c_char,
+    environment: *const *mut c_char,
+    caller: usize,
+) -> c_int {
+    // SAFETY: the caller's arguments, as the caller gave them.
+    unsafe {
+        spawn::posix_spawn(
+            by_version(caller, &POSIX_SPAWNP, real::posix_spawnp()),
+            pid,
+            file,
+            actions,
+            attributes,
+            arguments,
+            environment,
+        )
+    }
 }

@@ -15,5 +15,5 @@ pub use socket::{
     accept_nocancel, fileport_makefd, recvmsg, recvmsg_nocancel, send_nocancel, sendmsg_nocancel, sendto_nocancel,
     xpc_dictionary_dup_fd, xpc_fd_dup,
 };
-pub use spawn::{popen_extsn, system_nocancel};
+pub use spawn::{popen_extsn, posix_spawn, posix_spawnp, system_nocancel};
 pub use write::{write, write_nocancel, writev, writev_nocancel};
