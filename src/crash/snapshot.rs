@@ -131,7 +131,12 @@ pub fn take_over(progress: *mut Progress, is_careful: bool) {
 /// The report, in a copy.
 pub fn in_copy(stderr: c_int) {
     let full = LEVEL.load(Relaxed) == FULL;
-    collect::write(stderr, full, full);
+    let others = if full {
+        Ok(())
+    } else {
+        Err("a first attempt at this report has failed, and reading them might have been why")
+    };
+    collect::write(stderr, full, others);
 }
 
 unsafe extern "C" fn without_copy(_: *mut c_void) {
@@ -140,6 +145,8 @@ unsafe extern "C" fn without_copy(_: *mut c_void) {
     // next signal, of a system call that is trapped, would come there.
     platform::without_alternate_stack(|| {
         // To Mach a vforked child was the same task as its parent, whose threads would stand still for good.
-        collect::write(platform::stderr().unwrap_or(-1), true, platform::STOPS_THREADS_FROM_WITHIN && is_own_process());
+        let can_stop = platform::STOPS_THREADS_FROM_WITHIN && is_own_process();
+        let others = if can_stop { Ok(()) } else { Err("no process could be made that would read them") };
+        collect::write(platform::stderr().unwrap_or(-1), true, others);
     });
 }

@@ -29,8 +29,8 @@ use wording::words;
 const CODE_BEFORE: u64 = 16;
 const CODE: usize = 40;
 
-/// Writes the report. `lines` says whether to read debug information, `others` whether to show the other threads.
-pub fn write(stderr: i32, lines: bool, others: bool) {
+/// Writes the report. `lines` says whether to read debug information, `others` whether the other threads can be shown, or why not.
+pub fn write(stderr: i32, lines: bool, others: Result<(), &str>) {
     let output = Output::new(stderr);
     let incident = incident();
     let is_for_copy = header::is_for_copy();
@@ -46,8 +46,10 @@ pub fn write(stderr: i32, lines: bool, others: bool) {
     let ask = |module: &Module, question: &mut dyn FnMut(&Symbols)| symbolizer.ask(module, question);
     let mut unwinder = Unwinder::new(&map, now + left / 2, &ask);
 
-    let is_searched = others && header::is_for_copy();
-    let is_shown = others && options().threads == Threads::All;
+    let is_searched = others.is_ok() && header::is_for_copy();
+    let is_wanted = options().threads == Threads::All;
+    let is_shown = others.is_ok() && is_wanted;
+    let why_not = others.err().filter(|_| is_wanted);
     let (mut others, mut note) =
         if is_shown || is_searched { platform::stop_threads(incident.pid, incident.tid) } else { Default::default() };
 
@@ -58,6 +60,9 @@ pub fn write(stderr: i32, lines: bool, others: bool) {
     }
     if !is_shown {
         (others, note) = Default::default();
+    }
+    if let Some(why) = why_not {
+        note = platform::missing_threads(incident.pid, incident.tid, why);
     }
     let incident = handler::incident();
     let stack = stack.unwrap_or_else(|| unwinder.stack(&mut memory.borrow_mut(), &registers));

@@ -74,6 +74,18 @@ pub fn stop_threads(pid: pid_t, crashed: pid_t) -> (Vec<Thread>, String) {
     (threads, note)
 }
 
+/// What is to be said of the other threads where none is read.
+pub fn missing_threads(pid: pid_t, crashed: pid_t, why: &str) -> String {
+    if !system::is_proc_ours() {
+        return format!("other threads, if there are any, are missing: {why}");
+    }
+    match system::thread_ids(pid).iter().filter(|&&tid| tid != crashed).count() {
+        0 => String::new(),
+        1 => format!("{} is missing: {why}", stacks_of(1)),
+        others => format!("{} are missing: {why}", stacks_of(others as u64)),
+    }
+}
+
 fn stacks_of(threads: u64) -> String {
     if threads == 1 {
         "the stack of 1 other thread".to_owned()
