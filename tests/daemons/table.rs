@@ -28,6 +28,14 @@ pub struct Daemon {
     pub end: End,
     /// How many threads the report must show, the crashed one included.
     pub threads: usize,
+    /// The signal of the report where SIGSEGV is sent: that by which the daemon's own handler ends it.
+    pub ends_by: &'static str,
+    /// What the report must say besides.
+    pub says: &'static str,
+    /// Whether the daemon's own handler sends the signal again and returns: who has sent it first is known to nobody then.
+    pub sends_again: bool,
+    /// Whether it lives through vanishing clients without the library, too: then the bare run has them as well.
+    pub survives_bare: bool,
 }
 
 /// The process that serves.
@@ -151,7 +159,20 @@ pub fn vsftpd() -> Daemon {
         }
     }
     let victim = Victim::OfClient(b"USER anonymous\r\n");
-    Daemon { command, answers, storm, victim, end: End::Unseen, threads: 1, preload: &[OURS], background: false }
+    Daemon {
+        command,
+        answers,
+        storm,
+        victim,
+        end: End::Unseen,
+        threads: 1,
+        ends_by: "SIGSEGV",
+        says: "",
+        sends_again: false,
+        survives_bare: false,
+        preload: &[OURS],
+        background: false,
+    }
 }
 
 fn ftp(port: u16, login: &[u8], code: &str) -> TcpStream {
@@ -198,6 +219,10 @@ pub fn apache_event() -> Daemon {
         victim,
         end,
         threads: 4,
+        ends_by: "SIGSEGV",
+        says: "",
+        sends_again: true,
+        survives_bare: false,
         preload: &[OURS],
         background: true,
     }
@@ -245,6 +270,10 @@ pub fn memcached() -> Daemon {
         victim: Victim::Main,
         end: End::Kept,
         threads: 3,
+        ends_by: "SIGSEGV",
+        says: "",
+        sends_again: false,
+        survives_bare: false,
         preload: &[OURS],
         background: false,
     }
@@ -272,6 +301,10 @@ pub fn redis() -> Daemon {
         victim: Victim::Main,
         end: End::Kept,
         threads: 4,
+        ends_by: "SIGSEGV",
+        says: "",
+        sends_again: false,
+        survives_bare: false,
         preload: &[OURS],
         background: true,
     }
@@ -299,6 +332,10 @@ pub fn unbound() -> Daemon {
         victim: Victim::Main,
         end: End::Kept,
         threads: 2,
+        ends_by: "SIGSEGV",
+        says: "",
+        sends_again: false,
+        survives_bare: false,
         preload: &[OURS],
         background: false,
     }
@@ -321,7 +358,12 @@ pub fn haproxy() -> Daemon {
         storm: storm_of_get,
         victim: Victim::Main,
         end: End::Kept,
-        threads: 2,
+        threads: 1,
+        ends_by: "SIGSEGV",
+        // Its chroot has no /proc.
+        says: "other threads, if there are any, are missing: no process could be made",
+        sends_again: false,
+        survives_bare: false,
         preload: &[OURS],
         background: false,
     }
@@ -343,6 +385,10 @@ pub fn nginx() -> Daemon {
         victim: Victim::Child,
         end: End::Logged("error.log", "exited on signal"),
         threads: 1,
+        ends_by: "SIGSEGV",
+        says: "",
+        sends_again: false,
+        survives_bare: false,
         preload: &[OURS],
         background: true,
     }
@@ -362,6 +408,10 @@ pub fn lighttpd() -> Daemon {
         victim: Victim::Main,
         end: End::Kept,
         threads: 1,
+        ends_by: "SIGSEGV",
+        says: "",
+        sends_again: false,
+        survives_bare: true,
         preload: &[OURS],
         background: false,
     }
@@ -389,6 +439,10 @@ pub fn mosquitto() -> Daemon {
         victim: Victim::Main,
         end: End::Kept,
         threads: 1,
+        ends_by: "SIGSEGV",
+        says: "",
+        sends_again: false,
+        survives_bare: false,
         preload: &[OURS],
         background: false,
     }
@@ -422,6 +476,10 @@ pub fn mariadb() -> Daemon {
         victim: Victim::Main,
         end: End::Kept,
         threads: 5,
+        ends_by: "SIGSEGV",
+        says: "",
+        sends_again: false,
+        survives_bare: false,
         preload: &[OURS],
         background: false,
     }
@@ -436,7 +494,7 @@ pub fn java_behind() -> Daemon {
         outcome.limit(Duration::from_secs(60)).run().assert_code(0);
         let port = place.port.to_string();
         let errors = format!("-XX:ErrorFile={}", place.file("hs_err"));
-        words(&["java", "-Xmx64m", "-XX:-CreateCoredumpOnCrash", &errors, "-cp", &place.file("data"), "Serve", &port])
+        words(&["java", "-Xmx64m", &errors, "-cp", &place.file("data"), "Serve", &port])
     }
     Daemon {
         command,
@@ -445,6 +503,10 @@ pub fn java_behind() -> Daemon {
         victim: Victim::Main,
         end: End::Kept,
         threads: 5,
+        ends_by: "SIGABRT",
+        says: "",
+        sends_again: false,
+        survives_bare: false,
         preload: &[OURS, JSIG],
         background: false,
     }

@@ -263,6 +263,8 @@ impl Symbolizer<'_> {
                 note = format!("{note} by {name}");
                 if words::has_address(signal, code) {
                     note.push_str(&format!(", {code_name} at {address:#x}"));
+                } else if let Some(sender) = platform::sender_of(code, address) {
+                    note.push_str(&format!(", sent by process {sender}"));
                 }
             }
             return vec![Frame { note, ..frame }];

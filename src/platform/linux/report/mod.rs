@@ -16,3 +16,8 @@ pub use system::*;
 pub use targets::*;
 pub use threads::*;
 pub use unwind::*;
+
+/// Who has sent a signal, of a siginfo on the stack: its pid stands where an address would be.
+pub fn sender_of(code: i32, address: u64) -> Option<u32> {
+    matches!(code, libc::SI_USER | libc::SI_TKILL | libc::SI_QUEUE).then_some(address as u32)
+}

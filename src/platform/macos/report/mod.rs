@@ -15,3 +15,8 @@ pub use system::*;
 pub use targets::*;
 pub use threads::*;
 pub use unwind::*;
+
+/// Who has sent a signal, of a siginfo on the stack: that is not read here.
+pub fn sender_of(_code: i32, _address: u64) -> Option<u32> {
+    None
+}
