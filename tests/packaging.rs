@@ -1,0 +1,123 @@
+//! What is in packaging/, examples/ and the pages about them is true of the files that are built. The packages themselves
+//! are tried by scripts/test-packages.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test says what went wrong by panicking")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use harness::{bare, launcher, library, root};
+
+/// A directory of a test's own with the release's tree in it; removed when dropped.
+struct Tree(PathBuf);
+
+impl Tree {
+    fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("nosigpipe-packaging-{}-{number}", std::process::id()));
+        for (from, to) in [(launcher(), "bin/nosigpipe"), (library(), "lib/nosigpipe/libnosigpipe.so")] {
+            let to = path.join(to);
+            fs::create_dir_all(to.parent().unwrap()).unwrap();
+            // Not by fs::copy: while it was open for writing, another test's fork could take the descriptor along.
+            bare("cp").arg(from).arg(to).run().assert_silent_success();
+        }
+        Self(path.canonicalize().unwrap())
+    }
+
+    fn path(&self) -> String {
+        format!("{}/bin:/usr/bin:/bin", self.0.display())
+    }
+}
+
+impl Drop for Tree {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn read(name: &str) -> String {
+    fs::read_to_string(root().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+/// The indented blocks of a page that are marked to be run.
+fn marked(text: &str) -> Vec<String> {
+    let after = |part: &str| part.lines().skip_while(|line| line.is_empty()).map(str::to_owned).collect::<Vec<_>>();
+    let block = |lines: Vec<String>| {
+        let lines = lines.into_iter().take_while(|line| line.starts_with("    "));
+        lines.map(|line| line.trim_start().to_owned() + "\n").collect()
+    };
+    text.split("<!-- run -->").skip(1).map(|part| block(after(part))).collect()
+}
+
+#[test]
+fn every_marked_command_of_the_pages_works() {
+    let mut pages = vec![PathBuf::from("README.md")];
+    pages.extend(fs::read_dir(root().join("docs")).unwrap().map(|page| Path::new("docs").join(page.unwrap().file_name())));
+    let mut run = 0;
+    for page in pages.iter().filter(|page| page.extension().is_some_and(|extension| extension == "md")) {
+        for script in marked(&read(page.to_str().unwrap())) {
+            let tree = Tree::new();
+            let outcome = bare("bash").args(["-eu", "-c", &script]).current_dir(&tree.0).env("PATH", tree.path()).run();
+            assert_eq!(outcome.code(), Some(0), "{}:\n{script}\n{outcome}", page.display());
+            run += 1;
+        }
+    }
+    assert!(run >= 2, "only {run} blocks are marked");
+}
+
+#[test]
+fn systemd_takes_the_drop_in() {
+    let tree = Tree::new();
+    let unit = tree.0.join("nosigpipe-test.service");
+    fs::write(&unit, "[Unit]\nDescription=A server\n[Service]\nExecStart=/bin/true\n").unwrap();
+    let drop_in = tree.0.join("nosigpipe-test.service.d");
+    fs::create_dir(&drop_in).unwrap();
+    fs::write(drop_in.join("nosigpipe.conf"), read("packaging/systemd/nosigpipe.conf")).unwrap();
+    let verify = bare("systemd-analyze").args(["verify", "--man=no"]).arg(&unit);
+    let outcome = verify.env("SYSTEMD_UNIT_PATH", format!("{}:", tree.0.display())).run();
+    outcome.assert_silent_success();
+}
+
+#[test]
+fn dockerfiles_copy_what_the_release_has_and_name_it() {
+    for name in ["debian", "ubi", "alpine"] {
+        let tree = Tree::new();
+        let text = read(&format!("packaging/docker/Dockerfile.{name}"));
+        for copy in text.lines().filter_map(|line| line.strip_prefix("COPY nosigpipe/")) {
+            let from = copy.split(' ').next().unwrap();
+            assert!(tree.0.join(from).exists(), "{name}: {copy}");
+        }
+        let to = text.lines().find_map(|line| line.strip_prefix("COPY --from=nosigpipe /libnosigpipe.so ")).unwrap();
+        let expected = format!("ENV LD_PRELOAD=\"{to}\"");
+        assert!(text.lines().any(|line| line == expected), "{name}");
+    }
+}
+
+#[test]
+fn there_is_one_version() {
+    let version = env!("CARGO_PKG_VERSION");
+    assert!(read("action.yml").contains(&format!("default: {version}\n")));
+    for file in ["packaging/kubernetes/deployment.yaml", "packaging/kubernetes/component/kustomization.yaml"] {
+        assert!(read(file).contains(&format!("image: registry.example/nosigpipe:{version}")), "{file}");
+    }
+}
+
+#[test]
+fn a_crash_is_an_annotation_of_the_line_in_the_repository_on_github_only() {
+    let tree = Tree::new();
+    fs::create_dir(tree.0.join("src")).unwrap();
+    fs::write(tree.0.join("src/price.c"), "int *price;\nint main(void) {\n    return *price;\n}\n").unwrap();
+    bare("gcc").args(["-g", "-o", "price", "src/price.c"]).current_dir(&tree.0).run().assert_silent_success();
+    let crash = bare(tree.0.join("bin/nosigpipe")).args(["run", "--format=json", "--", "./price"]).current_dir(&tree.0).run();
+    fs::write(tree.0.join("report.json"), crash.stderr()).unwrap();
+    let report = || bare(tree.0.join("bin/nosigpipe")).args(["report", "--annotate", "report.json"]).current_dir(&tree.0);
+    let on_github = report().env("GITHUB_ACTIONS", "true").env("GITHUB_WORKSPACE", &tree.0).run();
+    on_github.assert_silent_success();
+    let text = on_github.stdout();
+    assert!(text.starts_with("::error file=src/price.c,line=3,title=price crashed::"), "{on_github}");
+    assert_eq!(text.lines().count(), 1, "{on_github}");
+    let elsewhere = report().run();
+    assert!(!elsewhere.assert_silent_success().stdout().contains("::error"), "{elsewhere}");
+}
