@@ -54,7 +54,9 @@ fn marked(text: &str) -> Vec<String> {
 #[test]
 fn every_marked_command_of_the_pages_works() {
     let mut pages = vec![PathBuf::from("README.md")];
-    pages.extend(fs::read_dir(root().join("docs")).unwrap().map(|page| Path::new("docs").join(page.unwrap().file_name())));
+    pages.extend(
+        fs::read_dir(root().join("docs")).unwrap().map(|page| Path::new("docs").join(page.unwrap().file_name())),
+    );
     let mut run = 0;
     for page in pages.iter().filter(|page| page.extension().is_some_and(|extension| extension == "md")) {
         for script in marked(&read(page.to_str().unwrap())) {
@@ -110,9 +112,11 @@ fn a_crash_is_an_annotation_of_the_line_in_the_repository_on_github_only() {
     fs::create_dir(tree.0.join("src")).unwrap();
     fs::write(tree.0.join("src/price.c"), "int *price;\nint main(void) {\n    return *price;\n}\n").unwrap();
     bare("gcc").args(["-g", "-o", "price", "src/price.c"]).current_dir(&tree.0).run().assert_silent_success();
-    let crash = bare(tree.0.join("bin/nosigpipe")).args(["run", "--format=json", "--", "./price"]).current_dir(&tree.0).run();
+    let crash =
+        bare(tree.0.join("bin/nosigpipe")).args(["run", "--format=json", "--", "./price"]).current_dir(&tree.0).run();
     fs::write(tree.0.join("report.json"), crash.stderr()).unwrap();
-    let report = || bare(tree.0.join("bin/nosigpipe")).args(["report", "--annotate", "report.json"]).current_dir(&tree.0);
+    let report =
+        || bare(tree.0.join("bin/nosigpipe")).args(["report", "--annotate", "report.json"]).current_dir(&tree.0);
     let on_github = report().env("GITHUB_ACTIONS", "true").env("GITHUB_WORKSPACE", &tree.0).run();
     on_github.assert_silent_success();
     let text = on_github.stdout();
