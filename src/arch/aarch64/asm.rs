@@ -69,6 +69,7 @@ pub(crate) use checked_system_calls;
 macro_rules! own_call_function {
     ($forbidden:path, $failed:path) => {
         ::core::arch::naked_asm!(
+            ".hidden nosigpipe_own_call",
             "mov x8, x0",
             "adrp x9, {forbidden}",
             "add x9, x9, #:lo12:{forbidden}",

@@ -79,6 +79,7 @@ pub(crate) use checked_system_calls;
 macro_rules! own_call_function {
     ($forbidden:path, $failed:path) => {
         ::core::arch::naked_asm!(
+            ".hidden nosigpipe_own_call",
             "lea r11, [rip + {forbidden}]",
             "mov r10d, edi",
             "bt dword ptr [r11], r10d",
