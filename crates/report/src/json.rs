@@ -3,7 +3,7 @@
 use alloc::string::String;
 use core::fmt::Write;
 
-use super::{Frame, Report, SCHEMA};
+use super::{Exception, Frame, Report, SCHEMA};
 use wording::line::is_harmless;
 use wording::words;
 
@@ -63,6 +63,18 @@ pub fn whole(report: &Report) -> String {
             }
         });
         json.text("message", &report.message);
+        if let Some((exception, nested)) = report.exceptions.split_first() {
+            json.key("exception");
+            json.object(|json| {
+                exception_members(json, exception);
+                json.flag("handled", report.is_handled);
+                if let Some(frame) = report.thrower().filter(|_| !exception.is_rethrown) {
+                    json.text("thrown_in", &frame.function);
+                }
+                json.key("nested");
+                json.array(nested, |json, exception| json.object(|json| exception_members(json, exception)));
+            });
+        }
         json.key("crashed_thread");
         json.object(|json| {
             json.signed("tid", report.tid);
@@ -110,6 +122,16 @@ pub fn whole(report: &Report) -> String {
     });
     json.out.push('\n');
     json.out
+}
+
+fn exception_members(json: &mut Json, exception: &Exception) {
+    json.text("type", &exception.kind);
+    json.text("what", &exception.what);
+    if let Some((number, category)) = &exception.code {
+        json.signed("code", *number);
+        json.text("category", category);
+    }
+    json.flag("rethrown", exception.is_rethrown);
 }
 
 fn frames(json: &mut Json, frames: &[Frame], omitted: Option<(u64, u64)>, cut: bool) {

@@ -6,6 +6,7 @@
 
 extern crate alloc;
 
+use alloc::borrow::ToOwned;
 use alloc::string::String;
 use alloc::vec::Vec;
 pub mod fingerprint;
@@ -59,6 +60,10 @@ pub struct Report {
     pub call: Option<i64>,
     /// What libc said before it aborted.
     pub message: String,
+    /// The exception of C++'s that nobody has caught, then those nested in it.
+    pub exceptions: Vec<Exception>,
+    /// Whether the exception is one that was caught, and what it was caught by has aborted.
+    pub is_handled: bool,
     /// The same for crashes at the same place; see [`fingerprint`].
     pub fingerprint: String,
     /// Which crash with this fingerprint it is of those that the directory for reports knows, and when the first of them was.
@@ -164,6 +169,53 @@ impl Report {
     pub fn interrupted(&self) -> &[Frame] {
         let start = self.frames.iter().rposition(|frame| !frame.note.is_empty()).map_or(0, |note| note + 1);
         self.frames.get(start..).unwrap_or_default()
+    }
+}
+
+/// An exception of C++'s.
+#[derive(Clone, Default)]
+pub struct Exception {
+    /// Its type, demangled.
+    pub kind: String,
+    /// What what() says where that is kept in the object, or its value.
+    pub what: String,
+    /// Of std::system_error and its like: the code's number and category.
+    pub code: Option<(i64, String)>,
+    /// Whether it was caught and thrown again.
+    pub is_rethrown: bool,
+}
+
+impl Report {
+    /// The exception and those nested in it in one line.
+    #[must_use]
+    pub fn exception_line(&self) -> String {
+        let mut line =
+            if self.is_handled { "while this exception was handled: " } else { "uncaught exception " }.to_owned();
+        for (index, exception) in self.exceptions.iter().enumerate() {
+            if index > 0 {
+                line.push_str("; nested in it: ");
+            }
+            line.push_str(&exception.kind);
+            if !exception.what.is_empty() {
+                line.push_str(": ");
+                line.push_str(&exception.what);
+            }
+            if let Some((number, category)) = &exception.code {
+                let _ = write!(line, " (code {number}, {category})");
+            }
+            if exception.is_rethrown {
+                line.push_str(" (thrown again; where it was thrown first is not known)");
+            }
+        }
+        line
+    }
+
+    /// The function that threw the exception, where it has not been thrown again since.
+    #[must_use]
+    pub fn thrower(&self) -> Option<&Frame> {
+        let throws = |frame: &Frame| frame.function.starts_with("__cxa_throw");
+        let thrower = self.frames.iter().skip_while(|frame| !throws(frame)).nth(1)?;
+        (!self.exceptions.is_empty() && !self.is_handled).then_some(thrower)
     }
 }
 

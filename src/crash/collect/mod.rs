@@ -80,10 +80,21 @@ pub fn write(stderr: i32, lines: bool, others: Result<(), &str>) {
     }
     (report.frames, report.omitted) = symbolizer.frames(&stack);
     report.cut = stack.cut;
-    // What is thrown and caught leaves traces, too: only on the way to the end by std::terminate() it was this one.
-    if report.message.is_empty() && report.frames.iter().any(|frame| frame.function.starts_with("std::terminate")) {
-        let exception = platform::uncaught_exception(&mut memory.borrow_mut(), registers.sp());
-        report.message = exception.unwrap_or_default();
+    if incident.fault.signal == libc::SIGABRT {
+        let calls = |function: &str| report.frames.iter().any(|frame| frame.function.starts_with(function));
+        // What has been thrown and has not arrived is on its way to the end. libc++abi's functions there have no names.
+        let on_the_way =
+            ["std::terminate", "__cxxabiv1::__terminate", "__cxa_call_terminate", "__clang_call_terminate"];
+        let throwing = ["__cxa_throw", "__cxa_rethrow", "std::rethrow_exception"];
+        report.is_handled = !on_the_way.into_iter().chain(throwing).any(calls);
+        let is_rethrown = calls("__cxa_rethrow");
+        report.exceptions = platform::exceptions(&mut memory.borrow_mut(), registers.sp());
+        if let Some(exception) = report.exceptions.first_mut() {
+            exception.is_rethrown |= is_rethrown;
+        }
+        if report.message.is_empty() && !report.exceptions.is_empty() {
+            report.message = report.exception_line();
+        }
     }
     if report.address_is.is_empty()
         && let Some(note) = report.frames.iter().rev().find(|frame| !frame.note.is_empty())

@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::commands::annotation;
 use crate::exit::{Failure, OK};
 use crate::output;
-use report::{Frame, Group, Module, Report, SCHEMA, text};
+use report::{Exception, Frame, Group, Module, Report, SCHEMA, text};
 use symbols::{Name, Places, elf, macho};
 use wording::words;
 
@@ -97,6 +97,7 @@ fn parse(content: &str) -> Result<Report, String> {
 fn report(value: &Value) -> Report {
     let (signal, thread) = (&value["signal"], &value["crashed_thread"]);
     let raised = &signal["raised_by_handler"];
+    let thrown = &value["exception"];
     let sender = signal["sender_pid"].as_i64().zip(signal["sender_uid"].as_i64());
     let registers = thread["registers"].as_object().into_iter().flatten();
     let instructions = string(&thread["instructions"]);
@@ -124,6 +125,8 @@ fn report(value: &Value) -> Report {
         sender,
         call: signal["system_call"].as_i64(),
         message: string(&value["message"]),
+        exceptions: core::iter::once(thrown).chain(list(&thrown["nested"])).filter_map(exception).collect(),
+        is_handled: thrown["handled"].as_bool().unwrap_or(false),
         fingerprint: string(&value["fingerprint"]),
         occurrence: value["occurrence"].as_u64().map(|count| (count, string(&value["first_occurrence"]))),
         registers: registers.map(|(name, value)| (name.clone(), address(value))).collect(),
@@ -136,6 +139,15 @@ fn report(value: &Value) -> Report {
         modules: list(&value["modules"]).map(module).collect(),
         modules_note: string(&value["modules_note"]),
     }
+}
+
+fn exception(value: &Value) -> Option<Exception> {
+    value.is_object().then(|| Exception {
+        kind: string(&value["type"]),
+        what: string(&value["what"]),
+        code: value["code"].as_i64().map(|number| (number, string(&value["category"]))),
+        is_rethrown: value["rethrown"].as_bool().unwrap_or(false),
+    })
 }
 
 fn group(value: &Value) -> Group {

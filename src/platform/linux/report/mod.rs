@@ -1,5 +1,6 @@
 //! What a crash report is made from, on Linux. It runs in a copy of the crashed process, and allocates.
 
+mod exception;
 mod expression;
 mod map;
 mod message;
@@ -9,6 +10,7 @@ mod targets;
 mod threads;
 mod unwind;
 
+pub use exception::*;
 pub use map::*;
 pub use message::*;
 pub use symbols::*;

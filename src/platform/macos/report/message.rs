@@ -32,7 +32,7 @@ fn is_configuration(text: &str) -> bool {
     text.starts_with("dyld") && text.contains("config: DYLD_")
 }
 
-/// The exception that nobody has caught: the runtime has said it among the last words.
-pub fn uncaught_exception(_memory: &mut Memory, _sp: u64) -> Option<String> {
-    None
+/// The exceptions of C++'s that the crashed thread is not done with: the runtime has said it among the last words.
+pub fn exceptions(_memory: &mut Memory, _sp: u64) -> Vec<report::Exception> {
+    Vec::new()
 }
