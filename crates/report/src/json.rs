@@ -3,7 +3,7 @@
 use alloc::string::String;
 use core::fmt::Write;
 
-use super::{Exception, Frame, Report, SCHEMA};
+use super::{Context, Exception, Frame, Report, SCHEMA};
 use wording::line::is_harmless;
 use wording::words;
 
@@ -118,10 +118,53 @@ pub fn whole(report: &Report) -> String {
             });
         });
         json.text("modules_note", &report.modules_note);
+        context(json, &report.context);
         json.text("summary", &report.summary());
     });
     json.out.push('\n');
     json.out
+}
+
+fn context(json: &mut Json, context: &Context) {
+    if context.kernel.is_empty() {
+        return;
+    }
+    json.key("context");
+    json.object(|json| {
+        json.text("directory", &context.directory);
+        json.text("kernel", &context.kernel);
+        json.text("libc", &context.libc);
+        json.number("system_uptime_s", context.system_uptime);
+        json.number("threads", context.threads);
+        json.number("descriptors", context.descriptors);
+        json.key("limits");
+        json.array(&context.limits, |json, (name, used, limit)| {
+            json.object(|json| {
+                json.text("name", name);
+                json.number("used", *used);
+                json.number("limit", *limit);
+            });
+        });
+        if let Some(memory) = &context.memory {
+            json.key("memory");
+            json.object(|json| {
+                json.number("cgroup_version", memory.version);
+                json.number("used", memory.used);
+                if let Some(limit) = memory.limit {
+                    json.number("limit", limit);
+                }
+                if let Some(kills) = memory.kills {
+                    json.number("kills", kills);
+                }
+            });
+        }
+        json.key("environment");
+        json.object(|json| {
+            for (name, value) in &context.environment {
+                json.text(name, value);
+            }
+        });
+    });
 }
 
 fn exception_members(json: &mut Json, exception: &Exception) {

@@ -84,6 +84,8 @@ pub struct Report {
     pub threads_note: String,
     /// Every file with code in it.
     pub modules: Vec<Module>,
+    /// What was around the crash.
+    pub context: Context,
     /// What is missing of their names and lines.
     pub modules_note: String,
 }
@@ -170,6 +172,42 @@ impl Report {
         let start = self.frames.iter().rposition(|frame| !frame.note.is_empty()).map_or(0, |note| note + 1);
         self.frames.get(start..).unwrap_or_default()
     }
+}
+
+/// What was around a crash. Empty and 0 where it is not known.
+#[derive(Clone, Default)]
+pub struct Context {
+    /// The working directory.
+    pub directory: String,
+    /// The kernel's name and version, and the processor's kind.
+    pub kernel: String,
+    /// What libc calls itself.
+    pub libc: String,
+    /// Seconds since the system was started.
+    pub system_uptime: u64,
+    /// The process's threads.
+    pub threads: u64,
+    /// The process's open descriptors.
+    pub descriptors: u64,
+    /// Limits that are nearly reached: what they are called, how much is used, and how much may be.
+    pub limits: Vec<(String, u64, u64)>,
+    /// The memory of the process's control group.
+    pub memory: Option<GroupMemory>,
+    /// Some of the environment that the process was started with.
+    pub environment: Vec<(String, String)>,
+}
+
+/// The memory of a control group, cgroups(7), in bytes.
+#[derive(Clone, Default)]
+pub struct GroupMemory {
+    /// Of the control groups' interface.
+    pub version: u64,
+    /// How much is used.
+    pub used: u64,
+    /// How much may be, where there is a limit.
+    pub limit: Option<u64>,
+    /// How many processes of the group were killed for want of memory.
+    pub kills: Option<u64>,
 }
 
 /// An exception of C++'s.

@@ -46,6 +46,7 @@ pub fn stacks(report: &Report) -> String {
     let mut text = crashed_thread(report);
     text.push_str(&other_threads(report));
     text.push_str(&details(report));
+    text.push_str(&context(report));
     text.push_str(&summary(report));
     text
 }
@@ -167,6 +168,44 @@ pub fn details(report: &Report) -> String {
     }
     if !report.modules_note.is_empty() {
         let _ = writeln!(text, "  {}", shown(&report.modules_note));
+    }
+    text
+}
+
+/// What was around the crash.
+#[must_use]
+pub fn context(report: &Report) -> String {
+    let mut text = String::new();
+    let context = &report.context;
+    if context.kernel.is_empty() {
+        return text;
+    }
+    text.push_str("around it:\n");
+    let _ = writeln!(text, "  command: {}", shown(&report.command));
+    let _ = writeln!(text, "  directory: {}", shown(&context.directory));
+    let _ = writeln!(
+        text,
+        "  system: {}, up {} s; {}",
+        shown(&context.kernel),
+        context.system_uptime,
+        shown(&context.libc)
+    );
+    let _ = writeln!(text, "  threads: {}, open descriptors: {}", context.threads, context.descriptors);
+    for (name, used, limit) in &context.limits {
+        let _ = writeln!(text, "  near its limit: {}, {used} of {limit}", shown(name));
+    }
+    if let Some(memory) = &context.memory {
+        let _ = write!(text, "  memory of the control group: {} kB used", memory.used / 1024);
+        if let Some(limit) = memory.limit {
+            let _ = write!(text, " of {} kB", limit / 1024);
+        }
+        if let Some(kills) = memory.kills {
+            let _ = write!(text, ", {kills} killed for want of it");
+        }
+        text.push('\n');
+    }
+    for (name, value) in &context.environment {
+        let _ = writeln!(text, "  {}={}", shown(name), shown(value));
     }
     text
 }

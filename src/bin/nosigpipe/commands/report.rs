@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::commands::annotation;
 use crate::exit::{Failure, OK};
 use crate::output;
-use report::{Exception, Frame, Group, Module, Report, SCHEMA, text};
+use report::{Context, Exception, Frame, Group, GroupMemory, Module, Report, SCHEMA, text};
 use symbols::{Name, Places, elf, macho};
 use wording::words;
 
@@ -25,7 +25,14 @@ pub fn command() -> Command {
              lines are looked up again, in debug files found there by the modules' build ids. Standard input can be \
              given as -.",
         )
-        .arg(Arg::new("file").value_name("FILE").required(true).value_hint(ValueHint::FilePath))
+        .arg(Arg::new("file").value_name("FILE").required_unless_present("schema").value_hint(ValueHint::FilePath))
+        .arg(
+            Arg::new("schema")
+                .long("schema")
+                .action(ArgAction::SetTrue)
+                .conflicts_with("file")
+                .help("Print the JSON Schema of reports instead"),
+        )
         .arg(
             Arg::new("annotate")
                 .long("annotate")
@@ -43,6 +50,10 @@ pub fn command() -> Command {
 }
 
 pub fn run(matches: &ArgMatches) -> Result<u8, Failure> {
+    if matches.get_flag("schema") {
+        output::write(include_str!("../../../../docs/crash-report.schema.json"))?;
+        return Ok(OK);
+    }
     let file = matches.get_one::<String>("file").map_or("-", String::as_str);
     let content = if file == "-" {
         read(std::io::stdin()).map_err(|error| Failure::about("standard input", &error))?
@@ -137,7 +148,36 @@ fn report(value: &Value) -> Report {
         threads: list(&value["other_threads"]).map(group).collect(),
         threads_note: string(&value["other_threads_note"]),
         modules: list(&value["modules"]).map(module).collect(),
+        context: context(&value["context"]),
         modules_note: string(&value["modules_note"]),
+    }
+}
+
+fn context(value: &Value) -> Context {
+    let count = |value: &Value| value.as_u64().unwrap_or(0);
+    let memory = &value["memory"];
+    Context {
+        directory: string(&value["directory"]),
+        kernel: string(&value["kernel"]),
+        libc: string(&value["libc"]),
+        system_uptime: count(&value["system_uptime_s"]),
+        threads: count(&value["threads"]),
+        descriptors: count(&value["descriptors"]),
+        limits: list(&value["limits"])
+            .map(|limit| (string(&limit["name"]), count(&limit["used"]), count(&limit["limit"])))
+            .collect(),
+        memory: memory.is_object().then(|| GroupMemory {
+            version: count(&memory["cgroup_version"]),
+            used: count(&memory["used"]),
+            limit: memory["limit"].as_u64(),
+            kills: memory["kills"].as_u64(),
+        }),
+        environment: value["environment"]
+            .as_object()
+            .into_iter()
+            .flatten()
+            .map(|(name, value)| (name.clone(), string(value)))
+            .collect(),
     }
 }
 

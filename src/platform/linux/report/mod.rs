@@ -1,5 +1,6 @@
 //! What a crash report is made from, on Linux. It runs in a copy of the crashed process, and allocates.
 
+mod context;
 mod exception;
 mod expression;
 mod map;
@@ -10,6 +11,7 @@ mod targets;
 mod threads;
 mod unwind;
 
+pub use context::*;
 pub use exception::*;
 pub use map::*;
 pub use message::*;

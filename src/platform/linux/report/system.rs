@@ -51,7 +51,7 @@ pub fn map_file(path: &[u8]) -> Option<&'static [u8]> {
 pub fn read_file(path: &[u8], limit: usize) -> Option<Vec<u8>> {
     let path = core::ffi::CStr::from_bytes_with_nul(path).ok()?;
     // SAFETY: the path is a string.
-    let fd = unsafe { libc::open64(path.as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC) };
+    let fd = unsafe { libc::open64(path.as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC | libc::O_NONBLOCK) };
     if fd < 0 {
         return None;
     }
@@ -83,6 +83,15 @@ pub fn program_headers() -> (u64, u64) {
         None => Some(unsafe { libc::getauxval(wanted) }),
     };
     (entry(libc::AT_PHDR).unwrap_or(0), entry(libc::AT_PHNUM).unwrap_or(0))
+}
+
+/// Where a symbolic link leads to. `path` ends in a zero byte.
+pub fn link(path: &str) -> String {
+    let mut buffer = [0u8; 4096];
+    // SAFETY: the path ends in a zero byte; readlink writes at most the given number of bytes into the buffer.
+    let length = unsafe { libc::readlink(path.as_ptr().cast(), buffer.as_mut_ptr().cast(), buffer.len()) };
+    let target = usize::try_from(length).ok().and_then(|length| buffer.get(..length)).unwrap_or_default();
+    String::from_utf8_lossy(target).into_owned()
 }
 
 /// The executable file's path as it was given to execve(2) (AT_EXECFN), or as /proc has it.
