@@ -5,6 +5,9 @@
 
 use std::{env, fs, path::PathBuf};
 
+#[path = "build/old_libc.rs"]
+mod old_libc;
+
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     match env::var("CARGO_CFG_TARGET_OS").as_deref() {
@@ -23,6 +26,19 @@ fn linux() {
         println!("cargo::error={}: {error}", out.join("libgcc_s.so").display());
     }
     println!("cargo::rustc-link-search=native={}", out.display());
+    // The oldest glibc that is out there for servers is 2.17. The loader is asked for libc alone, and so is musl's: it
+    // takes libc.so.6 for itself, and knows no ld-linux.
+    let old = out.join("old");
+    if let Err(error) = old_libc::make(&old) {
+        println!("cargo::error={error}");
+    }
+    for option in ["rustc-cdylib-link-arg", "rustc-link-arg-bins"] {
+        println!("cargo::{option}=-L{}", old.display());
+    }
+    println!("cargo::rerun-if-changed=build");
+    for library in ["libpthread.so", "libdl.so"] {
+        println!("cargo::rustc-link-arg-bins=-Wl,--no-as-needed,{},--as-needed", old.join(library).display());
+    }
     for argument in [
         // Handlers and atfork entries point into the library for as long as the process lives.
         "-Wl,-z,nodelete",

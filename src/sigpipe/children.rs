@@ -33,8 +33,7 @@ pub(super) fn while_starting(wish: &Action) -> Action {
 
 /// Asks to be told of every fork that libc makes. For the constructor.
 pub(super) fn watch_forks() {
-    // SAFETY: the handler is a function of ours, and the library is never unloaded.
-    unsafe { libc::pthread_atfork(None, None, Some(forked)) };
+    platform::at_fork(forked);
 }
 
 extern "C" fn forked() {

@@ -173,17 +173,9 @@ global_asm!(
     ".popsection",
 );
 
-// libc's static half has these two, which the linker would put far from everything else that start-up runs, as it would
-// their jumps through the PLT: 64 kB more in memory, since the kernel maps sixteen pages around each that is touched.
+// libc's static half has it, which the linker would put far from everything else that start-up runs, as it would its jump
+// through the PLT: 64 kB more in memory, since the kernel maps sixteen pages around each that is touched.
 global_asm!(
-    ".hidden pthread_atfork",
-    ".globl pthread_atfork",
-    ".type pthread_atfork, @function",
-    "pthread_atfork:",
-    "lea rcx, [rip + __dso_handle]",
-    "jmp [rip + __register_atfork@GOTPCREL]",
-    ".size pthread_atfork, . - pthread_atfork",
-    //
     ".hidden atexit",
     ".globl atexit",
     ".type atexit, @function",

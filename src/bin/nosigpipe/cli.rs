@@ -1,5 +1,6 @@
 //! The command line: the table of commands, and what all of them share.
 
+use std::ffi::OsString;
 use std::fmt::Write;
 use std::path::Path;
 
@@ -87,8 +88,8 @@ pub fn groups() -> impl Iterator<Item = (&'static str, Vec<Command>)> {
 }
 
 /// Does what the command line says.
-pub fn run() -> Result<u8, Failure> {
-    let matches = match command().try_get_matches_from(std::env::args_os()) {
+pub fn run(arguments: impl Iterator<Item = OsString>) -> Result<u8, Failure> {
+    let matches = match command().try_get_matches_from(arguments) {
         Ok(matches) => matches,
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
             output::write(&error.to_string())?;

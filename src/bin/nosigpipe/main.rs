@@ -20,12 +20,19 @@ mod platform;
 mod preflight;
 mod snapshot;
 
-use std::ffi::{c_char, c_int};
+use std::ffi::{CStr, OsStr, c_char, c_int};
+use std::os::unix::ffi::OsStrExt;
 
-/// What the C runtime calls. The arguments are read through std.
+/// What the C runtime calls. std knows no arguments where libc does not run its constructor: a program that was linked with
+/// glibc 2.34 or newer has none run by an older one.
 #[unsafe(no_mangle)]
-extern "C" fn main(_count: c_int, _arguments: *const *const c_char) -> c_int {
-    let code = match cli::run() {
+extern "C" fn main(count: c_int, arguments: *const *const c_char) -> c_int {
+    let arguments = (0..count.unsigned_abs() as usize).map(|index| {
+        // SAFETY: the C runtime's array has as many strings.
+        let argument = unsafe { CStr::from_ptr(*arguments.add(index)) };
+        OsStr::from_bytes(argument.to_bytes()).to_owned()
+    });
+    let code = match cli::run(arguments) {
         Ok(code) => code,
         Err(failure) => {
             output::complain(&failure.message);

@@ -238,7 +238,7 @@ pub fn new_key(destructor: unsafe extern "C" fn(*mut c_void)) -> u32 {
 /// Sets the calling thread's value of a key. The first keys of a process need no malloc for that (glibc: 32).
 pub fn set_key(key: u32, value: *mut u8) -> bool {
     // SAFETY: setting a value dereferences nothing; a key that does not exist is an error.
-    unsafe { libc::pthread_setspecific(key, value.cast()) == 0 }
+    super::optional::pthread_setspecific().is_some_and(|set| unsafe { set(key, value.cast()) == 0 })
 }
 
 mod real_key_delete {

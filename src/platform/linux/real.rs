@@ -7,9 +7,10 @@
 use core::ffi::CStr;
 use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering::Relaxed};
 
-use libc::ENOSYS;
+use libc::{ENOSYS, c_int};
 
 use super::next::{Answer, Library, Name, is_list_known, libraries};
+use super::optional;
 
 /// Address of one real function; until it has been looked up, of one that does that.
 pub struct Real {
@@ -28,8 +29,18 @@ pub enum LookUp {
 
 /// Looks up the functions that `each` resolves, wherever it is told to.
 pub fn look_up(each: impl Fn(&LookUp)) {
-    libraries().map_while(|library| library.map(LookUp::In)).for_each(|place| each(&place));
-    each(&LookUp::AskLoader);
+    let mut knows_all = true;
+    for library in libraries() {
+        let Some(library) = library else {
+            knows_all = false;
+            break;
+        };
+        each(&LookUp::In(library));
+    }
+    // Where all have been read and libc was one of them, dlsym could only allocate a message that says what is missing.
+    if !knows_all || !IN_FRONT.load(Relaxed) {
+        each(&LookUp::AskLoader);
+    }
 }
 
 impl Real {
@@ -44,39 +55,76 @@ impl Real {
         self.address.load(Relaxed)
     }
 
-    /// Looks up, unless it has been found before.
+    /// Looks up, unless it has been found before. What is found nowhere is looked up again when it is called: another library
+    /// may have brought it by then, as libpthread does on glibc before 2.34.
     pub fn resolve(&self, place: &LookUp) {
         if self.is_found.load(Relaxed) {
             return;
         }
-        let address = match place {
+        let found = match place {
             LookUp::In(library) => match library.find(&self.name) {
                 Answer::Function(address) => {
                     IN_FRONT.store(true, Relaxed);
-                    address
+                    Some(address)
                 }
                 Answer::AskLoader => self.by_loader(),
-                Answer::Unknown => return,
+                Answer::Unknown => None,
             },
             LookUp::AskLoader => self.by_loader(),
         };
-        self.address.store(address, Relaxed);
-        self.is_found.store(true, Relaxed);
+        if let Some(address) = found {
+            self.address.store(address, Relaxed);
+            self.is_found.store(true, Relaxed);
+        }
     }
 
     #[cold]
-    fn by_loader(&self) -> *mut () {
+    fn by_loader(&self) -> Option<*mut ()> {
         let name = CStr::from_bytes_with_nul(self.name.text.as_bytes()).unwrap_or_default();
         // SAFETY: the name is a string.
-        let found = unsafe { libc::dlsym(libc::RTLD_NEXT, name.as_ptr()) };
-        if found.is_null() { missing as *mut () } else { found.cast() }
+        let found = unsafe { optional::dlsym()?(libc::RTLD_NEXT, name.as_ptr()) };
+        (!found.is_null()).then_some(found.cast())
+    }
+
+    /// Looks up; the address to call, or of what answers in its place that this libc does not have it.
+    #[cold]
+    #[inline(never)]
+    pub fn address_or_refusal(&self) -> *const () {
+        look_up(|place| self.resolve(place));
+        if self.is_found.load(Relaxed) {
+            return self.address();
+        }
+        let is = |starts: &[&str]| starts.iter().any(|start| self.name.text.starts_with(start));
+        if is(&["pthread_", "posix_spawn"]) {
+            refuse_by_number as *const ()
+        } else if is(&["thrd_", "tss_"]) {
+            refuse_as_c11 as *const ()
+        } else if is(&["popen", "freopen"]) {
+            refuse_by_null as *const ()
+        } else {
+            refuse as *const ()
+        }
     }
 }
 
-/// In place of a function that this libc does not have.
-extern "C" fn missing() -> isize {
+// In place of a function that this libc does not have, by how such a function tells of errors.
+extern "C" fn refuse() -> isize {
     super::set_errno(ENOSYS);
     -1
+}
+
+extern "C" fn refuse_by_null() -> *const () {
+    super::set_errno(ENOSYS);
+    core::ptr::null()
+}
+
+extern "C" fn refuse_by_number() -> c_int {
+    ENOSYS
+}
+
+extern "C" fn refuse_as_c11() -> c_int {
+    const THRD_ERROR: c_int = 2;
+    THRD_ERROR
 }
 
 /// For a function of this name and signature, `real`, which returns the one that the program would have called without
@@ -87,9 +135,11 @@ macro_rules! real_function {
             $crate::platform::Real::new(first as *const (), concat!(stringify!($name), "\0"));
 
         unsafe extern "C" fn first($($argument : $type),*) -> $result {
-            $crate::platform::look_up(resolve);
+            // SAFETY: the address is that of the function of this name, or of one that returns what it would return.
+            let found: unsafe extern "C" fn($($type),*) -> $result =
+                unsafe { core::mem::transmute(REAL.address_or_refusal()) };
             // SAFETY: the arguments are the caller's, for the function of this name.
-            unsafe { real()($($argument),*) }
+            unsafe { found($($argument),*) }
         }
 
         #[inline(always)]

@@ -16,6 +16,12 @@ unsafe extern "C" {
     fn _NSGetArgv() -> *mut *mut *mut c_char;
 }
 
+/// Has a function called in every child that fork makes. For the constructor, once: the library is never unloaded.
+pub fn at_fork(child: extern "C" fn()) {
+    // SAFETY: the library, and so the function, stays.
+    unsafe { libc::pthread_atfork(None, None, Some(child)) };
+}
+
 /// The environment's entries that begin with a prefix. No entry is read beyond where it differs.
 pub fn environment(prefix: &'static [u8]) -> impl Iterator<Item = &'static CStr> {
     entries().filter_map(move |entry| {

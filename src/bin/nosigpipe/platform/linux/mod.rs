@@ -5,6 +5,7 @@ mod dependencies;
 mod elf;
 mod facts;
 pub mod family;
+mod old_libc;
 pub mod process;
 mod rights;
 mod uncovered;

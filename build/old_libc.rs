@@ -1,0 +1,156 @@
+//! What the linker is shown in place of the C library: the same names, each in the newest version that is old enough.
+//!
+//! A linker takes the newest version of each function that it sees, and the loader of an older machine then refuses the
+//! file, though almost always an older version would do. Here that is told to the linker by libraries without code, made
+//! of what the real ones say of themselves. A name that has no version old enough is not in them: who needs it gets an
+//! error when it is linked, and not when it is started somewhere.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::{env, fs};
+
+use object::elf::{FileHeader64, STB_LOCAL, STT_OBJECT, STT_TLS};
+use object::read::elf::{FileHeader, Sym};
+use object::Endianness;
+
+/// The newest version that may be asked for.
+const FLOOR: [u32; 2] = [2, 17];
+/// Where these functions live in one version or another of glibc. From 2.34 on all are in the first.
+const PARTS: [&str; 5] = ["libc.so.6", "libpthread.so.0", "libdl.so.2", "librt.so.1", "libm.so.6"];
+
+type Failure = Box<dyn std::error::Error>;
+
+/// What the linker needs to know of a name.
+struct Symbol {
+    version: String,
+    number: Vec<u32>,
+    size: u64,
+    is_object: bool,
+}
+
+/// Makes the libraries in `folder`, under the names by which linkers look for them.
+pub fn make(folder: &Path) -> Result<(), Failure> {
+    fs::create_dir_all(folder)?;
+    let compiler = compiler();
+    let mut symbols = BTreeMap::new();
+    for part in PARTS {
+        if let Some(path) = path_of(&compiler, part)? {
+            println!("cargo::rerun-if-changed={}", path.display());
+            collect(&fs::read(&path)?, &mut symbols).map_err(|error| format!("{}: {error}", path.display()))?;
+        }
+    }
+    if symbols.is_empty() {
+        return Err(format!("{} does not know where libc.so.6 is", compiler.display()).into());
+    }
+    build(&compiler, &folder.join("libc.so"), "libc.so.6", &symbols)?;
+    // Before 2.34 some of these names are in libraries that a program has only if it asks for them.
+    for (name, soname) in [("libpthread.so", "libpthread.so.0"), ("libdl.so", "libdl.so.2")] {
+        build(&compiler, &folder.join(name), soname, &BTreeMap::new())?;
+    }
+    for name in ["librt.so", "libutil.so", "libm.so"] {
+        fs::write(folder.join(name), "/* all is in libc.so */\n")?;
+    }
+    Ok(())
+}
+
+/// The C compiler that links for the target.
+fn compiler() -> PathBuf {
+    if let Some(linker) = env::var_os("RUSTC_LINKER") {
+        return linker.into();
+    }
+    let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
+    let words: Vec<&str> = flags.split('\x1f').collect();
+    let named = words.iter().enumerate().filter_map(|(index, word)| {
+        let option = if *word == "-C" { words.get(index + 1).copied() } else { word.strip_prefix("-C") };
+        option?.strip_prefix("linker=")
+    });
+    if let Some(linker) = named.last() {
+        return linker.into();
+    }
+    let (target, host) = (env::var("TARGET").unwrap_or_default(), env::var("HOST").unwrap_or_default());
+    // As Debian and most others call it: aarch64-linux-gnu-gcc.
+    if target == host { "cc".into() } else { format!("{}-gcc", target.replace("-unknown", "")).into() }
+}
+
+fn path_of(compiler: &Path, library: &str) -> Result<Option<PathBuf>, Failure> {
+    let answer = Command::new(compiler)
+        .arg(format!("-print-file-name={library}"))
+        .output()
+        .map_err(|error| format!("{}: {error}", compiler.display()))?;
+    // A compiler that does not know repeats the name.
+    let path = PathBuf::from(String::from_utf8(answer.stdout)?.trim());
+    Ok(path.is_absolute().then_some(path))
+}
+
+/// `GLIBC_2.3.4` as numbers; `None` for what belongs to glibc alone.
+fn version_number(version: &str) -> Option<Vec<u32>> {
+    version.strip_prefix("GLIBC_")?.split('.').map(|part| part.parse().ok()).collect()
+}
+
+/// Adds what a library defines, unless a newer version that is old enough is known.
+fn collect(file: &[u8], symbols: &mut BTreeMap<String, Symbol>) -> Result<(), Failure> {
+    let header = FileHeader64::<Endianness>::parse(file)?;
+    let endian = header.endian()?;
+    let sections = header.sections(endian, file)?;
+    let table = sections.symbols(endian, file, object::elf::SHT_DYNSYM)?;
+    let Some(versions) = sections.versions(endian, file)? else { return Ok(()) };
+    for (index, symbol) in table.enumerate() {
+        let version = versions.version(versions.version_index(endian, index).index())?;
+        let Some(version) = version.and_then(|version| core::str::from_utf8(version.name()).ok()) else { continue };
+        let Some(number) = version_number(version) else { continue };
+        if symbol.is_undefined(endian)
+            || symbol.st_bind() == STB_LOCAL
+            || symbol.st_type() == STT_TLS
+            || number.as_slice() > FLOOR.as_slice()
+        {
+            continue;
+        }
+        let name = core::str::from_utf8(table.symbol_name(endian, symbol)?)?.to_owned();
+        if symbols.get(&name).is_none_or(|known: &Symbol| known.number < number) {
+            let is_object = symbol.st_type() == STT_OBJECT;
+            let size = symbol.st_size(endian);
+            symbols.insert(name, Symbol { version: version.to_owned(), number, size, is_object });
+        }
+    }
+    Ok(())
+}
+
+/// Makes a library that has these symbols, and nothing behind them.
+fn build(compiler: &Path, path: &Path, soname: &str, symbols: &BTreeMap<String, Symbol>) -> Result<(), Failure> {
+    let mut assembly = String::new();
+    let mut by_version: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (name, symbol) in symbols {
+        // Names of versions are symbols, too.
+        if name.starts_with("GLIBC_") {
+            continue;
+        }
+        let (section, kind) = if symbol.is_object { (".data", "%object") } else { (".text", "%function") };
+        let size = symbol.size.max(1);
+        assembly += &format!(
+            "{section}\n.globl {name}\n.type {name}, {kind}\n{name}: .zero {}\n.size {name}, {size}\n",
+            if symbol.is_object { size } else { 4 }
+        );
+        by_version.entry(&symbol.version).or_default().push(name);
+    }
+    let mut script = String::new();
+    for (version, names) in &by_version {
+        script += &format!("{version} {{ global: {}; }};\n", names.join("; "));
+    }
+    // The whole version script must say what else there is: nothing.
+    script += "NOTHING { local: *; };\n";
+    let (source, versions) = (path.with_extension("s"), path.with_extension("map"));
+    fs::write(&source, assembly)?;
+    fs::write(&versions, script)?;
+    let output = Command::new(compiler)
+        .args(["-shared", "-nostdlib", "-o"])
+        .arg(path)
+        .arg(&source)
+        .arg(format!("-Wl,-soname,{soname}"))
+        .arg(format!("-Wl,--version-script={}", versions.display()))
+        .output()?;
+    if !output.status.success() {
+        return Err(format!("{}: {}", compiler.display(), String::from_utf8_lossy(&output.stderr)).into());
+    }
+    Ok(())
+}
