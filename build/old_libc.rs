@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
 
+use object::Endianness;
 use object::elf::{FileHeader64, STB_LOCAL, STT_OBJECT, STT_TLS};
 use object::read::elf::{FileHeader, Sym};
-use object::Endianness;
 
 /// The newest version that may be asked for.
 const FLOOR: [u32; 2] = [2, 17];

@@ -68,6 +68,7 @@ macro_rules! hooks {
     };
     (@real $name:ident ( $($argument:ident : $type:ty),* ) -> $result:ty) => {
         $crate::platform::real_function! { $name ( $($argument : $type),* ) -> $result }
+        $crate::platform::looked_up_at_load! {}
     };
     (@caller $name:ident ( $($argument:ident : $type:ty),* ) -> $result:ty) => {
         $crate::platform::real_function! { $name ( $($argument : $type),* ) -> $result }

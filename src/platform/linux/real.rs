@@ -128,7 +128,7 @@ extern "C" fn refuse_as_c11() -> c_int {
 }
 
 /// For a function of this name and signature, `real`, which returns the one that the program would have called without
-/// us, and `resolve`, which looks it up. Whoever calls it first looks it up; a caller meanwhile does the same.
+/// us. Whoever calls it first looks it up; a caller meanwhile does the same.
 macro_rules! real_function {
     ($name:ident ( $($argument:ident : $type:ty),* ) -> $result:ty) => {
         static REAL: $crate::platform::Real =
@@ -147,13 +147,19 @@ macro_rules! real_function {
             // SAFETY: the address is that of the function of this name, whose signature the line has compared.
             unsafe { core::mem::transmute(REAL.address()) }
         }
+    };
+}
+pub(crate) use real_function;
 
+/// Beside [`real_function!`]: `resolve`, by which the constructor has the function looked up.
+macro_rules! looked_up_at_load {
+    () => {
         pub fn resolve(place: &$crate::platform::LookUp) {
             REAL.resolve(place);
         }
     };
 }
-pub(crate) use real_function;
+pub(crate) use looked_up_at_load;
 
 /// Exports a hook under the name of the function that it stands in front of. redhook's macro of this form needs the standard
 /// library, for its look-up of the function behind and to catch panics.

@@ -39,18 +39,24 @@ macro_rules! interpose {
 pub(crate) use interpose;
 
 /// For a function of this name and signature, `real`, which returns the one that the program would have called without
-/// us, and `resolve`, which has nothing to look up here.
+/// us.
 macro_rules! real_function {
     ($name:ident ( $($argument:ident : $type:ty),* ) -> $result:ty) => {
         #[inline(always)]
         pub fn real() -> unsafe extern "C" fn($($type),*) -> $result {
             redhook::real!($name)
         }
-
-        pub fn resolve(_: &$crate::platform::LookUp) {}
     };
 }
 pub(crate) use real_function;
+
+/// Beside [`real_function!`]: `resolve`, which has nothing to look up here.
+macro_rules! looked_up_at_load {
+    () => {
+        pub fn resolve(_: &$crate::platform::LookUp) {}
+    };
+}
+pub(crate) use looked_up_at_load;
 
 /// Where [`look_up`] looks.
 pub struct LookUp;
