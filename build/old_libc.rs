@@ -61,11 +61,11 @@ fn compiler() -> PathBuf {
     }
     let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
     let words: Vec<&str> = flags.split('\x1f').collect();
-    let named = words.iter().enumerate().filter_map(|(index, word)| {
+    let mut named = words.iter().enumerate().filter_map(|(index, word)| {
         let option = if *word == "-C" { words.get(index + 1).copied() } else { word.strip_prefix("-C") };
         option?.strip_prefix("linker=")
     });
-    if let Some(linker) = named.last() {
+    if let Some(linker) = named.next_back() {
         return linker.into();
     }
     let (target, host) = (env::var("TARGET").unwrap_or_default(), env::var("HOST").unwrap_or_default());

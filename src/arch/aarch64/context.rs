@@ -4,6 +4,8 @@
 //! registers, come records, each with a magic number and a size (asm/sigcontext.h): first that of the floating-point
 //! registers, and that of the exception if there was one. The return address is in a register, and leads to the vdso.
 
+use core::ops::Range;
+
 use libc::{c_int, c_void, pid_t, ucontext_t};
 
 use super::super::{Access, Cause, Exception, Registers};
@@ -327,11 +329,16 @@ pub struct Interrupted {
     pub arguments: [Option<i64>; 6],
 }
 
-/// The system call at whose return a signal has come; `None` where none was made just before.
+/// The system call at whose return a signal has come; `None` where none was made just before. `read` reads memory that may not
+/// be there.
 ///
 /// # Safety
 /// `context` is what the kernel gave to the running handler.
-pub unsafe fn interrupted_call(context: *const c_void, read: impl Fn(u64, &mut [u8]) -> bool) -> Option<Interrupted> {
+pub unsafe fn interrupted_call(
+    context: *const c_void,
+    read: impl Fn(u64, &mut [u8]) -> bool,
+    _libc: impl Fn() -> Option<(Range<usize>, bool)>,
+) -> Option<Interrupted> {
     // SAFETY: as promised.
     let registers = unsafe { registers(context) };
     if super::instruction_at(registers.pc().wrapping_sub(4), read) != Some(super::SYSTEM_CALL) {

@@ -496,6 +496,8 @@ macro_rules! syscall_function {
             "cmp eax, {clone}",
             "je 3f",
             "2:",
+            // For a handler of SIGPIPE (number.rs).
+            "mov [rsp - 8], rax",
             "syscall",
             // For who is asked whose call it was: nothing of ours is on the stack here.
             ".hidden syscall_has_returned",

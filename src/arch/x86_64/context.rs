@@ -1,9 +1,11 @@
 //! What the kernel gives a signal handler.
 
+use core::ops::Range;
+
 use libc::{c_int, c_void, pid_t, ucontext_t};
 
 use super::super::{Access, Cause, Exception, Registers};
-use super::{Instruction, PROGRAM_COUNTER, STACK_POINTER, executes, is_canonical};
+use super::{Instruction, PROGRAM_COUNTER, STACK_POINTER, executes, is_canonical, number};
 
 /// Where a register of a DWARF number stands in `gregs` (sys/ucontext.h).
 const IN_CONTEXT: [usize; 17] = [13, 12, 14, 11, 9, 8, 10, 15, 0, 1, 2, 3, 4, 5, 6, 7, 16];
@@ -342,7 +344,7 @@ pub fn raise_by_instruction(signal: c_int) {
 
 /// The system call at whose return a signal has come.
 pub struct Interrupted {
-    /// Its number, if it is known: not by way of `syscall(3)` or a wrapper that keeps the number in a register.
+    /// Its number, if it is known.
     pub number: Option<i64>,
     /// What it returns.
     pub result: i64,
@@ -350,11 +352,16 @@ pub struct Interrupted {
     pub arguments: [Option<i64>; 6],
 }
 
-/// The system call at whose return a signal has come; `None` where none was made just before.
+/// The system call at whose return a signal has come; `None` where none was made just before. `read` reads memory that may not
+/// be there, and `libc` tells where libc's code is and whether it hands on a call's number as a first argument.
 ///
 /// # Safety
 /// `context` is what the kernel gave to the running handler.
-pub unsafe fn interrupted_call(context: *const c_void, read: impl Fn(u64, &mut [u8]) -> bool) -> Option<Interrupted> {
+pub unsafe fn interrupted_call(
+    context: *const c_void,
+    read: impl Fn(u64, &mut [u8]) -> bool,
+    libc: impl Fn() -> Option<(Range<usize>, bool)>,
+) -> Option<Interrupted> {
     const MOV_EAX: u8 = 0xb8;
     // SAFETY: as promised.
     let registers = unsafe { registers(context) };
@@ -371,7 +378,10 @@ pub unsafe fn interrupted_call(context: *const c_void, read: impl Fn(u64, &mut [
     }
     let number = match code {
         [MOV_EAX, a, b, c, d, 0x0f, 0x05] => Some(i64::from(i32::from_le_bytes([a, b, c, d]))),
-        [.., 0x0f, 0x05] => None,
+        [.., 0x0f, 0x05] => number::number_before(&registers).or_else(|| {
+            let (code, first) = libc()?;
+            number::number_of_callers(&registers, &code, first, &read)
+        }),
         _ => return None,
     };
     let register = |register| registers.get(register).cast_signed();

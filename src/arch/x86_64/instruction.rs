@@ -63,7 +63,7 @@ impl<F: FnMut(u64) -> Option<u8>> Bytes<F> {
 }
 
 /// Number in DWARF of the register that has this number in instructions.
-fn dwarf(register: u8) -> usize {
+pub fn dwarf(register: u8) -> usize {
     match register & 15 {
         1 => 2,
         2 => 1,

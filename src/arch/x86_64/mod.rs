@@ -14,6 +14,8 @@ mod context;
 #[cfg(target_os = "linux")]
 mod instruction;
 #[cfg(target_os = "linux")]
+mod number;
+#[cfg(target_os = "linux")]
 pub use asm::*;
 #[cfg(target_os = "linux")]
 pub use context::*;

@@ -3,7 +3,8 @@
 //! The kernel raises SIGPIPE for the thread whose call failed, and marks it as a process marks a kill(2) of itself:
 //! SI_USER with the process's own pid. What tells them apart are the interrupted registers. At the return of a system
 //! call the kernel preserves all of them but rax, which has the result, and rcx and r11; so the arguments are still
-//! there, and in most code the number is, too, as the operand of the instruction before `syscall`. On arm64 the number is in
+//! there, and in most code the number is, too, as the operand of the instruction before `syscall`, or where that instruction
+//! or those of the callers have put it (`arch/x86_64/number.rs`). On arm64 the number is in
 //! a register of its own, and the result where the first argument was, which mostly is the descriptor: there all descriptors
 //! are asked (`descriptors.rs`).
 //!
@@ -17,7 +18,7 @@ use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use libc::{SIGPIPE, c_int, c_long, c_void, siginfo_t};
 
-use super::{descriptors, is_pipe, is_socket, pid, stands_in_for_pipe};
+use super::{descriptors, is_filtered, is_pipe, is_socket, next, optional, pid, stands_in_for_pipe};
 use crate::arch::{self, Interrupted};
 use crate::platform::Broken;
 use crate::state::Call;
@@ -44,9 +45,11 @@ pub unsafe fn broken(info: *const siginfo_t, context: *const c_void) -> Broken {
     if code != libc::SI_USER || sender != pid() {
         return Broken::Nothing;
     }
-    let read = |address: u64, bytes: &mut [u8]| super::read_memory(pid(), address, bytes) == bytes.len();
+    let read =
+        |address: u64, bytes: &mut [u8]| !is_filtered() && super::read_memory(pid(), address, bytes) == bytes.len();
+    let libc = || Some((next::code_of_libc()?, optional::__register_atfork().is_none()));
     // SAFETY: as promised.
-    let call = unsafe { arch::interrupted_call(context, read) };
+    let call = unsafe { arch::interrupted_call(context, read, libc) };
     match call.and_then(|call| what_broke(&call)) {
         Some(found) => {
             if found == Broken::Nothing {

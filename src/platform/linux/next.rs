@@ -4,6 +4,7 @@
 //! Everything is read in place: the loader's list of libraries, as debuggers read it (link.h), and their hash tables.
 //! What is out of the ordinary is left to dlsym.
 
+use core::ops::Range;
 use core::ptr;
 
 use libc::{Elf64_Phdr, Elf64_Sym};
@@ -150,21 +151,7 @@ pub fn is_of_go(code: usize) -> bool {
             next = entry.next;
         }
         let Some((base, is_executable)) = holder else { return false };
-        let (headers, count) = if is_executable {
-            (libc::getauxval(libc::AT_PHDR) as *const Elf64_Phdr, libc::getauxval(libc::AT_PHNUM) as usize)
-        } else {
-            // A base that is no address: the file was linked for the place where it is.
-            const LOWEST: usize = 65536;
-            if base < LOWEST {
-                return false;
-            }
-            let header = ptr::with_exposed_provenance::<libc::Elf64_Ehdr>(base);
-            if (*header).e_ident.first_chunk() != Some(b"\x7fELF") {
-                return false;
-            }
-            (ptr::with_exposed_provenance(base + (*header).e_phoff as usize), usize::from((*header).e_phnum))
-        };
-        (0..count).map(|index| &*headers.add(index)).filter(|header| header.p_type == libc::PT_NOTE).any(|header| {
+        program_headers(base, is_executable).filter(|header| header.p_type == libc::PT_NOTE).any(|header| {
             let mut note = base + header.p_vaddr as usize;
             let end = note + header.p_memsz as usize;
             while note + 16 <= end {
@@ -178,6 +165,54 @@ pub fn is_of_go(code: usize) -> bool {
             false
         })
     }
+}
+
+/// The program headers of a file that is loaded there.
+///
+/// # Safety
+/// It is one of the loader's list, and stays.
+unsafe fn program_headers(base: usize, is_executable: bool) -> impl Iterator<Item = &'static Elf64_Phdr> {
+    // A base that is no address: the file was linked for the place where it is.
+    const LOWEST: usize = 65536;
+    // SAFETY: the kernel's word for the executable's, and for others what their first page says, which is mapped with them.
+    let (headers, count) = unsafe {
+        if is_executable {
+            (libc::getauxval(libc::AT_PHDR) as *const Elf64_Phdr, libc::getauxval(libc::AT_PHNUM) as usize)
+        } else if base < LOWEST {
+            (ptr::null(), 0)
+        } else {
+            let header = ptr::with_exposed_provenance::<libc::Elf64_Ehdr>(base);
+            let is_elf = (*header).e_ident.first_chunk() == Some(b"\x7fELF");
+            let count = if is_elf { usize::from((*header).e_phnum) } else { 0 };
+            (ptr::with_exposed_provenance(base + (*header).e_phoff as usize), count)
+        }
+    };
+    // SAFETY: as above.
+    (0..count).map(move |index| unsafe { &*headers.add(index) })
+}
+
+/// Where libc's code is. Nothing is read of libraries that come and go: libc is before them.
+pub fn code_of_libc() -> Option<Range<usize>> {
+    let function = libc::__errno_location as *const () as usize;
+    let mut next = first_library();
+    let mut is_executable = true;
+    // SAFETY: see above.
+    unsafe {
+        while let Some(entry) = next.as_ref() {
+            let part = |header: &Elf64_Phdr| {
+                let start = entry.base + header.p_vaddr as usize;
+                start..start + header.p_memsz as usize
+            };
+            let is_code = |header: &&Elf64_Phdr| header.p_type == libc::PT_LOAD && header.p_flags & libc::PF_X != 0;
+            let found = program_headers(entry.base, is_executable).filter(is_code).map(part);
+            if let Some(found) = found.into_iter().find(|part| part.contains(&function)) {
+                return Some(found);
+            }
+            is_executable = false;
+            next = entry.next;
+        }
+    }
+    None
 }
 
 /// Head of the loader's list, from where it is left for debuggers: the executable's dynamic section.
