@@ -26,7 +26,9 @@ struct Symbol {
     version: String,
     number: Vec<u32>,
     size: u64,
-    is_object: bool,
+    /// Where in which of the libraries, for what is no function: names of one place must stay that, since a linker may have
+    /// the program keep what is there.
+    place: Option<(usize, u64)>,
 }
 
 /// Makes the libraries in `folder`, under the names by which linkers look for them.
@@ -34,10 +36,10 @@ pub fn make(folder: &Path) -> Result<(), Failure> {
     fs::create_dir_all(folder)?;
     let compiler = compiler();
     let mut symbols = BTreeMap::new();
-    for part in PARTS {
+    for (index, part) in PARTS.into_iter().enumerate() {
         if let Some(path) = path_of(&compiler, part)? {
             println!("cargo::rerun-if-changed={}", path.display());
-            collect(&fs::read(&path)?, &mut symbols).map_err(|error| format!("{}: {error}", path.display()))?;
+            collect(index, &fs::read(&path)?, &mut symbols).map_err(|error| format!("{}: {error}", path.display()))?;
         }
     }
     if symbols.is_empty() {
@@ -89,7 +91,7 @@ fn version_number(version: &str) -> Option<Vec<u32>> {
 }
 
 /// Adds what a library defines, unless a newer version that is old enough is known.
-fn collect(file: &[u8], symbols: &mut BTreeMap<String, Symbol>) -> Result<(), Failure> {
+fn collect(part: usize, file: &[u8], symbols: &mut BTreeMap<String, Symbol>) -> Result<(), Failure> {
     let header = FileHeader64::<Endianness>::parse(file)?;
     let endian = header.endian()?;
     let sections = header.sections(endian, file)?;
@@ -108,9 +110,9 @@ fn collect(file: &[u8], symbols: &mut BTreeMap<String, Symbol>) -> Result<(), Fa
         }
         let name = core::str::from_utf8(table.symbol_name(endian, symbol)?)?.to_owned();
         if symbols.get(&name).is_none_or(|known: &Symbol| known.number < number) {
-            let is_object = symbol.st_type() == STT_OBJECT;
+            let place = (symbol.st_type() == STT_OBJECT).then(|| (part, symbol.st_value(endian)));
             let size = symbol.st_size(endian);
-            symbols.insert(name, Symbol { version: version.to_owned(), number, size, is_object });
+            symbols.insert(name, Symbol { version: version.to_owned(), number, size, place });
         }
     }
     Ok(())
@@ -118,21 +120,28 @@ fn collect(file: &[u8], symbols: &mut BTreeMap<String, Symbol>) -> Result<(), Fa
 
 /// Makes a library that has these symbols, and nothing behind them.
 fn build(compiler: &Path, path: &Path, soname: &str, symbols: &BTreeMap<String, Symbol>) -> Result<(), Failure> {
-    let mut assembly = String::new();
+    let mut functions = String::from(".text\n");
+    let mut objects: BTreeMap<(usize, u64), (u64, String)> = BTreeMap::new();
     let mut by_version: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for (name, symbol) in symbols {
         // Names of versions are symbols, too.
         if name.starts_with("GLIBC_") {
             continue;
         }
-        let (section, kind) = if symbol.is_object { (".data", "%object") } else { (".text", "%function") };
         let size = symbol.size.max(1);
-        assembly += &format!(
-            "{section}\n.globl {name}\n.type {name}, {kind}\n{name}: .zero {}\n.size {name}, {size}\n",
-            if symbol.is_object { size } else { 4 }
-        );
+        let line = |kind| format!(".globl {name}\n.type {name}, %{kind}\n.size {name}, {size}\n{name}:\n");
+        match symbol.place {
+            Some(place) => {
+                let (largest, names) = objects.entry(place).or_default();
+                *largest = size.max(*largest);
+                *names += &line("object");
+            }
+            None => functions += &(line("function") + ".zero 4\n"),
+        }
         by_version.entry(&symbol.version).or_default().push(name);
     }
+    let objects = objects.values().map(|(size, names)| format!(".balign 32\n{names}.zero {size}\n"));
+    let assembly = functions + ".data\n" + &objects.collect::<String>();
     let mut script = String::new();
     for (version, names) in &by_version {
         script += &format!("{version} {{ global: {}; }};\n", names.join("; "));

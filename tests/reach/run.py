@@ -1,0 +1,249 @@
+#!/usr/bin/env python3
+"""The library and the launcher under other C libraries: what they are for, done there and looked at.
+
+    run.py --library FILE --launcher FILE --programs DIR [--root NAME=DIR]... [--musl] [--only WORD]...
+
+Each root is a tree with another glibc in it, to which this changes by chroot(2); DIR has the programs of this folder, made by
+scripts/test-reach, which also sees to it that what is mounted here is gone afterwards. With --musl the programs that end in .musl run on this machine. Ends with 1 where something is wrong.
+"""
+
+import argparse
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+CLIENTS = 10_000
+SCOPES = ["process", "sockets"]
+# What the log calls these calls.
+NAMES = {"syscall": "write", "dprintf": "write"}
+# musl's writes of streams keep the number away from the call.
+NAMES_ON_MUSL = NAMES | {"dprintf": "other"}
+
+
+class Wrong(Exception):
+    pass
+
+
+def expect(condition, *what):
+    if not condition:
+        raise Wrong(" ".join(str(part) for part in what))
+
+
+class Place:
+    """Where programs run, and which of them are made for it."""
+
+    def __init__(self, name, root, folder, suffix=""):
+        self.name, self.root, self.folder, self.suffix = name, root, folder, suffix
+        self.launcher = f"{folder}/nosigpipe"
+
+    def program(self, name):
+        return f"{self.folder}/{name}{self.suffix}"
+
+    def start(self, command, preload=True, **settings):
+        env = {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "LC_ALL": "C"}
+        env |= {f"NOSIGPIPE_{key.upper()}": value for key, value in settings.items()}
+        if preload:
+            env["LD_PRELOAD"] = f"{self.folder}/libnosigpipe.so"
+        return subprocess.Popen(command, env=env, cwd="/", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE, text=True, preexec_fn=self.enter)
+
+    def enter(self):
+        if self.root:
+            os.chroot(self.root)
+            os.chdir("/")
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+
+    def run(self, *command, preload=True, **settings):
+        """How it ended, what it wrote."""
+        child = self.start(command, preload, **settings)
+        try:
+            out, err = child.communicate(timeout=60)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.communicate()
+            raise Wrong(f"{command}: did not end") from None
+        return child.returncode, out, err
+
+
+def storm(place):
+    """A naive server, which dies bare, survives clients that vanish, and their number is right."""
+    end, _, _ = place.run(place.program("server"), "1", preload=False)
+    expect(end == -signal.SIGPIPE, "bare it ended with", end)
+    for scope in SCOPES:
+        seen = place.run(place.program("server"), str(CLIENTS), scope=scope, log="summary")
+        expect(seen[:2] == (0, f"{CLIENTS}\n"), scope, seen)
+        expect(f" {CLIENTS} broken pipes survived" in seen[2], scope, seen)
+
+
+def calls(place):
+    """Each call is named, with threads and without, and a pipe breaks as ever in scope sockets."""
+    names = NAMES_ON_MUSL if place.suffix else NAMES
+    sockets = ["write", "writev", "dprintf", "syscall", "sendfile", "splice", "sendto", "sendmsg"]
+    for threads in ([], ["threads"]):
+        for scope in SCOPES:
+            # Several times: the addresses of stacks and libraries are others in each.
+            for _ in range(4):
+                end, out, err = place.run(place.program("calls"), "socket", "all", *threads, scope=scope, log="broken-pipes")
+                expect(end == 0 and out.count(" -1 32\n") == len(sockets), scope, threads, end, out, err)
+                found = re.findall(r"survived in (\w+), descriptor 3,", err)
+                expect(found == [names.get(name, name) for name in sockets], scope, threads, found, err)
+        for call in ["write", "writev", "dprintf", "syscall", "sendfile", "splice", "splice-socket"]:
+            for _ in range(4):
+                bare = place.run(place.program("calls"), "pipe", call, *threads, preload=False)
+                expect(bare[0] == -signal.SIGPIPE, call, bare)
+                seen = place.run(place.program("calls"), "pipe", call, *threads, scope="sockets")
+                expect(seen == bare, call, threads, seen)
+            end, out, err = place.run(place.program("calls"), "pipe", call, *threads, scope="process")
+            expect((end, out, err) == (0, f"{call} -1 32\n", ""), call, threads, end, out, err)
+
+
+def children(place):
+    """What a server starts has the SIGPIPE that it was started with, however it is started."""
+    for scope in SCOPES:
+        # A shell may put itself in the place of its one command, or not.
+        end, out, err = place.run(place.program("starts"), place.program("disposition"), scope=scope)
+        expect((end, err) == (0, ""), scope, end, out, err)
+        found = set(out.split())
+        expect(found <= {"default", "caught"} and out.count("\n") == 6, scope, out)
+    end, out, err = place.run(place.program("starts"), place.program("disposition"), scope="off")
+    expect((end, out, err) == (0, "default\n" * 6, ""), "scope off", end, out, err)
+
+
+def threads_late(place):
+    """A library that is loaded later may bring threads."""
+    seen = place.run(place.program("late_thread"), place.program("late_library.so"))
+    expect(seen == (0, "", ""), seen)
+
+
+def crashes(place):
+    """A crash has names, lines and threads, and the end that it has bare."""
+    for how, wanted in [
+        ("read", ["in reads_a_price at ", "SIGSEGV", "crash.c:"]),
+        ("abort", ["SIGABRT", " main at ", "crash.c:"]),
+        ("overflow", ["SIGSEGV", "stack overflow", "overflows at "]),
+    ]:
+        bare = place.run(place.program("crash"), how, preload=False)
+        end, out, err = place.run(place.program("crash"), how)
+        expect((end, out) == bare[:2], how, end, "and bare", bare[0])
+        expect(end < 0, how, end)
+        for word in wanted:
+            expect(word in err, how, "lacks", word, err)
+        # Threads of one stack are shown together.
+        shown = sum(int(count or 1) for count in re.findall(r"^stack of (?:thread|(\d+) threads)\b", err, re.M))
+        expect(shown == (4 if how == "overflow" else 3), how, "shows", shown, "threads:", err)
+        expect(place.suffix or "worker_waits_for_work" in err, how, err)
+
+
+def launcher(place):
+    """run, check, status, doctor and demo."""
+    server = place.program("server")
+    seen = place.run(place.launcher, "run", "--log", "summary", "--", server, "100", preload=False)
+    expect(seen[:2] == (0, "100\n") and " 100 broken pipes survived" in seen[2], "run", seen)
+    seen = place.run(place.launcher, "run", "--", place.program("crash"), "read", preload=False)
+    expect(seen[0] == -signal.SIGSEGV and "reads_a_price" in seen[2], "run", seen)
+    seen = place.run(place.launcher, "check", server, preload=False)
+    expect(seen[0] == 0 and seen[2] == "", "check", seen)
+    child = place.start([server, "100000000"])
+    try:
+        end = time.monotonic() + 10
+        while True:
+            status = place.run(place.launcher, "status", str(child.pid), preload=False)
+            if status[0] == 0 or time.monotonic() > end:
+                break
+        expect(status[0] == 0 and "broken" in status[1], "status", status)
+    finally:
+        child.kill()
+        child.communicate()
+    seen = place.run(place.launcher, "doctor", preload=False)
+    expect(seen[0] == 0, "doctor", seen)
+    seen = place.run(place.launcher, "demo", preload=False)
+    expect(seen[0] == 0 and "demo_server_looks_up_session" in seen[1] + seen[2], "demo", seen)
+
+
+def starts_everything(places):
+    """Whatever a program is made for, the library is not the reason why it does not start."""
+    here = places[0]
+    for program, bare in [("no_libc", 7), ("no_libc.static", 7), ("static", 0), ("disposition.m32", 0)]:
+        path = here.program(program)
+        if not os.path.exists((here.root or "") + path):
+            print(f"        {program} is not there: skipped")
+            continue
+        seen = here.run(path)
+        expect(seen[0] == bare, program, seen)
+        expect(seen[0] == here.run(path, preload=False)[0], program)
+        complaints = [line for line in seen[2].splitlines() if "cannot be preloaded" not in line]
+        expect(not complaints, program, seen)
+
+
+def one_starts_the_other(places):
+    """Children of another libc start, are protected, and have the right SIGPIPE."""
+    host = next(place for place in places if place.root is None and not place.suffix)
+    musl = next(place for place in places if place.suffix)
+    for parent, child in [(host, musl), (musl, host)]:
+        for scope in SCOPES:
+            end, out, err = parent.run(parent.program("starts"), child.program("disposition"), scope=scope)
+            expect((end, err) == (0, "") and out.count("\n") == 6, parent.name, "starts", child.name, end, out, err)
+            expect("ignored" not in out and "unknown" not in out, parent.name, "starts", child.name, out)
+        end, out, err = parent.run("/bin/sh", "-c", f"{child.program('server')} 100", log="summary")
+        expect((end, out) == (0, "100\n") and " 100 broken" in err, parent.name, "starts", child.name, end, out, err)
+
+
+CHECKS = [storm, calls, children, threads_late, crashes]
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--library", required=True)
+    parser.add_argument("--launcher", required=True)
+    parser.add_argument("--programs", required=True)
+    parser.add_argument("--root", action="append", default=[])
+    parser.add_argument("--musl", action="store_true")
+    parser.add_argument("--only", action="append", default=[])
+    options = parser.parse_args()
+
+    here = tempfile.mkdtemp(prefix="nosigpipe-reach.")
+    places = [Place("this machine", None, here)]
+    places += [Place(*root.split("=", 1), "/nosigpipe") for root in options.root]
+    folders = [(place.root or "") + place.folder for place in places]
+    if options.musl:
+        places.append(Place("musl", None, here, ".musl"))
+
+    failed = 0
+    try:
+        for folder in folders:
+            shutil.copytree(options.programs, folder, dirs_exist_ok=True)
+            shutil.copy(options.library, folder)
+            shutil.copy(options.launcher, folder)
+        for place in places:
+            if place.root and not os.path.ismount(place.root + "/proc"):
+                subprocess.run(["mount", "-t", "proc", "proc", place.root + "/proc"], check=True)
+                subprocess.run(["mount", "--bind", "/dev", place.root + "/dev"], check=True)
+        tasks = [(place.name, check, place) for place in places for check in CHECKS]
+        tasks += [(place.name, launcher, place) for place in places if not place.suffix]
+        tasks.append(("all", starts_everything, places))
+        if options.musl:
+            tasks.append(("all", one_starts_the_other, places))
+        for name, check, argument in tasks:
+            title = f"{name}: {check.__name__}"
+            if options.only and not any(word in title for word in options.only):
+                continue
+            begin = time.monotonic()
+            try:
+                check(argument)
+                print(f"ok      {title} ({time.monotonic() - begin:.1f} s)", flush=True)
+            except Wrong as wrong:
+                failed += 1
+                print(f"FAILED  {title}: {wrong}", flush=True)
+    finally:
+        for folder in folders:
+            shutil.rmtree(folder, ignore_errors=True)
+    sys.exit(failed != 0)
+
+
+if __name__ == "__main__":
+    main()
