@@ -11,7 +11,7 @@ use std::process::Command;
 use std::{env, fs};
 
 use object::Endianness;
-use object::elf::{FileHeader64, STB_LOCAL, STT_OBJECT, STT_TLS};
+use object::elf::{FileHeader64, STB_LOCAL, STB_WEAK, STT_OBJECT, STT_TLS};
 use object::read::elf::{FileHeader, Sym};
 
 /// The newest version that may be asked for.
@@ -29,6 +29,7 @@ struct Symbol {
     /// Where in which of the libraries, for what is no function: names of one place must stay that, since a linker may have
     /// the program keep what is there.
     place: Option<(usize, u64)>,
+    is_weak: bool,
 }
 
 /// Makes the libraries in `folder`, under the names by which linkers look for them.
@@ -112,7 +113,8 @@ fn collect(part: usize, file: &[u8], symbols: &mut BTreeMap<String, Symbol>) -> 
         if symbols.get(&name).is_none_or(|known: &Symbol| known.number < number) {
             let place = (symbol.st_type() == STT_OBJECT).then(|| (part, symbol.st_value(endian)));
             let size = symbol.st_size(endian);
-            symbols.insert(name, Symbol { version: version.to_owned(), number, size, place });
+            let is_weak = symbol.st_bind() == STB_WEAK;
+            symbols.insert(name, Symbol { version: version.to_owned(), number, size, place, is_weak });
         }
     }
     Ok(())
@@ -129,7 +131,8 @@ fn build(compiler: &Path, path: &Path, soname: &str, symbols: &BTreeMap<String, 
             continue;
         }
         let size = symbol.size.max(1);
-        let line = |kind| format!(".globl {name}\n.type {name}, %{kind}\n.size {name}, {size}\n{name}:\n");
+        let binding = if symbol.is_weak { "weak" } else { "globl" };
+        let line = |kind| format!(".{binding} {name}\n.type {name}, %{kind}\n.size {name}, {size}\n{name}:\n");
         match symbol.place {
             Some(place) => {
                 let (largest, names) = objects.entry(place).or_default();
