@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -22,7 +23,8 @@ int main(int argc, char **argv) {
         int connection = accept(server, NULL, NULL);
         setsockopt(client, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
         close(client);
-        /* The first finds the reset, the second a connection that is none any more. */
+        /* When the reset has come, the first write finds it, and the second a connection that is none any more. */
+        poll(&(struct pollfd){.fd = connection}, 1, -1);
         if (write(connection, "a", 1) < 0)
             errno = 0;
         failed += write(connection, "b", 1) < 0 && errno == EPIPE;
