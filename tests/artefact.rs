@@ -55,7 +55,7 @@ fn it_depends_on_libc_alone() {
 #[test]
 fn it_and_the_launcher_ask_for_no_function_that_glibc_2_17_has_not() {
     for file in [library(), launcher()] {
-        let outcome = bare("objdump").arg("-T").arg(&file).run();
+        let outcome = bare("objdump").arg("-T").arg(file).run();
         outcome.assert_code(0);
         let text = outcome.stdout();
         let versions: BTreeSet<Vec<u32>> = text
