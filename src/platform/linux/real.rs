@@ -135,9 +135,9 @@ macro_rules! real_function {
             $crate::platform::Real::new(first as *const (), concat!(stringify!($name), "\0"));
 
         unsafe extern "C" fn first($($argument : $type),*) -> $result {
+            let address = REAL.address_or_refusal();
             // SAFETY: the address is that of the function of this name, or of one that returns what it would return.
-            let found: unsafe extern "C" fn($($type),*) -> $result =
-                unsafe { core::mem::transmute(REAL.address_or_refusal()) };
+            let found: unsafe extern "C" fn($($type),*) -> $result = unsafe { core::mem::transmute(address) };
             // SAFETY: the arguments are the caller's, for the function of this name.
             unsafe { found($($argument),*) }
         }
