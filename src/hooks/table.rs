@@ -72,6 +72,7 @@ macro_rules! hooks {
     };
     (@caller $name:ident ( $($argument:ident : $type:ty),* ) -> $result:ty) => {
         $crate::platform::real_function! { $name ( $($argument : $type),* ) -> $result }
+        $crate::platform::looked_up_at_load! {}
     };
     (@later $name:ident ( $($argument:ident : $type:ty),* ) -> $result:ty) => {
         $crate::platform::real_function! { $name ( $($argument : $type),* ) -> $result }
