@@ -28,6 +28,7 @@ enum Effort {
 }
 
 /// Has the crash reported.
+#[inline(never)]
 pub fn report(incident: Incident) {
     let handlers = platform::block(!(1 << (libc::SIGSYS - 1)));
     let timers = platform::set_timers(incident.tid, incident.raised.signal, incident.deadline + handler::GRACE);
@@ -39,6 +40,7 @@ pub fn report(incident: Incident) {
 }
 
 /// Whether a copy could be made.
+#[inline(never)]
 fn by_copies(incident: &Incident) -> bool {
     let Some((stack, size)) = snapshot::new_stack() else { return false };
     let page = platform::map(platform::PAGE, libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED);

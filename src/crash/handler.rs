@@ -27,7 +27,10 @@ struct Reported(UnsafeCell<Incident>);
 // SAFETY: only the thread that holds the claim writes it; the snapshot has a copy of its own.
 unsafe impl Sync for Reported {}
 
-static INCIDENT: Reported = Reported(UnsafeCell::new(Incident {
+static INCIDENT: Reported = Reported(UnsafeCell::new(NOTHING));
+
+/// Before anything has happened.
+const NOTHING: Incident = Incident {
     fault: Fault::NONE,
     raised: Fault::NONE,
     is_raised_again: false,
@@ -39,7 +42,7 @@ static INCIDENT: Reported = Reported(UnsafeCell::new(Incident {
     time: (0, 0),
     uptime: 0,
     deadline: 0,
-}));
+};
 
 /// Nanoseconds from a report's deadline to the end of the process, whatever it waits for: for what can be told without waiting.
 pub const GRACE: u64 = 300_000_000;
@@ -147,6 +150,8 @@ unsafe extern "C" fn handler(signal: c_int, info: *mut siginfo_t, context: *mut 
 ///
 /// # Safety
 /// `context` is what the kernel gave to the running handler, with this fault.
+#[cold]
+#[inline(never)]
 unsafe fn die_without_a_call(fault: &Fault, context: *mut c_void) {
     static IS_TOLD: AtomicU32 = AtomicU32::new(0);
     if IS_TOLD.swap(1, Relaxed) == 0 {
@@ -168,6 +173,7 @@ unsafe fn die_without_a_call(fault: &Fault, context: *mut c_void) {
 ///
 /// # Safety
 /// `info` and `context` are what the kernel gave to the running handler.
+#[inline(never)]
 unsafe fn report_and_die(pid: pid_t, tid: pid_t, fault: &Fault, info: *const siginfo_t, context: *mut c_void) {
     // SAFETY: as promised.
     unsafe {
@@ -179,6 +185,7 @@ unsafe fn report_and_die(pid: pid_t, tid: pid_t, fault: &Fault, info: *const sig
 
 /// Whether the process has not crashed, but ends as its child did: timeout(1), strace(1) and shells raise the signal that
 /// has killed their child, so that their own caller sees it, too.
+#[inline(never)]
 fn ends_as_its_child(fault: &Fault) -> bool {
     !fault.is_by_instruction()
         && fault.sender == platform::pid()
@@ -305,10 +312,11 @@ pub fn let_a_crash_come_first() {
 ///
 /// # Safety
 /// `info` is what the kernel gave to the running handler.
+#[inline(never)]
 unsafe fn report(pid: pid_t, tid: pid_t, fault: &Fault, info: *const siginfo_t) -> bool {
     if platform::MAKES_COPIES && !is_own_process() {
         // SAFETY: as promised.
-        borrower::report(unsafe { happened(pid, tid, fault, info) });
+        unsafe { report_in_borrowed_memory(pid, tid, fault, info) };
         return true;
     }
     match claim(pid, tid) {
@@ -327,15 +335,14 @@ unsafe fn report(pid: pid_t, tid: pid_t, fault: &Fault, info: *const siginfo_t) 
         }
         Claim::Refused => return true,
     }
-    // SAFETY: as promised.
-    let incident = unsafe { happened(pid, tid, fault, info) };
-    // SAFETY: we hold the claim.
-    unsafe { *INCIDENT.0.get() = incident };
+    // SAFETY: as promised, and we hold the claim.
+    unsafe { happened(pid, tid, fault, info, &mut *INCIDENT.0.get()) };
+    let deadline = incident().deadline;
     if is_own_process() {
         State::count(&STATE.crash_reports);
     }
     let before = platform::block(!ownership::CRASH_SIGNALS);
-    platform::limit_time(tid, fault.signal, incident.deadline + GRACE);
+    platform::limit_time(tid, fault.signal, deadline + GRACE);
     if !snapshot::write() {
         raw::write();
     }
@@ -343,31 +350,39 @@ unsafe fn report(pid: pid_t, tid: pid_t, fault: &Fault, info: *const siginfo_t) 
     true
 }
 
-/// What is known of the crash at once.
+/// The same in a child that runs in its parent's memory.
+///
+/// # Safety
+/// That of [`report`].
+#[inline(never)]
+unsafe fn report_in_borrowed_memory(pid: pid_t, tid: pid_t, fault: &Fault, info: *const siginfo_t) {
+    let mut incident = NOTHING;
+    // SAFETY: as promised.
+    unsafe { happened(pid, tid, fault, info, &mut incident) };
+    borrower::report(incident);
+}
+
+/// Notes what is known of the crash at once. In place, and in a frame of its own: all this runs on the program's alternate stack,
+/// and Rust's are of 8 KiB, of which its own handler may have used some.
 ///
 /// # Safety
 /// `info` is what the kernel gave to the running handler.
-unsafe fn happened(pid: pid_t, tid: pid_t, fault: &Fault, info: *const siginfo_t) -> Incident {
+#[inline(never)]
+unsafe fn happened(pid: pid_t, tid: pid_t, fault: &Fault, info: *const siginfo_t, incident: &mut Incident) {
     let now = platform::nanoseconds();
-    let timeout = u64::from(options().crash_timeout) * 1_000_000_000;
+    incident.raised = *fault;
     let behind = platform::fault_behind(fault);
-    let about = behind.unwrap_or(*fault);
-    let mut incident = Incident {
-        fault: about,
-        raised: *fault,
-        is_raised_again: behind.is_some(),
-        cause: platform::cause(&about),
-        // SAFETY: as promised.
-        info: unsafe { info.cast::<[u64; 16]>().read() },
-        pid,
-        tid,
-        thread: [0; 16],
-        time: platform::time_of_day(),
-        uptime: now.saturating_sub(STARTED.load(Relaxed)),
-        deadline: now + timeout,
-    };
+    incident.is_raised_again = behind.is_some();
+    incident.fault = behind.unwrap_or(*fault);
+    incident.cause = platform::cause(&incident.fault);
+    // SAFETY: as promised.
+    incident.info = unsafe { info.cast::<[u64; 16]>().read() };
+    (incident.pid, incident.tid) = (pid, tid);
+    incident.thread = [0; 16];
     platform::thread_name(&mut incident.thread);
-    incident
+    incident.time = platform::time_of_day();
+    incident.uptime = now.saturating_sub(STARTED.load(Relaxed));
+    incident.deadline = now + u64::from(options().crash_timeout) * 1_000_000_000;
 }
 
 enum Claim {

@@ -49,6 +49,7 @@ pub fn progress() -> Option<&'static Progress> {
 }
 
 /// Has the report written; whether it was.
+#[inline(never)]
 pub fn write() -> bool {
     header::start();
     // Nobody reads it: neither there, nor in a directory, nor in a log.

@@ -64,6 +64,8 @@ unsafe extern "C" fn guard(signal: c_int, info: *mut siginfo_t, context: *mut c_
 
 /// Dies of SIGPIPE. Returns only as PID 1 of its namespace, to which the kernel does not give signals with the default
 /// action; without us, the call would have returned EPIPE to it as well.
+#[cold]
+#[inline(never)]
 fn die() {
     platform::set_action(SIGPIPE, &Action::plain(SIG_DFL));
     platform::raise_unblocked(SIGPIPE);

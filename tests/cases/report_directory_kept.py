@@ -52,7 +52,7 @@ with open("reports/server.1.2999-01-01T000000.002Z.json", "w") as file:
 
 crash("./server.old")
 text = crash()
-first = re.search(r"^  fingerprint ([0-9a-f]{16}), the 1st crash with it since (\S+Z)$", text, re.M)
+first = re.search(r"^  in query at \S+, fingerprint ([0-9a-f]{16}), the 1st crash with it since (\S+Z)$", text, re.M)
 check(first, text)
 for entry in ("server.1.2999-01-01T000000.000Z.txt", "server.1.2999-01-01T000000.001Z.txt", "server.1.2999-01-01T000000.002Z.json"):
     os.unlink("reports/" + entry)
@@ -66,13 +66,13 @@ for number, form in enumerate(("text", "json", "json", "text"), 2):
         check(first[1] in report["summary"], report["summary"])
     else:
         ordinal = {2: "2nd", 5: "5th"}[number]
-        check(f"  fingerprint {first[1]}, the {ordinal} crash with it since {first[2]}\n" in report, report)
+        check(f", fingerprint {first[1]}, the {ordinal} crash with it since {first[2]}\n" in report, report)
 check(len(names()) == 3, names())
 # Another place is another fingerprint, and is counted by itself.
 text = crash(arguments=["again"], NOSIGPIPE_REPORT_KEEP="2")
 check("the 1st crash" in text and first[1] not in text, text)
 text = crash(NOSIGPIPE_REPORT_KEEP="1")
-check(f"  fingerprint {first[1]}, the 6th crash" in text, text)
+check(f", fingerprint {first[1]}, the 6th crash" in text, text)
 check(len(names()) == 1 and len(names("server.old")) == 1, os.listdir("reports"))
 check(set(others) <= set(os.listdir("reports")), os.listdir("reports"))
 check(os.path.isdir("reports/server.1.2000-01-01T000000.000Z.txt"), "a directory")

@@ -61,18 +61,22 @@ pub fn circumstances(report: &Report) -> String {
     if !report.message.is_empty() {
         let _ = writeln!(text, "  message: {}", shown(&report.message.trim_end().replace('\n', " ")));
     }
-    if let Some(frame) = report.culprit() {
+    let culprit = report.culprit();
+    if let Some(frame) = culprit {
         let _ = write!(text, "  in {}", shown(&frame.function));
         if !frame.file.is_empty() {
             let _ = write!(text, " at {}:{}", shown(&frame.file), frame.line);
         }
-        text.push('\n');
     }
+    // On the same line, so that the stack's first frames are among the first ten lines of the report.
     if !report.fingerprint.is_empty() {
-        let _ = write!(text, "  fingerprint {}", shown(&report.fingerprint));
+        let separator = if culprit.is_some() { "," } else { " " };
+        let _ = write!(text, "{separator} fingerprint {}", shown(&report.fingerprint));
         if let Some((count, first)) = &report.occurrence {
             let _ = write!(text, ", the {count}{} crash with it since {}", ordinal(*count), shown(first));
         }
+    }
+    if culprit.is_some() || !report.fingerprint.is_empty() {
         text.push('\n');
     }
     text

@@ -51,6 +51,7 @@ fn last_operand(code: &[u8], instruction: &[u8]) -> Option<i64> {
 /// - Or has written it there: our syscall(3).
 /// - Or it was in another register: loops of musl.
 /// - Or there are others between the one that has it as its operand and `syscall`: where a thread can be cancelled, before 2.41.
+#[inline(never)]
 pub fn number_before(registers: &Registers) -> Option<i64> {
     let (end, sp) = (registers.pc() as usize - 2, registers.sp() as usize);
     // The page before might not be there.
@@ -79,6 +80,7 @@ pub fn number_before(registers: &Registers) -> Option<i64> {
 /// for all cancellation points, as the argument that is on the stack, and musl's as the first. `libc` is where its code is,
 /// and `first` whether the first argument is meant. Only what the caller's instructions say is taken. `read` reads memory that may
 /// not be there.
+#[inline(never)]
 pub fn number_of_callers(
     registers: &Registers,
     libc: &Range<usize>,

@@ -236,8 +236,9 @@ fn earlier<'a>(content: &'a str, fingerprint: &str) -> Option<(u64, &'a str)> {
         let first = value("\"first_occurrence\":").filter(is_time);
         return if is_same { Some((count?, first?)) } else { None };
     }
-    let (_, line) = content.split_once("\n  fingerprint ")?;
-    let rest = line.split('\n').next()?.strip_prefix(fingerprint)?;
+    let line = content.lines().find(|line| line.starts_with("  in ") || line.starts_with("  fingerprint "))?;
+    let (_, rest) = line.rsplit_once(" fingerprint ")?;
+    let rest = rest.strip_prefix(fingerprint)?;
     let (Some((count, _)), Some((_, first))) = (rest.split_once(" crash with it"), rest.rsplit_once(' ')) else {
         return None;
     };

@@ -63,6 +63,7 @@ enum Step {
     Unknown,
 }
 
+#[inline(never)]
 fn caller(image: &Image, lookup: u64, abort: u64, registers: &Registers, limit: u64) -> Step {
     let find = || {
         let (address, size) = image.frame_table?;
@@ -84,6 +85,7 @@ fn caller(image: &Image, lookup: u64, abort: u64, registers: &Registers, limit: 
 }
 
 /// The caller's registers, by a row of the plain kind that compilers make.
+#[inline(never)]
 fn next(row: &UnwindTableRow<usize, Room>, registers: &Registers, limit: u64) -> Option<Registers> {
     let CfaRule::RegisterAndOffset { register, offset } = row.cfa() else { return None };
     let cfa = registers.get(usize::from(register.0)).wrapping_add_signed(*offset);

@@ -51,10 +51,12 @@ pub fn is_raised_by(pid: libc::pid_t, tid: libc::pid_t, raised: &Fault) -> bool 
 
 /// The innermost fault whose handler has not returned, by what the kernel has left on the stack. `raised` is what the
 /// handler has raised: of SIGSEGV and SIGBUS only a siginfo tells which was it otherwise.
+#[inline(never)]
 pub fn fault_on_stack(sp: u64, raised: c_int) -> Option<Fault> {
     let mut at = sp.next_multiple_of(8);
     let end = at.saturating_add(SEARCHED);
-    let mut buffer = [0; PAGE / 2];
+    // Small: this runs on the program's alternate stack, and Rust's own are of 8 KiB.
+    let mut buffer = [0; 512];
     let mut restorer = 0;
     while at < end {
         // Up to the end of a page: what is behind it may not be there.
@@ -96,6 +98,7 @@ fn is_signal_return(address: u64, known: &mut u64) -> bool {
 }
 
 /// The fault that a signal handler's context tells of, if it surely tells of one.
+#[inline(never)]
 pub fn fault_in_context(context: u64, raised: c_int) -> Option<Fault> {
     let (registers, trap) = arch::context_in(word, context)?;
     if !arch::may_be_below(context, &registers) {

@@ -39,6 +39,7 @@ pub fn ask_for_sigpipe() {
 ///
 /// # Safety
 /// The pointers are those that the kernel gave to a handler with SA_SIGINFO.
+#[inline(never)]
 pub unsafe fn broken(info: *const siginfo_t, context: *const c_void) -> Broken {
     // SAFETY: as promised; SI_USER says that si_pid is valid.
     let (code, sender) = unsafe { ((*info).si_code, (*info).si_pid()) };
@@ -70,6 +71,7 @@ pub unsafe fn broken(info: *const siginfo_t, context: *const c_void) -> Broken {
 }
 
 /// What a system call broke at whose return the signal came; `None` when it tells nothing.
+#[inline(never)]
 fn what_broke(call: &Interrupted) -> Option<Broken> {
     let [first, second, third, ..] = call.arguments.map(|argument| argument.map(|argument| argument as c_int));
     let is_error = call.result == -c_long::from(libc::EPIPE);
@@ -143,6 +145,8 @@ fn unknown(call: &Interrupted) -> (Call, Option<c_int>) {
 
 /// What broke where the descriptor is lost, since the result is in the register that it was in: a pipe, if one of the process's
 /// is broken and none of its sockets is; a socket, if no pipe is. Where both are, nobody can tell, and the program lives.
+#[cold]
+#[inline(never)]
 fn by_all_descriptors(name: Call, is_error: bool) -> Option<Broken> {
     let found = descriptors::broken();
     match (found.pipe, found.socket) {

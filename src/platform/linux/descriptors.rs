@@ -72,6 +72,7 @@ fn look(asked: &mut [libc::pollfd], found: &mut Found) {
 }
 
 /// Visits what /proc lists, as long as `visit` wants more; whether it lists anything.
+#[inline(never)]
 fn each_descriptor(visit: &mut impl FnMut(Option<c_int>) -> bool) -> bool {
     let directory = super::freestanding::open(c"/proc/self/fd", libc::O_RDONLY | libc::O_DIRECTORY | libc::O_CLOEXEC);
     if directory < 0 {

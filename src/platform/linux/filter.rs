@@ -220,6 +220,7 @@ fn answer(filter: &[sock_filter], number: c_long, arguments: &[i32; 4]) -> u32 {
 }
 
 /// Before anything else of a report: finds out what is forbidden, if that is not known yet.
+#[inline(never)]
 pub fn learn_forbidden() {
     if UNKNOWN.load(Relaxed)
         && !is_forbidden(libc::SYS_clone)
