@@ -17,11 +17,8 @@ pub const SIGNAL_RETURN: [u8; 8] = [0x68, 0x11, 0x80, 0xd2, 0x01, 0, 0, 0xd4];
 pub const CONTEXT_IN_FRAME: u64 = 128;
 /// Where the siginfo is, from the ucontext on.
 pub const INFO_FROM_CONTEXT: i64 = -128;
-/// What the interrupted function may use below its stack pointer: nothing.
-pub const RED_ZONE: u64 = 0;
-/// How far from a search's start the first frame can begin.
+/// In a ucontext: the address of the fault, and behind it registers.
 const MACHINE: u64 = 176;
-/// In a ucontext: registers, behind the address of the fault.
 const REGISTERS: u64 = MACHINE + 8;
 /// The state, behind 31 registers, the stack pointer and the program counter.
 const STATE: u64 = REGISTERS + 33 * 8;
@@ -264,6 +261,7 @@ pub fn back_to_instruction(
     read: impl Fn(u64, &mut [u8]) -> bool,
 ) -> Option<i64> {
     let pc = registers.pc();
+    let read = &read;
     match signal {
         libc::SIGTRAP if super::instruction_at(pc, read).is_some_and(super::is_breakpoint) => Some(0),
         // The kernel has put the first argument back (kernel/seccomp.c, syscall_rollback).
@@ -361,4 +359,67 @@ pub fn link_of(registers: &Registers) -> Option<u64> {
 pub fn may_be_below(context: u64, registers: &Registers) -> bool {
     let distance = registers.get(STACK_POINTER).wrapping_sub(context);
     !(1..RECORDS).contains(&distance)
+}
+
+/// Whether libc gives the kernel the code that leaves a handler (SA_RESTORER): the vdso has it.
+pub const LIBC_SETS_RESTORER: bool = false;
+
+/// Where things are in a frame of the kernel, from its lowest address on, which is the stack pointer that a handler is called with.
+pub mod frame {
+    pub const CONTEXT: usize = super::CONTEXT_IN_FRAME as usize;
+    pub const INFO: usize = 0;
+    /// The alternate stack's address and size.
+    pub const STACK: usize = CONTEXT + 16;
+    pub const STACK_SIZE: usize = CONTEXT + 32;
+    /// What [`relay`](crate::arch::relay) was told, which it has put into uc_link, where the kernel has 0.
+    pub const MARK: usize = CONTEXT + 8;
+    const REGISTERS: usize = CONTEXT + super::REGISTERS as usize;
+    pub const STACK_POINTER: usize = REGISTERS + 31 * 8;
+    pub const PROGRAM_COUNTER: usize = REGISTERS + 32 * 8;
+    pub const ARGUMENTS: [usize; 3] = [REGISTERS, REGISTERS + 8, REGISTERS + 16];
+    /// The register that a return address is in.
+    pub const LINK: Option<usize> = Some(REGISTERS + 30 * 8);
+    const RECORDS: usize = CONTEXT + super::RECORDS as usize;
+    /// Frames are at multiples of this.
+    pub const STEP: usize = 16;
+    /// A frame is no smaller.
+    pub const LEAST: usize = RECORDS + 528;
+    /// What the interrupted function may use below its stack pointer.
+    pub const RED_ZONE: usize = 0;
+
+    /// After a frame was copied: what points into itself. Where the processor's state is too large for its place (SVE, SME), a
+    /// record says where it goes on.
+    ///
+    /// # Safety
+    /// Both are frames of the kernel, of that size.
+    pub unsafe fn relocate(from: usize, to: usize, size: usize) {
+        const EXTRA: u32 = 0x4558_5401;
+        let mut at = to + RECORDS;
+        while at + 24 <= to + size && at < to + RECORDS + super::RECORDS_SIZE as usize {
+            let record = core::ptr::with_exposed_provenance_mut::<u32>(at);
+            // SAFETY: within the frame.
+            unsafe {
+                let (magic, length) = (record.read(), record.add(1).read() as usize);
+                if magic == EXTRA {
+                    let place = record.add(2).cast::<usize>();
+                    place.write(place.read().wrapping_sub(from).wrapping_add(to));
+                }
+                if magic == 0 || length < 16 {
+                    return;
+                }
+                at += length;
+            }
+        }
+    }
+
+    /// The frame of a relay that was interrupted before it could mark it, in its first two instructions, and what it was told.
+    ///
+    /// # Safety
+    /// A frame of the kernel.
+    pub unsafe fn unmarked(frame: usize, relay: usize) -> Option<(usize, usize)> {
+        // SAFETY: within the frame.
+        let at = |offset: usize| unsafe { core::ptr::with_exposed_provenance::<usize>(frame + offset).read() };
+        let [_, _, context] = ARGUMENTS.map(at);
+        (relay..relay + 8).contains(&at(PROGRAM_COUNTER)).then(|| (context - CONTEXT, LINK.map_or(0, at)))
+    }
 }

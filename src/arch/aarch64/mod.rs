@@ -115,6 +115,12 @@ pub fn page_size() -> usize {
 /// Whether a call puts its return address on the stack.
 #[cfg(target_os = "linux")]
 pub const CALLS_PUSH: bool = false;
+/// Where a thread's variables lie from its control block, as far as they are ours or near: in bytes, below and above.
+#[cfg(target_os = "linux")]
+pub const THREAD_MEMORY: (usize, usize) = (4096, 16384);
+/// Whether the first word of a thread's control block is its address.
+#[cfg(target_os = "linux")]
+pub const THREAD_NAMES_ITSELF: bool = false;
 /// Registers that a function may have saved, and more.
 #[cfg(target_os = "linux")]
 pub const SAVED_REGISTERS: usize = 28;

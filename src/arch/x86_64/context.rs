@@ -30,9 +30,6 @@ const SIMD: u64 = 19;
 
 /// Where a signal handler returns to: `mov $__NR_rt_sigreturn, %rax; syscall`.
 pub const SIGNAL_RETURN: [u8; 9] = [0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05];
-/// In a ucontext, the alternate stack's address and size.
-pub const CONTEXT_STACK: usize = 16;
-pub const CONTEXT_STACK_SIZE: usize = 32;
 /// Where the ucontext is, from the stack pointer on that a handler returns with.
 pub const CONTEXT_IN_FRAME: u64 = 0;
 /// Where the siginfo is, from the ucontext on.
@@ -397,4 +394,60 @@ pub fn registers_of_user(all: &[u64; USER_REGISTERS]) -> Registers {
     const IN_USER_REGS: [usize; 17] = [10, 12, 11, 5, 13, 14, 4, 19, 9, 8, 7, 6, 3, 2, 1, 0, 16];
     let get = |index: usize| all.get(index).copied().unwrap_or(0);
     Registers { general: IN_USER_REGS.map(get), flags: get(18) }
+}
+
+/// Whether libc gives the kernel the code that leaves a handler (SA_RESTORER), and tells programs of it.
+pub const LIBC_SETS_RESTORER: bool = true;
+
+/// Where things are in a frame of the kernel (`struct rt_sigframe`), from its lowest address on, which is the stack pointer that
+/// a handler is called with: a return address, a ucontext, a siginfo; the processor's state is above, and the ucontext points
+/// to it.
+pub mod frame {
+    pub const CONTEXT: usize = 8;
+    pub const INFO: usize = CONTEXT + super::SIGINFO as usize;
+    /// The alternate stack's address and size.
+    pub const STACK: usize = CONTEXT + 16;
+    pub const STACK_SIZE: usize = CONTEXT + 32;
+    /// What [`relay`](crate::arch::relay) was told: the return address.
+    pub const MARK: usize = 0;
+    const REGISTERS: usize = CONTEXT + super::GREGS as usize;
+    pub const STACK_POINTER: usize = REGISTERS + 8 * libc::REG_RSP as usize;
+    pub const PROGRAM_COUNTER: usize = REGISTERS + 8 * libc::REG_RIP as usize;
+    pub const ARGUMENTS: [usize; 3] = [
+        REGISTERS + 8 * libc::REG_RDI as usize,
+        REGISTERS + 8 * libc::REG_RSI as usize,
+        REGISTERS + 8 * libc::REG_RDX as usize,
+    ];
+    /// The register that a return address is in.
+    pub const LINK: Option<usize> = None;
+    const STATE: usize = REGISTERS + 23 * 8;
+    /// Frames are at multiples of this.
+    pub const STEP: usize = 8;
+    /// A frame is no smaller.
+    pub const LEAST: usize = INFO + 8;
+    /// What the interrupted function may use below its stack pointer (System V ABI, x86_64).
+    pub const RED_ZONE: usize = 128;
+
+    /// After a frame was copied: what points into itself.
+    ///
+    /// # Safety
+    /// Both are frames of the kernel, of that size.
+    pub unsafe fn relocate(from: usize, to: usize, size: usize) {
+        // SAFETY: as promised.
+        unsafe {
+            let place = core::ptr::with_exposed_provenance_mut::<usize>(to + STATE);
+            let state = place.read();
+            if (from..from + size).contains(&state) {
+                place.write(state - from + to);
+            }
+        }
+    }
+
+    /// The frame of a relay that was interrupted before it could mark it, and what it was told: the kernel has done that here.
+    ///
+    /// # Safety
+    /// A frame of the kernel.
+    pub unsafe fn unmarked(_frame: usize, _relay: usize) -> Option<(usize, usize)> {
+        None
+    }
 }

@@ -46,6 +46,12 @@ pub const RETURN_ADDRESS: usize = PROGRAM_COUNTER;
 /// Whether a call puts its return address on the stack.
 #[cfg(target_os = "linux")]
 pub const CALLS_PUSH: bool = true;
+/// Where a thread's variables lie from its control block, as far as they are ours or near: in bytes, below and above.
+#[cfg(target_os = "linux")]
+pub const THREAD_MEMORY: (usize, usize) = (16384, 4096);
+/// Whether the first word of a thread's control block is its address.
+#[cfg(target_os = "linux")]
+pub const THREAD_NAMES_ITSELF: bool = true;
 /// Registers that a function may have saved, and more.
 #[cfg(target_os = "linux")]
 pub const SAVED_REGISTERS: usize = 20;

@@ -24,7 +24,7 @@ const KEPT_FLAGS: c_int = libc::SA_NOCLDSTOP
     | libc::SA_NODEFER
     | libc::SA_RESETHAND
     | 0x800 // SA_EXPOSE_TAGBITS
-    | SA_RESTORER;
+    | if arch::LIBC_SETS_RESTORER { SA_RESTORER } else { 0 };
 
 /// Signals that no action can block.
 const UNBLOCKABLE: u64 = 1 << (libc::SIGKILL - 1) | 1 << (libc::SIGSTOP - 1);
@@ -38,6 +38,10 @@ pub fn learn_restorer(signal: c_int) {
     if RESTORER.load(Relaxed) != 0 {
         return;
     }
+    if !arch::LIBC_SETS_RESTORER {
+        RESTORER.store(arch::restorer as *const () as usize, Relaxed);
+        return;
+    }
     if let (Some(of_libc), Some(now)) = (sigaction_of_libc(), in_kernel(signal, None, false)) {
         let mut native = MaybeUninit::<sigaction_t>::zeroed();
         // SAFETY: the structure is ours, and all zero bytes are a valid sigaction.
@@ -48,6 +52,11 @@ pub fn learn_restorer(signal: c_int) {
     }
     let found = in_kernel(signal, None, false).map_or(0, |action| action.restorer);
     RESTORER.store(if found == 0 { arch::restorer as *const () as usize } else { found }, Relaxed);
+}
+
+/// What libc tells a program as `sa_restorer`.
+pub(super) fn told_restorer() -> usize {
+    if arch::LIBC_SETS_RESTORER { RESTORER.load(Relaxed) } else { 0 }
 }
 
 type Sigaction = unsafe extern "C" fn(c_int, *const sigaction_t, *mut sigaction_t) -> c_int;
@@ -148,7 +157,10 @@ pub(super) fn in_kernel(signal: c_int, new: Option<&Action>, relayed: bool) -> O
     let native = new.map(|new| {
         let known = RESTORER.load(Relaxed);
         let restorer = if known == 0 { arch::restorer as *const () as usize } else { known };
-        let native = [new.handler, (new.flags | SA_RESTORER) as u32 as usize, restorer, new.mask as usize];
+        let mut native = [new.handler, (new.flags | SA_RESTORER) as u32 as usize, restorer, new.mask as usize];
+        if !arch::LIBC_SETS_RESTORER {
+            native = [new.handler, (new.flags & !SA_RESTORER) as u32 as usize, 0, new.mask as usize];
+        }
         if relayed { delivery::relay_of(signal, new, native) } else { native }
     });
     let mut old = [0usize; 4];
@@ -214,7 +226,7 @@ pub fn as_kept(action: Action) -> Action {
     Action {
         flags: (action.flags | SA_RESTORER) & KEPT_FLAGS,
         mask: action.mask & !UNBLOCKABLE,
-        restorer: RESTORER.load(Relaxed),
+        restorer: told_restorer(),
         ..action
     }
 }

@@ -9,7 +9,7 @@
 //! use as much as it likes, and leave as it likes.
 //!
 //! Which handler it is stands where the kernel keeps it for us, in the place of `sa_restorer`, and so comes with the frame,
-//! as its return address: one system call sets all at once, and a child by vfork, which has its own table of actions in the
+//! as its return address (on arm64 in the register for that, and the relay puts it into the frame): one system call sets all at once, and a child by vfork, which has its own table of actions in the
 //! kernel, sets its own. Such an address has its highest bit set, which no real one has.
 
 use super::freestanding::own_call;
@@ -20,10 +20,10 @@ use core::sync::atomic::{
 
 use libc::{SA_ONSTACK, SA_SIGINFO, c_int};
 
-use super::action::{self, RESTORER, in_kernel};
+use super::action::{self, RESTORER, SA_RESTORER, in_kernel, told_restorer};
 use super::next::is_of_go;
 use super::{PAGE, is_filtered};
-use crate::arch::{self, CONTEXT_STACK, CONTEXT_STACK_SIZE};
+use crate::arch::{self, frame as layout};
 use crate::signals::Action;
 
 /// In the place of `sa_restorer`: what follows is a handler.
@@ -114,7 +114,7 @@ pub(super) fn relay_of(signal: c_int, new: &Action, native: [usize; 4]) -> [usiz
         kept.store(handler, Relaxed);
     }
     let [_, flags, _, mask] = native;
-    [relay as *const () as usize, flags | SA_SIGINFO as usize, handler, mask]
+    [relay as *const () as usize, flags | (SA_SIGINFO | SA_RESTORER) as usize, handler, mask]
 }
 
 /// What the program has set, of an action as the kernel has it.
@@ -135,18 +135,11 @@ pub(super) fn without_relay(mut action: Action, signal: c_int) -> Action {
     if is_relay {
         action.handler = handler & !(HANDLER | WITH_INFO);
     }
-    Action { restorer: RESTORER.load(Relaxed), ..action }
+    if !arch::LIBC_SETS_RESTORER {
+        action.flags &= !SA_RESTORER;
+    }
+    Action { restorer: told_restorer(), ..action }
 }
-
-/// Where things are in a frame of the kernel (`struct rt_sigframe`): a return address, a ucontext, a siginfo; the
-/// processor's state is above, and the ucontext points to it.
-const CONTEXT: usize = 8;
-const INFO: usize = CONTEXT + 304;
-/// In a ucontext: registers, and where the processor's state is.
-const REGISTERS: usize = 40;
-const STATE: usize = REGISTERS + 23 * 8;
-/// What the interrupted function may use below its stack pointer (System V ABI, x86_64).
-const RED_ZONE: usize = 128;
 
 /// What the kernel calls for a handler of the program.
 #[unsafe(naked)]
@@ -162,38 +155,42 @@ unsafe extern "C" fn relay() {
 unsafe extern "C" fn moved(frame: usize, signal: c_int) -> usize {
     // SAFETY: the relay's frame, as the kernel has made it.
     unsafe {
-        let (bottom, size) = (at(frame + CONTEXT + CONTEXT_STACK), SIZE.load(Relaxed));
+        let (bottom, size) = (at(frame + layout::STACK), SIZE.load(Relaxed));
         let is_ours = |address: usize| address.wrapping_sub(bottom) < size;
-        let interrupted = register(frame, libc::REG_RSP);
+        let interrupted = at(frame + layout::STACK_POINTER);
         if !is_ours(interrupted) {
             return move_frame(frame, bottom + size, interrupted, signal);
         }
         let is_frame = |&place: &usize| {
-            at(place) & HANDLER != 0
-                && at(place + CONTEXT + CONTEXT_STACK) == bottom
-                && at(place + CONTEXT + CONTEXT_STACK_SIZE) == size
-                && place + INFO < bottom + size
+            at(place + layout::MARK) & HANDLER != 0
+                && at(place + layout::STACK) == bottom
+                && at(place + layout::STACK_SIZE) == size
+                && place + layout::INFO < bottom + size
         };
-        let first = interrupted.next_multiple_of(8);
-        let end = (bottom + size).saturating_sub(INFO + 8);
-        let Some(earlier) = (first..end).step_by(8).find(is_frame) else {
+        let first = interrupted.next_multiple_of(layout::STEP);
+        let end = (bottom + size).saturating_sub(layout::LEAST);
+        let marked = || (first..end).step_by(layout::STEP).find(is_frame).map(|place| (place, at(place + layout::MARK)));
+        let Some((earlier, handler)) = layout::unmarked(frame, relay as *const () as usize).or_else(marked) else {
             // A crash under report was interrupted: our own code, where nothing is to be moved.
-            put(frame, RESTORER.load(Relaxed));
+            put(frame + layout::MARK, told_restorer());
             return frame;
         };
-        let earlier_signal = at(earlier + INFO) as c_int;
-        let handler = at(earlier) & !(HANDLER | WITH_INFO);
+        let earlier_signal = at(earlier + layout::INFO) as c_int;
         let below = moved(earlier, earlier_signal);
         if below == 0 {
             return 0;
         }
-        let frame = move_frame(frame, interrupted - RED_ZONE, below, signal);
+        let frame = move_frame(frame, interrupted - layout::RED_ZONE, below, signal);
         if frame != 0 {
-            set_register(frame, libc::REG_RIP, handler);
-            set_register(frame, libc::REG_RSP, below);
-            set_register(frame, libc::REG_RDI, earlier_signal as usize);
-            set_register(frame, libc::REG_RSI, below + INFO);
-            set_register(frame, libc::REG_RDX, below + CONTEXT);
+            put(frame + layout::PROGRAM_COUNTER, handler & !(HANDLER | WITH_INFO));
+            put(frame + layout::STACK_POINTER, below);
+            let arguments = [earlier_signal as usize, below + layout::INFO, below + layout::CONTEXT];
+            for (place, value) in layout::ARGUMENTS.into_iter().zip(arguments) {
+                put(frame + place, value);
+            }
+            if let Some(place) = layout::LINK {
+                put(frame + place, RESTORER.load(Relaxed));
+            }
         }
         frame
     }
@@ -202,11 +199,11 @@ unsafe extern "C" fn moved(frame: usize, signal: c_int) -> usize {
 /// Copies a frame, which ends somewhere below `end`, to below that stack pointer.
 unsafe fn move_frame(frame: usize, end: usize, stack_pointer: usize, signal: c_int) -> usize {
     // The processor's state needs an alignment of 64.
-    let lowest = stack_pointer.wrapping_sub(RED_ZONE + (end - frame) + 64);
+    let lowest = stack_pointer.wrapping_sub(layout::RED_ZONE + (end - frame) + 64);
     let to = (lowest & !63) + frame % 64;
     // A fault may be that of a stack that is full. The kernel tries for us.
     if matches!(signal, libc::SIGSEGV | libc::SIGBUS) && !is_filtered() {
-        let pages = (to / PAGE + 1..=stack_pointer.wrapping_sub(RED_ZONE + 8) / PAGE).map(|page| page * PAGE);
+        let pages = (to / PAGE + 1..=stack_pointer.wrapping_sub(layout::RED_ZONE + 8) / PAGE).map(|page| page * PAGE);
         if !core::iter::once(to).chain(pages).all(is_writable) {
             return 0;
         }
@@ -214,11 +211,8 @@ unsafe fn move_frame(frame: usize, end: usize, stack_pointer: usize, signal: c_i
     // SAFETY: the frame is the kernel's; below the red zone of the interrupted code's stack nothing is in use.
     unsafe {
         core::ptr::copy_nonoverlapping(place(frame).cast::<u8>(), place(to).cast(), end - frame);
-        put(to, RESTORER.load(Relaxed));
-        let state = at(frame + CONTEXT + STATE);
-        if (frame..end).contains(&state) {
-            put(to + CONTEXT + STATE, state - frame + to);
-        }
+        put(to + layout::MARK, told_restorer());
+        layout::relocate(frame, to, end - frame);
     }
     to
 }
@@ -241,14 +235,4 @@ unsafe fn at(address: usize) -> usize {
 unsafe fn put(address: usize, value: usize) {
     // SAFETY: the caller's address is writable, and nobody else's.
     unsafe { place(address).write(value) }
-}
-
-unsafe fn register(frame: usize, number: c_int) -> usize {
-    // SAFETY: the caller's frame.
-    unsafe { at(frame + CONTEXT + REGISTERS + number as usize * 8) }
-}
-
-unsafe fn set_register(frame: usize, number: c_int, value: usize) {
-    // SAFETY: the caller's frame.
-    unsafe { put(frame + CONTEXT + REGISTERS + number as usize * 8, value) }
 }

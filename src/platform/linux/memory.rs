@@ -9,8 +9,10 @@ use libc::{c_int, c_void, pid_t};
 use crate::arch;
 use crate::hooks::real;
 
-/// Size of a page.
+/// What every size of a page is a multiple of: within so much, either all may be read or nothing.
 pub const PAGE: usize = 4096;
+
+pub use crate::arch::page_size;
 
 /// In a copy of a crashed process, that process; 0 everywhere else.
 static ORIGINAL: AtomicI32 = AtomicI32::new(0);

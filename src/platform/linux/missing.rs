@@ -5,7 +5,6 @@
 
 use libc::{Elf64_Ehdr, Elf64_Phdr, PF_W, PT_LOAD, c_int, c_long, pid_t};
 
-use super::PAGE;
 use crate::arch;
 
 const MADV_DOFORK: c_int = 11;
@@ -30,8 +29,9 @@ pub fn keep_own_data() {
         );
         for segment in headers.iter().filter(|segment| segment.p_type == PT_LOAD && segment.p_flags & PF_W != 0) {
             let start = header.addr() + segment.p_vaddr as usize;
-            let end = (start + segment.p_memsz as usize).next_multiple_of(PAGE);
-            let start = start & !(PAGE - 1);
+            let size = arch::page_size();
+            let end = (start + segment.p_memsz as usize).next_multiple_of(size);
+            let start = start & !(size - 1);
             for advice in [MADV_DOFORK, MADV_KEEPONFORK] {
                 arch::system_call(
                     libc::SYS_madvise,
@@ -45,28 +45,26 @@ pub fn keep_own_data() {
 /// In a copy: gives the thread its control block back, with errno and what else is thread-local. It may lie in memory that the copy
 /// has not got: on a stack that pthread_attr_setstack(3) has named, for example.
 pub fn restore_thread(original: pid_t) {
-    /// What the control block takes (struct pthread), and what the variables of the libraries that are there from the start take below
-    /// it, as far as they are ours or near.
-    const ABOVE: usize = PAGE;
-    const BELOW: usize = 4 * PAGE;
     let needs = [arch::THREAD_POINTER, libc::SYS_mmap, libc::SYS_process_vm_readv, libc::SYS_nanosleep];
     if needs.iter().any(|&call| super::is_forbidden(call)) {
         return;
     }
+    let (below, above) = arch::THREAD_MEMORY;
+    let size = arch::page_size();
     let thread = arch::thread_pointer_by_kernel();
     if thread == 0 || is_there(thread) {
         return;
     }
     let errno = thread.wrapping_add_signed(super::errno_offset());
-    for page in ((thread - BELOW).min(errno) & !(PAGE - 1)..thread + ABOVE).step_by(PAGE) {
+    for page in ((thread - below).min(errno) & !(size - 1)..thread + above).step_by(size) {
         let is_readable = wait_for_permission(original, page);
-        let is_needed = [thread, errno].iter().any(|place| (page..page + PAGE).contains(place));
+        let is_needed = [thread, errno].iter().any(|place| (page..page + size).contains(place));
         if (is_readable || is_needed) && make_page(page) {
             // SAFETY: the copy's own page: it gets what the original has there.
-            unsafe { transfer(original, page, page, PAGE) };
+            unsafe { transfer(original, page, page, size) };
         }
     }
-    if !is_there(thread) {
+    if arch::THREAD_NAMES_ITSELF && !is_there(thread) {
         // The original may not be read. By its first word, which is its address, code finds the block (the x86_64 ABI's supplement on
         // thread-local storage).
         // SAFETY: the copy's own page, unless there could be none; then the copy ends here.
@@ -88,7 +86,7 @@ fn make_page(page: usize) -> bool {
     const MAP_FIXED_NOREPLACE: c_int = 0x10_0000;
     let protection = libc::PROT_READ | libc::PROT_WRITE;
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | MAP_FIXED_NOREPLACE;
-    let arguments = [page as c_long, PAGE as c_long, protection.into(), flags.into(), -1, 0];
+    let arguments = [page as c_long, arch::page_size() as c_long, protection.into(), flags.into(), -1, 0];
     // SAFETY: nothing that is mapped is replaced; before Linux 4.17 the page would be elsewhere, and stay unused.
     let made = unsafe { arch::system_call(libc::SYS_mmap, arguments) };
     made == page as c_long || made == c_long::from(-libc::EEXIST)

@@ -1,8 +1,8 @@
-//! Linux with glibc, x86_64.
+//! Linux with glibc, x86_64 and aarch64.
 
-#[cfg(not(all(target_arch = "x86_64", target_env = "gnu")))]
+#[cfg(not(all(any(target_arch = "x86_64", target_arch = "aarch64"), target_env = "gnu")))]
 compile_error!(
-    "on Linux nosigpipe is for x86_64 and glibc: the guard handler reads the interrupted system call's registers"
+    "on Linux nosigpipe is for x86_64 and aarch64 with glibc: what broke is read from the registers of the interrupted system call"
 );
 
 mod abort;

@@ -9,6 +9,11 @@ use crate::arch::Access;
 /// Size of a page.
 pub const PAGE: usize = if cfg!(target_arch = "aarch64") { 16384 } else { 4096 };
 
+/// Size of a page.
+pub fn page_size() -> usize {
+    PAGE
+}
+
 unsafe extern "C" {
     static mach_task_self_: u32;
     /// mach/mach_vm.h
