@@ -76,7 +76,8 @@ pub type Routine = extern "C" fn(*mut c_void) -> *mut c_void;
 /// Gives the main thread its stack and keeps some memory in reserve, in one mapping. For the constructor.
 pub fn start() {
     platform::learn_errno();
-    let size = platform::GUARD + (platform::HANDLER_ROOM + platform::minimum_signal_stack()).next_multiple_of(platform::page_size());
+    let size = platform::GUARD
+        + (platform::HANDLER_ROOM + platform::minimum_signal_stack()).next_multiple_of(platform::page_size());
     let are_wanted = !platform::is_on_valgrind();
     if are_wanted {
         let _ = NonZeroUsize::new(size).map(|size| SIZE.set(size));

@@ -528,6 +528,14 @@ pub unsafe fn set_thread_number(offset: isize, value: i32) {
     }
 }
 
+/// Body of a function that is another one by a second name.
+macro_rules! jump {
+    ($to:path) => {
+        ::core::arch::naked_asm!("b {to}", to = sym $to)
+    };
+}
+pub(crate) use jump;
+
 /// Body of vfork(2), counting who borrows the memory. The child has the parent's stack, and the return address is in a register
 /// of both. The kernel has no call of this name.
 macro_rules! lend {

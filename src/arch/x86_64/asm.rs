@@ -440,6 +440,14 @@ pub unsafe fn set_thread_number(offset: isize, value: i32) {
     }
 }
 
+/// Body of a function that is another one by a second name.
+macro_rules! jump {
+    ($to:path) => {
+        ::core::arch::naked_asm!("jmp {to}", to = sym $to)
+    };
+}
+pub(crate) use jump;
+
 /// Body of vfork(2), counting who borrows the memory. The child has the parent's stack: the return address must not be on it while
 /// the child runs.
 macro_rules! lend {

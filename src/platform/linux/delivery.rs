@@ -169,7 +169,8 @@ unsafe extern "C" fn moved(frame: usize, signal: c_int) -> usize {
         };
         let first = interrupted.next_multiple_of(layout::STEP);
         let end = (bottom + size).saturating_sub(layout::LEAST);
-        let marked = || (first..end).step_by(layout::STEP).find(is_frame).map(|place| (place, at(place + layout::MARK)));
+        let marked =
+            || (first..end).step_by(layout::STEP).find(is_frame).map(|place| (place, at(place + layout::MARK)));
         let Some((earlier, handler)) = layout::unmarked(frame, relay as *const () as usize).or_else(marked) else {
             // A crash under report was interrupted: our own code, where nothing is to be moved.
             put(frame + layout::MARK, told_restorer());

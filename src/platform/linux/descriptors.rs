@@ -5,7 +5,8 @@
 use super::freestanding::own_call;
 use libc::{POLLERR, POLLHUP, POLLNVAL, c_int};
 
-use super::{broken_pipe::is_broken_pipe, is_socket, nanoseconds};
+use super::{broken_pipe::is_broken_pipe, is_socket};
+use crate::arch;
 
 /// What was found.
 #[derive(Default)]
@@ -18,14 +19,15 @@ pub(super) struct Found {
     pub sockets: u32,
 }
 
-/// How long all of it may take, in nanoseconds. Pipes mostly have low numbers; what is beyond counts as not broken.
-const PATIENCE: u64 = 20_000_000;
+/// How long all of it may take, in nanoseconds of this thread's own time. Pipes mostly have low numbers; what is beyond counts as
+/// not broken.
+const PATIENCE: u64 = 30_000_000;
 /// Descriptors that are asked at once.
 const AT_ONCE: usize = 64;
 
 /// Looks at all descriptors, in ascending order where /proc is there, else by their numbers.
 pub(super) fn broken() -> Found {
-    let deadline = nanoseconds() + PATIENCE;
+    let deadline = own_time() + PATIENCE;
     let mut found = Found::default();
     let mut asked = [libc::pollfd { fd: -1, events: 0, revents: 0 }; AT_ONCE];
     let mut count = 0;
@@ -34,13 +36,14 @@ pub(super) fn broken() -> Found {
             place.fd = fd.unwrap_or(-1);
             count += 1;
         }
-        if (fd.is_none() || count == AT_ONCE)
-            && let Some(asked) = asked.get_mut(..count)
-        {
-            look(asked, &mut found);
-            count = 0;
+        if (fd.is_some() && count < AT_ONCE) || count == 0 {
+            return true;
         }
-        nanoseconds() < deadline
+        if let Some(asked) = asked.get_mut(..count) {
+            look(asked, &mut found);
+        }
+        count = 0;
+        own_time() < deadline
     };
     if !each_descriptor(&mut ask) {
         let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
@@ -54,6 +57,14 @@ pub(super) fn broken() -> Found {
     }
     ask(None);
     found
+}
+
+/// What the calling thread has taken of a processor's time, in nanoseconds.
+fn own_time() -> u64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the structure is ours.
+    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
+    time.tv_sec.unsigned_abs() * 1_000_000_000 + time.tv_nsec.unsigned_abs()
 }
 
 fn look(asked: &mut [libc::pollfd], found: &mut Found) {

@@ -19,14 +19,14 @@ use crate::platform::{self, real_function};
 #[unsafe(no_mangle)]
 #[unsafe(naked)]
 pub unsafe extern "C" fn vfork() -> pid_t {
-    core::arch::naked_asm!("jmp {lend}", lend = sym lend)
+    arch::jump!(lend)
 }
 
 /// vfork(2), by glibc's other name.
 #[unsafe(no_mangle)]
 #[unsafe(naked)]
 pub unsafe extern "C" fn __vfork() -> pid_t {
-    core::arch::naked_asm!("jmp {lend}", lend = sym lend)
+    arch::jump!(lend)
 }
 
 /// Has no name outside, so that the loader need not look it up for its callers.
@@ -44,14 +44,14 @@ mod real_clone {
 #[unsafe(no_mangle)]
 #[unsafe(naked)]
 pub unsafe extern "C" fn clone() -> c_int {
-    core::arch::naked_asm!("jmp {clone}", clone = sym clone_and_note)
+    arch::jump!(clone_and_note)
 }
 
 /// clone(2), by glibc's other name.
 #[unsafe(no_mangle)]
 #[unsafe(naked)]
 pub unsafe extern "C" fn __clone() -> c_int {
-    core::arch::naked_asm!("jmp {clone}", clone = sym clone_and_note)
+    arch::jump!(clone_and_note)
 }
 
 unsafe extern "C" fn clone_and_note(

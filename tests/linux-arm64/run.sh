@@ -1,0 +1,109 @@
+# What is tested in the arm64 machine, by busybox's shell. One line for each test; status 1 if one has failed.
+cd /mnt/host
+library=$PWD/libnosigpipe.so
+failed=0
+
+# What a shell shows when the program has died of SIGPIPE, SIGSEGV and so on.
+PIPE=141 SEGV=139 ABRT=134 TRAP=133 ILL=132 BUS=135
+
+# expect NAME STATUS PROGRAM...: runs without and with a preload as $with says, and compares the exit status; what was written to
+# standard error is in /tmp/err.
+expect() {
+    name=$1 wanted=$2
+    shift 2
+    env $with "$@" >/tmp/out 2>/tmp/err
+    status=$?
+    if [ $status = "$wanted" ]; then
+        echo "ok      $name"
+    else
+        echo "FAILED  $name: status $status instead of $wanted"
+        head -5 /tmp/err /tmp/out
+        failed=1
+    fi
+}
+
+# has NAME PATTERN...: each pattern is in what the last program has written to standard error.
+has() {
+    name=$1
+    shift
+    for pattern in "$@"; do
+        if ! grep -qE -- "$pattern" /tmp/err; then
+            echo "FAILED  $name: no $pattern in"
+            cat /tmp/err
+            failed=1
+            return
+        fi
+    done
+    echo "ok      $name"
+}
+
+preload="LD_PRELOAD=$library"
+sockets="$preload NOSIGPIPE_SCOPE=sockets"
+
+with=A=b expect "a naive server dies bare" $PIPE ./server write 1
+for call in write writev pwritev2 send sendto sendmsg sendmmsg sendfile splice write_raw sendto_raw; do
+    with=$preload expect "survives $call in scope process" 0 ./server $call 20
+    with="$sockets NOSIGPIPE_LOG=summary" expect "survives $call in scope sockets" 0 ./server $call 20
+    has "  all counted" "20 broken pipes survived"
+done
+with="$sockets NOSIGPIPE_LOG=broken-pipes" expect "the call is named" 0 ./server write 1
+has "  write" "broken pipe survived in write, descriptor [0-9]+, peer 127.0.0.1"
+with="$sockets NOSIGPIPE_LOG=broken-pipes" expect "the call is named" 0 ./server sendto_raw 1
+has "  sendto" "broken pipe survived in sendto, "
+with="$sockets PIPE=1" expect "survives beside a broken pipe" 0 ./server write 20
+
+for what in pipe pipe_in_thread stdio splice raise kill; do
+    with=A=b expect "$what ends bare" $PIPE ./pipes $what
+    with=$sockets expect "$what ends in scope sockets" $PIPE ./pipes $what
+done
+for what in pipe pipe_in_thread stdio splice; do
+    with=$preload expect "$what goes on in scope process" 0 ./pipes $what
+done
+for what in socket_beside_pipe handler; do
+    with=$sockets expect "$what in scope sockets" 0 ./pipes $what
+    with=$preload expect "$what in scope process" 0 ./pipes $what
+done
+with=$preload expect "children start with the default action" 0 ./pipes children
+with="$preload NOSIGPIPE_SCOPE=tree" expect "children ignore it in scope tree" 1 ./pipes children
+(LD_PRELOAD=$library NOSIGPIPE_SCOPE=sockets ./pipes yes; echo $? >/tmp/status) | head -n 1 >/dev/null
+[ "$(cat /tmp/status)" = $PIPE ] && echo "ok      yes ends when nobody reads" || { echo "FAILED  yes ends when nobody reads: $(cat /tmp/status)" && failed=1; }
+
+crash() {
+    kind=$1 wanted=$2 program=$3
+    shift 3
+    with=A=b expect "$program $kind bare" $wanted ./$program $kind $mode
+    with=$preload expect "$program $kind $mode ends as bare" $wanted ./$program $kind $mode
+    has "  and is reported" "$@"
+}
+others='in thread[s]? .*"?(first|second)"?|waiting_function at .*crash.c:'
+for program in crash crash-signed crash-frameless; do
+    crash read $SEGV $program 'SIGSEGV.*reading 0x10' '#0 +leaf_read at .*crash.c:[0-9]+' 'crash at .*crash.c:[0-9]+' 'main at .*crash.c:[0-9]+' "$others" 'x29|x0'
+    mode=thread crash write $SEGV $program 'SIGSEGV.*writing 0x10' '#0 +leaf_write' '#[0-9]+ +run at ' "$others"
+done
+crash jump $SEGV crash 'executing 0x0' 'crash at .*crash.c' 'main at'
+crash wild $SEGV crash 'reading 0x0?141414141414141' 'none that arm64 has' 'leaf_read at' 'main at'
+crash readonly $SEGV crash 'writing' 'SEGV_ACCERR' 'leaf_write at' 'but not written'
+crash overflow $SEGV crash 'stack overflow' 'deep at' 'main at'
+mode=thread crash overflow $SEGV crash 'stack overflow' 'deep at' 'run at'
+crash abort $ABRT crash 'SIGABRT' 'abort' 'crash at' 'main at'
+crash trap $TRAP crash 'SIGTRAP' 'brk' 'crash at' 'main at'
+crash illegal $ILL crash 'SIGILL' 'udf' 'crash at' 'main at'
+crash bus $BUS crash 'SIGBUS' 'reading' 'leaf_read at' 'main at'
+crash kill $SEGV crash 'SIGSEGV' 'raise|kill' 'main at'
+mode=rethrow crash read $SEGV crash 'SIGSEGV.*reading 0x10' 'leaf_read at' 'main at'
+with=$preload expect "a handler that only returns ends" $SEGV ./crash read returns
+has "  and is reported" 'reading 0x10'
+
+# Where the core comes from is the crash itself.
+ulimit -c unlimited
+echo /tmp/core >/proc/sys/kernel/core_pattern
+with=$preload expect "a core is written" $SEGV ./crash read
+[ -s /tmp/core ] && echo "ok        core" || { echo "FAILED    no core" && failed=1; }
+rm -f /tmp/core
+
+with=A=b expect "launcher: run" 0 ./nosigpipe run --scope sockets -- ./server write 5
+with=A=b expect "launcher: run in scope process" 0 ./nosigpipe run -- ./server write 5
+with=A=b expect "launcher: check" 0 ./nosigpipe check ./server
+with=A=b expect "launcher: check of a static program" 125 ./nosigpipe check /bin/busybox
+with=A=b expect "launcher: demo" 0 ./nosigpipe demo
+exit $failed
