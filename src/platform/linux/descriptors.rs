@@ -6,7 +6,6 @@ use super::freestanding::own_call;
 use libc::{POLLERR, POLLHUP, POLLNVAL, c_int};
 
 use super::{broken_pipe::is_broken_pipe, is_socket};
-use crate::arch;
 
 /// What was found.
 #[derive(Default)]

@@ -41,7 +41,7 @@ impl LogSocket {
     fn connect(path: &CStr, kind: c_int) -> Result<Self, c_int> {
         let mut address = sockaddr_un { sun_family: libc::AF_UNIX as sa_family_t, sun_path: [0; 108] };
         for (to, from) in address.sun_path.iter_mut().take(107).zip(path.to_bytes()) {
-            *to = from.cast_signed();
+            *to = *from as libc::c_char;
         }
         let kind = kind | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
         // SAFETY: the address is whole, and of the size that is told. Not by libc's functions, which are our own hooks.
@@ -75,8 +75,7 @@ impl LogSocket {
                 0 => return Ok(()),
                 libc::EAGAIN | libc::ENOBUFS | libc::EINTR if platform::nanoseconds() < until => {
                     let mut poll = libc::pollfd { fd: self.fd, events: libc::POLLOUT as c_short, revents: 0 };
-                    // SAFETY: one pollfd.
-                    unsafe { own_call(libc::SYS_poll, &raw mut poll, 1, 20) };
+                    super::super::freestanding::poll(core::slice::from_mut(&mut poll), 20);
                 }
                 error => return Err(error),
             }
@@ -165,7 +164,7 @@ pub fn write_termination_log(path: &[u8], content: &[u8]) -> Result<(), c_int> {
     let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_CLOEXEC | libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY;
     // SAFETY: the path is a string; the descriptor is closed once.
     unsafe {
-        let fd = own_call(libc::SYS_open, path.as_ptr(), flags, 0o600) as c_int;
+        let fd = own_call(libc::SYS_openat, libc::AT_FDCWD, path.as_ptr(), flags, 0o600) as c_int;
         if fd < 0 {
             return Err(errno());
         }
