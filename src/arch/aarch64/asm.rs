@@ -193,16 +193,6 @@ pub const READLINK: c_long = libc::SYS_readlinkat;
 /// See above.
 pub const THREAD_POINTER: c_long = libc::SYS_getpid;
 
-/// What a signal handler returns to where libc's own is not known. Debuggers and unwinders recognise it by these bytes, which
-/// are the vdso's as well: `mov x8, SYS_rt_sigreturn; svc #0`.
-///
-/// # Safety
-/// For the kernel's frames alone.
-#[unsafe(naked)]
-pub unsafe extern "C" fn restorer() {
-    naked_asm!("mov x8, #139", "svc #0")
-}
-
 /// poll(2), of which the kernel has only ppoll(2).
 pub fn poll(entries: &mut [libc::pollfd], milliseconds: libc::c_int) -> c_long {
     let time = libc::timespec {
@@ -660,6 +650,7 @@ pub fn return_of_syscall() -> usize {
 pub unsafe extern "C" fn restorer() {
     naked_asm!("mov x8, #139", "svc #0")
 }
+
 /// Body of what the kernel calls for a handler of the program. What it is told is in the register that has the return address, and
 /// is put where the frame keeps it.
 macro_rules! relay {
