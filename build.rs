@@ -39,6 +39,11 @@ fn linux() {
     for library in ["libpthread.so", "libdl.so"] {
         println!("cargo::rustc-link-arg-bins=-Wl,--no-as-needed,{},--as-needed", old.join(library).display());
     }
+    if env::var("CARGO_CFG_TARGET_ARCH").is_ok_and(|arch| arch == "aarch64")
+        && let Some(loader) = old_libc::loader_of_arm64()
+    {
+        println!("cargo::rustc-link-arg-bins={}", loader.display());
+    }
     for argument in [
         // Handlers and atfork entries point into the library for as long as the process lives.
         "-Wl,-z,nodelete",

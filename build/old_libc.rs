@@ -86,6 +86,11 @@ fn path_of(compiler: &Path, library: &str) -> Result<Option<PathBuf>, Failure> {
     Ok(path.is_absolute().then_some(path))
 }
 
+/// The loader itself: on arm64 it has the word that stacks are guarded with.
+pub fn loader_of_arm64() -> Option<PathBuf> {
+    path_of(&compiler(), "ld-linux-aarch64.so.1").ok().flatten()
+}
+
 /// `GLIBC_2.3.4` as numbers; `None` for what belongs to glibc alone.
 fn version_number(version: &str) -> Option<Vec<u32>> {
     version.strip_prefix("GLIBC_")?.split('.').map(|part| part.parse().ok()).collect()
