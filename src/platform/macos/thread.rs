@@ -168,10 +168,12 @@ pub fn write_until(fd: c_int, bytes: &[u8], patience: u64, deadline: u64) -> boo
 pub fn limit_time(_tid: pid_t, _signal: c_int, _deadline: u64) {}
 
 /// What [`set_timers`] has made.
-pub type Timers = ();
+pub struct Timers;
 
 /// The same, noted nowhere.
-pub fn set_timers(_tid: pid_t, _signal: c_int, _deadline: u64) -> Timers {}
+pub fn set_timers(_tid: pid_t, _signal: c_int, _deadline: u64) -> Timers {
+    Timers
+}
 
 /// Takes [`set_timers`] back.
 pub fn delete_timers(_timers: Timers) {}
