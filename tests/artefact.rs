@@ -19,7 +19,9 @@ fn it_exports_the_hook_table_and_its_own_names_and_nothing_else() {
     let mac_only = "cfg(target_os = \"macos\")";
     let hooked = table.lines().zip(table.lines().skip(1)).filter(|(before, _)| !before.contains(mac_only)).filter_map(
         |(_, line)| {
-            let line = ["real ", "later ", "instead "].iter().find_map(|kind| line.trim_start().strip_prefix(kind))?;
+            let line = ["real ", "later ", "caller ", "instead "]
+                .iter()
+                .find_map(|kind| line.trim_start().strip_prefix(kind))?;
             Some(line.split_once("::")?.1.split_once('(')?.0.to_owned())
         },
     );
