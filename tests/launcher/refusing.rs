@@ -12,7 +12,6 @@ use harness::{bare, launched};
 use crate::scratch::{Scratch, as_nobody, assert_refused, hello, is_root};
 
 const STATIC: &str = "it is statically linked, so that nothing can be loaded into it";
-const MUSL: &str = "-Wl,--dynamic-linker=/lib/ld-musl-x86_64.so.1";
 
 #[test]
 fn a_static_program_is_refused() {
@@ -21,13 +20,6 @@ fn a_static_program_is_refused() {
         bare(&program).run().assert_silent_success().assert_stdout("hello\n");
         assert_refused(launched(&[], &program), 125, &format!("{}: {STATIC}", program.display()));
     }
-}
-
-#[test]
-fn a_musl_program_is_refused() {
-    let program = hello(&[MUSL]);
-    let line = "it is linked with musl (its loader is /lib/ld-musl-x86_64.so.1) and the library is for glibc";
-    assert_refused(launched(&[], &program), 125, &format!("{}: {line}", program.display()));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use harness::{SIGKILL, bare, launched, launcher, library, program};
+use harness::{SIGKILL, bare, launched, launcher, library, program, root};
 
 use crate::scratch::{Scratch, assert_refused, hello, nosigpipe};
 
@@ -21,6 +21,18 @@ fn the_process_becomes_the_program() {
 fn exit_status_and_signals_are_the_programs_own() {
     launched(&[], "sh").args(["-c", "exit 7"]).run().assert_code(7).assert_silent();
     launched(&[], "sh").args(["-c", "kill -9 $$"]).run().assert_killed_by(SIGKILL).assert_silent();
+}
+
+#[test]
+fn a_program_that_is_linked_with_musl_is_started_like_any_other() {
+    let scratch = Scratch::new();
+    let path = scratch.path("hello");
+    let source = root().join("tests/programs/hello.c");
+    bare("musl-gcc").arg("-o").args([&path, &source]).run().assert_code(0);
+    launched(&[], &path).run().assert_silent_success().assert_stdout("hello\n");
+    let check = nosigpipe().arg("check").arg(&path).run().assert_silent_success().stdout();
+    assert!(check.contains("nosigpipe run would start it with the library in it"), "{check}");
+    assert!(!check.contains("missing"), "{check}");
 }
 
 #[test]

@@ -24,6 +24,11 @@ const DEFAULT_DIRECTORIES: [&str; 8] = [
     "/usr/lib",
 ];
 
+/// What musl takes for itself by the beginning of the name, since it is all of these in one (its ldso/dynlink.c).
+const PARTS_OF_MUSL: [&str; 7] = ["libc.", "libpthread.", "librt.", "libm.", "libdl.", "libutil.", "libxnet."];
+/// Where musl's loader looks last, unless /etc/ld-musl-MACHINE.path says otherwise.
+const DIRECTORIES_OF_MUSL: &str = "/lib:/usr/local/lib:/usr/lib";
+
 /// A program and what it is linked with.
 pub struct Dependencies {
     /// The program first, then the libraries in the order in which ld.so loads them.
@@ -107,9 +112,19 @@ impl Dependencies {
             let list = env::var_os("LD_LIBRARY_PATH")?;
             in_list(&list.to_string_lossy().replace(';', ":"), &self.objects.first()?.path)
         };
-        by_rpath()
-            .or_else(by_environment)
-            .or_else(|| object.image.runpath.as_ref().and_then(|list| in_list(list, &object.path)))
+        let named =
+            || by_rpath().or_else(by_environment).or_else(|| in_list(object.image.runpath.as_ref()?, &object.path));
+        if let Some(loader) = self.objects.first().and_then(|program| program.image.musl()) {
+            if PARTS_OF_MUSL.iter().any(|part| name.starts_with(part)) {
+                return load(PathBuf::from(loader));
+            }
+            let machine = Path::new(loader).file_stem()?.to_string_lossy();
+            let machine = machine.trim_end_matches(".so");
+            let list = fs::read_to_string(format!("/etc/{machine}.path"));
+            let list = list.map_or_else(|_| DIRECTORIES_OF_MUSL.to_owned(), |list| list.replace('\n', ":"));
+            return named().or_else(|| in_list(&list, &object.path));
+        }
+        named()
             .or_else(|| cache.find(name).find_map(|path| load(path.clone())))
             .or_else(|| DEFAULT_DIRECTORIES.iter().find_map(|directory| load(Path::new(directory).join(name))))
     }

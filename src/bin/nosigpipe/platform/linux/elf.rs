@@ -157,6 +157,12 @@ impl Image {
         self.interpreter.is_none() && self.soname.as_ref().is_some_and(|name| name.starts_with("ld-linux"))
     }
 
+    /// musl's loader, which is its libc, if the program is linked with that.
+    pub fn musl(&self) -> Option<&str> {
+        let loader = self.interpreter.as_deref()?;
+        loader.rsplit('/').next().is_some_and(|name| name.starts_with("ld-musl")).then_some(loader)
+    }
+
     /// Why the library can't be loaded into it.
     pub fn objection(&self) -> Option<String> {
         if !self.is_native() {
@@ -174,7 +180,8 @@ impl Image {
             return Some(format!("it is statically linked{static_go}, so that nothing can be loaded into it"));
         };
         let other = match interpreter.rsplit('/').next().unwrap_or_default() {
-            loader if loader.starts_with("ld-musl") => "musl",
+            // On x86_64 the library loads there, too (docs/platforms.md).
+            _ if self.musl().is_some() && cfg!(not(target_arch = "x86_64")) => "musl",
             "linker64" | "linker" => "Android's libc",
             _ => return None,
         };

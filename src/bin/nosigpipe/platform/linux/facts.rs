@@ -10,7 +10,7 @@ use crate::platform::Fact;
 
 /// What works on no machine of this system.
 pub const ALWAYS: &[&str] = &[
-    "programs that are static, of another libc (musl), for another machine, or set-user-ID: nosigpipe check PROGRAM tells",
+    "programs that are static, of a libc that the library is not for, for another machine, or set-user-ID: nosigpipe check PROGRAM tells",
     "a library or a setting outside of the container that the program runs in",
 ];
 
