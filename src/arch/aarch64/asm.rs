@@ -486,7 +486,6 @@ pub fn thread_pointer() -> isize {
     thread
 }
 
-/// The same.
 /// The same by the kernel, where the block itself may not be readable: it is not needed here.
 pub fn thread_pointer_by_kernel() -> usize {
     thread_pointer().cast_unsigned()

@@ -28,13 +28,14 @@ const NONE: i32 = -1;
 
 /// Every call that a report may make, with arguments with which it does nothing, but which look to a filter like those of the report.
 /// The first keeps a child that is killed for trying from leaving a core file.
-const CALLS: [(c_long, [i32; 4]); 62] = [
+const CALLS: [(c_long, [i32; 4]); 63] = [
     (libc::SYS_prlimit64, [0, libc::RLIMIT_CORE as i32, 0, 0]),
     (libc::SYS_clone, [libc::CLONE_CHILD_SETTID | libc::CLONE_UNTRACED | libc::CLONE_SIGHAND, 0, 0, 0]),
     (libc::SYS_wait4, [NOBODY, 0, libc::WNOHANG | libc::__WALL, 0]),
     (libc::SYS_getpid, [0; 4]),
     (libc::SYS_gettid, [0; 4]),
     (libc::SYS_getppid, [0; 4]),
+    (libc::SYS_uname, [0; 4]),
     (libc::SYS_getuid, [0; 4]),
     (libc::SYS_geteuid, [0; 4]),
     (libc::SYS_getgid, [0; 4]),

@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 use libc::pid_t;
 use report::{Context, GroupMemory};
 
+use super::super::freestanding::own_call;
 use super::system;
 use crate::platform::report::Map;
 
@@ -71,7 +72,7 @@ fn kernel() -> String {
     // SAFETY: an all-zero structure of arrays of characters, which the kernel fills in.
     let name = unsafe {
         let mut name: libc::utsname = core::mem::zeroed();
-        libc::syscall(libc::SYS_uname, &raw mut name);
+        own_call(libc::SYS_uname, &raw mut name);
         name
     };
     let text = |field: &[libc::c_char]| -> String {
