@@ -987,7 +987,7 @@ class CrashedPrograms(Process):
         w, image, (registers, address) = self.crash()
         text = self.report(w, address, registers)
         self.assertIn(f"crashed: SIGSEGV, segmentation fault writing {address:#x} (null pointer + {address})", text)
-        self.assertIn("  in client::function_that_crashes\n", text)
+        self.assertIn("  in client::function_that_crashes, fingerprint ", text)
         frames = self.frames(text)
         uuid = bytes(image.b.uuid.uuid).hex()
         place = f"[client+0x{registers[-1] - image.slide:x} {uuid[:8]}]"
