@@ -57,6 +57,17 @@ pub enum Cause {
     Breakpoint,
 }
 
+/// The system call at whose return a signal has come.
+#[cfg(target_os = "linux")]
+pub struct Interrupted {
+    /// Its number, if it is known.
+    pub number: Option<i64>,
+    /// What it returns.
+    pub result: i64,
+    /// Its arguments, as far as they are known: on arm64 the first one's register has the result.
+    pub arguments: [Option<i64>; 6],
+}
+
 /// What a report says of a processor.
 pub struct Words {
     /// Of [`Cause::NoAddress`] and [`Cause::NoTarget`].

@@ -4,9 +4,9 @@
 //! what is done here; a change is a new version of the report.
 
 use alloc::borrow::ToOwned;
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::fmt::Write;
 
 use super::{Frame, Report};
 
@@ -42,9 +42,7 @@ pub fn of(report: &Report) -> String {
             }
         }
     }
-    let mut text = String::new();
-    let _ = write!(text, "{hash:016x}");
-    text
+    format!("{hash:016x}")
 }
 
 /// The functions that were called, from the one that crashed to main().
@@ -67,9 +65,7 @@ fn name(report: &Report, frame: &Frame) -> String {
     match frame.module.and_then(|index| report.modules.get(index as usize)) {
         Some(module) => {
             let id = if module.build_id.is_empty() { module.name() } else { &module.build_id };
-            let mut text = id.to_owned();
-            let _ = write!(text, "+{:#x}", frame.offset);
-            text
+            format!("{id}+{:#x}", frame.offset)
         }
         None => "?".to_owned(),
     }

@@ -8,7 +8,7 @@ use core::ops::Range;
 
 use libc::{c_int, c_void, pid_t, ucontext_t};
 
-use super::super::{Access, Cause, Exception, Registers};
+use super::super::{Access, Cause, Exception, Interrupted, Registers};
 use super::{LINK, PROGRAM_COUNTER, STACK_POINTER, is_canonical};
 
 /// Where a signal handler returns to, `__kernel_rt_sigreturn` in the vdso: `mov x8, #__NR_rt_sigreturn; svc #0`.
@@ -315,16 +315,6 @@ pub const USER_REGISTERS: usize = 34;
 pub fn registers_of_user(all: &[u64; USER_REGISTERS]) -> Registers {
     let [general @ .., flags] = *all;
     Registers { general, flags }
-}
-
-/// The system call at whose return a signal has come.
-pub struct Interrupted {
-    /// Its number, if it is known.
-    pub number: Option<i64>,
-    /// What it returns.
-    pub result: i64,
-    /// Its arguments, as far as they are known: the first one's register has the result.
-    pub arguments: [Option<i64>; 6],
 }
 
 /// The system call at whose return a signal has come; `None` where none was made just before. `read` reads memory that may not

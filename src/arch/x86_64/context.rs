@@ -4,7 +4,7 @@ use core::ops::Range;
 
 use libc::{c_int, c_void, pid_t, ucontext_t};
 
-use super::super::{Access, Cause, Exception, Registers};
+use super::super::{Access, Cause, Exception, Interrupted, Registers};
 use super::{Instruction, PROGRAM_COUNTER, STACK_POINTER, executes, is_canonical, number};
 
 /// Where a register of a DWARF number stands in `gregs` (sys/ucontext.h).
@@ -337,16 +337,6 @@ pub fn raise_by_instruction(signal: c_int) {
             _ => {}
         }
     }
-}
-
-/// The system call at whose return a signal has come.
-pub struct Interrupted {
-    /// Its number, if it is known.
-    pub number: Option<i64>,
-    /// What it returns.
-    pub result: i64,
-    /// Its arguments.
-    pub arguments: [Option<i64>; 6],
 }
 
 /// The system call at whose return a signal has come; `None` where none was made just before. `read` reads memory that may not

@@ -2,6 +2,7 @@
 //! by. And that a directory for reports does not fill.
 
 use alloc::borrow::ToOwned;
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::Write;
@@ -129,11 +130,7 @@ fn journal(report: &Report, until: u64) -> Result<(), i32> {
             message.push(b'\n');
         }
     };
-    let number = |number: i64| {
-        let mut text = String::new();
-        let _ = write!(text, "{number}");
-        text
-    };
+    let number = |number: i64| format!("{number}");
     field("MESSAGE", cut(&short(report), 1 << 15));
     field("MESSAGE_ID", ID);
     field("PRIORITY", &number(SEVERITY.into()));

@@ -45,13 +45,13 @@ pub fn keep_own_data() {
 /// In a copy: gives the thread its control block back, with errno and what else is thread-local. It may lie in memory that the copy
 /// has not got: on a stack that pthread_attr_setstack(3) has named, for example.
 pub fn restore_thread(original: pid_t) {
-    let needs = [arch::THREAD_POINTER, libc::SYS_mmap, libc::SYS_process_vm_readv, libc::SYS_nanosleep];
+    let needs = [libc::SYS_mmap, libc::SYS_process_vm_readv, libc::SYS_nanosleep];
     if needs.iter().any(|&call| super::is_forbidden(call)) {
         return;
     }
     let (below, above) = arch::THREAD_MEMORY;
     let size = arch::page_size();
-    let thread = arch::thread_pointer_by_kernel();
+    let thread = super::thread::thread_pointer();
     if thread == 0 || is_there(thread) {
         return;
     }

@@ -69,6 +69,11 @@ pub(super) fn stat_of(fd: c_int) -> Option<libc::stat> {
     unsafe { (libc::fstat(fd, stat.as_mut_ptr()) == 0).then(|| stat.assume_init()) }
 }
 
+/// Whether a descriptor is a regular file's.
+pub(super) fn is_regular_file(fd: c_int) -> bool {
+    stat_of(fd).is_some_and(|stat| stat.st_mode & libc::S_IFMT == libc::S_IFREG)
+}
+
 /// Whether a descriptor is a standard stream that the program was executed with, and one end of a socketpair(2): a
 /// connection between two that have no names. (A server that has closed its standard streams may have any socket there.)
 fn is_standard_pair(fd: c_int) -> bool {

@@ -1,6 +1,7 @@
 //! Threads, time, and the end of the process with the original siginfo.
 
 use super::freestanding::own_call;
+use crate::arch;
 use core::sync::atomic::{AtomicI32, AtomicU32, Ordering::Relaxed};
 
 use libc::{c_int, pid_t, siginfo_t};
@@ -11,7 +12,7 @@ pub fn nanoseconds() -> u64 {
     // SAFETY: `now` is ours.
     if unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) } != 0 {
         // A sandbox forbids the question, and what waits for a time must not wait for ever.
-        return crate::arch::about_nanoseconds();
+        return arch::about_nanoseconds();
     }
     now.tv_sec.unsigned_abs() * 1_000_000_000 + now.tv_nsec.unsigned_abs()
 }
@@ -47,6 +48,12 @@ fn tid_of_libc() -> pid_t {
 pub fn is_alive(pid: pid_t, tid: pid_t) -> bool {
     // SAFETY: signal 0 only asks.
     unsafe { own_call(libc::SYS_tgkill, pid, tid, 0) == 0 || super::errno() != libc::ESRCH }
+}
+
+/// The calling thread's control block, by the kernel: its own word that says so may not be readable. 0 where a filter forbids the
+/// question.
+pub(super) fn thread_pointer() -> usize {
+    if super::is_forbidden(arch::THREAD_POINTER) { 0 } else { arch::thread_pointer_by_kernel() }
 }
 
 /// The calling thread's name.
@@ -103,7 +110,7 @@ pub fn exit_now(status: c_int) -> ! {
         unsafe {
             own_call(libc::SYS_exit_group, status);
         }
-        crate::arch::halt();
+        arch::halt();
     }
 }
 

@@ -11,8 +11,7 @@ use alloc::vec::Vec;
 
 use report::Exception;
 
-use crate::arch;
-use crate::platform::is_forbidden;
+use super::super::thread::thread_pointer;
 use crate::platform::report::Memory;
 use symbols::demangle;
 
@@ -83,10 +82,7 @@ fn thread_local(memory: &mut Memory) -> ThreadLocal {
     const CONTROL_BLOCK: u64 = 288;
     /// Where glibc's control block has the address of the thread's vector of storage blocks.
     const DTV: u64 = if cfg!(target_arch = "aarch64") { 0 } else { 8 };
-    if is_forbidden(arch::THREAD_POINTER) {
-        return ThreadLocal::Unreadable;
-    }
-    let thread = arch::thread_pointer_by_kernel() as u64;
+    let thread = thread_pointer() as u64;
     let Some(vector) = memory.word(thread.wrapping_add(DTV)) else { return ThreadLocal::Unreadable };
     // The number of entries stands in front; each is an address and what is to be freed.
     let Some(count) = memory.word(vector.wrapping_sub(16)).filter(|count| (1..1 << 20).contains(count)) else {

@@ -12,7 +12,7 @@ use core::mem::size_of;
 use libc::{c_int, c_long, c_short, sa_family_t, sockaddr_un, socklen_t};
 
 use super::system;
-use crate::platform::linux::socket::stat_of;
+use crate::platform::linux::socket::{is_regular_file, stat_of};
 use crate::platform::report::write_all;
 use crate::platform::{self, errno};
 
@@ -137,7 +137,7 @@ pub fn read_report(directory: &str, name: &str) -> Vec<u8> {
     let read = |directory| {
         let fd = open_at(directory, name, libc::O_RDONLY)?;
         let mut content = vec![0; platform::PAGE];
-        let is_regular = stat_of(fd).is_some_and(|stat| stat.st_mode & libc::S_IFMT == libc::S_IFREG);
+        let is_regular = is_regular_file(fd);
         // SAFETY: writes into the buffer only; the file was opened above.
         let length = unsafe {
             let length = if is_regular { libc::read(fd, content.as_mut_ptr().cast(), content.len()) } else { 0 };
@@ -168,7 +168,7 @@ pub fn write_termination_log(path: &[u8], content: &[u8]) -> Result<(), c_int> {
         if fd < 0 {
             return Err(errno());
         }
-        let is_regular = stat_of(fd).is_some_and(|stat| stat.st_mode & libc::S_IFMT == libc::S_IFREG);
+        let is_regular = is_regular_file(fd);
         if !is_regular || own_call(libc::SYS_ftruncate, fd, 0 as c_long) != 0 {
             let error = if is_regular { errno() } else { libc::EINVAL };
             libc::close(fd);
