@@ -291,6 +291,14 @@ pub fn let_a_crash_come_first() {
     if CLAIM.load(Acquire) == 0 {
         return;
     }
+    // With these signals blocked a call that is trapped is known for ours, and fails; else the program's handler would see it.
+    let before = begin();
+    wait_for_holder();
+    platform::block(before);
+}
+
+/// Until the thread that holds the claim is dead, or it must be given up on.
+fn wait_for_holder() {
     let (pid, tid) = (platform::pid(), platform::tid());
     let give_up = platform::nanoseconds() + (u64::from(options().crash_timeout) + 1) * 1_000_000_000;
     loop {
