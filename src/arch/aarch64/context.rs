@@ -114,7 +114,7 @@ impl Trap {
     pub fn is_explained(&self, registers: &Registers, read: impl Fn(u64, &mut [u8]) -> bool) -> bool {
         match self.class() {
             FETCH | FETCH_SAME_LEVEL => self.address.wrapping_sub(registers.pc()) < 4,
-            MISALIGNED_PC => registers.pc() % 4 != 0,
+            MISALIGNED_PC => !registers.pc().is_multiple_of(4),
             DATA | DATA_SAME_LEVEL => super::instruction_at(registers.pc(), read)
                 .is_some_and(|code| super::accesses(code, registers, self.address)),
             _ => false,

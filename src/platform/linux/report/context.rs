@@ -76,7 +76,8 @@ fn kernel() -> String {
         name
     };
     let text = |field: &[libc::c_char]| -> String {
-        field.iter().map(|&byte| char::from(byte as u8)).take_while(|&character| character != '\0').collect()
+        // A character has a sign on some processors only.
+        field.iter().map(|&byte| char::from(byte.to_ne_bytes()[0])).take_while(|&character| character != '\0').collect()
     };
     format!("{} {} {}", text(&name.sysname), text(&name.release), text(&name.machine))
 }
