@@ -8,8 +8,8 @@ use core::sync::atomic::{AtomicPtr, Ordering::Relaxed};
 
 use libc::{c_char, pid_t};
 
+use super::lent::Lent;
 use super::maps::shares_file_with;
-use super::process::starts_with;
 use super::{map, unmap};
 use crate::sigpipe::is_own_process;
 
@@ -36,20 +36,7 @@ pub fn with_environment<T>(environment: *const *const c_char, call: impl FnOnce(
     // SAFETY: hand_on was given a string that stays.
     let name = unsafe { CStr::from_ptr(entry) }.to_bytes();
     let name = name.split_inclusive(|&byte| byte == b'=').next().unwrap_or_default();
-    let (mut count, mut preloads) = (0, false);
-    // SAFETY: the caller's environment is an array of strings that ends in a null pointer.
-    unsafe {
-        while let Some(variable) = (*environment.add(count)).as_ref() {
-            if starts_with(variable, name) {
-                return call(environment);
-            }
-            preloads |= starts_with(variable, b"LD_PRELOAD=");
-            count += 1;
-        }
-    }
-    if !preloads {
-        return call(environment);
-    }
+    let Some(count) = count_to_extend(environment, name) else { return call(environment) };
     match count + 2 {
         length if length <= SMALL => on_stack::<SMALL, T>(environment, count, entry, call),
         length if length <= LARGE => on_stack::<LARGE, T>(environment, count, entry, call),
@@ -70,6 +57,24 @@ pub fn with_environment<T>(environment: *const *const c_char, call: impl FnOnce(
                 result
             }
         }
+    }
+}
+
+/// The number of entries in an environment that has a preload but no entry that begins with `name`; `None` for any other, and
+/// where something in it can't be read, which the kernel is to say.
+fn count_to_extend(environment: *const *const c_char, name: &[u8]) -> Option<usize> {
+    let (mut array, mut strings) = (Lent::new(), Lent::new());
+    let (mut count, mut preloads) = (0, false);
+    loop {
+        let variable = array.pointer(environment.wrapping_add(count))?;
+        if variable.is_null() {
+            return preloads.then_some(count);
+        }
+        if strings.starts_with(variable, name)? {
+            return None;
+        }
+        preloads |= strings.starts_with(variable, b"LD_PRELOAD=")?;
+        count += 1;
     }
 }
 

@@ -18,6 +18,7 @@ mod filter;
 mod freestanding;
 pub mod hooks;
 mod image;
+mod lent;
 mod lineage;
 mod maps;
 mod memory;

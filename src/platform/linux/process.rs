@@ -26,7 +26,7 @@ pub fn environment(prefix: &'static [u8]) -> impl Iterator<Item = &'static CStr>
 ///
 /// # Safety
 /// `string` is a string.
-pub(super) unsafe fn starts_with(string: *const c_char, prefix: &[u8]) -> bool {
+unsafe fn starts_with(string: *const c_char, prefix: &[u8]) -> bool {
     // A character has a sign on some processors only.
     let string = string.cast::<u8>();
     // SAFETY: as promised.

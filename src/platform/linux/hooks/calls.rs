@@ -144,17 +144,21 @@ unsafe fn exchange_stack(new: *const stack_t, old: *mut stack_t) -> c_int {
         return result;
     }
     let size = crash::signal_stack_size();
-    // SAFETY: the kernel has read `new`. As in our other hooks, a wild `old` is the caller's SIGSEGV.
-    unsafe {
-        if !new.is_null() && (*new).ss_flags & libc::SS_DISABLE != 0 {
-            let ours = stack_t { ss_sp: own.wrapping_add(platform::GUARD).cast(), ss_flags: 0, ss_size: size };
-            platform::exchange_signal_stack(&raw const ours, ptr::null_mut());
-        }
-        if !old.is_null() {
-            *old = if before.ss_size == size { NONE } else { before };
-        }
+    // SAFETY: the kernel has read `new`.
+    if !new.is_null() && unsafe { (*new).ss_flags } & libc::SS_DISABLE != 0 {
+        let ours = stack_t { ss_sp: own.wrapping_add(platform::GUARD).cast(), ss_flags: 0, ss_size: size };
+        platform::exchange_signal_stack(&raw const ours, ptr::null_mut());
     }
-    0
+    if old.is_null() {
+        return 0;
+    }
+    // The kernel says whether it can be written to: that changes the stack, and then fails with EFAULT.
+    let result = platform::exchange_signal_stack(ptr::null(), old);
+    if result == 0 {
+        // SAFETY: the kernel has just written to it.
+        unsafe { *old = if before.ss_size == size { NONE } else { before } };
+    }
+    result
 }
 
 /// mlockall(2): what is ours is not locked with the rest.

@@ -1,0 +1,70 @@
+//! Memory that the program gives to a function which only hands it to the kernel. The kernel answers EFAULT to a wild
+//! address there, and so the hook in front of that function may not read it without having asked.
+
+use libc::{c_char, c_long};
+
+use super::memory::PAGE;
+use super::sharing::is_filtered;
+use crate::arch;
+
+/// Reads the program's memory as the kernel does for it, and asks the kernel once for each page on the way.
+pub struct Lent {
+    /// The last page that can be read; 0 for none yet.
+    page: usize,
+}
+
+impl Lent {
+    pub const fn new() -> Self {
+        Self { page: 0 }
+    }
+
+    /// A pointer of an array; `None` where nothing can be read.
+    pub fn pointer(&mut self, place: *const *const c_char) -> Option<*const c_char> {
+        let is_readable =
+            self.is_readable(place.addr()) && self.is_readable(place.addr().wrapping_add(size_of_val(&place) - 1));
+        // SAFETY: all its bytes can be read.
+        is_readable.then(|| unsafe { place.read_unaligned() })
+    }
+
+    /// Whether a string begins so; `None` where that can't be read. Nothing behind a byte that differs, such as its end, is
+    /// read.
+    pub fn starts_with(&mut self, string: *const c_char, prefix: &[u8]) -> Option<bool> {
+        for (index, &byte) in prefix.iter().enumerate() {
+            // A character has a sign on some processors only.
+            let place = string.cast::<u8>().wrapping_add(index);
+            if !self.is_readable(place.addr()) {
+                return None;
+            }
+            // SAFETY: it can be read.
+            if unsafe { place.read() } != byte {
+                return Some(false);
+            }
+        }
+        Some(true)
+    }
+
+    fn is_readable(&mut self, address: usize) -> bool {
+        /// No way to change a signal mask: the kernel reads the mask before it finds that out (kernel/signal.c).
+        const NO_SUCH_CHANGE: c_long = -1;
+        let page = address & !(PAGE - 1);
+        // The kernel takes the null pointer for no mask at all.
+        if page == 0 {
+            return false;
+        }
+        if page == self.page {
+            return true;
+        }
+        // Under a filter of the program's, no call is made that libc would not make.
+        if is_filtered() {
+            return true;
+        }
+        let arguments = [NO_SUCH_CHANGE, page as c_long, 0, size_of::<u64>() as c_long, 0, 0];
+        // SAFETY: nothing is changed, and the kernel checks the address.
+        let is_readable =
+            unsafe { arch::system_call(libc::SYS_rt_sigprocmask, arguments) } != -c_long::from(libc::EFAULT);
+        if is_readable {
+            self.page = page;
+        }
+        is_readable
+    }
+}
