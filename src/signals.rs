@@ -81,6 +81,9 @@ pub struct Rules {
     pub wish: fn(Action, &Action) -> Action,
     /// Whether an action that the kernel has is one of the owner's, which the program must not see.
     pub is_ours: fn(&Action) -> bool,
+    /// The action that the kernel has where a process that borrows our memory wishes the default one: its table of actions is its
+    /// own, and nothing but this tells what it wished.
+    pub borrowers_default: fn() -> Action,
     /// Called after a change of the wish.
     pub changed: fn(&Action),
 }
@@ -213,13 +216,29 @@ impl Owned {
     }
 
     /// The same in a process that borrows our memory, a child by vfork: its wish goes to its own kernel table and
-    /// must leave no trace here.
+    /// must leave no trace here. So does that of a child by fork which a signal has interrupted before it could make our data
+    /// its own.
     pub fn sigaction_of_borrower(&self, new: Option<Action>) -> Action {
         let before = platform::action(self.signal);
         if let Some(new) = new {
-            platform::set_action(self.signal, &new);
+            self.set_for_borrower(&new);
         }
-        if (self.rules.is_ours)(&before) { self.believed() } else { before }
+        self.believed_by_borrower(&before)
+    }
+
+    fn set_for_borrower(&self, new: &Action) {
+        let default = (new.handler == SIG_DFL).then(self.rules.borrowers_default);
+        platform::set_action(self.signal, default.as_ref().unwrap_or(new));
+    }
+
+    /// What a process that borrows our memory believes, by what the kernel has for it.
+    fn believed_by_borrower(&self, kernels: &Action) -> Action {
+        if !(self.rules.is_ours)(kernels) {
+            return *kernels;
+        }
+        let believed = self.believed();
+        let is_default = kernels.handler == (self.rules.borrowers_default)().handler;
+        if is_default && believed.is_handler() { Action::plain(SIG_DFL) } else { believed }
     }
 
     /// What `sigaction` does where another library's comes behind ours: that one is to see what the program sets and what
@@ -232,7 +251,7 @@ impl Owned {
         const SHOWN: u64 = 1 << (libc::SIGTTIN - 1) | 1 << (libc::SIGTTOU - 1);
         let is_shown = |action: &Action| !action.is_handler() && action.mask == SHOWN;
         let kernels = platform::action(self.signal);
-        let believed = if is_borrower && !(self.rules.is_ours)(&kernels) { kernels } else { self.believed() };
+        let believed = if is_borrower { self.believed_by_borrower(&kernels) } else { self.believed() };
         let shown = match believed.handler {
             SIG_DFL if self.signal == libc::SIGPIPE => Action { mask: SHOWN, ..Action::plain(SIG_IGN) },
             SIG_DFL | SIG_IGN => Action { mask: SHOWN, ..believed },
@@ -250,7 +269,9 @@ impl Owned {
             } else {
                 self.apply();
             }
-        } else if !is_borrower {
+        } else if is_borrower {
+            self.set_for_borrower(&now);
+        } else {
             let (origin, restorer) = as_set.map_or((Origin::Program, 0), |new| (new.origin, new.restorer));
             let now = Action { origin, restorer, ..now };
             self.replace(|before| (self.rules.wish)(now, before));

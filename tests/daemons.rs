@@ -64,8 +64,8 @@ macro_rules! daemons {
 
 daemons! {
     vsftpd, crashes: "the session's client is waited for in vain, or the session is gone already; not looked into yet";
-    apache_event, crashes: "Apache's handler sends the signal again and returns, and under load no report has come in some runs; why was not found";
-    apache_prefork, crashes: "Apache's handler sends the signal again and returns, and under load no report has come in some runs; why was not found";
+    apache_event;
+    apache_prefork;
     memcached;
     redis;
     unbound;

@@ -6,7 +6,6 @@ use libc::c_int;
 
 #[cfg(target_os = "linux")]
 use super::is_active;
-#[cfg(target_os = "linux")]
 use crate::sigpipe::is_own_process;
 
 /// The signal that has killed the child which was waited for last; 0 if it has ended otherwise.
@@ -14,7 +13,24 @@ static LAST_SIGNAL: AtomicI32 = AtomicI32::new(0);
 
 /// Whether the child that the program has waited for last was killed by this signal.
 pub fn was_killed_by(signal: c_int) -> bool {
-    LAST_SIGNAL.load(Relaxed) == signal
+    // What stands here in a process that borrows the memory is about its parent's children.
+    LAST_SIGNAL.load(Relaxed) == signal && is_own_process()
+}
+
+/// To be called where a signal has reached a handler of the program: if that raises the signal again, it is for this one, not for a
+/// child's end before.
+pub fn forget() {
+    if is_own_process() {
+        adopt_forked_child();
+    }
+}
+
+/// A forked child has waited for nobody.
+pub fn adopt_forked_child() {
+    // Mostly there is nothing to forget, and a page is not to be written for that.
+    if LAST_SIGNAL.load(Relaxed) != 0 {
+        LAST_SIGNAL.store(0, Relaxed);
+    }
 }
 
 /// To be called when a wait(2) of the program has told that a child is no more: with the signal that has killed it, or 0.

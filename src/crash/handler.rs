@@ -237,6 +237,7 @@ unsafe extern "C" fn trampoline(signal: c_int, info: *mut siginfo_t, context: *m
         release(pid, tid);
         platform::block(before);
     }
+    child::forget();
     if wish.flags & SA_RESETHAND != 0 {
         ownership::drop_handler(owned, &wish);
     }

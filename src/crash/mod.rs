@@ -157,6 +157,7 @@ pub fn adopt_forked_child() {
             STARTED.store(platform::nanoseconds(), Relaxed);
         }
         handler::adopt_forked_child();
+        child::adopt_forked_child();
         stacks::adopt_forked_child();
     }
 }

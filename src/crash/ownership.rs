@@ -17,7 +17,7 @@ use crate::signals::{Action, Origin, Owned, Rules};
 use crate::sigpipe::is_own_process;
 use settings::options::Crash;
 
-const RULES: Rules = Rules { kernel_action, wish, is_ours, changed: |_| {} };
+const RULES: Rules = Rules { kernel_action, wish, is_ours, borrowers_default: handler_action, changed: |_| {} };
 /// abort(3) raises SIGABRT and dies if the handler returns: that return is to be seen. SIGSYS may come for a call that a report
 /// makes and a filter traps: that is no affair of the program's handler.
 const RULES_IN_FRONT: Rules = Rules { kernel_action: kernel_action_in_front, ..RULES };

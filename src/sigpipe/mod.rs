@@ -20,7 +20,10 @@ use crate::state::{Disposition, STATE};
 use settings::options::{Log, Scope};
 
 /// SIGPIPE, once the constructor has run and the scope is not `off`.
-pub static SIGNAL: Owned = Owned::new(SIGPIPE, Rules { kernel_action, wish, is_ours, changed: publish_belief });
+pub static SIGNAL: Owned = Owned::new(
+    SIGPIPE,
+    Rules { kernel_action, wish, is_ours, borrowers_default: || Action::plain(SIG_DFL), changed: publish_belief },
+);
 
 /// Put into the set of blocked signals of a SIG_IGN that is ours, where it has no effect: the kernel copies it into
 /// every child's own table, so that even a vforked child can tell our SIG_IGN from one that was asked for. Two signals,
