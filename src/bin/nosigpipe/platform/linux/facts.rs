@@ -65,6 +65,13 @@ fn container() -> Fact {
     Fact { name: "container", value, limit: None }
 }
 
+/// musl has no function that tells its version, and there is one musl for each program that brings its own.
+#[cfg(target_env = "musl")]
+fn libc_version() -> Fact {
+    Fact { name: "libc", value: "musl".into(), limit: None }
+}
+
+#[cfg(not(target_env = "musl"))]
 fn libc_version() -> Fact {
     // SAFETY: a string of libc's own.
     let version = unsafe { CStr::from_ptr(libc::gnu_get_libc_version()) }.to_string_lossy().into_owned();
