@@ -5,6 +5,7 @@ mod dependencies;
 mod elf;
 mod facts;
 pub mod family;
+#[cfg(not(target_env = "musl"))]
 mod old_libc;
 pub mod process;
 mod rights;
