@@ -175,7 +175,8 @@ fn symbol(memory: &Memory, start: u64) -> io::Result<Option<u64>> {
     let dynamic = memory.read(bias.wrapping_add(u64_at(dynamic, 16)), u64_at(dynamic, 40).min(1 << 16) as usize)?;
     // glibc's loader has made addresses of these in place, and musl's leaves them as they are in the file.
     let table = |tag: i64| {
-        let value = dynamic.chunks_exact(16).find(|entry| u64_at(entry, 0) as i64 == tag).map(|entry| u64_at(entry, 8))?;
+        let value =
+            dynamic.chunks_exact(16).find(|entry| u64_at(entry, 0) as i64 == tag).map(|entry| u64_at(entry, 8))?;
         Some(if value < start { bias.wrapping_add(value) } else { value })
     };
     let (Some(hash), Some(symbols), Some(strings)) = (table(DT_GNU_HASH.0), table(DT_SYMTAB.0), table(DT_STRTAB.0))
