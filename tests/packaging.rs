@@ -83,6 +83,25 @@ fn systemd_takes_the_drop_in() {
 }
 
 #[test]
+fn other_supervisors_files_set_the_same_two_variables() {
+    let wanted = "/usr/lib/nosigpipe/libnosigpipe.so /var/log/nosigpipe\n";
+    let openrc = format!(". {}/packaging/openrc/nosigpipe.confd", root().display());
+    let outcome = bare("env").args(["-u", "LD_PRELOAD", "dash", "-euc"]);
+    let outcome =
+        outcome.arg(format!("{openrc}; set -- \"$LD_PRELOAD\"; unset LD_PRELOAD; echo \"$1\" \"$NOSIGPIPE_REPORT\""));
+    assert_eq!(outcome.run().assert_silent_success().stdout(), wanted);
+    // supervisord reads its files by this parser, and this value as a shell would.
+    let supervisor = "import configparser, shlex, sys
+settings = configparser.RawConfigParser(inline_comment_prefixes=(';', '#'))
+settings.read(sys.argv[1])
+words = shlex.split(settings['program:server']['environment'].replace(',', ' '))
+print(*(word.partition('=')[2] for word in words))";
+    let file = root().join("packaging/supervisor/server.conf");
+    let outcome = bare("python3").args(["-c", supervisor]).arg(file).run();
+    assert_eq!(outcome.assert_silent_success().stdout(), wanted);
+}
+
+#[test]
 fn dockerfiles_copy_what_the_release_has_and_name_it() {
     for name in ["debian", "ubi", "alpine"] {
         let tree = Tree::new();
