@@ -63,7 +63,7 @@ macro_rules! daemons {
 }
 
 daemons! {
-    vsftpd, crashes: "the session's client is waited for in vain, or the session is gone already; not looked into yet";
+    vsftpd;
     apache_event;
     apache_prefork;
     memcached;
@@ -195,7 +195,7 @@ impl Daemon {
             masked(place, &String::from_utf8_lossy(&bytes).replace('\0', "\n"))
         };
         // Those of clients come and go.
-        let workers = if matches!(self.victim, Victim::OfClient(_)) { Vec::new() } else { children(main) };
+        let workers = if matches!(self.victim, Victim::OfClient(..)) { Vec::new() } else { children(main) };
         let mut look: Vec<_> = iter::once(main)
             .chain(workers)
             .map(|pid| {
@@ -261,11 +261,16 @@ impl Daemon {
         let victim = match self.victim {
             Victim::Main => started.main,
             Victim::Child => children(started.main)[0],
-            Victim::OfClient(request) => {
+            Victim::OfClient(request, answer) => {
                 let mut stream = TcpStream::connect(("127.0.0.1", place.port)).expect("it listens");
                 stream.set_read_timeout(Some(LIMIT)).expect("a timeout can be set");
                 stream.write_all(request).expect("it is there");
-                stream.read_exact(&mut [0; 4]).expect("it answers");
+                let mut answered = Vec::new();
+                while !String::from_utf8_lossy(&answered).contains(answer) {
+                    let mut byte = [0];
+                    stream.read_exact(&mut byte).expect("it answers");
+                    answered.extend(byte);
+                }
                 client = Some(stream);
                 wait_for("the client's process", || {
                     let mut process = started.main;

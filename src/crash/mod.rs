@@ -27,6 +27,8 @@ mod stacks;
 #[cfg(target_os = "linux")]
 pub use child::ended as child_ended;
 pub use handler::let_a_crash_come_first;
+#[cfg(target_os = "linux")]
+pub use ownership::hear_abort;
 pub use ownership::{is_dying, owned};
 pub use stacks::{Routine, create as create_thread, told_size as signal_stack_size};
 #[cfg(target_os = "linux")]

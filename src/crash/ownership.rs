@@ -93,6 +93,28 @@ pub fn let_abort_end() {
     }
 }
 
+/// Before abort(3) begins: where SIGABRT is ignored, it gets its default action at once, which abort gives it in the end, so that the
+/// end is reported. And it is let through, which newer libcs do only when the default action is beyond our reach. A handler of the
+/// program has what libc does with it.
+#[cfg(target_os = "linux")]
+pub fn hear_abort() {
+    let Some(owned) = owned(SIGABRT) else { return };
+    let is_own = is_own_process();
+    let believed = if is_own { owned.believed() } else { owned.sigaction_of_borrower(None) };
+    if believed.is_handler() || is_dying() {
+        return;
+    }
+    if believed.handler == SIG_IGN {
+        let default = Action::plain(SIG_DFL);
+        if is_own {
+            owned.replace(|now| if now.handler == SIG_IGN { default } else { *now });
+        } else {
+            owned.sigaction_of_borrower(Some(default));
+        }
+    }
+    platform::change_mask(libc::SIG_UNBLOCK, SIGABRT);
+}
+
 /// Takes the program's handler away, if it still is the one in force.
 pub fn drop_handler(owned: &Owned, handler: &Action) {
     if is_own_process() {

@@ -36,7 +36,8 @@ pub(super) fn watch_forks() {
     platform::at_fork(forked);
 }
 
-extern "C" fn forked() {
+/// In a forked child, before the program goes on.
+pub extern "C" fn forked() {
     platform::keeping_errno(|| {
         platform::forget_borrowers();
         crash::adopt_forked_child();

@@ -7,6 +7,8 @@ mod children;
 mod guard;
 mod log;
 
+#[cfg(target_os = "linux")]
+pub use children::forked;
 pub use children::{Spawn, children_need_default};
 pub use log::failed_send;
 

@@ -44,8 +44,8 @@ pub enum Victim {
     Main,
     /// A child of it.
     Child,
-    /// The last one below it while a client is connected, who has said this and been answered.
-    OfClient(&'static [u8]),
+    /// The last one below it while a client is connected, who has said the first and been answered the second.
+    OfClient(&'static [u8], &'static str),
 }
 
 /// Who says how the victim ended.
@@ -158,7 +158,7 @@ pub fn vsftpd() -> Daemon {
             session.write_all(b"NOOP\r\nNOOP\r\n").expect("the session is there");
         }
     }
-    let victim = Victim::OfClient(b"USER anonymous\r\n");
+    let victim = Victim::OfClient(b"USER anonymous\r\n", "\n230 ");
     Daemon {
         command,
         answers,

@@ -598,11 +598,13 @@ macro_rules! syscall_function {
             "cmn x0, #4095",
             "b.hs {failed}",
             "ret",
-            // A child may come back here, on a stack of its own.
+            // A child may come back here, on a stack of its own. One that has a copy of its parent's is as after fork(2).
             "3:",
             "mov w9, #{thread}",
             "orr w9, w9, #{vm}",
             "and w9, w0, w9",
+            "orr x10, x9, x1",
+            "cbz x10, 5f",
             "cmp w9, #{vm}",
             "b.ne 2b",
             "4:",

@@ -84,3 +84,39 @@ macro_rules! caller_hook {
 }
 #[cfg(target_os = "linux")]
 pub(crate) use caller_hook;
+
+/// Defines a function that goes on as the one whose address a body returns, with its own caller and the first six arguments.
+#[cfg(target_os = "linux")]
+macro_rules! passing_hook {
+    ($name:ident => $body:path) => {
+        #[unsafe(naked)]
+        #[unsafe(no_mangle)]
+        unsafe extern "C" fn $name() {
+            ::core::arch::naked_asm!(
+                ".cfi_startproc",
+                "stp x29, x30, [sp, #-64]!",
+                ".cfi_def_cfa_offset 64",
+                ".cfi_offset w29, -64",
+                ".cfi_offset w30, -56",
+                "mov x29, sp",
+                "stp x0, x1, [sp, #16]",
+                "stp x2, x3, [sp, #32]",
+                "stp x4, x5, [sp, #48]",
+                "bl {body}",
+                "mov x16, x0",
+                "ldp x0, x1, [sp, #16]",
+                "ldp x2, x3, [sp, #32]",
+                "ldp x4, x5, [sp, #48]",
+                "ldp x29, x30, [sp], #64",
+                ".cfi_def_cfa_offset 0",
+                ".cfi_restore w29",
+                ".cfi_restore w30",
+                "br x16",
+                ".cfi_endproc",
+                body = sym $body,
+            )
+        }
+    };
+}
+#[cfg(target_os = "linux")]
+pub(crate) use passing_hook;

@@ -6,6 +6,8 @@ pub use calls::follows_call;
 #[cfg(target_os = "linux")]
 pub(crate) use list::caller_hook;
 pub(crate) use list::list_hook;
+#[cfg(target_os = "linux")]
+pub(crate) use list::passing_hook;
 
 #[cfg(target_os = "linux")]
 mod asm;

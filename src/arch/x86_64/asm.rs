@@ -503,6 +503,8 @@ macro_rules! syscall_function {
             "je 4f",
             "cmp eax, {clone}",
             "je 3f",
+            "cmp eax, {fork}",
+            "je 5f",
             "2:",
             // For a handler of SIGPIPE (number.rs).
             "mov [rsp - 8], rax",
@@ -514,8 +516,12 @@ macro_rules! syscall_function {
             "cmp rax, -4095",
             "jae {failed}",
             "ret",
-            // A child may come back here, on a stack of its own.
+            // A child may come back here, on a stack of its own. One that has a copy of its parent's is as after fork(2).
             "3:",
+            "mov r11d, edi",
+            "and r11d, {vm_and_thread}",
+            "or r11, rsi",
+            "jz 5f",
             "mov r11d, edi",
             "and r11d, {vm_and_thread}",
             "cmp r11d, {vm}",
@@ -534,6 +540,7 @@ macro_rules! syscall_function {
             sigaltstack = const ::libc::SYS_sigaltstack,
             clone3 = const ::libc::SYS_clone3,
             clone = const ::libc::SYS_clone,
+            fork = const ::libc::SYS_fork,
             vm_and_thread = const ::libc::CLONE_VM | ::libc::CLONE_THREAD,
             vm = const ::libc::CLONE_VM,
             borrowers = sym $borrowers,

@@ -65,3 +65,39 @@ macro_rules! caller_hook {
 }
 #[cfg(target_os = "linux")]
 pub(crate) use caller_hook;
+
+/// Defines a function that goes on as the one whose address a body returns, with its own caller and the first six arguments.
+#[cfg(target_os = "linux")]
+macro_rules! passing_hook {
+    ($name:ident => $body:path) => {
+        #[unsafe(naked)]
+        #[unsafe(no_mangle)]
+        unsafe extern "C" fn $name() {
+            ::core::arch::naked_asm!(
+                ".cfi_startproc",
+                "push rdi",
+                "push rsi",
+                "push rdx",
+                "push rcx",
+                "push r8",
+                "push r9",
+                "sub rsp, 8",
+                ".cfi_adjust_cfa_offset 56",
+                "call {body}",
+                "add rsp, 8",
+                "pop r9",
+                "pop r8",
+                "pop rcx",
+                "pop rdx",
+                "pop rsi",
+                "pop rdi",
+                ".cfi_adjust_cfa_offset -56",
+                "jmp rax",
+                ".cfi_endproc",
+                body = sym $body,
+            )
+        }
+    };
+}
+#[cfg(target_os = "linux")]
+pub(crate) use passing_hook;

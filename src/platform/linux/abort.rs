@@ -37,7 +37,7 @@ impl UnwindContextStorage<usize> for Room {
 /// Reads the stack of the calling thread, which is intact: the signal was raised by a call. Takes 2 KiB of stack.
 #[inline(never)]
 pub fn is_in_abort(registers: &Registers) -> bool {
-    let abort = libc::abort as *const () as u64;
+    let abort = super::hooks::real_abort();
     // What a library in front of libc calls abort may be elsewhere than raise.
     let images = [image_of(abort), image_of(registers.pc())];
     let mut registers = *registers;

@@ -117,11 +117,28 @@ unsafe extern "C" fn special(
         // SAFETY: as above.
         libc::SYS_sigaltstack => c_long::from(unsafe { exchange_stack(a as *const stack_t, b as *mut stack_t) }),
         libc::SYS_prctl if a as c_int != libc::PR_SET_SECCOMP => call(),
+        // A child that has a copy of everything, stack included: as after fork(2).
+        _ if is_fork(number) => {
+            let result = call();
+            if result == 0 {
+                crate::sigpipe::forked();
+            }
+            result
+        }
         libc::SYS_prctl => filtering(filter_of_prctl(b, c), call),
         // The others only ask.
         libc::SYS_seccomp if a as c_int as u32 > libc::SECCOMP_SET_MODE_FILTER => call(),
         _ => filtering(if a as c_int as u32 == libc::SECCOMP_SET_MODE_FILTER { c as usize } else { 0 }, call),
     }
+}
+
+/// Whether a special call is one that makes a process.
+fn is_fork(number: c_long) -> bool {
+    #[cfg(target_arch = "x86_64")]
+    if number == libc::SYS_fork {
+        return true;
+    }
+    number == libc::SYS_clone
 }
 
 /// sigaltstack(2): a stack of ours is none to the program. It goes when the program sets its own, and comes back when

@@ -1,5 +1,6 @@
 //! Bodies of the hooks that only Linux has, a file for each family.
 
+mod abort;
 mod calls;
 mod descriptor;
 mod exec;
@@ -10,6 +11,7 @@ mod spawn;
 mod thread;
 mod wait;
 
+pub use abort::real_abort;
 pub use descriptor::{dup2, dup3, freopen, freopen64};
 pub use exec::{execveat, execvp_with, execvpe, fexecve};
 pub use signal::{__sigaction, __sysv_signal, kill, killpg, ssignal, sysv_signal};
