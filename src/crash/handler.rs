@@ -13,6 +13,7 @@ use libc::{SA_RESETHAND, SIG_DFL, SIG_IGN, SIGABRT, SIGSYS, c_int, c_void, pid_t
 
 use super::returns::Instruction;
 use super::{Incident, STARTED, borrower, child, death, header, options, ownership, raw, returns, snapshot};
+use crate::arch;
 use crate::platform::{self, Cause, Fault};
 use crate::signals::Origin;
 use crate::sigpipe::{self, is_own_process};
@@ -66,11 +67,21 @@ pub fn take_over(incident: Incident) {
 }
 
 pub fn address() -> usize {
-    handler as *const () as usize
+    handler_entry as *const () as usize
 }
 
 pub fn trampoline_address() -> usize {
-    trampoline as *const () as usize
+    trampoline_entry as *const () as usize
+}
+
+#[unsafe(naked)]
+unsafe extern "C" fn handler_entry(_signal: c_int, _info: *mut siginfo_t, _context: *mut c_void) {
+    arch::signal_entry!(handler)
+}
+
+#[unsafe(naked)]
+unsafe extern "C" fn trampoline_entry(_signal: c_int, _info: *mut siginfo_t, _context: *mut c_void) {
+    arch::signal_entry!(trampoline)
 }
 
 /// A forked child owes nothing to a report that was under way in its parent.
@@ -195,7 +206,12 @@ fn ends_as_its_child(fault: &Fault) -> bool {
 }
 
 /// In the snapshot: a call that a sandbox forbids fails, instead of ending it.
-pub unsafe extern "C" fn forbidden_call(_signal: c_int, _info: *mut siginfo_t, context: *mut c_void) {
+#[unsafe(naked)]
+pub unsafe extern "C" fn forbidden_call(_signal: c_int, _info: *mut siginfo_t, _context: *mut c_void) {
+    arch::signal_entry!(fail_call)
+}
+
+unsafe extern "C" fn fail_call(_signal: c_int, _info: *mut siginfo_t, context: *mut c_void) {
     // SAFETY: the kernel calls us as it calls a handler with SA_SIGINFO.
     unsafe { platform::fail_forbidden_call(context) };
 }

@@ -7,11 +7,17 @@ use libc::{
 };
 
 use super::{SIGNAL, is_own_process, log};
+use crate::arch;
 use crate::platform::{self, Broken};
 use crate::signals::Action;
 
 pub fn address() -> usize {
-    guard as *const () as usize
+    guard_entry as *const () as usize
+}
+
+#[unsafe(naked)]
+unsafe extern "C" fn guard_entry(_signal: c_int, _info: *mut siginfo_t, _context: *mut c_void) {
+    arch::signal_entry!(guard)
 }
 
 /// The guard in place of a wish. The mask and the flags of a program's handler go to the kernel with it, so that the

@@ -164,3 +164,11 @@ pub unsafe extern "C" fn call_on_stack(
         ".cfi_endproc",
     )
 }
+
+/// Body of a signal handler that is another function. The processor itself insists on an aligned stack.
+macro_rules! signal_entry {
+    ($to:path) => {
+        ::core::arch::naked_asm!("b {to}", to = sym $to)
+    };
+}
+pub(crate) use signal_entry;

@@ -110,3 +110,26 @@ pub unsafe extern "C" fn call_on_stack(
         ".cfi_endproc",
     )
 }
+
+/// Body of a signal handler that is another function, called with the stack aligned as the ABI has it at a function's start. The
+/// kernel aligns it; QEMU's emulation of user programs, before its version 8, does not, and the first `movaps` to the stack is a fault.
+macro_rules! signal_entry {
+    ($to:path) => {
+        ::core::arch::naked_asm!(
+            ".cfi_startproc",
+            "push rbp",
+            ".cfi_def_cfa_offset 16",
+            ".cfi_offset rbp, -16",
+            "mov rbp, rsp",
+            ".cfi_def_cfa_register rbp",
+            "and rsp, -16",
+            "call {to}",
+            "leave",
+            ".cfi_def_cfa rsp, 8",
+            "ret",
+            ".cfi_endproc",
+            to = sym $to,
+        )
+    };
+}
+pub(crate) use signal_entry;
