@@ -5,7 +5,7 @@ mod dependencies;
 mod elf;
 mod facts;
 pub mod family;
-#[cfg(not(target_env = "musl"))]
+// With musl, too: the unwinder is that of a compiler for glibc.
 mod old_libc;
 pub mod process;
 mod rights;
