@@ -84,8 +84,8 @@ pub struct Rules {
     /// The action that the kernel has where a process that borrows our memory wishes the default one: its table of actions is its
     /// own, and nothing but this tells what it wished.
     pub borrowers_default: fn() -> Action,
-    /// Called after a change of the wish.
-    pub changed: fn(&Action),
+    /// Called after a change of the wish, with the signal's number.
+    pub changed: fn(c_int, &Action),
 }
 
 /// A signal that we own: the program's wish and the rules that make the kernel's action of it.
@@ -283,7 +283,7 @@ impl Owned {
     pub fn replace(&self, wish: impl Fn(&Action) -> Action) -> Action {
         let before = self.exchange(wish);
         self.apply();
-        (self.rules.changed)(&self.believed());
+        (self.rules.changed)(self.signal, &self.believed());
         before
     }
 

@@ -4,6 +4,8 @@ pub use settings::layout::*;
 
 use core::sync::atomic::{AtomicU32, AtomicU64};
 
+use settings::options::{CRASH_SIGNALS, Crash, Format, Log};
+
 /// The one state of this process.
 #[unsafe(export_name = "nosigpipe_state")]
 pub static STATE: State = State {
@@ -19,4 +21,12 @@ pub static STATE: State = State {
     accepted: AtomicU64::new(0),
     crash_reports: AtomicU64::new(0),
     broken_pipes: [const { AtomicU64::new(0) }; CALLS.len()],
+    crash: AtomicU32::new(Crash::Off as u32),
+    format: AtomicU32::new(Format::Text as u32),
+    log: AtomicU32::new(Log::Off as u32),
+    targets: AtomicU32::new(0),
+    owned: AtomicU32::new(0),
+    directory_length: AtomicU32::new(0),
+    directory: AtomicU64::new(0),
+    crash_beliefs: [const { AtomicU64::new(0) }; CRASH_SIGNALS.len()],
 };

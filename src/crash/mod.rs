@@ -45,6 +45,7 @@ use core::sync::atomic::{
 use libc::pid_t;
 
 use crate::platform::{self, Cause, Fault};
+use crate::state::STATE;
 use settings::options::{Core, Crash, Options, REPORT_MAX, TERMINATION_LOG_MAX};
 use wording::line::Line;
 use wording::words;
@@ -113,11 +114,16 @@ pub fn start(options: &Options, program: &[u8], complain: bool) {
         if let Some(directory) = options.report {
             kept.report = keep(&mut *SETTINGS.directory.get(), directory);
             open_directory(&*SETTINGS.directory.get(), complain);
+            STATE.directory.store(SETTINGS.directory.get().addr() as u64, Relaxed);
+            STATE.directory_length.store(directory.len() as u32, Relaxed);
         }
         if let Some(path) = options.termination_log {
             kept.termination_log = keep(&mut *SETTINGS.termination_log.get(), path);
         }
     }
+    STATE.crash.store(options.crash as u32, Relaxed);
+    STATE.format.store(options.format as u32, Relaxed);
+    STATE.targets.store(u32::from(options.targets), Relaxed);
     STARTED.store(platform::nanoseconds(), Relaxed);
     platform::learn_core_files();
     platform::learn_filter();

@@ -15,9 +15,10 @@ use super::{handler, options};
 use crate::platform;
 use crate::signals::{Action, Origin, Owned, Rules};
 use crate::sigpipe::is_own_process;
+use crate::state::STATE;
 use settings::options::Crash;
 
-const RULES: Rules = Rules { kernel_action, wish, is_ours, borrowers_default: handler_action, changed: |_| {} };
+const RULES: Rules = Rules { kernel_action, wish, is_ours, borrowers_default: handler_action, changed: publish_belief };
 /// abort(3) raises SIGABRT and dies if the handler returns: that return is to be seen. SIGSYS may come for a call that a report
 /// makes and a filter traps: that is no affair of the program's handler.
 const RULES_IN_FRONT: Rules = Rules { kernel_action: kernel_action_in_front, ..RULES };
@@ -45,9 +46,9 @@ pub const CRASH_SIGNALS: u64 = 1 << (SIGSEGV - 1)
 /// Set when the process is about to die: the kernel gets the default action for whatever anybody wishes.
 static DYING: AtomicBool = AtomicBool::new(false);
 
-/// The owned signal of this number.
-pub fn owned(signal: c_int) -> Option<&'static Owned> {
-    let index = match signal {
+/// The place of a signal in [`SIGNALS`].
+fn index_of(signal: c_int) -> Option<usize> {
+    Some(match signal {
         SIGSEGV => 0,
         SIGBUS => 1,
         SIGILL => 2,
@@ -56,8 +57,19 @@ pub fn owned(signal: c_int) -> Option<&'static Owned> {
         SIGTRAP => 5,
         SIGSYS => 6,
         _ => return None,
-    };
-    SIGNALS.get(index).filter(|owned| owned.is_active())
+    })
+}
+
+/// The owned signal of this number.
+pub fn owned(signal: c_int) -> Option<&'static Owned> {
+    SIGNALS.get(index_of(signal)?).filter(|owned| owned.is_active())
+}
+
+/// Tells `nosigpipe status` what the program believes.
+fn publish_belief(signal: c_int, believed: &Action) {
+    if let Some(place) = index_of(signal).and_then(|index| STATE.crash_beliefs.get(index)) {
+        place.store(believed.handler as u64, Relaxed);
+    }
 }
 
 /// Takes over the signals whose bits are set. For the constructor.
@@ -72,8 +84,10 @@ pub fn start(selected: u8) {
         owned.own_as_is(Action { origin: if before.is_handler() { Origin::Program } else { Origin::Start }, ..before });
         if before.handler != SIG_DFL {
             owned.apply();
+            publish_belief(owned.signal(), &before);
         }
     }
+    STATE.owned.store(u32::from(selected), Relaxed);
 }
 
 /// From now on the signal does to the process what it does by default. `false` where a filter forbids to tell the kernel.

@@ -89,6 +89,7 @@ fn set_process(pid: pid_t) {
 pub fn start(scope: Scope, log: Log) {
     set_process(platform::pid());
     set_scope(scope);
+    STATE.log.store(log as u32, Relaxed);
     children::watch_forks();
     if scope == Scope::Off {
         FLAG.store(0, Relaxed);
@@ -144,7 +145,7 @@ fn wish(new: Action, before: &Action) -> Action {
 }
 
 /// Tells `nosigpipe status` what the program believes.
-fn publish_belief(believed: &Action) {
+fn publish_belief(_signal: c_int, believed: &Action) {
     let (disposition, handler) = match believed.handler {
         SIG_DFL => (Disposition::Default, 0),
         SIG_IGN => (Disposition::Ignore, 0),

@@ -1,14 +1,17 @@
-//! What `nosigpipe status` reads out of a running process: one static, found by its exported symbol.
+//! What `nosigpipe status` reads out of a running process: one static, found by its exported symbol, and the name of a
+//! directory that it leads to.
 //!
 //! A field is only ever added at the end, with a new
 //! [`VERSION`]; the launcher refuses versions that it does not know.
 
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
+use crate::options::CRASH_SIGNALS;
+
 /// First bytes of [`State`].
 pub const MAGIC: [u8; 8] = *b"nosigpip";
 /// Version of the layout.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// Name of the exported symbol.
 pub const SYMBOL: &str = "nosigpipe_state";
 
@@ -108,6 +111,23 @@ pub struct State {
     pub crash_reports: AtomicU64,
     /// Broken pipes survived, by [`Call`].
     pub broken_pipes: [AtomicU64; CALLS.len()],
+    /// An [`options::Crash`](crate::options::Crash).
+    pub crash: AtomicU32,
+    /// An [`options::Format`](crate::options::Format).
+    pub format: AtomicU32,
+    /// An [`options::Log`](crate::options::Log).
+    pub log: AtomicU32,
+    /// The targets of reports besides directories: bits of [`options::TARGETS`](crate::options::TARGETS).
+    pub targets: AtomicU32,
+    /// The crash signals whose actions are the library's to set: bit n for entry n of [`CRASH_SIGNALS`].
+    pub owned: AtomicU32,
+    /// Bytes in the name of the directory for reports, 0 for none.
+    pub directory_length: AtomicU32,
+    /// Address of that name.
+    pub directory: AtomicU64,
+    /// What the program would be told if it asked for the owned crash signals' actions, in the order of [`CRASH_SIGNALS`]:
+    /// `SIG_DFL` (0), `SIG_IGN` (1) or its handler's address.
+    pub crash_beliefs: [AtomicU64; CRASH_SIGNALS.len()],
 }
 
 impl State {

@@ -196,6 +196,7 @@ pub enum Scope {
 
 /// `NOSIGPIPE_CRASH`
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
 pub enum Crash {
     /// The program's own handler comes first; the report when it has given up.
     Last,
@@ -216,6 +217,7 @@ pub enum Threads {
 
 /// `NOSIGPIPE_FORMAT`
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
 pub enum Format {
     /// For people.
     Text,
@@ -236,6 +238,7 @@ pub enum Core {
 
 /// `NOSIGPIPE_LOG`
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
 pub enum Log {
     /// Silence.
     Off,

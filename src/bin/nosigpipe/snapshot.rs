@@ -3,7 +3,7 @@
 use std::mem::offset_of;
 
 use settings::layout::{CALLS, Disposition, MAGIC, Stage, State, VERSION};
-use settings::options::Scope;
+use settings::options::{CRASH_SIGNALS, Crash, Format, Log, REPORT_MAX, Scope};
 
 /// What the library's static said at one moment.
 pub struct Snapshot {
@@ -18,6 +18,55 @@ pub struct Snapshot {
     pub crash_reports: u64,
     /// In the order of [`CALLS`].
     pub broken_pipes: Vec<u64>,
+    pub crash: Option<Crash>,
+    pub format: Option<Format>,
+    pub log: Option<Log>,
+    /// Bits of `options::TARGETS`.
+    pub targets: u32,
+    /// Bits of [`CRASH_SIGNALS`].
+    pub owned: u32,
+    /// Where the name of the directory for reports is, and its length.
+    pub directory: Option<(u64, usize)>,
+    /// In the order of [`CRASH_SIGNALS`].
+    pub crash_beliefs: Vec<u64>,
+}
+
+/// What the kernel does with a process's signals: bit n is for signal n + 1.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Signals {
+    pub ignored: u64,
+    /// Those that have a handler.
+    pub caught: u64,
+    /// Those that are blocked in the main thread, where the kernel tells.
+    pub blocked: Option<u64>,
+}
+
+impl Signals {
+    /// Whether a set has a signal.
+    fn has(set: u64, signal: libc::c_int) -> bool {
+        set & 1 << (signal - 1) != 0
+    }
+
+    pub fn ignores(&self, signal: libc::c_int) -> bool {
+        Self::has(self.ignored, signal)
+    }
+
+    pub fn catches(&self, signal: libc::c_int) -> bool {
+        Self::has(self.caught, signal)
+    }
+
+    pub fn blocks(&self, signal: libc::c_int) -> Option<bool> {
+        self.blocked.map(|blocked| Self::has(blocked, signal))
+    }
+
+    /// What it does with a signal.
+    pub fn disposition(&self, signal: libc::c_int) -> Disposition {
+        match (self.ignores(signal), self.catches(signal)) {
+            (true, _) => Disposition::Ignore,
+            (_, true) => Disposition::Handler,
+            _ => Disposition::Default,
+        }
+    }
 }
 
 impl Snapshot {
@@ -44,6 +93,10 @@ impl Snapshot {
         let dispositions = [Disposition::Default, Disposition::Ignore, Disposition::Handler];
         let (stage, scope, belief) =
             (u32_at(offset_of!(State, stage)), u32_at(offset_of!(State, scope)), u32_at(offset_of!(State, belief)));
+        let (crash, format, log) =
+            (u32_at(offset_of!(State, crash)), u32_at(offset_of!(State, format)), u32_at(offset_of!(State, log)));
+        let length = u32_at(offset_of!(State, directory_length)) as usize;
+        let crash_beliefs = offset_of!(State, crash_beliefs);
         let broken_pipes = offset_of!(State, broken_pipes);
         Ok(Self {
             stage: stages.into_iter().find(|known| *known as u32 == stage),
@@ -55,6 +108,13 @@ impl Snapshot {
             accepted: u64_at(offset_of!(State, accepted)),
             crash_reports: u64_at(offset_of!(State, crash_reports)),
             broken_pipes: (0..CALLS.len()).map(|index| u64_at(broken_pipes + 8 * index)).collect(),
+            crash: [Crash::Last, Crash::First, Crash::Off].into_iter().find(|known| *known as u32 == crash),
+            format: [Format::Text, Format::Json].into_iter().find(|known| *known as u32 == format),
+            log: [Log::Off, Log::BrokenPipes, Log::Summary].into_iter().find(|known| *known as u32 == log),
+            targets: u32_at(offset_of!(State, targets)),
+            owned: u32_at(offset_of!(State, owned)),
+            directory: (1..=REPORT_MAX).contains(&length).then(|| (u64_at(offset_of!(State, directory)), length)),
+            crash_beliefs: (0..CRASH_SIGNALS.len()).map(|index| u64_at(crash_beliefs + 8 * index)).collect(),
         })
     }
 

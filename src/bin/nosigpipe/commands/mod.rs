@@ -1,4 +1,4 @@
-//! The commands: a file each, with its part of the command line (`command`) and what it does (`run`). `metrics` is a part
+//! The commands: a file each, with its part of the command line (`command`) and what it does (`run`). `metrics` and `handlers` are parts
 //! of `status`, `annotation` one of `report`.
 
 pub mod annotation;
@@ -8,6 +8,7 @@ pub mod completions;
 pub mod demo;
 pub mod doctor;
 pub mod env;
+pub mod handlers;
 pub mod man;
 pub mod metrics;
 pub mod report;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use serde_json::{Map, Value, json};
 
-use crate::commands::metrics;
+use crate::commands::{handlers, metrics};
 use crate::exit::{Failure, NOT_ACTING, NOT_LOADED, OK, UNKNOWN_VERSION};
 use crate::output;
 use crate::platform::process::{self, Process};
@@ -22,7 +22,8 @@ pub fn command() -> Command {
         .long_about(
             "Show whether the library is in force in process PID, in which scope, what the program believes about \
              SIGPIPE and what the kernel has, and the counters. They are read out of the process's memory, for which \
-             one must be its user or root; on macOS root. With --prometheus or --textfile they are metrics, which \
+             one must be its user or root; on macOS root. Of each signal that the library has a hand in, it says whose \
+             handler it is, and whether the kernel has what the library believes. With --prometheus or --textfile they are metrics, which \
              have nosigpipe_up 0 for a process of which nothing can be said.",
         )
         .arg(
@@ -126,7 +127,7 @@ fn show(pids: &[u32], as_json: bool) -> (String, u8, Vec<Failure>) {
 }
 
 fn show_one(pid: u32, is_json: bool) -> Result<(String, u8), Failure> {
-    let process = process::inspect(pid)?;
+    let process = handlers::settled(pid)?;
     let Some(library) = &process.library else {
         let reason = why_not_loaded(pid);
         if is_json {
@@ -151,11 +152,7 @@ fn show_one(pid: u32, is_json: bool) -> Result<(String, u8), Failure> {
 
 /// What the kernel does with SIGPIPE, in one word.
 pub fn kernel_word(process: &Process) -> &'static str {
-    match (process.ignored, process.caught) {
-        (true, _) => "ignore",
-        (_, true) => "handler",
-        _ => "default",
-    }
+    handlers::word(process.signals.disposition(libc::SIGPIPE))
 }
 
 pub fn stage_word(snapshot: &Snapshot) -> &'static str {
@@ -179,16 +176,14 @@ pub fn scope_word(scope: Scope) -> &'static str {
 }
 
 /// What the program would be told about SIGPIPE, where the library answers for the kernel.
-fn belief(snapshot: &Snapshot) -> Option<Disposition> {
+pub fn belief(snapshot: &Snapshot) -> Option<Disposition> {
     let answers = snapshot.stage == Some(Stage::Active) && snapshot.scope != Some(Scope::Off);
     snapshot.belief.filter(|_| answers)
 }
 
 fn as_json(pid: u32, process: &Process, library: &str, snapshot: &Snapshot) -> Value {
     let belief_word = match belief(snapshot) {
-        Some(Disposition::Default) => "default",
-        Some(Disposition::Ignore) => "ignore",
-        Some(Disposition::Handler) => "handler",
+        Some(belief) => handlers::word(belief),
         None => kernel_word(process),
     };
     let handler = snapshot.belief_handler;
@@ -208,7 +203,10 @@ fn as_json(pid: u32, process: &Process, library: &str, snapshot: &Snapshot) -> V
             "handler": (handler != 0).then(|| format!("{handler:#x}")),
             "handler_in": (handler != 0).then(|| process.place(handler)).flatten(),
         },
-        "kernel": { "sigpipe": kernel_word(process), "blocked": process.blocked },
+        "kernel": { "sigpipe": kernel_word(process), "blocked": process.signals.blocks(libc::SIGPIPE) },
+        "reports": handlers::reports_json(process, snapshot),
+        "log": snapshot.log.map(handlers::log_word),
+        "signals": handlers::of(process, snapshot).iter().map(|one| one.json(process)).collect::<Vec<_>>(),
         "counters": {
             "of_pid": snapshot.pid,
             "sockets": snapshot.sockets,
@@ -247,6 +245,10 @@ fn as_text(pid: u32, process: &Process, library: &str, snapshot: &Snapshot) -> S
         lines.push(("", format!("not counted: {calls}")));
     }
     lines.push(("crashes", format!("{} reported", snapshot.crash_reports)));
+    lines.push(("reports", handlers::reports_text(process, snapshot)));
+    lines.push(("log", snapshot.log.map_or("unknown", handlers::log_word).to_owned()));
+    let signals = handlers::text(process, snapshot);
+    lines.extend(signals.into_iter().enumerate().map(|(n, line)| (if n == 0 { "signals" } else { "" }, line)));
     let mut text = String::new();
     for (name, value) in lines {
         let _ = writeln!(text, "{name:<9} {value}");
@@ -256,7 +258,7 @@ fn as_text(pid: u32, process: &Process, library: &str, snapshot: &Snapshot) -> S
 
 /// Calls whose broken pipes nobody counts in this process.
 pub fn not_counted(process: &Process) -> &'static [&'static str] {
-    if process.ignored || !ONLY_WHILE_IGNORED { NOT_COUNTED } else { &[] }
+    if process.signals.ignores(libc::SIGPIPE) || !ONLY_WHILE_IGNORED { NOT_COUNTED } else { &[] }
 }
 
 fn log_variable() -> &'static str {
@@ -297,7 +299,7 @@ fn kernel_text(process: &Process, snapshot: &Snapshot) -> String {
         ("handler", None) => "has the program's handler for SIGPIPE".to_owned(),
         _ => "has the default action for SIGPIPE, which ends the process".to_owned(),
     };
-    action + if process.blocked == Some(true) { "; blocked in the main thread" } else { "" }
+    action + if process.signals.blocks(libc::SIGPIPE) == Some(true) { "; blocked in the main thread" } else { "" }
 }
 
 /// The broken pipes that were counted.

@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant};
 
 use crate::exit::{Failure, NO_PERMISSION, NO_PROCESS, NOT_LOADED};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Signals, Snapshot};
 use settings::layout::{self, Stage};
 
 /// What a process has of us, and what the kernel has for it.
@@ -15,12 +15,8 @@ pub struct Process {
     pub name: String,
     /// Its pid in its own namespace, where the library runs.
     pub inner_pid: u32,
-    /// SIGPIPE is ignored.
-    pub ignored: bool,
-    /// SIGPIPE has a handler.
-    pub caught: bool,
-    /// SIGPIPE is blocked in the main thread, where the kernel tells: this one always does.
-    pub blocked: Option<bool>,
+    /// What the kernel does with its signals.
+    pub signals: Signals,
     /// The library, if it is there.
     pub library: Option<Library>,
     modules: Vec<Mapping>,
@@ -32,6 +28,8 @@ pub struct Library {
     pub path: String,
     /// The bytes of its state.
     pub state: Vec<u8>,
+    /// The directory for reports that the state leads to.
+    pub directory: Option<String>,
 }
 
 /// A line of /proc/PID/maps that has a file.
@@ -78,17 +76,14 @@ pub fn inspect(pid: u32) -> Result<Process, Failure> {
     if field("State").starts_with('Z') {
         return Err(Failure::new(NO_PROCESS, format!("process {pid} has ended, and its parent has not asked how")));
     }
-    let has_sigpipe =
-        |name: &str| u64::from_str_radix(field(name), 16).is_ok_and(|set| set & 1 << (libc::SIGPIPE - 1) != 0);
+    let set = |name: &str| u64::from_str_radix(field(name), 16).unwrap_or(0);
     let modules = mappings(pid).map_err(|error| fail(&error))?;
     let memory = Memory::of(pid);
     let library = find_library(&memory, &modules).map_err(|error| fail(&error))?;
     Ok(Process {
         name: field("Name").to_owned(),
         inner_pid: field("NSpid").split_whitespace().last().and_then(|pid| pid.parse().ok()).unwrap_or(pid),
-        ignored: has_sigpipe("SigIgn"),
-        caught: has_sigpipe("SigCgt"),
-        blocked: Some(has_sigpipe("SigBlk")),
+        signals: Signals { ignored: set("SigIgn"), caught: set("SigCgt"), blocked: Some(set("SigBlk")) },
         library,
         modules,
     })
@@ -149,7 +144,10 @@ fn find_library(memory: &Memory, modules: &[Mapping]) -> io::Result<Option<Libra
         };
         let state = memory.read(address, Snapshot::SIZE)?;
         let is_used = Snapshot::decode(&state).map_or(true, |snapshot| snapshot.stage != Some(Stage::Loaded));
-        let library = Library { path: module.path.clone(), state };
+        let directory = Snapshot::decode(&state).ok().and_then(|snapshot| snapshot.directory);
+        let directory = directory.and_then(|(address, size)| memory.read(address, size).ok());
+        let directory = directory.map(|name| String::from_utf8_lossy(&name).into_owned());
+        let library = Library { path: module.path.clone(), state, directory };
         if is_used {
             return Ok(Some(library));
         }

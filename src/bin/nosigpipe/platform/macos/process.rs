@@ -12,7 +12,7 @@ use super::loaded::{self, Loaded};
 use super::{Image, LIBRARY};
 use crate::exit::{Failure, NO_PERMISSION, NO_PROCESS};
 use crate::output;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Signals, Snapshot};
 use settings::layout::{self, Stage};
 
 unsafe extern "C" {
@@ -33,12 +33,8 @@ pub struct Process {
     pub name: String,
     /// Its pid.
     pub inner_pid: u32,
-    /// SIGPIPE is ignored.
-    pub ignored: bool,
-    /// SIGPIPE has a handler.
-    pub caught: bool,
-    /// SIGPIPE is blocked in the main thread, where the kernel tells: this one keeps it to itself.
-    pub blocked: Option<bool>,
+    /// What the kernel does with its signals; it keeps to itself which are blocked.
+    pub signals: Signals,
     /// The library, if it is there.
     pub library: Option<Library>,
     images: Vec<Loaded>,
@@ -51,6 +47,8 @@ pub struct Library {
     pub path: String,
     /// The bytes of its state.
     pub state: Vec<u8>,
+    /// The directory for reports that the state leads to.
+    pub directory: Option<String>,
 }
 
 /// Every process that can be seen.
@@ -78,9 +76,7 @@ pub fn inspect(pid: u32) -> Result<Process, Failure> {
     let mut process = Process {
         name: known.name,
         inner_pid: pid,
-        ignored: known.ignored,
-        caught: known.caught,
-        blocked: None,
+        signals: known.signals,
         library: None,
         images: Vec::new(),
         task: Task::of(id),
@@ -106,7 +102,7 @@ fn refused(pid: u32, process: &Process, library: Option<&Path>) -> Failure {
     let name = output::name(&process.name);
     let mut text = match library {
         Some(library) => {
-            let sigpipe = match (process.ignored, process.caught) {
+            let sigpipe = match (process.signals.ignores(libc::SIGPIPE), process.signals.catches(libc::SIGPIPE)) {
                 (true, _) => "ignores SIGPIPE",
                 (_, true) => "has a handler for SIGPIPE",
                 _ => "has the default action for SIGPIPE",
@@ -150,7 +146,10 @@ fn find_library(task: &Task, images: &[Loaded]) -> Option<Library> {
         let Some(address) = loaded::exported(&read, image.start, layout::SYMBOL) else { continue };
         let Some(state) = task.read(address, Snapshot::SIZE) else { continue };
         let is_used = Snapshot::decode(&state).map_or(true, |snapshot| snapshot.stage != Some(Stage::Loaded));
-        let library = Library { path: image.path.clone(), state };
+        let directory = Snapshot::decode(&state).ok().and_then(|snapshot| snapshot.directory);
+        let directory = directory.and_then(|(address, size)| task.read(address, size));
+        let directory = directory.map(|name| String::from_utf8_lossy(&name).into_owned());
+        let library = Library { path: image.path.clone(), state, directory };
         if is_used {
             return Some(library);
         }
@@ -163,8 +162,7 @@ fn find_library(task: &Task, images: &[Loaded]) -> Option<Library> {
 struct Known {
     name: String,
     has_ended: bool,
-    ignored: bool,
-    caught: bool,
+    signals: Signals,
 }
 
 impl Known {
@@ -203,13 +201,15 @@ impl Known {
             let bytes = bytes.get(at..at + 4).and_then(|bytes| bytes.try_into().ok());
             bytes.map_or(0, u32::from_le_bytes)
         };
-        let has_sigpipe = |at: usize| word(at) & 1 << (libc::SIGPIPE - 1) != 0;
         let name = bytes.get(COMM..COMM + COMM_SIZE).and_then(|bytes| bytes.split(|&byte| byte == 0).next());
         Ok(Some(Self {
             name: String::from_utf8_lossy(name.unwrap_or_default()).into_owned(),
             has_ended: bytes.get(STAT) == Some(&SZOMB),
-            ignored: has_sigpipe(SIGIGNORE),
-            caught: has_sigpipe(SIGCATCH),
+            signals: Signals {
+                ignored: u64::from(word(SIGIGNORE)),
+                caught: u64::from(word(SIGCATCH)),
+                blocked: None,
+            },
         }))
     }
 }
