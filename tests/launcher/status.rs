@@ -272,3 +272,90 @@ fn a_library_that_the_program_has_loaded_itself_is_not_in_force() {
     outcome.assert_code(1);
     assert!(outcome.stdout().contains("loaded, but the program's calls do not come by it"), "{outcome}");
 }
+
+/// The entry of a signal in a status.
+fn signal<'a>(state: &'a Value, name: &str) -> &'a Value {
+    let signals = state["signals"].as_array().unwrap();
+    signals.iter().find(|signal| signal["signal"] == name).unwrap_or_else(|| panic!("no {name} in {state:#}"))
+}
+
+#[test]
+fn whose_handler_each_signal_has_is_told() {
+    let script = "import signal\nsignal.signal(signal.SIGILL, lambda *_: None)\n\
+                  signal.signal(signal.SIGBUS, signal.SIG_IGN)\n\
+                  signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGFPE])";
+    let running = waiting(&["--crash-signals=segv,bus,ill,fpe"], script);
+    let state = status(running.pid());
+    let told = |name| {
+        let signal = signal(&state, name);
+        (signal["owned"] == true, signal["program"].as_str().unwrap(), signal["kernels_handler"].as_str())
+    };
+    assert_eq!(told("SIGPIPE"), (true, "ignore", None), "{state:#}");
+    assert_eq!(told("SIGSEGV"), (true, "default", Some("library")), "{state:#}");
+    assert_eq!(told("SIGBUS"), (true, "ignore", None), "{state:#}");
+    assert_eq!(told("SIGILL"), (true, "handler", Some("program")), "{state:#}");
+    assert_eq!(told("SIGABRT"), (false, "default", None), "{state:#}");
+    assert!(signal(&state, "SIGILL")["handler_in"].as_str().unwrap().contains("python"), "{state:#}");
+    assert_eq!(signal(&state, "SIGFPE")["blocked"], true, "{state:#}");
+    assert!(state["signals"].as_array().unwrap().iter().all(|signal| signal["agrees"] == true), "{state:#}");
+    let text = nosigpipe().arg("status").arg(running.pid().to_string()).run().stdout();
+    for line in [
+        "signals   SIGPIPE, SIGBUS: ignored",
+        "          SIGSEGV: the library's handler: reported",
+        "          SIGFPE: the library's handler: reported; blocked in the main thread",
+        "          SIGABRT, SIGTRAP, SIGSYS: left alone: the default action",
+    ] {
+        assert!(text.lines().any(|shown| shown == line), "{line}\n{text}");
+    }
+}
+
+#[test]
+fn where_reports_go_is_told() {
+    let scratch = Scratch::new();
+    let directory = scratch.path("");
+    let report = format!("--report=syslog,{}", directory.display());
+    let running = waiting(&[&report, "--format=json", "--crash=first", "--log=summary"], "");
+    let state = status(running.pid());
+    assert_eq!(
+        state["reports"],
+        json!({ "crash": "first", "format": "json", "targets": ["syslog"], "directory": directory.to_str().unwrap() })
+    );
+    assert_eq!(state["log"], "summary");
+    assert_eq!(signal(&state, "SIGPIPE")["kernels_handler"], "library", "{state:#}");
+    let running = waiting(&["--crash=off"], "");
+    let state = status(running.pid());
+    assert_eq!(state["reports"]["crash"], "off", "{state:#}");
+    assert_eq!(signal(&state, "SIGSEGV")["owned"], false, "{state:#}");
+}
+
+#[test]
+fn what_a_plugin_sets_past_the_hooks_is_told() {
+    let scratch = Scratch::new();
+    let plugin = "#include <signal.h>\nvoid start(void) {\n\
+                  signal(SIGSEGV, SIG_DFL); signal(SIGBUS, SIG_IGN); signal(SIGPIPE, SIG_DFL); }\n";
+    let plugin = scratch.compile("plugin.so", plugin, &["-shared", "-fPIC"]);
+    let host = "#define _GNU_SOURCE\n#include <dlfcn.h>\n#include <stdio.h>\n#include <unistd.h>\n\
+                int main(int count, char **arguments) {\n\
+                void *plugin = count > 2 ? dlmopen(LM_ID_NEWLM, arguments[1], RTLD_NOW)\n\
+                    : dlopen(arguments[1], RTLD_NOW | RTLD_DEEPBIND);\n\
+                if (!plugin) { puts(dlerror()); return 1; }\n\
+                ((void (*)(void)) dlsym(plugin, \"start\"))();\n\
+                write(1, \"ready\\n\", 6); pause(); }\n";
+    let host = scratch.compile("host", host, &["-ldl"]);
+    for arguments in [&["deepbind"][..0], &["dlmopen"]] {
+        let running = ready(launched(&[], &host).arg(&plugin).args(arguments));
+        let state = status(running.pid());
+        for (name, kernel, agrees) in [
+            ("SIGSEGV", "default", false),
+            ("SIGBUS", "ignore", false),
+            ("SIGPIPE", "default", false),
+            ("SIGILL", "handler", true),
+        ] {
+            let signal = signal(&state, name);
+            assert_eq!((&signal["kernel"], &signal["agrees"]), (&json!(kernel), &json!(agrees)), "{name} {state:#}");
+        }
+        let text = nosigpipe().arg("status").arg(running.pid().to_string()).run().stdout();
+        assert!(text.contains("SIGSEGV: DISAGREES: the kernel has the default action"), "{text}");
+        assert!(text.contains("SIGILL, SIGFPE, SIGABRT, SIGTRAP, SIGSYS: the library's handler: reported"), "{text}");
+    }
+}

@@ -205,11 +205,7 @@ impl Known {
         Ok(Some(Self {
             name: String::from_utf8_lossy(name.unwrap_or_default()).into_owned(),
             has_ended: bytes.get(STAT) == Some(&SZOMB),
-            signals: Signals {
-                ignored: u64::from(word(SIGIGNORE)),
-                caught: u64::from(word(SIGCATCH)),
-                blocked: None,
-            },
+            signals: Signals { ignored: u64::from(word(SIGIGNORE)), caught: u64::from(word(SIGCATCH)), blocked: None },
         }))
     }
 }
