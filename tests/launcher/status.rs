@@ -359,3 +359,69 @@ fn what_a_plugin_sets_past_the_hooks_is_told() {
         assert!(text.contains("SIGILL, SIGFPE, SIGABRT, SIGTRAP, SIGSYS: the library's handler: reported"), "{text}");
     }
 }
+
+/// `status --tree` as JSON, by pid.
+fn tree(pid: i32, code: i32) -> (Value, impl Fn(i64) -> Value) {
+    let outcome = nosigpipe().args(["status", "--tree", "--json", &pid.to_string()]).run();
+    outcome.assert_code(code).assert_silent();
+    let tree: Value = serde_json::from_slice(&outcome.stdout).unwrap();
+    let processes = tree["processes"].as_array().unwrap().clone();
+    (tree, move |pid| processes.iter().find(|process| process["pid"] == pid).cloned().unwrap_or_default())
+}
+
+#[test]
+fn a_tree_says_which_processes_are_covered_and_why_not() {
+    let scratch = Scratch::new();
+    let plain = plain(&scratch);
+    let shown = plain.to_str().unwrap();
+    // A child that has the library, one whose environment was scrubbed, and one of that one's with a wrong library.
+    let script = format!(
+        "import os, subprocess as s\npids = []\n\
+         for environment in (None, {{}}, {{'LD_PRELOAD': 'libm.so.6'}}):\n  \
+           child = s.Popen([{shown:?}], env=environment, stdout=s.PIPE); child.stdout.readline(); pids.append(child.pid)\n\
+         middle = s.Popen(['env', '-i', '/bin/sh', '-c', '{shown} & echo $!; wait'], stdout=s.PIPE, stdin=s.DEVNULL)\n\
+         below = int(middle.stdout.readline()); middle.stdout.readline(); pids += [middle.pid, below]\n\
+         os.write(1, b'children %s\\n' % ' '.join(map(str, pids)).encode())"
+    );
+    let running = waiting(&[], &script);
+    let line = running.wait_for_line("children", Duration::from_secs(10));
+    let pids: Vec<i64> = line.split_whitespace().skip(1).map(|pid| pid.parse().unwrap()).collect();
+    let &[inherits, scrubbed, other, middle, below] = pids.as_slice() else { panic!("{line}") };
+    let (whole, of) = tree(running.pid(), 1);
+    assert_eq!((&whole["covered"], &whole["left_out"]), (&json!(2), &json!(0)), "{whole:#}");
+    assert_eq!(whole["processes"].as_array().unwrap().len(), 6, "{whole:#}");
+    let reason = |pid| of(pid)["reason"].as_str().unwrap_or_default().to_owned();
+    assert_eq!((&of(inherits)["covered"], &of(inherits)["scope"]), (&json!(true), &json!("sockets")), "{whole:#}");
+    let without = format!("process {} (python3", running.pid());
+    assert!(reason(scrubbed).starts_with(&without) && reason(scrubbed).contains("without LD_PRELOAD"), "{whole:#}");
+    assert_eq!(reason(other), "LD_PRELOAD names other libraries: libm.so.6");
+    assert!(reason(below).starts_with(&without), "{whole:#}");
+    assert_eq!((&of(below)["parent"], &of(below)["depth"]), (&json!(middle), &json!(2)), "{whole:#}");
+
+    let text = nosigpipe().args(["status", "--tree", &running.pid().to_string()]).run().stdout();
+    for line in [
+        format!("{} python3", running.pid()),
+        format!("  {inherits} plain: in force, scope sockets"),
+        format!("  {scrubbed} plain: NOT COVERED: {without}"),
+        format!("    {below} plain: NOT COVERED: {without}"),
+        "2 of 6 processes are covered".into(),
+    ] {
+        assert!(text.lines().any(|shown| shown.starts_with(&line)), "{line}\n{text}");
+    }
+    // A tree of nothing but covered processes ends with 0, one that is not there with 3.
+    let alone = ready(launched(&[], &plain));
+    let (whole, _) = tree(alone.pid(), 0);
+    assert_eq!(whole["covered"], 1);
+    assert_refused(nosigpipe().args(["status", "--tree", "4194305"]), 3, "no process 4194305");
+}
+
+#[test]
+fn a_tree_that_is_deep_is_shown_whole() {
+    // Each generation is a fork of the one before.
+    let script = "import os\nfor depth in range(60):\n  if os.fork(): time.sleep(60)\nos.write(1, b'deepest\\n')";
+    let running = launched(&[], "python3").args(["-c", &format!("import time\n{script}\n{READY}")]).start();
+    running.wait_for_line("deepest", Duration::from_secs(20));
+    let (whole, _) = tree(running.pid(), 0);
+    assert_eq!(whole["covered"], 61, "{whole:#}");
+    assert!(whole["processes"].as_array().unwrap().iter().any(|process| process["depth"] == 60), "{whole:#}");
+}

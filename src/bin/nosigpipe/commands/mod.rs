@@ -1,5 +1,5 @@
-//! The commands: a file each, with its part of the command line (`command`) and what it does (`run`). `metrics` and
-//! `handlers` are parts of `status`, `annotation` one of `report`.
+//! The commands: a file each, with its part of the command line (`command`) and what it does (`run`). `metrics`,
+//! `handlers` and `tree` are parts of `status`, `annotation` one of `report`.
 
 pub mod annotation;
 pub mod attempt;
@@ -14,3 +14,4 @@ pub mod metrics;
 pub mod report;
 pub mod run;
 pub mod status;
+pub mod tree;

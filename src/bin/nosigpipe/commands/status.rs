@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use serde_json::{Map, Value, json};
 
-use crate::commands::{handlers, metrics};
+use crate::commands::{handlers, metrics, tree};
 use crate::exit::{Failure, NOT_ACTING, NOT_LOADED, OK, UNKNOWN_VERSION};
 use crate::output;
 use crate::platform::process::{self, Process};
@@ -39,6 +39,13 @@ pub fn command() -> Command {
                 .action(ArgAction::SetTrue)
                 .conflicts_with("pid")
                 .help("Every process that has the library and may be looked into"),
+        )
+        .arg(
+            Arg::new("tree")
+                .long("tree")
+                .action(ArgAction::SetTrue)
+                .conflicts_with_all(["all", "prometheus", "textfile"])
+                .help("Each PID and every process below it: which are covered, which not, and why"),
         )
         .arg(Arg::new("json").long("json").action(ArgAction::SetTrue).help("Print JSON: an object for each process"))
         .args(metrics::flags())
@@ -76,7 +83,7 @@ pub fn run(matches: &ArgMatches) -> Result<u8, Failure> {
             continue;
         }
         let is_json = matches.get_flag("json");
-        let (text, code, failures) = show(&pids, is_json);
+        let (text, code, failures) = show(&pids, is_json, matches.get_flag("tree"));
         let write = if is_json { output::write_json } else { output::write_lines };
         // A terminal has the newest state in one place, a file each one that is new.
         if interval.is_some() && output::is_terminal() {
@@ -109,10 +116,10 @@ fn all() -> Vec<u32> {
 }
 
 /// What is to be said of these processes, the gravest exit code, and of which nothing can be said.
-fn show(pids: &[u32], as_json: bool) -> (String, u8, Vec<Failure>) {
+fn show(pids: &[u32], as_json: bool, is_tree: bool) -> (String, u8, Vec<Failure>) {
     let (mut texts, mut code, mut failures) = (Vec::new(), OK, Vec::new());
     for &pid in pids {
-        match show_one(pid, as_json) {
+        match if is_tree { tree::show(pid, as_json) } else { show_one(pid, as_json) } {
             Ok((text, its)) => {
                 texts.push(text);
                 code = code.max(its);

@@ -17,7 +17,7 @@ pub use dependencies::{Dependencies, dependencies};
 pub use elf::{Image, exports};
 pub use facts::{ALWAYS, facts};
 pub use rights::gained_rights;
-pub use uncovered::reason as why_not_loaded;
+pub use uncovered::{reason as why_not_loaded, reason_below as why_not_loaded_below};
 pub use words::expand;
 
 use std::ffi::{CString, OsStr, OsString};

@@ -54,6 +54,12 @@ pub fn parent_of(pid: u32) -> Option<u32> {
     status.lines().find_map(|line| line.strip_prefix("PPid:"))?.trim().parse().ok()
 }
 
+/// Its short name, which anybody may know.
+pub fn name_of(pid: u32) -> Option<String> {
+    let name = fs::read(format!("/proc/{pid}/comm")).ok()?;
+    Some(String::from_utf8_lossy(name.strip_suffix(b"\n").unwrap_or(&name)).into_owned())
+}
+
 /// Looks into a process.
 pub fn inspect(pid: u32) -> Result<Process, Failure> {
     let fail = |error: &io::Error| match error.kind() {

@@ -17,6 +17,15 @@ const GENERATIONS: usize = 32;
 /// One sentence; `None` where nothing says why, or what would is not to be read. What is read is what the process was
 /// executed with: it may have changed it since.
 pub fn reason(pid: u32) -> Option<String> {
+    explain(pid, covered_ancestor)
+}
+
+/// The same, where the nearest process above it that has the library is known.
+pub fn reason_below(pid: u32, covered: Option<(u32, String)>) -> Option<String> {
+    explain(pid, |_| covered)
+}
+
+fn explain(pid: u32, covered_ancestor: impl FnOnce(u32) -> Option<(u32, String)>) -> Option<String> {
     let environment = fs::read(format!("/proc/{pid}/environ")).ok()?;
     let preload = environment
         .split(|&byte| byte == 0)

@@ -44,6 +44,13 @@ pub fn why_not_loaded(_pid: u32) -> Option<String> {
     None
 }
 
+/// The same, where the nearest process above it that has the library is known.
+pub fn why_not_loaded_below(_pid: u32, covered: Option<(u32, String)>) -> Option<String> {
+    covered.map(|(ancestor, name)| {
+        format!("process {ancestor} ({}), from which it comes, has the library", crate::output::name(&name))
+    })
+}
+
 /// Where else than on every system the library is from the launcher.
 pub const NEAR: &[&str] = &[];
 

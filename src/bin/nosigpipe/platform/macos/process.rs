@@ -64,6 +64,17 @@ pub fn all() -> Vec<u32> {
     pids.into_iter().filter(|pid| *pid > 0).map(libc::pid_t::cast_unsigned).collect()
 }
 
+/// The process that made this one, or has taken its place since.
+pub fn parent_of(pid: u32) -> Option<u32> {
+    let known = Known::of(i32::try_from(pid).ok()?).ok()??;
+    u32::try_from(known.parent).ok()
+}
+
+/// Its short name, which anybody may know.
+pub fn name_of(pid: u32) -> Option<String> {
+    Some(Known::of(i32::try_from(pid).ok()?).ok()??.name)
+}
+
 /// Looks into a process.
 pub fn inspect(pid: u32) -> Result<Process, Failure> {
     let none = || Failure::new(NO_PROCESS, format!("no process {pid}"));
@@ -162,6 +173,7 @@ fn find_library(task: &Task, images: &[Loaded]) -> Option<Library> {
 struct Known {
     name: String,
     has_ended: bool,
+    parent: i32,
     signals: Signals,
 }
 
@@ -175,6 +187,8 @@ impl Known {
         const SIGIGNORE: usize = 232;
         const SIGCATCH: usize = 236;
         const COMM: usize = 243;
+        /// e_ppid of struct eproc, which comes behind struct extern_proc.
+        const PARENT: usize = 560;
         const COMM_SIZE: usize = 17;
         const SZOMB: u8 = 5;
         let mut bytes = [0u8; SIZE];
@@ -205,6 +219,7 @@ impl Known {
         Ok(Some(Self {
             name: String::from_utf8_lossy(name.unwrap_or_default()).into_owned(),
             has_ended: bytes.get(STAT) == Some(&SZOMB),
+            parent: word(PARENT).cast_signed(),
             signals: Signals { ignored: u64::from(word(SIGIGNORE)), caught: u64::from(word(SIGCATCH)), blocked: None },
         }))
     }
