@@ -24,6 +24,8 @@ mod programs;
 #[cfg(target_os = "linux")]
 mod report;
 #[cfg(target_os = "linux")]
+mod schema;
+#[cfg(target_os = "linux")]
 mod zoo;
 
 #[cfg(target_os = "linux")]

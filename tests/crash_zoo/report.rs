@@ -32,22 +32,28 @@ pub struct Frame {
     pub has_build_id: bool,
 }
 
+/// The JSON of every report in what a program wrote to stderr, where other things may be, too.
+pub fn all_values(text: &str) -> Vec<Value> {
+    let mut reports = Vec::new();
+    let mut rest = text;
+    while let Some(start) = rest.find('{') {
+        let mut values = serde_json::Deserializer::from_str(&rest[start..]).into_iter::<Value>();
+        rest = match values.next() {
+            Some(Ok(value)) if value.get("nosigpipe_crash_report").is_some() => {
+                let end = start + values.byte_offset();
+                reports.push(value);
+                &rest[end..]
+            }
+            _ => &rest[start + 1..],
+        };
+    }
+    reports
+}
+
 impl Report {
     /// All reports in what a program wrote to stderr, where other things may be, too.
     pub fn all_of_json(text: &str) -> Vec<Self> {
-        let mut reports = Vec::new();
-        let mut rest = text;
-        while let Some(start) = rest.find('{') {
-            let mut values = serde_json::Deserializer::from_str(&rest[start..]).into_iter::<Value>();
-            rest = match values.next() {
-                Some(Ok(value)) if value.get("nosigpipe_crash_report").is_some() => {
-                    reports.push(Self::of_json(&value));
-                    &rest[start + values.byte_offset()..]
-                }
-                _ => &rest[start + 1..],
-            };
-        }
-        reports
+        all_values(text).iter().map(Self::of_json).collect()
     }
 
     fn of_json(value: &Value) -> Self {

@@ -11,13 +11,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
+
 use harness::{Outcome, Scratch, Subject, bare, library, preloaded};
 
 use crate::cases::{CASES, Case, End, Wanted};
 use crate::core_file;
 use crate::judge::{Question, Verdict, judge_json, judge_stacks, judge_text};
 use crate::programs::{BUILDS, build};
-use crate::report::Report;
+use crate::report::{self, Report};
+use crate::schema;
 
 /// Past this a program hangs.
 const LIMIT: Duration = Duration::from_secs(15);
@@ -47,12 +50,22 @@ pub fn main() -> ExitCode {
     let start = Instant::now();
     let next = AtomicUsize::new(0);
     let verdicts = Mutex::new(Vec::new());
+    // Every report in JSON, with its case's name.
+    let reports = Mutex::new(Vec::new());
     thread::scope(|scope| {
         for _ in 0..WORKERS {
             scope.spawn(|| {
                 while let Some((case, (name, flags))) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let start = Instant::now();
-                    let verdict = if has("--gdb") { ask_gdb(case, flags) } else { run(case, flags) };
+                    let verdict = if has("--gdb") {
+                        ask_gdb(case, flags)
+                    } else {
+                        let mut found = Vec::new();
+                        let verdict = run(case, flags, &mut found);
+                        let named = found.into_iter().map(|report| (format!("{} {name}", case.name()), report));
+                        reports.lock().expect("no worker panics with it").extend(named);
+                        verdict
+                    };
                     let mut verdicts = verdicts.lock().expect("no worker panics with it");
                     show(&format!("{} {name}", case.name()), &verdict, start.elapsed(), has("--verbose"));
                     verdicts.push(verdict);
@@ -61,10 +74,14 @@ pub fn main() -> ExitCode {
         }
     });
     let verdicts = verdicts.into_inner().expect("no worker has panicked");
+    let reports = reports.into_inner().expect("no worker has panicked");
+    let against_schema = schema::problems(&reports);
+    against_schema.iter().for_each(|problem| println!("    Schema: {problem}"));
     let wrong = verdicts.iter().filter(|verdict| verdict.0.values().any(Result::is_err)).count();
     summary(&verdicts);
+    println!("{:<10} {:>4} of {:>4}", "Schema", reports.len().saturating_sub(against_schema.len()), reports.len());
     println!("{} programs, {wrong} with something wrong, {:.1} s", verdicts.len(), start.elapsed().as_secs_f32());
-    if wrong == 0 || has("--gdb") { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if wrong == 0 && against_schema.is_empty() || has("--gdb") { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn show(name: &str, verdict: &Verdict, took: Duration, verbose: bool) {
@@ -133,7 +150,8 @@ fn end(case: &Case, outcome: Option<&Outcome>) -> (End, bool) {
     (end, case.core && status.core_dumped())
 }
 
-fn run(case: &Case, flags: &[&str]) -> Verdict {
+/// Runs a case bare and with the library; `found` gets the reports in JSON.
+fn run(case: &Case, flags: &[&str], found: &mut Vec<Value>) -> Verdict {
     let mut verdict = Verdict::default();
     let scratch = Scratch::new();
     let limit = if case.bare == End::Never { Duration::from_secs(1) } else { LIMIT };
@@ -160,6 +178,7 @@ fn run(case: &Case, flags: &[&str]) -> Verdict {
         }
         if format == "json" {
             judge_json(case, &outcome, &mut verdict);
+            found.extend(report::all_values(&outcome.stderr()));
         } else {
             judge_text(case, &outcome, &mut verdict);
         }
