@@ -119,3 +119,78 @@ fn a_report_from_macos_is_resolved_by_a_dsym_of_the_same_uuid_and_by_no_other() 
     let without = shown(OTHER_UUID);
     assert!(without.contains("[server+0x100004010 ") && !without.contains("server.c"), "{without}");
 }
+
+/// A report whose crashed frame is at this place of a file.
+fn report_at(file: &str, line: u64) -> String {
+    let frame = format!(
+        r#"{{"address": "0x1010", "module": 0, "offset": "0x10", "function": "query", "file": "{file}", "line": {line}, "interrupted": true}}"#
+    );
+    report(UUID)
+        .replace(r#"{"address": "0x104b04010", "module": 0, "offset": "0x100004010", "interrupted": true}"#, &frame)
+}
+
+/// What `report` shows of a crash in the third line of a file of this name and content.
+fn shown_at(scratch: &Scratch, name: &str, content: &str) -> String {
+    let source = scratch.path().join(name);
+    fs::write(&source, content).unwrap();
+    let json = scratch.path().join("report.json");
+    fs::write(&json, report_at(source.to_str().unwrap(), 3)).unwrap();
+    let outcome = bare(launcher()).arg("report").arg(json).run();
+    outcome.assert_silent_success();
+    outcome.stdout()
+}
+
+#[test]
+fn the_lines_around_the_own_frame_are_shown_where_the_source_is_there() {
+    let scratch = Scratch::new();
+    let content = "one\n\ttwo\nthree \x1b[2J\nfour\nfive\nsix\n";
+    let text = shown_at(&scratch, "server.c", content);
+    let at = format!("source at {}:3:\n", scratch.path().join("server.c").display());
+    let (_, source) = text.split_once(&at).unwrap_or_else(|| panic!("{at}\n{text}"));
+    let lines: Vec<&str> = source.lines().take(5).collect();
+    assert_eq!(&lines[..2], ["          1  one", "          2      two"], "{text}");
+    assert!(lines[2].starts_with("    >     3  three ") && !text.contains('\x1b'), "{text}");
+    assert_eq!(&lines[3..], ["          4  four", "          5  five"], "{text}");
+    assert!(!source.lines().nth(5).unwrap().contains("six"), "{text}");
+
+    // A report that others have written gets nothing out of files that are no sources, that have no such line, or that never end.
+    assert!(!shown_at(&scratch, "shadow", content).contains("source at"));
+    assert!(!shown_at(&scratch, "short.c", "one\n").contains("source at"));
+    let endless = scratch.path().join("endless.c");
+    std::os::unix::fs::symlink("/dev/zero", &endless).unwrap();
+    let json = scratch.path().join("report.json");
+    fs::write(&json, report_at(endless.to_str().unwrap(), 3)).unwrap();
+    let outcome = bare(launcher()).arg("report").arg(json).run();
+    outcome.assert_silent_success();
+    assert!(!outcome.stdout().contains("source at"), "{outcome}");
+}
+
+#[test]
+fn a_report_has_colours_on_a_terminal_and_nowhere_else() {
+    let scratch = Scratch::new();
+    shown_at(&scratch, "server.c", "one\ntwo\nthree\n");
+    let json = scratch.path().join("report.json");
+    let on_terminal = |name: &str, value: &str| {
+        let script = "import pty, sys; sys.exit(pty.spawn(sys.argv[1:]))";
+        let outcome = bare("python3")
+            .args(["-c", script])
+            .arg(launcher())
+            .arg("report")
+            .arg(&json)
+            .env("TERM", "xterm")
+            .env("NO_COLOR", "")
+            .env(name, value)
+            .run();
+        outcome.assert_code(0);
+        outcome.stdout()
+    };
+    let coloured = on_terminal("TERM", "xterm");
+    assert!(
+        coloured.starts_with("\x1b[1;31m") && coloured.contains("\x1b[1;33m    >     3  three\x1b[m"),
+        "{coloured}"
+    );
+    for (name, value) in [("NO_COLOR", "1"), ("TERM", "dumb")] {
+        let plain = on_terminal(name, value);
+        assert!(!plain.contains('\x1b') && plain.contains("    >     3  three"), "{name} {plain:?}");
+    }
+}

@@ -1,5 +1,5 @@
 //! The commands: a file each, with its part of the command line (`command`) and what it does (`run`). `metrics`,
-//! `handlers` and `tree` are parts of `status`, `annotation` one of `report`.
+//! `handlers` and `tree` are parts of `status`, `annotation` and `source` are parts of `report`.
 
 pub mod annotation;
 pub mod attempt;
@@ -13,5 +13,6 @@ pub mod man;
 pub mod metrics;
 pub mod report;
 pub mod run;
+pub mod source;
 pub mod status;
 pub mod tree;

@@ -10,7 +10,7 @@ use std::path::Path;
 use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint};
 use serde_json::Value;
 
-use crate::commands::annotation;
+use crate::commands::{annotation, source};
 use crate::exit::{Failure, OK};
 use crate::output;
 use report::{Context, Exception, Frame, Group, GroupMemory, Module, Report, SCHEMA, text};
@@ -22,8 +22,9 @@ pub fn command() -> Command {
         .about("Print a crash report that was written with NOSIGPIPE_FORMAT=json")
         .long_about(
             "Print a crash report that was written with NOSIGPIPE_FORMAT=json. With --debug-dir, functions, files and \
-             lines are looked up again, in debug files found there by the modules' build ids. Standard input can be \
-             given as -.",
+             lines are looked up again, in debug files found there by the modules' build ids. Where the source file of \
+             the program's own frame is on this machine, its lines are shown; on a terminal in colour, unless NO_COLOR is \
+             set. Standard input can be given as -.",
         )
         .arg(Arg::new("file").value_name("FILE").required_unless_present("schema").value_hint(ValueHint::FilePath))
         .arg(
@@ -70,11 +71,23 @@ pub fn run(matches: &ArgMatches) -> Result<u8, Failure> {
     if !directories.is_empty() {
         resolve_again(&mut report, &directories);
     }
-    let text = text::whole(&report);
+    let source = source::around(&report, map_file);
+    // Below the crashed stack: the head is the one that the library has written.
+    let text = [
+        text::head(&report),
+        text::circumstances(&report),
+        text::crashed_thread(&report),
+        source,
+        text::other_threads(&report),
+        text::details(&report),
+        text::context(&report),
+        text::summary(&report),
+    ]
+    .concat();
     let annotation = matches.get_flag("annotate").then(|| annotation::of(&report, &text)).flatten();
     match annotation {
         Some(annotation) => output::write(&annotation)?,
-        None => output::write_lines(&text)?,
+        None => output::write_coloured(&text, source::colour)?,
     }
     Ok(OK)
 }
