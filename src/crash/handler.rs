@@ -378,7 +378,7 @@ unsafe fn report(pid: pid_t, tid: pid_t, fault: &Fault, info: *const siginfo_t) 
 /// The same in a child that runs in its parent's memory.
 ///
 /// # Safety
-/// That of [`report`].
+/// That of [`report()`].
 #[inline(never)]
 unsafe fn report_in_borrowed_memory(pid: pid_t, tid: pid_t, fault: &Fault, info: *const siginfo_t) {
     let mut incident = NOTHING;

@@ -2,7 +2,7 @@
 //! it is as ever.
 //!
 //! A handler that the program sets by sigaction(2) goes to the kernel as it is: the program owns the signal. Only where
-//! its return would matter to us, a [`handler::trampoline`] stands in front of it.
+//! its return would matter to us, a `handler::trampoline` stands in front of it.
 
 use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 

@@ -95,7 +95,7 @@ pub struct State {
     pub size: u32,
     /// A [`Stage`].
     pub stage: AtomicU32,
-    /// An [`options::Scope`](settings::options::Scope): the one in force, which is `sockets` in children and shells.
+    /// An [`Scope`](crate::options::Scope): the one in force, which is `sockets` in children and shells.
     pub scope: AtomicU32,
     /// The process these numbers belong to.
     pub pid: AtomicU32,

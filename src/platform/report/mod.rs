@@ -6,7 +6,7 @@
 //! - `map.rs`: [`read_map`](super::read_map), and what its unwinder needs to know of a module,
 //!   [`Parts`](super::Parts)
 //! - `message.rs`: [`last_words`](super::last_words), what the system's libraries say before they abort
-//! - `symbols.rs`: [`Symbols`](super::Symbols), [`symbols`](super::symbols) and where separate debug files are,
+//! - `symbols.rs`: [`Symbols`], [`symbols`](super::symbols) and where separate debug files are,
 //!   [`DEBUG_DIRECTORIES`](super::DEBUG_DIRECTORIES)
 //! - `system.rs`: files, and what the process was started as
 //! - `threads.rs`: [`stop_threads`](super::stop_threads)

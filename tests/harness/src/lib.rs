@@ -13,7 +13,7 @@
 //! - [`Scratch`]: a directory for what a program leaves behind.
 //! - [`clients`], [`grpc`]: clients that go away.
 //! - `fault`: a fault in a program that has none.
-//! - [`status`], [`counter`]: what the library says about a running process.
+//! - [`status()`], [`counter`]: what the library says about a running process.
 //!
 //! Everything here panics when something is wrong: a test that can't be set up has failed.
 

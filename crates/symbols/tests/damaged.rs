@@ -1,0 +1,151 @@
+//! Damaged files: whatever bytes are wrong, names are found or they are not, and nothing panics or takes for ever.
+//!
+//! The damage is made by a generator of fixed numbers, so that a failure comes again: NOSIGPIPE_TEST_SEED and
+//! NOSIGPIPE_TEST_ROUNDS choose other numbers and more of them.
+
+use std::time::{Duration, Instant};
+
+use symbols::{Places, demangle, elf, macho};
+
+const PLACES: Places<'static> = Places { directories: &[], open: |_| None };
+
+/// xorshift64*, which is no good for anything but this.
+struct Numbers(u64);
+
+impl Numbers {
+    fn next(&mut self, below: usize) -> usize {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % below.max(1)
+    }
+
+    /// Changes up to eight places in a copy of `good`, half of them near its start, where the headers are.
+    fn damage(&mut self, good: &[u8]) -> Vec<u8> {
+        let mut bytes = good.to_vec();
+        for _ in 0..=self.next(8) {
+            let range = if self.next(2) == 0 { 512.min(bytes.len()) } else { bytes.len() };
+            let at = self.next(range);
+            let value = [0, 1, 0x7f, 0x80, 0xff, self.next(256) as u8][self.next(6)];
+            let length = [1, 1, 2, 4, 8][self.next(5)];
+            bytes.iter_mut().skip(at).take(length).for_each(|byte| *byte = value);
+        }
+        if self.next(4) == 0 {
+            bytes.truncate(self.next(good.len()));
+        }
+        bytes
+    }
+}
+
+fn from_environment(name: &str, default: u64) -> u64 {
+    std::env::var(name).map_or(default, |value| value.parse().expect("a number"))
+}
+
+/// Reads damaged copies of a file until the rounds are over.
+fn torture(good: &[u8], read: impl Fn(&'static [u8])) {
+    let mut numbers = Numbers(from_environment("NOSIGPIPE_TEST_SEED", 0x9e37_79b9_7f4a_7c15));
+    for round in 0..from_environment("NOSIGPIPE_TEST_ROUNDS", 400) {
+        let bytes = Box::into_raw(numbers.damage(good).into_boxed_slice());
+        let begin = Instant::now();
+        // SAFETY: it is there until it is freed below.
+        read(unsafe { &*bytes });
+        assert!(begin.elapsed() < Duration::from_secs(20), "round {round} took {:?}", begin.elapsed());
+        // SAFETY: nothing of what was read is left.
+        drop(unsafe { Box::from_raw(bytes) });
+    }
+}
+
+/// A program with debug information, by the compiler that the tests need anyway.
+fn compiled(flags: &[&str]) -> Vec<u8> {
+    let folder = std::path::PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
+    let (source, object) = (folder.join("damaged.c"), folder.join(format!("damaged{}.o", flags.join(""))));
+    std::fs::write(
+        &source,
+        "static int g(int *p) { return *p; }\nint f(int *p) { return g(p) + 1; }\nint main(void) { return f(0); }\n",
+    )
+    .expect("a source file");
+    let gcc =
+        std::process::Command::new("gcc").args(["-g", "-O1", "-o"]).arg(&object).arg(&source).args(flags).status();
+    assert!(gcc.is_ok_and(|status| status.success()));
+    std::fs::read(object).expect("what gcc has written")
+}
+
+fn read_elf(bytes: &'static [u8]) {
+    if let Some(file) = elf::File::parse(bytes) {
+        let _ = (file.build_id(), file.section(".debug_info"), file.section(".gnu_debuglink"));
+    }
+    let symbols = elf::Symbols::find("/nowhere", "", Some(bytes), PLACES, true);
+    for address in (0x1000..0x1200).step_by(16) {
+        let _ = symbols.names(address);
+    }
+    let _ = symbols.object("main");
+}
+
+#[test]
+fn elf_files_and_their_debug_information() {
+    torture(&compiled(&[]), read_elf);
+}
+
+#[test]
+fn elf_files_with_compressed_debug_information() {
+    torture(&compiled(&["-gz"]), read_elf);
+}
+
+#[test]
+fn the_undamaged_file_has_names_and_lines() {
+    let bytes: &'static [u8] = Box::leak(compiled(&["-static-pie", "-nostdlib", "-Wl,-e,main"]).into_boxed_slice());
+    let symbols = elf::Symbols::find("/nowhere", "", Some(bytes), PLACES, true);
+    let main = symbols.object("main").or_else(|| symbols.object("f"));
+    let found = (0x1000..0x1100).flat_map(|address| symbols.names(address)).collect::<Vec<_>>();
+    assert!(found.iter().any(|name| name.function == "main" && name.line == 3), "{main:?}");
+}
+
+#[test]
+fn macho_files() {
+    // Header, segments and symbols of a small file, as they lie in memory.
+    let mut file = Vec::new();
+    let words = |file: &mut Vec<u8>, words: &[u32]| words.iter().for_each(|word| file.extend(word.to_le_bytes()));
+    words(&mut file, &[0xfeed_facf, 0x0100_000c, 0, 6, 3, 72 + 72 + 24, 0x85, 0]);
+    for (name, address, offset) in [("__TEXT", 0u64, 0u64), ("__LINKEDIT", 0x4000, 0x400)] {
+        words(&mut file, &[0x19, 72]);
+        file.extend(name.bytes().chain([0; 16]).take(16));
+        for value in [address, 0x4000, offset, 0x400] {
+            file.extend(value.to_le_bytes());
+        }
+        words(&mut file, &[5, 5, 0, 0]);
+    }
+    words(&mut file, &[2, 24, 0x400, 1, 0x410, 16]);
+    file.resize(0x400, 0);
+    words(&mut file, &[1, 0x0000_010f, 0x100, 0]);
+    file.extend(b"\0_function\0\0\0\0\0\0");
+    file.resize(0x800, 0);
+    torture(&file, |bytes| {
+        if let Some(file) = macho::File::parse(macho::Data::File(bytes)) {
+            let _ = (file.uuid(), file.section(b"__text"), file.function_start(0x100));
+            if let Some(functions) = file.functions() {
+                let _ = functions.symbol(0x104);
+            }
+        }
+        let symbols = macho::Symbols::find("/nowhere", "", Some(macho::Data::File(bytes)), PLACES, true);
+        let _ = symbols.names(0x104);
+    });
+}
+
+#[test]
+fn names_of_functions() {
+    let names = [
+        "_ZNSt6vectorIiSaIiEE9push_backERKi",
+        "_RNvCs1234_7mycrate3foo",
+        "_ZN4core3fmt9Formatter3pad17h0123456789abcdefE",
+    ];
+    let mut numbers = Numbers(from_environment("NOSIGPIPE_TEST_SEED", 7));
+    for name in names {
+        for _ in 0..from_environment("NOSIGPIPE_TEST_ROUNDS", 2000) {
+            let _ = demangle(&numbers.damage(name.as_bytes()));
+        }
+    }
+    // What would nest or grow without end.
+    let _ = demangle(format!("_Z1f{}", "P".repeat(100_000)).as_bytes());
+    let _ = demangle(format!("_ZN{}E", "1a".repeat(50_000)).as_bytes());
+    let _ = demangle(format!("_RN{}", "vC".repeat(50_000)).as_bytes());
+}
