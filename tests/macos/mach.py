@@ -5,7 +5,7 @@ Importing this adds the models. A test says in `Machine.others` which threads th
 
 import struct
 
-from macho_emu import QUIET, api
+from emulator import QUIET, api
 
 INVALID_ADDRESS, INVALID_ARGUMENT, FAILURE = 1, 4, 5
 EXECUTE, WRITE, READ = 4, 2, 1

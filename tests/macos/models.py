@@ -3,21 +3,17 @@
 Importing this adds the models. `Machine` is the emulator's World with what the tests need around it.
 """
 
-import os
 import pathlib
 import struct
-import sys
+
+import unicorn
+from unicorn import UcError
+from unicorn import arm64_const as A64, x86_const as X86
+
+from emulator import API, QUIET, Errno, Func, GuestFault, World, api  # noqa: F401 the tests take some from here
+from mach import Other  # noqa: F401
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-EMULATOR = pathlib.Path(os.environ.get("NOSIGPIPE_EMULATOR", ROOT.parent / "shared" / "macho"))
-sys.path.insert(0, str(EMULATOR))
-
-import macho_emu  # noqa: E402
-import unicorn  # noqa: E402
-from unicorn import UcError  # noqa: E402
-from unicorn import arm64_const as A64, x86_const as X86  # noqa: E402
-from macho_emu import QUIET, Errno, Func, World, api  # noqa: E402
-from mach import Other  # noqa: E402
 
 SIGINT, SIGPIPE, SIGTERM = 2, 13, 15
 SIG_DFL, SIG_IGN, SIG_ERR, SIG_HOLD = 0, 1, (1 << 64) - 1, 5
@@ -135,7 +131,7 @@ api("i:ii", "_siginterrupt")(lambda w, signal, interrupt: w.fail(EINVAL))
 
 
 # What the emulator has, under one more name.
-macho_emu.API["_send$NOCANCEL"] = macho_emu.API["_send"]
+API["_send$NOCANCEL"] = API["_send"]
 
 
 @api("i:u", "_fileport_makefd")
@@ -186,8 +182,8 @@ def sends_descriptors(function):
 
 
 for twin in ("_sendmsg", "_sendmsg$NOCANCEL"):
-    signature, model, kind = macho_emu.API[twin]
-    macho_emu.API[twin] = (signature, sends_descriptors(model), kind)
+    signature, model, kind = API[twin]
+    API[twin] = (signature, sends_descriptors(model), kind)
 
 
 @api("i:ipp", "_getsockname")
@@ -316,7 +312,7 @@ def _unlink(w, path):
 def _dlsym(w, handle, name):
     """Unlike a bind, an answer of dlsym is interposed for everybody, the interposing library included."""
     symbol = "_" + w.cstr(name).decode()
-    return 0 if symbol not in macho_emu.API else w.resolve(symbol) if w.may_interpose else w.trap(symbol)
+    return 0 if symbol not in API else w.resolve(symbol) if w.may_interpose else w.trap(symbol)
 
 
 
@@ -403,7 +399,7 @@ class Machine(World):
                                 lambda uc, access, address, *rest: found.append((self.registers(), address)) or False)
         try:
             self.run_main(image, *arguments)
-        except macho_emu.GuestFault:
+        except GuestFault:
             return found[0]
         finally:
             self.uc.hook_del(hook)
@@ -428,7 +424,7 @@ class Machine(World):
         machine = self.buf(struct.pack("<QQ", *exception) + struct.pack(f"<{len(registers)}Q", *registers) + bytes(64))
         # A thread that has the signal blocked gets it all the same when its own instruction raises it.
         context = self.buf(struct.pack("<iIQQQQQQ", 0, 1 << (signal - 1), 0, 0, 0, 0, 0, machine))
-        before, self.thread.mask = self.thread.mask, self.thread.mask | mask
+        self.thread.mask |= mask
         self.uc.reg_write(self.arch.sp, stack + size - 0x400)
         self.depth += 1
         try:
