@@ -2,8 +2,8 @@
 
 use libc::{c_int, c_void, size_t, ssize_t};
 
-use crate::hooks::real;
-use crate::platform;
+use runtime::hooks::real;
+use runtime::platform;
 
 /// Makes a socket raise no SIGPIPE where an option can do that (macOS: SO_NOSIGPIPE, setsockopt(2)). On Linux, where
 /// none can, it only checks that `fd` is a socket.

@@ -28,14 +28,13 @@
 // (190 kB). Tests and tools that build with unwinding panics need its personality routine, and on macOS redhook needs it.
 #![cfg_attr(all(target_os = "linux", panic = "abort"), no_std)]
 
-extern crate alloc; // signal-safe: a name; who may use it is checked file by file
-
 mod api;
-mod arch;
-mod crash;
-mod hooks;
-mod platform;
-mod signals;
-mod sigpipe;
+#[cfg(all(target_os = "linux", panic = "abort"))]
+mod panic;
 mod start;
-mod state;
+
+use capture::arena::Arena;
+
+/// Only who writes a crash report allocates, never from malloc.
+#[global_allocator]
+static ARENA: Arena = Arena;

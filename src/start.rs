@@ -8,8 +8,8 @@ use core::fmt::Write;
 use core::mem::MaybeUninit;
 use core::sync::atomic::Ordering::Relaxed;
 
-use crate::state::{STATE, Stage};
-use crate::{crash, hooks, platform, sigpipe};
+use runtime::state::{STATE, Stage};
+use runtime::{crash, hooks, platform, sigpipe};
 use settings::options::{LIBRARY, Log, Options, PROCESS, SETTINGS, Scope};
 use wording::line::Line;
 
@@ -61,7 +61,12 @@ fn start() {
             scope => scope,
         };
         sigpipe::start(scope, options.log);
-        crash::start(&options, if executable.is_empty() { invocation } else { executable }, complain);
+        crash::start(
+            &options,
+            if executable.is_empty() { invocation } else { executable },
+            complain,
+            &capture::REPORTER,
+        );
         let interposing = platform::is_interposing();
         let stage = if interposing { Stage::Active } else { Stage::NotInterposing };
         STATE.stage.store(stage as u32, Relaxed);

@@ -1,5 +1,7 @@
 //! Which crashes have the same fingerprint.
 
+#![expect(clippy::indexing_slicing, reason = "a test says what went wrong by panicking")]
+
 use report::{Frame, Module, Report, fingerprint};
 
 fn frame(function: &str) -> Frame {

@@ -1,5 +1,7 @@
 //! What each setting takes and what it refuses, without a process.
 
+#![expect(clippy::expect_used, reason = "a test says what went wrong by panicking")]
+
 use settings::options::{Core, Options, SETTINGS, TO_JOURNAL, TO_STDERR, TO_SYSLOG};
 
 fn set(options: &mut Options, variable: &str, value: &'static str) -> bool {

@@ -3,6 +3,8 @@
 //! The damage is made by a generator of fixed numbers, so that a failure comes again: NOSIGPIPE_TEST_SEED and
 //! NOSIGPIPE_TEST_ROUNDS choose other numbers and more of them.
 
+#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a test says what went wrong by panicking")]
+
 use std::time::{Duration, Instant};
 
 use symbols::{Places, demangle, elf, macho};

@@ -1,0 +1,395 @@
+//! Collects the report and writes it, the most important part first.
+
+use alloc::borrow::ToOwned;
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::cell::RefCell;
+use core::sync::atomic::Ordering::{Relaxed, Release};
+
+mod address;
+mod output;
+mod targets;
+
+use output::Output;
+use targets::Shelf;
+
+use crate::platform::{self, Cause, DEBUG_DIRECTORIES, FLAGS_NAME, REGISTER_NAMES, Registers, Symbols, Unwinder};
+use crate::process::{Found, Map, Memory, Module, Stack, Thread};
+use report::{Frame, Group, Report};
+use runtime::crash::handler::{self, incident};
+use runtime::crash::{Incident, header, options, program, snapshot};
+use settings::options::{Format, Threads};
+use symbols::{Places, hex};
+use wording::words;
+
+/// Bytes of code that are shown before and from the program counter on.
+const CODE_BEFORE: u64 = 16;
+const CODE: usize = 40;
+
+/// Writes the report. `lines` says whether to read debug information, `others` whether the other threads can be shown, or why not.
+pub fn write(stderr: i32, lines: bool, others: Result<(), &str>) {
+    let output = Output::new(stderr);
+    let incident = incident();
+    let is_for_copy = header::is_for_copy();
+    let memory = RefCell::new(Memory::own());
+    let map = platform::read_map(&mut memory.borrow_mut());
+    let directories: Vec<String> = DEBUG_DIRECTORIES.iter().map(|&directory| directory.to_owned()).collect();
+    let places = Places { directories: &directories, open };
+    let now = platform::nanoseconds();
+    let left = incident.deadline.saturating_sub(now);
+    // What is left after that is for writing: a report without some names is better than none.
+    let deadline = now + left / 4 * 3;
+    let symbolizer = Symbolizer { map: &map, places, lines, deadline, loaded: RefCell::new(BTreeMap::new()) };
+    let ask = |module: &Module, question: &mut dyn FnMut(&Symbols)| symbolizer.ask(module, question);
+    let mut unwinder = Unwinder::new(&map, now + left / 2, &ask);
+
+    let is_searched = others.is_ok() && header::is_for_copy();
+    let is_wanted = options().threads == Threads::All;
+    let is_shown = others.is_ok() && is_wanted;
+    let why_not = others.err().filter(|_| is_wanted);
+    let (mut others, mut note) =
+        if is_shown || is_searched { platform::stop_threads(incident.pid, incident.tid) } else { Default::default() };
+
+    let mut registers = incident.raised.registers;
+    let mut stack = None;
+    if is_searched && let Some((thread, found)) = crashed_thread(&mut others, &mut unwinder, now + left / 4) {
+        (registers, stack) = (thread, Some(found));
+    }
+    if !is_shown {
+        (others, note) = Default::default();
+    }
+    if let Some(why) = why_not {
+        note = platform::missing_threads(incident.pid, incident.tid, why);
+    }
+    let incident = handler::incident();
+    let stack = stack.unwrap_or_else(|| unwinder.stack(&mut memory.borrow_mut(), &registers));
+    publish(&stack);
+
+    let mut report = circumstances(&map, &mut memory.borrow_mut(), &stack, &symbolizer);
+    if is_for_copy && (options().format == Format::Text || !options().is_on_stderr()) {
+        output.say(&report::text::head(&report));
+        if let Some(progress) = snapshot::progress() {
+            progress.header.store(1, Relaxed);
+        }
+    }
+    if incident.is_raised_again && !stack.cut && !stack.has_interrupted(incident.fault.registers.pc()) {
+        report.address_is = "an older fault, perhaps: its handler is not on the stack".to_owned();
+    }
+    (report.frames, report.omitted) = symbolizer.frames(&stack);
+    report.cut = stack.cut;
+    if incident.fault.signal == libc::SIGABRT {
+        let calls = |function: &str| report.frames.iter().any(|frame| frame.function.starts_with(function));
+        // What has been thrown and has not arrived is on its way to the end. libc++abi's functions there have no names.
+        let on_the_way =
+            ["std::terminate", "__cxxabiv1::__terminate", "__cxa_call_terminate", "__clang_call_terminate"];
+        let throwing = ["__cxa_throw", "__cxa_rethrow", "std::rethrow_exception"];
+        report.is_handled = !on_the_way.into_iter().chain(throwing).any(calls);
+        let is_rethrown = calls("__cxa_rethrow");
+        report.exceptions = platform::exceptions(&mut memory.borrow_mut(), registers.sp());
+        if let Some(exception) = report.exceptions.first_mut() {
+            exception.is_rethrown |= is_rethrown;
+        }
+        if report.message.is_empty() && !report.exceptions.is_empty() {
+            report.message = report.exception_line();
+        }
+    }
+    if report.address_is.is_empty()
+        && let Some(note) = report.frames.iter().rev().find(|frame| !frame.note.is_empty())
+    {
+        report.address_is = format!("after the program's own {}", note.note);
+    }
+
+    report.fingerprint = report::fingerprint::of(&report);
+
+    let directory = options().report.map(String::from_utf8_lossy);
+    let shelf = directory.as_ref().map(|directory| Shelf::of(directory, &output::program_in_names()));
+    report.occurrence = shelf.as_ref().map(|shelf| shelf.occurrence(&report.fingerprint, &report.time));
+    let stream = options().format == Format::Text && options().is_on_stderr();
+    if !stream {
+        // What is known of it so far, before there is time for more to fail.
+        if !options().is_on_stderr() {
+            output.say(&report::text::circumstances(&report));
+        }
+    } else {
+        output.say(&report::text::circumstances(&report));
+        output.say(&report::text::crashed_thread(&report));
+    }
+    let is_told = targets::tell(&report, &output);
+    let late;
+    (report.threads, late) = groups(&others, now + left / 2, &mut unwinder, &symbolizer);
+    report.threads_note = if late == 0 {
+        note
+    } else {
+        format!(
+            "{note}{}{late} thread{} not looked at: there was no time left",
+            if note.is_empty() { "" } else { "; " },
+            if late == 1 { " was" } else { "s were" },
+        )
+    };
+    if stream {
+        output.say(&report::text::other_threads(&report));
+    }
+    details(&mut report, &mut memory.borrow_mut());
+    report.context = platform::context(incident.pid, &map);
+    if symbols::elf::is_too_large() {
+        report.modules_note = "some debug information was not read: it takes more than 512 MiB".to_owned();
+    }
+    if stream {
+        output.say(&report::text::details(&report));
+        output.say(&report::text::context(&report));
+        output.say(&report::text::summary(&report));
+    }
+    let whole = || match options().format {
+        Format::Text => ("txt", report::text::whole(&report)),
+        Format::Json => ("json", report::json::whole(&report)),
+    };
+    let mut is_missing = !is_told;
+    if let (Some(directory), Some(shelf)) = (&directory, shelf) {
+        let (ending, text) = whole();
+        let is_saved = output.save(directory, ending, &report.time.replace(':', ""), &text);
+        is_missing |= !is_saved && !stream;
+        if is_saved {
+            // The new one is one of those that are kept.
+            shelf.prune(options().report_keep - 1);
+        }
+    }
+    if options().format == Format::Json && (options().is_on_stderr() || is_missing) {
+        output.say(&whole().1);
+    } else if is_missing {
+        // Its first lines are there already.
+        output.say(&report::text::stacks(&report));
+    }
+}
+
+/// The thread that a signal is about which the process has sent itself: where a handler of the program for a fault has not
+/// returned, if that is so in one thread only. The report is about it from here on; the one that got the signal is among
+/// the others.
+fn crashed_thread(others: &mut [Thread], unwinder: &mut Unwinder, deadline: u64) -> Option<(Registers, Stack)> {
+    let incident = *incident();
+    let mut memory = Memory::of(incident.pid);
+    let mut found = None;
+    for (index, thread) in others.iter().enumerate() {
+        let Some(registers) = thread.registers.filter(|_| platform::nanoseconds() < deadline) else { continue };
+        let Some(fault) = platform::fault_on_stack(registers.sp(), incident.raised.signal) else { continue };
+        let stack = unwinder.stack(&mut memory, &registers);
+        if stack.has_interrupted(fault.registers.pc())
+            && (fault.signal == incident.raised.signal || incident.raised.signal == libc::SIGABRT)
+            && found.replace((index, fault, registers, stack)).is_some()
+        {
+            return None;
+        }
+    }
+    let (index, fault, registers, stack) = found?;
+    let thread = others.get_mut(index)?;
+    let mut name = [0; 16];
+    for (to, from) in name.iter_mut().zip(thread.name.bytes()) {
+        *to = from;
+    }
+    handler::correct_incident(Incident {
+        fault,
+        cause: platform::cause(&fault),
+        is_raised_again: true,
+        tid: thread.tid,
+        thread: name,
+        ..incident
+    });
+    *thread = Thread { tid: incident.tid, name: text(&incident.thread), registers: Some(incident.raised.registers) };
+    Some((registers, stack))
+}
+
+/// A zero-padded text.
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes.split(|&byte| byte == 0).next().unwrap_or_default()).into_owned()
+}
+
+fn open(path: &str) -> Option<&'static [u8]> {
+    platform::map_file(format!("{path}\0").as_bytes())
+}
+
+/// Tells what can be written if we come to grief from here on.
+fn publish(stack: &Stack) {
+    let Some(progress) = snapshot::progress() else { return };
+    for (place, frame) in progress.frames.iter().zip(&stack.frames) {
+        place.store(frame.pc, Relaxed);
+    }
+    let known = stack.frames.len().min(snapshot::FRAMES);
+    progress.known.store(known as u32, Release);
+}
+
+struct Symbolizer<'a> {
+    map: &'a Map,
+    places: Places<'a>,
+    lines: bool,
+    /// When addresses have to do, on the clock of [`platform::nanoseconds`].
+    deadline: u64,
+    /// By the module's start.
+    loaded: RefCell<BTreeMap<u64, Symbols>>,
+}
+
+impl Symbolizer<'_> {
+    /// [`AskSymbols`](platform::report::AskSymbols)
+    fn ask(&self, module: &Module, question: &mut dyn FnMut(&Symbols)) {
+        self.with(module, question);
+    }
+
+    fn with<T>(&self, module: &Module, action: impl FnOnce(&Symbols) -> T) -> Option<T> {
+        let mut loaded = self.loaded.try_borrow_mut().ok()?;
+        let symbols =
+            loaded.entry(module.start).or_insert_with(|| platform::symbols(self.map, module, self.places, self.lines));
+        Some(action(symbols))
+    }
+
+    /// The frames with their names, and which were left out.
+    fn frames(&self, stack: &Stack) -> (Vec<Frame>, Option<(u64, u64)>) {
+        let mut frames = Vec::new();
+        let mut omitted = None;
+        for (index, frame) in stack.frames.iter().enumerate() {
+            if let Some((count, _)) = stack.omitted.filter(|&(_, before)| before == index as u64) {
+                omitted = Some((count, frames.len() as u64));
+            }
+            frames.extend(self.frame(frame));
+        }
+        (frames, omitted)
+    }
+
+    /// One frame, and before it what was inlined into it.
+    fn frame(&self, raw: &crate::process::Frame) -> Vec<Frame> {
+        let index = self.map.module(raw.pc);
+        let module = index.and_then(|index| self.map.modules.get(index));
+        let frame = Frame {
+            address: raw.pc,
+            module: index.map(|index| index as u64),
+            offset: module.map_or(0, |module| raw.pc.wrapping_sub(module.bias)),
+            interrupted: raw.interrupted,
+            found_by: if raw.found == Found::ByScan { "scan".to_owned() } else { String::new() },
+            ..Frame::default()
+        };
+        if let Some((signal, code, address)) = raw.signal {
+            let (name, _) = words::signal(signal);
+            let (code_name, _) = words::code(signal, code);
+            let mut note = "signal handler called".to_owned();
+            // The kernel writes a siginfo only for handlers that asked for it.
+            if name != "a signal" {
+                note = format!("{note} by {name}");
+                if words::has_address(signal, code) {
+                    note.push_str(&format!(", {code_name} at {address:#x}"));
+                } else if let Some(sender) = platform::sender_of(code, address) {
+                    note.push_str(&format!(", sent by process {sender}"));
+                }
+            }
+            return vec![Frame { note, ..frame }];
+        }
+        let Some(module) = module else { return vec![frame] };
+        let in_time = platform::nanoseconds() < self.deadline;
+        let lookup = frame.offset.wrapping_sub(u64::from(!raw.interrupted));
+        let names = in_time.then(|| self.with(module, |symbols| symbols.names(lookup))).flatten().unwrap_or_default();
+        let is_ours = module.contains(handler::address() as u64);
+        if names.is_empty() || is_ours {
+            // The library is stripped, and of its functions only that they are ours is of interest.
+            let function = if is_ours { "nosigpipe".to_owned() } else { String::new() };
+            return vec![Frame { function, ..frame }];
+        }
+        names
+            .into_iter()
+            .map(|name| Frame {
+                function: name.function,
+                function_offset: name.function_offset.map(|offset| offset + u64::from(!raw.interrupted)),
+                file: name.file,
+                line: name.line,
+                inlined: name.inlined,
+                ..frame.clone()
+            })
+            .collect()
+    }
+}
+
+/// Everything about the crash but the stacks.
+fn circumstances(map: &Map, memory: &mut Memory, stack: &Stack, symbolizer: &Symbolizer) -> Report {
+    let incident = incident();
+    let fault = &incident.fault;
+    let mut time = String::new();
+    header::push_time(&mut time, incident.time);
+    let address = header::address(incident);
+    Report {
+        program: text(program()),
+        executable: platform::executable_path(),
+        command: platform::command_line(incident.pid),
+        pid: i64::from(incident.pid),
+        tid: i64::from(incident.tid),
+        thread: text(&incident.thread),
+        time,
+        uptime: incident.uptime / 1_000_000,
+        signal: i64::from(fault.signal),
+        code: i64::from(fault.code),
+        address,
+        access: header::access(incident).to_owned(),
+        cause: header::cause(incident.cause).to_owned(),
+        address_is: address
+            .filter(|_| incident.cause == Cause::Unknown)
+            .map_or_else(String::new, |_| address::describe(map, memory, fault, stack)),
+        raised: incident.is_raised_again.then(|| (i64::from(incident.raised.signal), i64::from(incident.raised.code))),
+        sender: words::was_sent(fault.code).then(|| (i64::from(fault.sender), i64::from(fault.user))),
+        call: (fault.signal == libc::SIGSYS && fault.code > 0).then(|| i64::from(fault.call)),
+        message: message(map, memory, symbolizer).unwrap_or_default(),
+        modules: modules(map),
+        ..Report::default()
+    }
+}
+
+fn modules(map: &Map) -> Vec<report::Module> {
+    map.modules
+        .iter()
+        .map(|module| report::Module {
+            path: module.path.clone(),
+            build_id: hex(&module.build_id),
+            start: module.start,
+            end: module.end,
+            bias: module.bias,
+        })
+        .collect()
+}
+
+/// What the system's libraries said before they aborted.
+fn message(map: &Map, memory: &mut Memory, symbolizer: &Symbolizer) -> Option<String> {
+    platform::last_words(incident().fault.signal, map, memory, &|module, question| symbolizer.ask(module, question))
+}
+
+fn details(report: &mut Report, memory: &mut Memory) {
+    let registers = &incident().fault.registers;
+    report.registers =
+        REGISTER_NAMES.iter().zip(registers.general).map(|(name, value)| ((*name).to_owned(), value)).collect();
+    report.registers.push((FLAGS_NAME.to_owned(), registers.flags));
+    let start = registers.pc().saturating_sub(CODE_BEFORE);
+    let mut code = vec![0; CODE];
+    let length = memory.read(start, &mut code);
+    code.truncate(length);
+    report.instructions = (start, code);
+}
+
+/// The other threads' stacks, equal ones once, those of many threads first; and how many threads there was no time for.
+fn groups(threads: &[Thread], deadline: u64, unwinder: &mut Unwinder, symbolizer: &Symbolizer) -> (Vec<Group>, usize) {
+    // They stand still, but have run on since the copy was made: their stacks are read where they are.
+    let mut memory = Memory::of(incident().pid);
+    let mut found: Vec<(Stack, Vec<(i64, String)>)> = Vec::new();
+    let mut late = 0;
+    for thread in threads {
+        if platform::nanoseconds() > deadline {
+            late += 1;
+            continue;
+        }
+        let stack = thread.registers.map(|registers| unwinder.stack(&mut memory, &registers)).unwrap_or_default();
+        let who = (i64::from(thread.tid), thread.name.clone());
+        match found.iter_mut().find(|(known, _)| *known == stack) {
+            Some((_, threads)) => threads.push(who),
+            None => found.push((stack, vec![who])),
+        }
+    }
+    let groups = found.into_iter().map(|(stack, threads)| {
+        let (frames, omitted) = symbolizer.frames(&stack);
+        Group { threads, frames, omitted, cut: stack.cut }
+    });
+    (groups.collect(), late)
+}

@@ -1,0 +1,56 @@
+//! Where the report goes.
+
+use crate::platform;
+use alloc::format;
+use alloc::string::{String, ToString};
+use runtime::crash::handler::incident;
+use runtime::crash::{header, program};
+use wording::line::Shown;
+use wording::words;
+
+/// Most characters of a name.
+const MOST: usize = 4096;
+
+/// The program, as the names of its reports begin.
+pub fn program_in_names() -> String {
+    Shown(program(), MOST).to_string()
+}
+
+/// Standard error, by whatever number the snapshot has it.
+pub struct Output {
+    stderr: i32,
+}
+
+impl Output {
+    pub fn new(stderr: i32) -> Self {
+        Self { stderr }
+    }
+
+    /// Writes to standard error, as long as somebody reads there.
+    pub fn say(&self, text: &str) {
+        header::say_on(self.stderr, text.as_bytes());
+    }
+
+    /// Whether nobody reads there.
+    pub fn is_unread(&self) -> bool {
+        self.stderr < 0 || platform::is_null(self.stderr)
+    }
+
+    /// Says that a report has not been taken.
+    pub fn complain(&self, target: &str, error: i32) {
+        let target = Shown(target.as_bytes(), MOST);
+        self.say(&format!("nosigpipe: no report could be written to {target}: {}\n", words::error(error)));
+    }
+
+    /// Writes a file of its own into the report directory and says where; whether that worked.
+    pub fn save(&self, directory: &str, ending: &str, time: &str, text: &str) -> bool {
+        // The file is called what is said that it is called, and that can be typed.
+        let name = format!("{}.{}.{time}.{ending}", program_in_names(), incident().pid);
+        let result = platform::write_file(directory, &name, text.as_bytes());
+        match result {
+            Ok(()) => self.say(&format!("nosigpipe: the report is in {}/{name}\n", Shown(directory.as_bytes(), MOST))),
+            Err(error) => self.complain(directory, error),
+        }
+        result.is_ok()
+    }
+}

@@ -1,0 +1,241 @@
+//! The exception that nobody has caught, of C++'s.
+//!
+//! Nothing of the program is called for that: what is read is how the Itanium C++ ABI and its two runtimes, libstdc++ and
+//! libc++abi, lay exceptions and their types out (unwind-cxx.h, cxa_exception.h, private_typeinfo.h). Any of it may be damaged or
+//! freed: each address is read where it may not be mapped, and each list is bounded.
+
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use report::Exception;
+
+use crate::process::Memory;
+use runtime::platform::thread_pointer;
+use symbols::demangle;
+
+/// `exception_class`: vendor and language. The last byte is 1 for one that stands for another (std::rethrow_exception).
+const CLASSES: [u64; 2] = [u64::from_be_bytes(*b"GNUCC++\0"), u64::from_be_bytes(*b"CLNGC++\0")];
+/// From `exceptionType` to struct _Unwind_Exception, with which the runtimes pass an exception on; and that structure's size.
+const TYPE: u64 = 80;
+const HEADER: u64 = 32;
+/// Exceptions in exceptions that are told.
+const NESTED: usize = 8;
+/// Base classes that are looked at for one exception.
+const BASES: usize = 64;
+
+/// The exceptions that the crashed thread has caught or could not catch and is not done with: the last of them, and those
+/// nested in it. `sp` is below the frames that know of it.
+pub fn exceptions(memory: &mut Memory, sp: u64) -> Vec<Exception> {
+    let mut found = Vec::new();
+    let header = match thread_local(memory) {
+        ThreadLocal::Found(header) => Some(header),
+        ThreadLocal::None => None,
+        ThreadLocal::Unreadable => on_stack(memory, sp),
+    };
+    let Some(header) = header else { return found };
+    let Some((class, object)) = object_of(memory, header) else { return found };
+    let is_rethrown = class & 1 != 0;
+    let mut next = Some(object);
+    while let Some(object) = next.take().filter(|&object| object != 0 && found.len() < NESTED) {
+        let Some(kind) = memory.word(object.wrapping_sub(HEADER + TYPE)) else { break };
+        let mut exception = Exception { is_rethrown: is_rethrown && found.is_empty(), ..Exception::default() };
+        let mut left = BASES;
+        look(memory, kind, object, &mut exception, &mut next, &mut left);
+        if exception.kind.is_empty() {
+            break;
+        }
+        found.push(exception);
+    }
+    found
+}
+
+/// The class of an exception by its header, and where the thrown object is.
+fn object_of(memory: &mut Memory, header: u64) -> Option<(u64, u64)> {
+    let class = memory.word(header)?;
+    let object = match class & 1 {
+        0 => header.wrapping_add(HEADER),
+        // struct __cxa_dependent_exception; libc++abi has a word more.
+        _ if class >> 8 == CLASSES.map(|class| class >> 8)[0] => memory.word(header.wrapping_sub(TYPE))?,
+        _ => memory.word(header.wrapping_sub(TYPE + 8))?,
+    };
+    Some((class, object))
+}
+
+/// What is known from the runtimes' thread-local __cxa_eh_globals.
+enum ThreadLocal {
+    Found(u64),
+    /// There is no exception.
+    None,
+    /// It can't be told.
+    Unreadable,
+}
+
+/// Looks for a `caughtExceptions` in the thread-local storage of all modules: what their globals are called and where they are in
+/// it, no file says.
+fn thread_local(memory: &mut Memory) -> ThreadLocal {
+    /// Modules, and words of each, that are looked at.
+    const MODULES: u64 = 256;
+    const WORDS: u64 = 512;
+    /// Words of struct pthread up to the end of the values of the first keys.
+    const CONTROL_BLOCK: u64 = 288;
+    /// Where glibc's control block has the address of the thread's vector of storage blocks.
+    const DTV: u64 = if cfg!(target_arch = "aarch64") { 0 } else { 8 };
+    let thread = thread_pointer() as u64;
+    let Some(vector) = memory.word(thread.wrapping_add(DTV)) else { return ThreadLocal::Unreadable };
+    // The number of entries stands in front; each is an address and what is to be freed.
+    let Some(count) = memory.word(vector.wrapping_sub(16)).filter(|count| (1..1 << 20).contains(count)) else {
+        return ThreadLocal::Unreadable;
+    };
+    for module in 1..=count.min(MODULES) {
+        let block = memory.word(vector.wrapping_add(module * 16)).unwrap_or(0);
+        if block == 0 || block & 7 != 0 {
+            continue;
+        }
+        for word in 0..WORDS {
+            let Some(exception) = memory.word(block.wrapping_add(word * 8)) else { break };
+            if exception < 1 << 16 || exception & 7 != 0 {
+                continue;
+            }
+            if let Some(header) = header_of(memory, exception) {
+                return ThreadLocal::Found(header);
+            }
+        }
+    }
+    // libc++abi may keep its globals by pthread_setspecific(3), whose first values are in the control block.
+    for word in 0..CONTROL_BLOCK {
+        let globals = memory.word(thread.wrapping_add(word * 8)).filter(|globals| globals & 7 == 0).unwrap_or(0);
+        let exception = if globals < 1 << 16 { 0 } else { memory.word(globals).unwrap_or(0) };
+        if let Some(header) = header_of(memory, exception) {
+            return ThreadLocal::Found(header);
+        }
+    }
+    ThreadLocal::None
+}
+
+/// Where an exception's header is, if that is one.
+fn header_of(memory: &mut Memory, exception: u64) -> Option<u64> {
+    // libc++abi's structure begins with two words more.
+    let headers = [exception.wrapping_add(TYPE), exception.wrapping_add(TYPE + 16)];
+    headers.into_iter().find(|&header| exception > 1 << 16 && is_header(memory, header))
+}
+
+fn is_header(memory: &mut Memory, header: u64) -> bool {
+    memory.word(header).is_some_and(|class| CLASSES.contains(&(class & !1)))
+}
+
+/// Where the thread's storage can't be read: the functions on the way to std::terminate() have the exception's address.
+fn on_stack(memory: &mut Memory, sp: u64) -> Option<u64> {
+    const WORDS: u64 = 2048;
+    (0..WORDS).find_map(|word| memory.word(sp.wrapping_add(word * 8)).filter(|&place| is_header(memory, place)))
+}
+
+/// Adds what an object of this type tells, and its base classes.
+fn look(
+    memory: &mut Memory,
+    kind: u64,
+    object: u64,
+    exception: &mut Exception,
+    nested: &mut Option<u64>,
+    left: &mut usize,
+) {
+    if core::mem::replace(left, left.saturating_sub(1)) == 0 {
+        return;
+    }
+    let name_of = |memory: &mut Memory, kind: u64| {
+        let name = memory.word(kind.wrapping_add(8)).map(|name| memory.text(name)).unwrap_or_default();
+        // Types that are local to a file have an asterisk in front.
+        name.trim_start_matches('*').to_owned()
+    };
+    let mangled = name_of(memory, kind);
+    if mangled.is_empty() {
+        return;
+    }
+    // What kind of type it is, is the type of its type_info.
+    let table = memory.word(kind).unwrap_or(0);
+    let meta = memory.word(table.wrapping_sub(8)).map(|meta| name_of(memory, meta)).unwrap_or_default();
+    if exception.kind.is_empty() {
+        exception.kind = type_name(&mangled);
+        if !meta.contains("class_type_info") {
+            exception.what = value(memory, &mangled, &meta, object);
+            return;
+        }
+    }
+    let text_at =
+        |memory: &mut Memory, place: u64| memory.word(place).map(|text| memory.text(text)).unwrap_or_default();
+    match mangled.as_str() {
+        // These two keep a text; what is derived from them begins as they do.
+        "St13runtime_error" | "St11logic_error" => exception.what = text_at(memory, object.wrapping_add(8)),
+        "St12system_error" | "NSt3__112system_errorE" | "St12future_error" | "NSt3__112future_errorE" => {
+            let number = memory.half(object.wrapping_add(16)).unwrap_or(0).cast_signed();
+            let category = memory.word(object.wrapping_add(24)).and_then(|category| memory.word(category));
+            let category = category.and_then(|table| memory.word(table.wrapping_sub(8)));
+            let category = category.map(|kind| type_name(&name_of(memory, kind))).unwrap_or_default();
+            let category = category.rsplit("::").next().unwrap_or_default().to_owned();
+            exception.code = Some((i64::from(number), category));
+        }
+        "St16nested_exception" => *nested = memory.word(object.wrapping_add(8)),
+        _ if mangled.starts_with("NSt") && mangled.contains("basic_stringIc") && left.saturating_add(1) == BASES => {
+            exception.what = string(memory, &mangled, object);
+        }
+        _ => {}
+    }
+    if meta.contains("si_class") {
+        if let Some(base) = memory.word(kind.wrapping_add(16)) {
+            look(memory, base, object, exception, nested, left);
+        }
+    } else if meta.contains("vmi_class") {
+        let count = memory.half(kind.wrapping_add(20)).unwrap_or(0).min(BASES as u32);
+        for index in 0..u64::from(count) {
+            let place = kind.wrapping_add(24 + 16 * index);
+            let (Some(base), Some(flags)) = (memory.word(place), memory.word(place.wrapping_add(8))) else { break };
+            let mut offset = flags.cast_signed() >> 8;
+            if flags & 1 != 0 {
+                // A virtual base: the object's table has its place.
+                let table = memory.word(object).unwrap_or(0);
+                offset = memory.word(table.wrapping_add_signed(offset)).unwrap_or(0).cast_signed();
+            }
+            look(memory, base, object.wrapping_add_signed(offset), exception, nested, left);
+        }
+    }
+}
+
+fn type_name(mangled: &str) -> String {
+    let whole = demangle(format!("_ZTS{mangled}").as_bytes());
+    let whole = whole.trim_start_matches("typeinfo name for ");
+    // What std::throw_with_nested has made of a type.
+    let inner = ["std::_Nested_exception<", "std::__nested<"].into_iter().find_map(|outer| whole.strip_prefix(outer));
+    inner.and_then(|inner| inner.strip_suffix('>')).unwrap_or(whole).to_owned()
+}
+
+/// What was thrown, if it is a number or a text.
+fn value(memory: &mut Memory, mangled: &str, meta: &str, object: u64) -> String {
+    let (Some(half), Some(word)) = (memory.half(object), memory.word(object)) else { return String::new() };
+    match mangled {
+        "b" => (half & 1 != 0).to_string(),
+        "c" | "a" => (half as i8).to_string(),
+        "h" => (half as u8).to_string(),
+        "s" => (half as i16).to_string(),
+        "t" => (half as u16).to_string(),
+        "i" => half.cast_signed().to_string(),
+        "j" => half.to_string(),
+        "l" | "x" => word.cast_signed().to_string(),
+        "m" | "y" => word.to_string(),
+        "PKc" | "Pc" => memory.text(word),
+        _ if meta.contains("enum") => half.cast_signed().to_string(),
+        _ => String::new(),
+    }
+}
+
+/// A std::string, as either library lays it out.
+fn string(memory: &mut Memory, mangled: &str, object: u64) -> String {
+    let word = memory.word(object).unwrap_or(0);
+    if mangled.starts_with("NSt7__cxx11") {
+        memory.text(word)
+    } else if word & 1 == 0 {
+        memory.text(object.wrapping_add(1))
+    } else {
+        memory.word(object.wrapping_add(16)).map(|text| memory.text(text)).unwrap_or_default()
+    }
+}

@@ -1,0 +1,19 @@
+//! What the system's libraries say before they abort.
+
+use alloc::borrow::ToOwned;
+use alloc::string::String;
+use libc::c_int;
+
+use crate::process::{AskSymbols, Map, Memory, Module};
+
+/// What libc said before it called abort(3), which it keeps for debuggers: struct { unsigned size; char text[]; }.
+pub fn last_words(signal: c_int, map: &Map, memory: &mut Memory, ask: &AskSymbols) -> Option<String> {
+    (signal == libc::SIGABRT).then_some(())?;
+    let is_libc = |module: &&Module| module.path.rsplit('/').next().is_some_and(|name| name.starts_with("libc."));
+    let libc = map.modules.iter().find(is_libc)?;
+    let mut address = None;
+    ask(libc, &mut |symbols| address = symbols.object("__abort_msg"));
+    let address = address?;
+    let place = memory.word(libc.bias.wrapping_add(address)).filter(|&place| place != 0)?;
+    Some(memory.text(place + 4).trim().to_owned())
+}

@@ -1,0 +1,67 @@
+//! Where names are found: in ELF files.
+
+use super::system;
+use crate::process::{Map, Module};
+use alloc::borrow::ToOwned;
+use alloc::format;
+use symbols::{Places, elf, hex};
+
+pub use elf::Symbols;
+
+/// Where distributions put separate debug files.
+pub const DEBUG_DIRECTORIES: &[&str] = &["/usr/lib/debug"];
+
+/// A module's symbols. `lines` says whether to read debug information, too.
+pub fn symbols(map: &Map, module: &Module, places: Places, lines: bool) -> Symbols {
+    // The kernel's own module is no file.
+    let image = (module.path == "[vdso]").then(|| map.in_memory(module.start, module.end - module.start)).flatten();
+    // A file that is mapped can be had even if it was deleted.
+    let path = match module.path.strip_suffix(" (deleted)") {
+        Some(_) if module.path == system::executable_path() => "/proc/self/exe".to_owned(),
+        Some(_) => format!("/proc/self/map_files/{:x}-{:x}", module.start, module.parts.first_end),
+        None => module.path.clone(),
+    };
+    let mut symbols = Symbols::find(&path, &hex(&module.build_id), image, places, lines);
+    symbols.exported = exported(map, module);
+    symbols
+}
+
+/// The table of a module's exported symbols and its strings, as they are in memory: they can be had without any file.
+fn exported(map: &Map, module: &Module) -> Option<(&'static [u8], &'static [u8])> {
+    use object::elf::{DT_GNU_HASH, DT_HASH, DT_STRSZ, DT_STRTAB, DT_SYMTAB};
+    /// Largest table that is believed.
+    const MOST: u64 = 1 << 22;
+    let word = |bytes: &[u8], at: usize| Some(u64::from_le_bytes(bytes.get(at..at + 8)?.try_into().ok()?));
+    let half = |at: u64| {
+        let bytes = map.in_memory(at, 4).filter(|bytes| bytes.len() == 4)?;
+        Some(u64::from(u32::from_le_bytes(bytes.try_into().ok()?)))
+    };
+    let (address, size) = module.parts.dynamic?;
+    let dynamic = map.in_memory(address, size)?;
+    let entry = |tag: i64| {
+        let found = dynamic.chunks_exact(16).find(|entry| word(entry, 0) == Some(tag.cast_unsigned()))?;
+        word(found, 8)
+    };
+    // glibc's loader has made addresses of these in place, but for the vdso's.
+    let table = |tag: i64| {
+        let value = entry(tag)?;
+        Some(if module.contains(value) { value } else { module.bias.wrapping_add(value) })
+    };
+    let count = match (table(DT_GNU_HASH.0), table(DT_HASH.0)) {
+        (_, Some(hash)) => half(hash + 4)?,
+        (Some(hash), None) => {
+            // The last symbol is at the end of the last bucket's chain, whose hash is odd.
+            let (buckets, first, bloom) = (half(hash)?, half(hash + 4)?, half(hash + 8)?);
+            let buckets_at = hash + 16 + 8 * bloom;
+            let chains_at = buckets_at + 4 * buckets;
+            let mut last = (0..buckets.min(MOST)).filter_map(|index| half(buckets_at + 4 * index)).max()?;
+            while last >= first && last < MOST && half(chains_at + 4 * (last - first))? & 1 == 0 {
+                last += 1;
+            }
+            last + 1
+        }
+        (None, None) => return None,
+    };
+    let symbols = map.in_memory(table(DT_SYMTAB.0)?, 24 * count.min(MOST))?;
+    Some((symbols, map.in_memory(table(DT_STRTAB.0)?, entry(DT_STRSZ.0)?)?))
+}

@@ -1,0 +1,201 @@
+//! Files, and what the process was started as.
+
+use alloc::borrow::ToOwned;
+use alloc::ffi::CString;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::mem::MaybeUninit;
+use core::ptr;
+use runtime::platform::own_call;
+
+use libc::{c_char, c_int, pid_t};
+
+use crate::platform::{PAGE, errno};
+use crate::process::write_all;
+
+/// A whole file, mapped for reading for the rest of the process's life. `path` ends in a zero byte.
+pub fn map_file(path: &[u8]) -> Option<&'static [u8]> {
+    let path = core::ffi::CStr::from_bytes_with_nul(path).ok()?;
+    // SAFETY: the path is a string, the descriptor is closed once, and the mapping is never undone. What is mapped is
+    // private; should the file shrink meanwhile, the snapshot dies of it and the process tells what it can itself.
+    unsafe {
+        // Anything but a regular file may keep whoever opens it waiting, or do something when it is opened.
+        let is_regular = |stat: &libc::stat64| stat.st_mode & libc::S_IFMT == libc::S_IFREG;
+        let mut stat = MaybeUninit::<libc::stat64>::zeroed().assume_init();
+        if libc::stat64(path.as_ptr(), &raw mut stat) != 0 || !is_regular(&stat) {
+            return None;
+        }
+        let flags = libc::O_RDONLY | libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_CLOEXEC;
+        let fd = libc::open64(path.as_ptr(), flags);
+        if fd < 0 {
+            return None;
+        }
+        if libc::fstat64(fd, &raw mut stat) != 0 || !is_regular(&stat) {
+            libc::close(fd);
+            return None;
+        }
+        let size = libc::lseek64(fd, 0, libc::SEEK_END);
+        let place = if size > 0 {
+            libc::mmap(ptr::null_mut(), size as usize, libc::PROT_READ, libc::MAP_PRIVATE, fd, 0)
+        } else {
+            libc::MAP_FAILED
+        };
+        libc::close(fd);
+        (place != libc::MAP_FAILED).then(|| core::slice::from_raw_parts(place.cast::<u8>(), size as usize))
+    }
+}
+
+/// The content of a file, /proc's included, up to a limit. `path` ends in a zero byte. For the snapshot: it allocates.
+pub fn read_file(path: &[u8], limit: usize) -> Option<Vec<u8>> {
+    let path = core::ffi::CStr::from_bytes_with_nul(path).ok()?;
+    // SAFETY: the path is a string.
+    let fd = unsafe { libc::open64(path.as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC | libc::O_NONBLOCK) };
+    if fd < 0 {
+        return None;
+    }
+    let mut content = Vec::new();
+    let mut chunk = [0; PAGE];
+    while content.len() < limit {
+        // SAFETY: writes into `chunk` only.
+        let length = unsafe { libc::read(fd, chunk.as_mut_ptr().cast(), chunk.len()) };
+        match usize::try_from(length).ok().and_then(|length| chunk.get(..length)) {
+            None | Some([]) => break,
+            Some(part) => content.extend_from_slice(part),
+        }
+    }
+    // SAFETY: opened above.
+    unsafe { libc::close(fd) };
+    Some(content)
+}
+
+/// Address and number of the main program's program headers (getauxval(3)).
+pub fn program_headers() -> (u64, u64) {
+    // The vector itself is on the process's first stack, which a copy may not have.
+    let vector = read_file(b"/proc/self/auxv\0", PAGE);
+    let entry = |wanted: u64| match &vector {
+        Some(vector) => vector.chunks_exact(16).find_map(|entry| {
+            let word = |at: usize| entry.get(at..at + 8).and_then(|word| word.try_into().ok()).map(u64::from_le_bytes);
+            word(8).filter(|_| word(0) == Some(wanted))
+        }),
+        // SAFETY: getauxval reads the auxiliary vector and has no preconditions.
+        None => Some(unsafe { libc::getauxval(wanted) }),
+    };
+    (entry(libc::AT_PHDR).unwrap_or(0), entry(libc::AT_PHNUM).unwrap_or(0))
+}
+
+/// Where a symbolic link leads to. `path` ends in a zero byte.
+pub fn link(path: &str) -> String {
+    let mut buffer = [0u8; 4096];
+    // SAFETY: the path ends in a zero byte; readlink writes at most the given number of bytes into the buffer.
+    let length = unsafe { libc::readlink(path.as_ptr().cast(), buffer.as_mut_ptr().cast(), buffer.len()) };
+    let target = usize::try_from(length).ok().and_then(|length| buffer.get(..length)).unwrap_or_default();
+    String::from_utf8_lossy(target).into_owned()
+}
+
+/// The executable file's path as it was given to execve(2) (AT_EXECFN), or as /proc has it.
+pub fn executable_path() -> String {
+    let mut buffer = [0u8; 4096];
+    // SAFETY: readlink writes at most the given number of bytes into the buffer.
+    let length = unsafe { libc::readlink(c"/proc/self/exe".as_ptr(), buffer.as_mut_ptr().cast(), buffer.len()) };
+    if let Some(path) = usize::try_from(length).ok().and_then(|length| buffer.get(..length)) {
+        return String::from_utf8_lossy(path).into_owned();
+    }
+    // SAFETY: getauxval has no preconditions; what it tells is a string on the process's first stack, and null or
+    // damaged at worst, which only the snapshot would feel.
+    unsafe {
+        let path = libc::getauxval(libc::AT_EXECFN) as *const c_char;
+        if path.is_null() { String::new() } else { core::ffi::CStr::from_ptr(path).to_string_lossy().into_owned() }
+    }
+}
+
+/// The process's arguments, with a space between them.
+pub fn command_line(pid: pid_t) -> String {
+    let command = read_file(format!("/proc/{pid}/cmdline\0").as_bytes(), 4096).unwrap_or_default();
+    String::from_utf8_lossy(&command).trim_end_matches('\0').replace('\0', " ")
+}
+
+/// Writes a new file into a directory, under a temporary name, and gives it its own when it is complete; the error if that
+/// could not be done.
+pub fn write_file(directory: &str, name: &str, content: &[u8]) -> Result<(), c_int> {
+    let temporary = CString::new(format!(".{name}.tmp")).map_err(|_| libc::EINVAL)?;
+    let name = CString::new(name).map_err(|_| libc::EINVAL)?;
+    // SAFETY: the names are strings, the content is readable.
+    unsafe {
+        let mut place = runtime::platform::directory_descriptor();
+        let is_opened = place < 0;
+        if is_opened {
+            let directory = CString::new(directory).map_err(|_| libc::EINVAL)?;
+            place = runtime::platform::open_directory(&directory);
+        }
+        if place < 0 {
+            return Err(errno());
+        }
+        let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL | libc::O_CLOEXEC | libc::O_NOFOLLOW;
+        let fd = own_call(libc::SYS_openat, place, temporary.as_ptr(), flags, 0o600) as c_int;
+        let result = if fd < 0 { Err(errno()) } else { write_all(fd, content) };
+        let result = result.and_then(|()| {
+            if own_call(libc::SYS_renameat, place, temporary.as_ptr(), place, name.as_ptr()) == 0 {
+                Ok(())
+            } else {
+                Err(errno())
+            }
+        });
+        if fd >= 0 && result.is_err() {
+            own_call(libc::SYS_unlinkat, place, temporary.as_ptr(), 0);
+        }
+        if is_opened {
+            libc::close(place);
+        }
+        result
+    }
+}
+
+/// Whether /proc is there, and for the pid namespace that we are in: in another's, our numbers mean other processes.
+pub fn is_proc_ours() -> bool {
+    let mut buffer = [0u8; 16];
+    // SAFETY: readlink writes at most the given number of bytes into the buffer.
+    let length = unsafe { libc::readlink(c"/proc/self".as_ptr(), buffer.as_mut_ptr().cast(), buffer.len()) };
+    let number = usize::try_from(length).ok().and_then(|length| buffer.get(..length));
+    number.and_then(|number| core::str::from_utf8(number).ok()?.parse().ok()) == Some(crate::platform::pid())
+}
+
+/// The threads of a process, by /proc; empty without it.
+pub fn thread_ids(pid: pid_t) -> Vec<pid_t> {
+    names_below(&format!("/proc/{pid}/task\0")).iter().filter_map(|name| name.parse().ok()).collect()
+}
+
+/// The names of what is in a directory, but for those with a dot in front; none without it. `path` ends in a zero byte.
+pub fn names_below(path: &str) -> Vec<String> {
+    let flags = libc::O_RDONLY | libc::O_DIRECTORY | libc::O_CLOEXEC;
+    // SAFETY: the path ends in a zero byte.
+    let fd = unsafe { libc::open64(path.as_ptr().cast(), flags) };
+    if fd < 0 { Vec::new() } else { names_in(fd) }
+}
+
+/// The same of an open directory, which is closed.
+pub fn names_in(fd: c_int) -> Vec<String> {
+    /// Most that are looked at.
+    const MOST: usize = 1 << 16;
+    let mut names = Vec::new();
+    // SAFETY: getdents64 writes into the buffer only.
+    unsafe {
+        let mut buffer = vec![0u8; 32768];
+        while names.len() < MOST {
+            let length = own_call(libc::SYS_getdents64, fd, buffer.as_mut_ptr(), buffer.len());
+            let Some(mut rest) = usize::try_from(length).ok().and_then(|length| buffer.get(..length)) else { break };
+            if rest.is_empty() {
+                break;
+            }
+            // struct linux_dirent64: inode, offset, length of the entry, type, name.
+            while let (Some(&[low, high]), Some(name)) = (rest.get(16..18), rest.get(19..)) {
+                let name = name.split(|&byte| byte == 0).next().unwrap_or_default();
+                names.extend(core::str::from_utf8(name).ok().filter(|name| !name.starts_with('.')).map(str::to_owned));
+                rest = rest.get(usize::from(u16::from_le_bytes([low, high]))..).unwrap_or_default();
+            }
+        }
+        libc::close(fd);
+    }
+    names
+}

@@ -1,0 +1,179 @@
+//! Where reports go besides standard error: sockets of logs, the directory for reports, the file that a container's end is
+//! told by. It runs in the copy, where all of it may be missing, full or something else than it should be.
+
+use alloc::ffi::CString;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::ffi::CStr;
+use core::mem::size_of;
+use runtime::platform::own_call;
+
+use libc::{c_int, c_long, c_short, sa_family_t, sockaddr_un, socklen_t};
+
+use super::system;
+use crate::platform::{self, errno};
+use crate::process::write_all;
+use runtime::platform::{is_regular_file, stat_of};
+
+/// The socket that syslog(3) writes to.
+pub const SYSLOG: &CStr = c"/dev/log";
+/// The socket of systemd's journal.
+pub const JOURNAL: &CStr = c"/run/systemd/journal/socket";
+
+/// A connection to a log.
+pub struct LogSocket {
+    fd: c_int,
+    /// Whether messages have to be told apart in it.
+    is_stream: bool,
+}
+
+impl LogSocket {
+    /// Connects; the error if nobody is there. Never waits.
+    pub fn open(path: &CStr) -> Result<Self, c_int> {
+        // As syslog(3) does: some logs listen for streams.
+        Self::connect(path, libc::SOCK_DGRAM).or_else(|error| match error {
+            libc::EPROTOTYPE => Self::connect(path, libc::SOCK_STREAM),
+            error => Err(error),
+        })
+    }
+
+    fn connect(path: &CStr, kind: c_int) -> Result<Self, c_int> {
+        let mut address = sockaddr_un { sun_family: libc::AF_UNIX as sa_family_t, sun_path: [0; 108] };
+        for (to, from) in address.sun_path.iter_mut().take(107).zip(path.to_bytes()) {
+            *to = *from as libc::c_char;
+        }
+        let kind = kind | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
+        // SAFETY: the address is whole, and of the size that is told. Not by libc's functions, which are our own hooks.
+        unsafe {
+            let fd = own_call(libc::SYS_socket, libc::AF_UNIX, kind, 0) as c_int;
+            if fd < 0 {
+                return Err(errno());
+            }
+            let size = size_of::<sockaddr_un>() as socklen_t;
+            if own_call(libc::SYS_connect, fd, &raw const address, size) != 0 {
+                let error = errno();
+                libc::close(fd);
+                return Err(error);
+            }
+            Ok(Self { fd, is_stream: kind & libc::SOCK_STREAM != 0 && kind & libc::SOCK_DGRAM == 0 })
+        }
+    }
+
+    /// Sends a message, if the log takes it by then, on the clock of [`platform::nanoseconds`].
+    pub fn send(&self, message: &[u8], until: u64) -> Result<(), c_int> {
+        let mut message = message.to_vec();
+        if self.is_stream {
+            message.push(0);
+        }
+        let flags = libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT;
+        loop {
+            // SAFETY: the message is readable.
+            let sent = unsafe { own_call(libc::SYS_sendto, self.fd, message.as_ptr(), message.len(), flags, 0, 0) };
+            let error = if sent >= 0 { 0 } else { errno() };
+            match error {
+                0 => return Ok(()),
+                libc::EAGAIN | libc::ENOBUFS | libc::EINTR if platform::nanoseconds() < until => {
+                    let mut poll = libc::pollfd { fd: self.fd, events: libc::POLLOUT as c_short, revents: 0 };
+                    runtime::platform::poll(core::slice::from_mut(&mut poll), 20);
+                }
+                error => return Err(error),
+            }
+        }
+    }
+}
+
+impl Drop for LogSocket {
+    fn drop(&mut self) {
+        // SAFETY: ours, and nobody uses it any more.
+        unsafe { libc::close(self.fd) };
+    }
+}
+
+/// Whether a descriptor is /dev/null, where nobody reads.
+pub fn is_null(fd: c_int) -> bool {
+    stat_of(fd).is_some_and(|stat| stat.st_mode & libc::S_IFMT == libc::S_IFCHR && stat.st_rdev == libc::makedev(1, 3))
+}
+
+/// The directory for reports, open for naming files in it; and whether that has to be closed.
+fn open_directory(directory: &str) -> Option<(c_int, bool)> {
+    let kept = platform::directory_descriptor();
+    if kept >= 0 {
+        return Some((kept, false));
+    }
+    let directory = CString::new(directory).ok()?;
+    let fd = platform::open_directory(&directory);
+    (fd >= 0).then_some((fd, true))
+}
+
+/// Does something with the directory for reports.
+fn in_directory<T>(directory: &str, action: impl FnOnce(c_int) -> Option<T>) -> Option<T> {
+    let (fd, is_opened) = open_directory(directory)?;
+    let result = action(fd);
+    if is_opened {
+        // SAFETY: opened above.
+        unsafe { libc::close(fd) };
+    }
+    result
+}
+
+/// Opens a file below a directory; what is not regular is not waited for, and a symbolic link is not followed.
+fn open_at(directory: c_int, name: &str, flags: c_int) -> Option<c_int> {
+    let name = CString::new(name).ok()?;
+    let flags = flags | libc::O_CLOEXEC | libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY;
+    // SAFETY: the name is a string.
+    let fd = unsafe { own_call(libc::SYS_openat, directory, name.as_ptr(), flags, 0) } as c_int;
+    (fd >= 0).then_some(fd)
+}
+
+/// The names of all files in the directory for reports, if we may read it.
+pub fn report_names(directory: &str) -> Vec<String> {
+    in_directory(directory, |fd| Some(system::names_in(open_at(fd, ".", libc::O_RDONLY | libc::O_DIRECTORY)?)))
+        .unwrap_or_default()
+}
+
+/// The beginning of a file in the directory for reports.
+pub fn read_report(directory: &str, name: &str) -> Vec<u8> {
+    let read = |directory| {
+        let fd = open_at(directory, name, libc::O_RDONLY)?;
+        let mut content = vec![0; platform::PAGE];
+        let is_regular = is_regular_file(fd);
+        // SAFETY: writes into the buffer only; the file was opened above.
+        let length = unsafe {
+            let length = if is_regular { libc::read(fd, content.as_mut_ptr().cast(), content.len()) } else { 0 };
+            libc::close(fd);
+            length
+        };
+        content.truncate(usize::try_from(length).unwrap_or(0));
+        Some(content)
+    };
+    in_directory(directory, read).unwrap_or_default()
+}
+
+/// Removes a file from the directory for reports.
+pub fn remove_report(directory: &str, name: &str) {
+    let Ok(name) = CString::new(name) else { return };
+    // SAFETY: the name is a string.
+    in_directory(directory, |fd| Some(unsafe { own_call(libc::SYS_unlinkat, fd, name.as_ptr(), 0) }));
+}
+
+/// Writes what a container has died of, in place of what the file had, which is made if it is not there; the error if that
+/// could not be done. `path` ends in a zero byte. The file is mounted where it is: it can't be replaced by another.
+pub fn write_termination_log(path: &[u8], content: &[u8]) -> Result<(), c_int> {
+    let path = CStr::from_bytes_with_nul(path).map_err(|_| libc::EINVAL)?;
+    let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_CLOEXEC | libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY;
+    // SAFETY: the path is a string; the descriptor is closed once.
+    unsafe {
+        let fd = own_call(libc::SYS_openat, libc::AT_FDCWD, path.as_ptr(), flags, 0o600) as c_int;
+        if fd < 0 {
+            return Err(errno());
+        }
+        let is_regular = is_regular_file(fd);
+        if !is_regular || own_call(libc::SYS_ftruncate, fd, 0 as c_long) != 0 {
+            let error = if is_regular { errno() } else { libc::EINVAL };
+            libc::close(fd);
+            return Err(error);
+        }
+        write_all(fd, content)
+    }
+}

@@ -1,0 +1,114 @@
+//! The other threads: their registers, and that they stand still until the process has died.
+
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use libc::pid_t;
+
+use super::system;
+use crate::platform::{self, Seized};
+use crate::process::Thread;
+
+/// How long a thread may take to stop; one in an uninterruptible system call takes as long as that.
+const PATIENCE: u64 = 500_000_000;
+
+/// All threads but the crashed one, and why not all have registers.
+pub fn stop_threads(pid: pid_t, crashed: pid_t) -> (Vec<Thread>, String) {
+    let is_listed = system::is_proc_ours();
+    let ids = if is_listed { system::thread_ids(pid) } else { thread_ids_by_number(pid, crashed) };
+    let tids: Vec<pid_t> = ids.into_iter().filter(|&tid| tid != crashed).collect();
+    let give_up = platform::nanoseconds() + PATIENCE;
+    let mut refused = 0u64;
+    let seized: Vec<(pid_t, bool)> = tids
+        .into_iter()
+        .map(|tid| {
+            // At first we may be faster than our parent, which has yet to say that we are allowed to.
+            let allowed_until = platform::nanoseconds() + 20_000_000;
+            while !platform::seize(tid) {
+                if refused > 0 || platform::nanoseconds() > allowed_until {
+                    refused += 1;
+                    return (tid, false);
+                }
+                platform::sleep(1_000_000);
+            }
+            (tid, true)
+        })
+        .collect();
+    let mut running = 0u64;
+    let threads = seized
+        .into_iter()
+        .map(|(tid, seized)| {
+            let mut registers = None;
+            while seized && registers.is_none() {
+                match platform::seized(tid) {
+                    Seized::Stopped => {
+                        registers = platform::registers_of(tid);
+                        break;
+                    }
+                    Seized::Gone => break,
+                    Seized::Running if platform::nanoseconds() > give_up => {
+                        running += 1;
+                        break;
+                    }
+                    Seized::Running => platform::sleep(200_000),
+                }
+            }
+            Thread { tid, name: name(pid, tid), registers }
+        })
+        .collect();
+    let note = if refused > 0 {
+        format!("{} can't be read: ptrace is not allowed here", stacks_of(refused))
+    } else if running > 0 {
+        format!("{} can't be read: not interrupted within half a second", stacks_of(running))
+    } else if !is_listed {
+        "there is no /proc of this process here: other threads are those that were found by their numbers, and there may be \
+         more"
+            .to_owned()
+    } else {
+        String::new()
+    };
+    (threads, note)
+}
+
+/// What is to be said of the other threads where none is read.
+pub fn missing_threads(pid: pid_t, crashed: pid_t, why: &str) -> String {
+    if !system::is_proc_ours() {
+        return format!("other threads, if there are any, are missing: {why}");
+    }
+    match system::thread_ids(pid).iter().filter(|&&tid| tid != crashed).count() {
+        0 => String::new(),
+        1 => format!("{} is missing: {why}", stacks_of(1)),
+        others => format!("{} are missing: {why}", stacks_of(others as u64)),
+    }
+}
+
+fn stacks_of(threads: u64) -> String {
+    if threads == 1 {
+        "the stack of 1 other thread".to_owned()
+    } else {
+        format!("the stacks of {threads} other threads")
+    }
+}
+
+/// Numbers that are tried from the process's own on, where threads mostly have theirs, and on both sides of the crashed
+/// thread's.
+const NUMBERS_FROM_PROCESS: pid_t = 8192;
+const NUMBERS_AROUND_THREAD: pid_t = 1024;
+
+/// The threads of a process, where no /proc lists them.
+fn thread_ids_by_number(pid: pid_t, crashed: pid_t) -> Vec<pid_t> {
+    let deadline = platform::nanoseconds() + PATIENCE;
+    let from_process = pid..pid.saturating_add(NUMBERS_FROM_PROCESS);
+    let around_thread =
+        crashed.saturating_sub(NUMBERS_AROUND_THREAD).max(1)..crashed.saturating_add(NUMBERS_AROUND_THREAD);
+    let others = around_thread.filter(|tid| !from_process.contains(tid));
+    let tried = from_process.clone().chain(others).take_while(|_| platform::nanoseconds() < deadline);
+    tried.filter(|&tid| platform::is_alive(pid, tid)).collect()
+}
+
+fn name(pid: pid_t, tid: pid_t) -> String {
+    let path = format!("/proc/{pid}/task/{tid}/comm\0");
+    let name = system::read_file(path.as_bytes(), 64).unwrap_or_default();
+    String::from_utf8_lossy(&name).trim_end().to_owned()
+}

@@ -1,0 +1,184 @@
+//! What is mapped: regions as the kernel has them, images by dyld's own list.
+//!
+//! The list is read as foreign memory and without dyld's lock: a crash in the middle of dlopen(3) may leave it null or
+//! stale, which costs names and nothing else.
+
+use alloc::borrow::ToOwned;
+use alloc::string::String;
+use alloc::vec::Vec;
+use libc::c_int;
+
+use crate::platform::{PAGE, all_image_infos};
+use crate::process::{Map, Mapping, Memory, Module};
+use symbols::macho::{Data, File};
+
+unsafe extern "C" {
+    static mach_task_self_: u32;
+    /// mach/mach_vm.h
+    fn mach_vm_region_recurse(
+        task: u32,
+        address: *mut u64,
+        size: *mut u64,
+        depth: *mut u32,
+        info: *mut RegionInfo,
+        count: *mut u32,
+    ) -> c_int;
+}
+
+/// The beginning of `vm_region_submap_short_info_64` (mach/vm_region.h), which is all of it that is needed.
+#[repr(C, packed(4))]
+#[derive(Clone, Copy, Default)]
+struct RegionInfo {
+    protection: u32,
+    max_protection: u32,
+    inheritance: u32,
+    offset: u64,
+    user_tag: u32,
+    reference_count: u32,
+    shadow_depth: u16,
+    external_pager: u8,
+    share_mode: u8,
+    is_submap: u32,
+    behavior: u32,
+    object_id: u32,
+    wired_count: u16,
+    padding: u16,
+}
+
+/// What the unwinder and the names need of an image.
+pub struct Parts {
+    /// The image in memory.
+    pub file: File,
+    /// How its bytes are found.
+    pub data: Data,
+}
+
+/// More regions than this no process has whose report is worth the time.
+const MOST_REGIONS: usize = 64 * 1024;
+/// More images than this dyld has never loaded.
+const MOST_IMAGES: u64 = 16 * 1024;
+
+/// Everything that is mapped. Also tells `memory`, for the case that the kernel does not let it look.
+pub fn read_map(memory: &mut Memory) -> Map {
+    let mut map = Map { mappings: regions(), modules: Vec::new() };
+    memory.learn(&map.mappings);
+    let mut modules: Vec<Module> =
+        images(memory).into_iter().filter_map(|(start, path)| module(&map, start, path)).collect();
+    modules.sort_by_key(|module| module.start);
+    // Many images of dyld's cache share a region, which then is none's.
+    for module in &modules {
+        for segment in module.parts.file.segments() {
+            let start = segment.address.wrapping_add(module.bias);
+            let end = start.saturating_add(segment.size).next_multiple_of(PAGE as u64);
+            let from = map.mappings.partition_point(|mapping| mapping.start < start);
+            for mapping in map.mappings.iter_mut().skip(from).take_while(|mapping| mapping.end <= end) {
+                mapping.path.clone_from(&module.path);
+            }
+        }
+    }
+    map.modules = modules;
+    map
+}
+
+/// The regions, submaps (dyld's cache) looked into.
+fn regions() -> Vec<Mapping> {
+    const READ: u32 = 1;
+    const WRITE: u32 = 2;
+    const EXECUTE: u32 = 4;
+    let mut found: Vec<Mapping> = Vec::new();
+    let (mut address, mut depth) = (0u64, 0u32);
+    for _ in 0..MOST_REGIONS {
+        let (mut size, mut info) = (0u64, RegionInfo::default());
+        let mut count = (size_of::<RegionInfo>() / size_of::<u32>()) as u32;
+        // SAFETY: all of it is ours; the kernel writes no more words than `count` says.
+        let result = unsafe {
+            mach_vm_region_recurse(
+                mach_task_self_,
+                &raw mut address,
+                &raw mut size,
+                &raw mut depth,
+                &raw mut info,
+                &raw mut count,
+            )
+        };
+        if result != 0 || size == 0 {
+            break;
+        }
+        if info.is_submap != 0 {
+            depth += 1;
+            continue;
+        }
+        let Some(end) = address.checked_add(size) else { break };
+        let RegionInfo { protection, user_tag, .. } = info;
+        found.push(Mapping {
+            start: address,
+            end,
+            readable: protection & READ != 0,
+            writable: protection & WRITE != 0,
+            executable: protection & EXECUTE != 0,
+            copied: true,
+            path: purpose(user_tag).to_owned(),
+        });
+        address = end;
+    }
+    found
+}
+
+/// What memory with this tag is for (mach/vm_statistics.h).
+fn purpose(tag: u32) -> &'static str {
+    match tag {
+        1..=13 => "[malloc]",
+        30 => "[stack]",
+        31 => "[guard]",
+        33 => "[dyld]",
+        _ => "",
+    }
+}
+
+/// Where each image starts, and its path.
+fn images(memory: &mut Memory) -> Vec<(u64, String)> {
+    /// struct dyld_image_info (mach-o/dyld_images.h): start, name, date.
+    const ENTRY: u64 = 24;
+    /// In struct dyld_all_image_infos: number of entries, their address, where dyld itself is.
+    const COUNT: u64 = 4;
+    const ENTRIES: u64 = 8;
+    const DYLD: u64 = 32;
+    let Some(all) = all_image_infos() else { return Vec::new() };
+    let count = u64::from(memory.half(all + COUNT).unwrap_or(0)).min(MOST_IMAGES);
+    let entries = memory.word(all + ENTRIES).filter(|&entries| entries != 0);
+    let mut found: Vec<(u64, String)> = entries
+        .into_iter()
+        .flat_map(|entries| (0..count).map(move |index| entries + index * ENTRY))
+        .map_while(|entry| Some((memory.word(entry)?, memory.word(entry + 8)?)))
+        .collect::<Vec<_>>()
+        .into_iter()
+        .map(|(start, name)| (start, memory.text(name)))
+        .collect();
+    if let Some(dyld) = memory.word(all + DYLD).filter(|&dyld| dyld != 0) {
+        found.push((dyld, "/usr/lib/dyld".to_owned()));
+    }
+    found
+}
+
+fn module(map: &Map, start: u64, path: String) -> Option<Module> {
+    /// Size of a mach_header_64, and where in it the size of the load commands is.
+    const HEADER: u64 = 32;
+    const COMMANDS_SIZE: usize = 20;
+    let header = map.in_memory(start, HEADER)?;
+    let commands = u32::from_le_bytes(header.get(COMMANDS_SIZE..COMMANDS_SIZE + 4)?.try_into().ok()?);
+    let size = HEADER + u64::from(commands);
+    let header = map.in_memory(start, size).filter(|header| header.len() as u64 == size)?;
+    let bare = File::parse(Data::Loaded { header, linkedit: &[], offset: 0 })?;
+    let text = bare.segment(b"__TEXT")?;
+    let bias = start.wrapping_sub(text.address);
+    let linkedit = bare.segment(b"__LINKEDIT");
+    let bytes = linkedit.as_ref().and_then(|s| map.in_memory(s.address.wrapping_add(bias), s.size));
+    let data = Data::Loaded {
+        header,
+        linkedit: bytes.unwrap_or_default(),
+        offset: linkedit.map_or(size, |linkedit| linkedit.offset.max(size)),
+    };
+    let file = File::parse(data)?;
+    let build_id = file.uuid().map(Vec::from).unwrap_or_default();
+    Some(Module { path, start, end: start + text.size, bias, build_id, parts: Parts { file, data } })
+}

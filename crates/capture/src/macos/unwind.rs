@@ -1,0 +1,277 @@
+//! Stacks, from given registers to their ends.
+//!
+//! By framehop: compact unwinding information, DWARF where that says so, and the function's own instructions where it was
+//! interrupted between them. Only what leads to the caller is restored, which is all that Apple's information is made
+//! for. Where there is none, or where it leads nowhere because the stack is damaged: what the calling convention promises,
+//! and at last a search.
+
+use alloc::collections::BTreeSet;
+use alloc::string::String;
+use core::num::NonZeroU64;
+
+use framehop::{CacheNative, ExplicitModuleSectionInfo, FrameAddress, UnwindRegsNative, Unwinder as _, UnwinderNative};
+
+use crate::platform::{FRAME_POINTER, Registers, code_address};
+use crate::process::{AskSymbols, Found, Frame, Map, Memory, Module, Stack, follows_call};
+
+/// How far a search looks, in words.
+const SEARCH: u64 = 1024;
+/// Longest distance between frames that is believed without information.
+const LONGEST_FRAME: u64 = 16 << 20;
+
+pub struct Unwinder<'a> {
+    map: &'a Map,
+    framehop: UnwinderNative<&'static [u8], framehop::MayAllocateDuringUnwind>,
+    cache: CacheNative<framehop::MayAllocateDuringUnwind>,
+    /// Modules that framehop knows, which are those that were met.
+    known: BTreeSet<usize>,
+    deadline: u64,
+}
+
+impl<'a> Unwinder<'a> {
+    /// All information is in memory: nothing is looked for in files.
+    pub fn new(map: &'a Map, deadline: u64, _ask: &AskSymbols) -> Self {
+        let (framehop, cache) = (UnwinderNative::new(), CacheNative::new());
+        Self { map, framehop, cache, known: BTreeSet::new(), deadline }
+    }
+
+    /// The whole stack of a thread with these registers; `memory` has its stack.
+    pub fn stack(&mut self, memory: &mut Memory, registers: &Registers) -> Stack {
+        let mut walk = Walk::new(registers);
+        let first = Frame::interrupted(registers.pc());
+        Stack::walk(first, self.deadline, |frame| self.step(memory, &mut walk, frame))
+    }
+
+    /// From a frame to its caller's.
+    fn step(&mut self, memory: &mut Memory, walk: &mut Walk, frame: &mut Frame) -> Option<Frame> {
+        if frame.interrupted && !self.map.is_code(frame.pc) {
+            // Jumped to by a call, through a null pointer or a wild one.
+            let caller = walk.return_of_call(memory)?;
+            return if self.is_return_address(memory, caller) {
+                Some(Frame::caller(caller))
+            } else {
+                self.search(memory, walk)
+            };
+        }
+        if self.is_signal_trampoline(frame.pc) {
+            let (signal, interrupted) = interrupted_by_signal(memory, walk.sp())?;
+            frame.signal = Some(signal);
+            *walk = Walk::new(&interrupted);
+            return Some(Frame::interrupted(interrupted.pc()));
+        }
+        if frame.interrupted
+            && let Some(caller) = self.caller_of_leaf(memory, walk, frame.pc)
+        {
+            return Some(Frame::caller(caller));
+        }
+        let lookup = if frame.interrupted { frame.pc } else { frame.pc.wrapping_sub(1) };
+        if let Some(index) = self.map.module(lookup)
+            && self.known.insert(index)
+            && let Some(module) = self.map.modules.get(index)
+        {
+            self.framehop.add_module(sections(self.map, module));
+        }
+        let address = match NonZeroU64::new(frame.pc) {
+            Some(pc) if !frame.interrupted => FrameAddress::ReturnAddress(pc),
+            _ => FrameAddress::InstructionPointer(frame.pc),
+        };
+        let before = walk.clone();
+        let mut read = |address| memory.word(address).ok_or(());
+        match self.framehop.unwind_frame(address, &mut walk.registers, &mut self.cache, &mut read) {
+            Ok(None) => None,
+            Ok(Some(caller)) if self.map.is_code(code_address(caller)) => Some(Frame::caller(code_address(caller))),
+            Ok(Some(0)) if !frame.interrupted => None,
+            // The return address is none, or the frame can't be: the stack is damaged from here on.
+            Ok(Some(_)) | Err(_) if frame.interrupted || frame.found == Found::Surely => {
+                *walk = before;
+                self.search(memory, walk)
+            }
+            Ok(Some(_)) | Err(_) => None,
+        }
+    }
+
+    /// Where a function returns to that has not saved its return address, which is in its register still. Compact
+    /// information may have no entry for it, and then says what holds for the function before.
+    #[cfg(target_arch = "aarch64")]
+    fn caller_of_leaf(&self, memory: &mut Memory, walk: &mut Walk, pc: u64) -> Option<u64> {
+        /// Instructions of a function that are looked at.
+        const MOST: u64 = 4096;
+        let module = self.map.modules.get(self.map.module(pc)?)?;
+        let start = module.parts.file.function_start(pc.wrapping_sub(module.bias))?.wrapping_add(module.bias);
+        // stp x29, x30, [sp, ...]; str x30, [sp, ...]!; str x30, [sp, ...]
+        let saves_link = |code: u32| {
+            code & 0xfe40_7fff == 0xa800_7bfd || code & 0xffe0_0fff == 0xf800_0ffe || code & 0xffc0_03ff == 0xf900_03fe
+        };
+        if pc - start > MOST * 4 || (start..pc).step_by(4).any(|at| memory.half(at).is_none_or(saves_link)) {
+            return None;
+        }
+        let caller = walk.return_of_call(memory)?;
+        self.is_return_address(memory, caller).then_some(caller)
+    }
+
+    /// On x86_64 a call leaves its return address on the stack, and what has an entry there knows where.
+    #[cfg(target_arch = "x86_64")]
+    fn caller_of_leaf(&self, _memory: &mut Memory, _walk: &mut Walk, _pc: u64) -> Option<u64> {
+        None
+    }
+
+    /// Looks for the next return address on the stack.
+    fn search(&mut self, memory: &mut Memory, walk: &mut Walk) -> Option<Frame> {
+        let from = walk.sp().next_multiple_of(8);
+        for place in (0..SEARCH).map(|word| from.wrapping_add(word * 8)) {
+            let address = code_address(memory.word(place)?);
+            if !self.is_return_address(memory, address) {
+                continue;
+            }
+            // A frame pointer that was saved stands just below, if it was not destroyed.
+            let fp = memory.word(place.wrapping_sub(8)).filter(|&fp| fp > place && fp - place < LONGEST_FRAME);
+            walk.go_on(place + 8, fp);
+            return Some(Frame { found: Found::ByScan, ..Frame::caller(address) });
+        }
+        None
+    }
+
+    fn is_return_address(&self, memory: &mut Memory, address: u64) -> bool {
+        self.map.is_code(address) && follows_call(memory, address)
+    }
+
+    /// Whether this is the function that the kernel has call a signal handler.
+    fn is_signal_trampoline(&self, pc: u64) -> bool {
+        let module = self.map.module(pc).and_then(|index| self.map.modules.get(index));
+        module.is_some_and(|module| {
+            module.path.ends_with("/libsystem_platform.dylib")
+                && (module.parts.file.functions())
+                    .and_then(|functions| functions.symbol(pc - module.bias))
+                    .is_some_and(|(name, _)| name == b"_sigtramp")
+        })
+    }
+}
+
+/// What framehop keeps of a thread's registers from frame to frame.
+#[derive(Clone)]
+struct Walk {
+    registers: UnwindRegsNative,
+}
+
+#[cfg(target_arch = "aarch64")]
+impl Walk {
+    const LINK: usize = 30;
+
+    fn new(registers: &Registers) -> Self {
+        let mask = framehop::aarch64::PtrAuthMask(code_address(u64::MAX));
+        let (link, sp, fp) = (registers.get(Self::LINK), registers.sp(), registers.get(FRAME_POINTER));
+        Self { registers: UnwindRegsNative::new_with_ptr_auth_mask(mask, link, sp, fp) }
+    }
+
+    fn sp(&self) -> u64 {
+        self.registers.sp()
+    }
+
+    /// Where a call that has just been made returns to: it is in a register still.
+    fn return_of_call(&mut self, _memory: &mut Memory) -> Option<u64> {
+        Some(code_address(self.registers.lr()))
+    }
+
+    fn go_on(&mut self, sp: u64, fp: Option<u64>) {
+        self.registers.set_sp(sp);
+        if let Some(fp) = fp {
+            self.registers.set_fp(fp);
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+impl Walk {
+    fn new(registers: &Registers) -> Self {
+        let (pc, sp, fp) = (registers.pc(), registers.sp(), registers.get(FRAME_POINTER));
+        Self { registers: UnwindRegsNative::new(pc, sp, fp) }
+    }
+
+    fn sp(&self) -> u64 {
+        self.registers.sp()
+    }
+
+    /// Where a call that has just been made returns to, which it has left on top of the stack.
+    fn return_of_call(&mut self, memory: &mut Memory) -> Option<u64> {
+        let sp = self.sp();
+        let address = memory.word(sp)?;
+        self.registers.set_sp(sp + 8);
+        Some(address)
+    }
+
+    fn go_on(&mut self, sp: u64, fp: Option<u64>) {
+        self.registers.set_sp(sp);
+        if let Some(fp) = fp {
+            self.registers.set_bp(fp);
+        }
+    }
+}
+
+/// What framehop wants of an image: all of it is in memory.
+fn sections(map: &Map, module: &Module) -> framehop::Module<&'static [u8]> {
+    let file = &module.parts.file;
+    let bytes = |range: Option<core::ops::Range<u64>>| {
+        let range = range?;
+        map.in_memory(range.start.wrapping_add(module.bias), range.end - range.start)
+    };
+    let text = file.segment(b"__TEXT").map(|text| text.address..text.address + text.size);
+    let info = ExplicitModuleSectionInfo {
+        base_svma: module.start.wrapping_sub(module.bias),
+        text_svma: file.section(b"__text"),
+        text: bytes(file.section(b"__text")),
+        stubs_svma: file.section(b"__stubs"),
+        stub_helper_svma: file.section(b"__stub_helper"),
+        got_svma: file.section(b"__got"),
+        unwind_info: bytes(file.section(b"__unwind_info")),
+        eh_frame_svma: file.section(b"__eh_frame"),
+        eh_frame: bytes(file.section(b"__eh_frame")),
+        text_segment: bytes(text.clone()),
+        text_segment_svma: text,
+        ..ExplicitModuleSectionInfo::default()
+    };
+    framehop::Module::new(String::new(), module.start..module.end, module.start, info)
+}
+
+/// What a signal handler has interrupted, of which the kernel has put a ucontext (sys/_types/_ucontext.h) above the stack
+/// pointer of the function that called the handler: the signal, its code and its address, and the registers.
+fn interrupted_by_signal(memory: &mut Memory, sp: u64) -> Option<((i32, i32, u64), Registers)> {
+    use crate::platform::{THREAD_STATE_WORDS, code_and_address, registers_of_state};
+    /// How far to look, in words: the trampoline's own frame, and on x86_64 the vector registers.
+    const REACH: u64 = 1024;
+    /// In a ucontext: a link, always null, size of the machine context, then its address. Before it the siginfo; in that
+    /// signal, code, address.
+    const LINK: u64 = 32;
+    const SIZE: u64 = 40;
+    const SIGINFO: u64 = 104;
+    const CODE: u64 = 8;
+    const ADDRESS: u64 = 24;
+    /// In a machine context: the registers, behind the exception's.
+    const STATE: u64 = 16;
+    const SIZES: core::ops::Range<u64> = 0x100..0x2000;
+    const SIGNALS: core::ops::Range<u32> = 1..32;
+    let found = (0..REACH).map(|word| sp.wrapping_add(word * 8)).find_map(|place| {
+        let size = memory.word(place).filter(|size| SIZES.contains(size))?;
+        let machine = memory.word(place + 8)?;
+        let context = place.wrapping_sub(SIZE);
+        // With the vector registers of some processors the size is no multiple of 8.
+        let is_near = machine.is_multiple_of(4) && machine.abs_diff(context) < REACH * 8 && size.is_multiple_of(4);
+        let is_context = is_near
+            && memory.word(context.wrapping_add(LINK)) == Some(0)
+            && memory.half(context).is_some_and(|on_stack| on_stack <= 1)
+            && memory.half(context.wrapping_sub(SIGINFO)).is_some_and(|signal| SIGNALS.contains(&signal));
+        is_context.then_some((context, machine))
+    });
+    let (context, machine) = found?;
+    let exception = [memory.word(machine)?, memory.word(machine + 8)?];
+    let mut state = [0; THREAD_STATE_WORDS];
+    for (place, word) in (machine + STATE..).step_by(8).zip(&mut state) {
+        *word = memory.word(place)?;
+    }
+    let info = context.wrapping_sub(SIGINFO);
+    let signal = memory.half(info)?.cast_signed();
+    let code = memory.half(info + CODE)?.cast_signed();
+    let address = memory.word(info + ADDRESS)?;
+    let registers = registers_of_state(&state);
+    let (code, address) = code_and_address(signal, (code, address), exception, registers.pc());
+    Some(((signal, code, address), registers))
+}

@@ -1,0 +1,124 @@
+//! What differs by processor, and nothing else: registers, instructions, the frames that the kernel makes for signal
+//! handlers, and the code that can't be written in Rust. This room knows nobody.
+//!
+//! Each processor's folder has the same names:
+//!
+//! - `mod.rs`: registers by their DWARF numbers, a call on another stack
+//! - `calls.rs`: whether a call instruction ends before an address
+//! - `list.rs`: functions with variable arguments
+//! - on Linux, `context.rs`: what a handler is given, and a signal's frame
+//! - on Linux, `instruction.rs`: why an instruction faulted
+//! - on Linux, `asm.rs`: system calls, and functions that libc would otherwise be asked for
+
+#[cfg(target_arch = "aarch64")]
+mod aarch64;
+#[cfg(target_arch = "aarch64")]
+pub use aarch64::*;
+#[cfg(target_arch = "x86_64")]
+mod x86_64;
+#[cfg(target_arch = "x86_64")]
+pub use x86_64::*;
+
+/// What the processor was about to do with the address of a fault.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// It is not known.
+    Unknown,
+    /// It was read.
+    Read,
+    /// It was written to.
+    Write,
+    /// An instruction was fetched from it.
+    Execute,
+}
+
+/// Why the processor refused an instruction, where its signal does not say so.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// There may be several reasons, or the signal says enough.
+    Unknown,
+    /// A general protection fault, for which there may be several reasons.
+    Protection,
+    /// An operand's address is none that the processor has.
+    NoAddress(u64),
+    /// The same of where a jump, a call or a return leads to.
+    NoTarget(u64),
+    /// An operand's address has to be aligned and is not.
+    Misaligned(u64),
+    /// The instruction is the kernel's.
+    NotAllowed,
+    /// A division by zero.
+    DividedByZero,
+    /// A division whose quotient does not fit.
+    QuotientTooLarge,
+    /// One of the two; which one can't be told.
+    DividedByZeroOrTooLarge,
+    /// The instruction is there to stop the program.
+    MadeToFail,
+    /// int3
+    Breakpoint,
+}
+
+/// The system call at whose return a signal has come.
+#[cfg(target_os = "linux")]
+pub struct Interrupted {
+    /// Its number, if it is known.
+    pub number: Option<i64>,
+    /// What it returns.
+    pub result: i64,
+    /// Its arguments, as far as they are known: on arm64 the first one's register has the result.
+    pub arguments: [Option<i64>; 6],
+}
+
+/// What a report says of a processor.
+pub struct Words {
+    /// Of [`Cause::NoAddress`] and [`Cause::NoTarget`].
+    pub no_address: &'static str,
+    /// Of [`Cause::MadeToFail`].
+    pub made_to_fail: &'static str,
+    /// Of [`Cause::Breakpoint`].
+    pub breakpoint: &'static str,
+}
+
+/// What kind of exception a signal was: whether the instruction would raise it again depends on it.
+#[cfg(target_os = "linux")]
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Exception {
+    /// Memory is not there, or not for this use.
+    Memory,
+    /// An address is not aligned.
+    Misaligned,
+    /// A division of integers.
+    Division,
+    /// Any other.
+    Other,
+}
+
+/// A thread's registers.
+#[derive(Clone, Copy)]
+pub struct Registers {
+    /// By DWARF number.
+    pub general: [u64; REGISTER_NAMES.len()],
+    /// The register of [`FLAGS_NAME`].
+    pub flags: u64,
+}
+
+impl Registers {
+    /// All zero.
+    pub const NONE: Self = Self { general: [0; REGISTER_NAMES.len()], flags: 0 };
+
+    /// The register of a DWARF number.
+    pub fn get(&self, number: usize) -> u64 {
+        self.general.get(number).copied().unwrap_or(0)
+    }
+
+    /// Program counter.
+    pub fn pc(&self) -> u64 {
+        code_address(self.get(PROGRAM_COUNTER))
+    }
+
+    /// Stack pointer.
+    pub fn sp(&self) -> u64 {
+        self.get(STACK_POINTER)
+    }
+}

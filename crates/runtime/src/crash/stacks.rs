@@ -1,0 +1,411 @@
+//! An alternate signal stack for every thread, so that a stack overflow can be told.
+//!
+//! Only our own handler runs there: a program's handler is moved to where it would have run without us
+//! (`platform/linux/delivery.rs`). So many of the stacks share one mapping, and there is no guard page in
+//! front of each, which would be a mapping of its own: what the handler needs is known, and tested.
+//!
+//! The thread that makes another takes a stack out of a slab, the new one takes it into use, and gives it back when it
+//! ends: in the destructor of a thread-specific key which asks to be called again until it is among the last, and even then
+//! not before the kernel has forgotten the thread, since other destructors may overflow the stack, too. Where the process has forbidden itself system calls, threads start
+//! without one, and who has one keeps it.
+
+use core::cell::UnsafeCell;
+use core::num::NonZeroUsize;
+use core::ptr;
+use core::sync::atomic::{
+    AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicUsize,
+    Ordering::{AcqRel, Acquire, Relaxed, Release},
+};
+
+use libc::{c_int, c_void};
+use once_cell::race::OnceNonZeroUsize;
+
+use super::snapshot::reporter;
+use crate::platform::{self, PAGE};
+
+/// What the arena has when the kernel has nothing left.
+const RESERVE: usize = 4 << 20;
+/// Stacks in a slab, a bit for each.
+const STACKS: u32 = 32;
+/// The same when the process locks what it maps from now on: all of it counts until it is unlocked again.
+const STACKS_WHEN_LOCKED: u32 = 2;
+/// More threads than these have stacks for start without one.
+const SLABS: usize = 2048;
+/// Slabs that stay when nobody uses them.
+const KEPT: usize = 2;
+/// Threads that may be between pthread_create and their first instruction before a start needs memory of its own.
+const STARTS: usize = 32;
+/// How often destructors are called (PTHREAD_DESTRUCTOR_ITERATIONS).
+const DESTRUCTOR_ROUNDS: usize = 4;
+
+/// Size of a stack and its guard, if it has one.
+static SIZE: OnceNonZeroUsize = OnceNonZeroUsize::new();
+static KEY: AtomicU32 = AtomicU32::new(u32::MAX);
+/// The main thread's stack, behind which the reserve lies.
+static FIRST: AtomicPtr<u8> = AtomicPtr::new(ptr::null_mut());
+/// Whether the process has asked for all its future memory to be locked.
+static LOCKED: AtomicBool = AtomicBool::new(false);
+
+/// One mapping of several stacks.
+struct Slab {
+    /// Null for a free place, [`BUSY`] while somebody maps or unmaps it.
+    base: AtomicPtr<u8>,
+    /// How many stacks it has.
+    count: AtomicU32,
+    /// A bit for each stack that nobody has. Who clears it has the stack.
+    free: AtomicU32,
+}
+
+static POOL: [Slab; SLABS] =
+    [const { Slab { base: AtomicPtr::new(ptr::null_mut()), count: AtomicU32::new(0), free: AtomicU32::new(0) } };
+        SLABS];
+
+/// How many places of [`POOL`] have ever had a slab. Those before may be free again.
+static REACHED: AtomicUsize = AtomicUsize::new(0);
+
+fn slabs() -> impl Iterator<Item = &'static Slab> {
+    POOL.iter().take(REACHED.load(Acquire))
+}
+
+/// No slab's address.
+const BUSY: *mut u8 = ptr::dangling_mut();
+
+/// What a program passes to pthread_create(3), or to thrd_create(3): that one's returns an int, in the same register.
+pub type Routine = extern "C" fn(*mut c_void) -> *mut c_void;
+
+/// Gives the main thread its stack and keeps some memory in reserve, in one mapping. For the constructor.
+pub fn start() {
+    platform::learn_errno();
+    let size = platform::GUARD
+        + (platform::HANDLER_ROOM + platform::minimum_signal_stack()).next_multiple_of(platform::page_size());
+    let are_wanted = !platform::is_on_valgrind();
+    if are_wanted {
+        let _ = NonZeroUsize::new(size).map(|size| SIZE.set(size));
+    }
+    KEY.store(platform::new_key(thread_ends), Relaxed);
+    let region = platform::map(size + RESERVE, libc::PROT_NONE, libc::MAP_PRIVATE | libc::MAP_NORESERVE);
+    if region.is_null() {
+        return;
+    }
+    if let Some(reporter) = reporter() {
+        (reporter.keep_in_reserve)(region.wrapping_add(size).expose_provenance(), RESERVE);
+    }
+    if !are_wanted {
+        return;
+    }
+    // SAFETY: the pages are ours, fresh, and nobody's stack yet.
+    unsafe {
+        let stack = region.wrapping_add(platform::GUARD);
+        if platform::protect(stack, size - platform::GUARD, libc::PROT_READ | libc::PROT_WRITE) && take_into_use(region)
+        {
+            platform::set_own_stack(region);
+        }
+    }
+    FIRST.store(region, Relaxed);
+}
+
+fn size() -> usize {
+    SIZE.get().map_or(0, NonZeroUsize::get)
+}
+
+/// What the kernel is told of a stack's size: an odd number, by which our stacks are known from a program's. 0 when there
+/// are none.
+pub fn told_size() -> usize {
+    size().saturating_sub(platform::GUARD + platform::MARK)
+}
+
+/// Makes a stack the calling thread's, unless it has one.
+///
+/// # Safety
+/// The stack is the thread's alone.
+unsafe fn take_into_use(region: *mut u8) -> bool {
+    // SAFETY: as promised.
+    unsafe { platform::use_signal_stack_if_none(region.wrapping_add(platform::GUARD), told_size()) }
+}
+
+/// A stack for a new thread; null when there is none.
+fn obtain() -> *mut u8 {
+    if let Some(stack) = of_ended_thread() {
+        return stack;
+    }
+    for (index, slab) in POOL.iter().enumerate() {
+        let base = slab.base.load(Acquire);
+        if base.is_null() {
+            REACHED.fetch_max(index + 1, AcqRel);
+            return slab.map();
+        }
+        if base != BUSY
+            && let Some(region) = slab.take()
+        {
+            return region;
+        }
+    }
+    ptr::null_mut()
+}
+
+/// Gives a stack back that no thread uses.
+fn give_back(region: *mut u8) {
+    for (index, slab) in slabs().enumerate() {
+        let base = slab.base.load(Acquire);
+        let place = region.addr().wrapping_sub(base.addr()) / size();
+        if !base.is_null() && base != BUSY && place < slab.count.load(Relaxed) as usize {
+            slab.free.fetch_or(1 << place, Release);
+            if index >= KEPT {
+                slab.unmap_if_unused();
+            }
+            return;
+        }
+    }
+}
+
+impl Slab {
+    /// Bits of all its stacks.
+    fn all(&self) -> u32 {
+        u32::MAX >> (u32::BITS - self.count.load(Relaxed).clamp(1, u32::BITS))
+    }
+
+    /// Makes a slab, and takes a stack out of it.
+    fn map(&self) -> *mut u8 {
+        if self.base.compare_exchange(ptr::null_mut(), BUSY, Acquire, Relaxed).is_err() {
+            // Somebody else is at it: this thread starts without one, which nobody but an overflow will notice.
+            return ptr::null_mut();
+        }
+        let count = if LOCKED.load(Relaxed) { STACKS_WHEN_LOCKED } else { STACKS };
+        let length = count as usize * size();
+        let base = platform::map(length, libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_NORESERVE);
+        if !base.is_null() {
+            self.count.store(count, Relaxed);
+            for stack in (0..count as usize).filter(|_| platform::GUARD != 0) {
+                // SAFETY: fresh pages of ours.
+                unsafe { platform::protect(base.wrapping_add(stack * size()), platform::GUARD, libc::PROT_NONE) };
+            }
+            if LOCKED.load(Relaxed) {
+                platform::unlock(base, length);
+            }
+        }
+        self.base.store(base, Release);
+        // After the address: whoever takes one of them reads it.
+        if !base.is_null() {
+            self.free.store(self.all() & !1, Release);
+        }
+        base
+    }
+
+    fn take(&self) -> Option<*mut u8> {
+        let mut free = self.free.load(Relaxed);
+        while free != 0 {
+            let lowest = free & free.wrapping_neg();
+            match self.free.compare_exchange_weak(free, free & !lowest, AcqRel, Relaxed) {
+                // From now on the slab stays. It may have become another since its base was looked at.
+                Ok(_) => {
+                    let base = self.base.load(Acquire);
+                    return Some(base.wrapping_add(lowest.trailing_zeros() as usize * size()));
+                }
+                Err(now) => free = now,
+            }
+        }
+        None
+    }
+
+    fn unmap_if_unused(&self) {
+        let all = self.all();
+        if self.free.compare_exchange(all, 0, AcqRel, Relaxed).is_err() {
+            return;
+        }
+        // Nobody can take any of them now.
+        let base = self.base.swap(BUSY, Acquire);
+        // SAFETY: nobody has a stack of it.
+        unsafe { platform::unmap(base, self.count.load(Relaxed) as usize * size()) };
+        self.base.store(ptr::null_mut(), Release);
+    }
+}
+
+/// In a forked child: its one thread has its stack, and nobody else is there.
+pub fn adopt_forked_child() {
+    let own = platform::own_stack();
+    for slab in slabs() {
+        let base = slab.base.load(Relaxed);
+        if base.is_null() || base == BUSY {
+            continue;
+        }
+        let place = own.addr().wrapping_sub(base.addr()) / size().max(1);
+        let taken = u32::try_from(place).ok().and_then(|place| 1u32.checked_shl(place)).unwrap_or(0);
+        slab.free.store(slab.all() & !taken, Relaxed);
+    }
+    for start in &PENDING {
+        start.taken.store(0, Relaxed);
+    }
+    for ending in &ENDING {
+        ending.stack.store(ptr::null_mut(), Relaxed);
+    }
+}
+
+/// Around mlockall(2): our memory is not part of what the program wants to have locked, nor of what it may lock.
+#[cfg(target_os = "linux")]
+pub fn lock_all(flags: c_int, lock: impl FnOnce() -> c_int) -> c_int {
+    let first = FIRST.load(Relaxed);
+    if first.is_null() {
+        return lock();
+    }
+    let reserve = first.wrapping_add(size());
+    // The kernel compares the process's whole size with the limit. Nobody uses the reserve but a report, which can do
+    // without.
+    // SAFETY: the reserve is ours, and nothing is in it.
+    let is_away = flags & libc::MCL_CURRENT != 0 && unsafe { platform::unmap_reserve(reserve, RESERVE) };
+    let result = lock();
+    platform::keeping_errno(|| {
+        if result == 0 {
+            LOCKED.store(flags & libc::MCL_FUTURE != 0, Relaxed);
+            platform::unlock(first, size());
+            for slab in slabs() {
+                let base = slab.base.load(Acquire);
+                if !base.is_null() && base != BUSY {
+                    platform::unlock(base, slab.count.load(Relaxed) as usize * size());
+                }
+            }
+        }
+        if is_away
+            && !platform::map_reserve(reserve, RESERVE)
+            && let Some(reporter) = reporter()
+        {
+            (reporter.keep_in_reserve)(0, 0);
+        }
+    });
+    result
+}
+
+/// What a new thread is to do.
+struct Start {
+    taken: AtomicU32,
+    what: UnsafeCell<(Option<Routine>, *mut c_void, *mut u8)>,
+}
+
+// SAFETY: whoever sets `taken` has the rest for itself until it is cleared.
+unsafe impl Sync for Start {}
+
+static PENDING: [Start; STARTS] =
+    [const { Start { taken: AtomicU32::new(0), what: UnsafeCell::new((None, ptr::null_mut(), ptr::null_mut())) } };
+        STARTS];
+
+/// What the new thread runs instead of its routine, to be given to the real pthread_create; none when there is no place
+/// for it, and the thread starts without us.
+fn thread_stack(routine: Routine, argument: *mut c_void) -> Option<(Routine, *mut c_void)> {
+    if platform::is_filtered() || KEY.load(Relaxed) == u32::MAX || size() == 0 {
+        return None;
+    }
+    let start = PENDING
+        .iter()
+        .find(|start| start.taken.load(Relaxed) == 0 && start.taken.compare_exchange(0, 1, Acquire, Relaxed).is_ok())?;
+    let region = platform::keeping_errno(obtain);
+    if region.is_null() {
+        start.taken.store(0, Release);
+        return None;
+    }
+    // SAFETY: we have just taken it.
+    unsafe { *start.what.get() = (Some(routine), argument, region) };
+    Some((start_thread, (&raw const *start).cast_mut().cast()))
+}
+
+/// The thread was not made after all.
+fn forget_thread(argument: *mut c_void) {
+    let (_, _, region) = take(argument);
+    platform::keeping_errno(|| give_back(region));
+}
+
+fn take(argument: *mut c_void) -> (Option<Routine>, *mut c_void, *mut u8) {
+    // SAFETY: `argument` is an entry of PENDING that thread_stack has taken for this thread.
+    unsafe {
+        let start = &*argument.cast::<Start>();
+        let what = *start.what.get();
+        start.taken.store(0, Release);
+        what
+    }
+}
+
+/// First function of a new thread. It leaves no frame that would need to be unwound: the routine may end in
+/// pthread_exit(3) or be cancelled.
+extern "C" fn start_thread(argument: *mut c_void) -> *mut c_void {
+    let (routine, argument, region) = take(argument);
+    // SAFETY: the stack is ours alone. A filter may have been installed for all threads since.
+    let is_used = !platform::is_filtered() && unsafe { take_into_use(region) };
+    if is_used && platform::set_key(KEY.load(Relaxed), region.wrapping_add(DESTRUCTOR_ROUNDS - 1)) {
+        platform::set_own_stack(region);
+    } else {
+        if is_used {
+            platform::leave_signal_stack(region.wrapping_add(platform::GUARD));
+        }
+        give_back(region);
+    }
+    routine.map_or(ptr::null_mut(), |routine| routine(argument))
+}
+
+/// The key's destructor. The value is the stack's address, whose low bits count the rounds that are left.
+unsafe extern "C" fn thread_ends(value: *mut c_void) {
+    let rounds = value.addr() % PAGE;
+    let region = value.cast::<u8>().wrapping_sub(rounds);
+    if rounds > 0 && platform::set_key(KEY.load(Relaxed), region.wrapping_add(rounds - 1)) {
+        return;
+    }
+    // Under a filter nobody can find out when the stack is free.
+    if !platform::is_filtered() && !keep_to_the_end(region) {
+        platform::set_own_stack(ptr::null_mut());
+        platform::leave_signal_stack(region.wrapping_add(platform::GUARD));
+        give_back(region);
+    }
+}
+
+/// A stack whose thread is about to end: destructors that are called after ours may overflow the thread's own stack, too.
+struct Ending {
+    stack: AtomicPtr<u8>,
+    tid: AtomicI32,
+}
+
+/// Threads that end at the same time; one more does without at its very end.
+static ENDING: [Ending; 16] = [const { Ending { stack: AtomicPtr::new(ptr::null_mut()), tid: AtomicI32::new(0) } }; 16];
+
+/// A stack whose thread has ended.
+fn of_ended_thread() -> Option<*mut u8> {
+    let pid = platform::pid();
+    ENDING.iter().find_map(|ending| {
+        let stack = ending.stack.load(Acquire);
+        if stack.is_null() || stack == BUSY || ending.stack.compare_exchange(stack, BUSY, AcqRel, Relaxed).is_err() {
+            return None;
+        }
+        let is_over = !platform::is_alive(pid, ending.tid.load(Relaxed));
+        ending.stack.store(if is_over { ptr::null_mut() } else { stack }, Release);
+        is_over.then_some(stack)
+    })
+}
+
+/// Leaves the stack to the calling thread until the kernel does not know that any more; whether there is room to remember
+/// it.
+fn keep_to_the_end(stack: *mut u8) -> bool {
+    let free = |ending: &&Ending| {
+        ending.stack.load(Relaxed).is_null()
+            && ending.stack.compare_exchange(ptr::null_mut(), BUSY, AcqRel, Relaxed).is_ok()
+    };
+    let Some(ending) = ENDING.iter().find(free) else { return false };
+    ending.tid.store(platform::tid(), Relaxed);
+    ending.stack.store(stack, Release);
+    true
+}
+
+/// Gives our thread-specific key up to the program, which has been told that there is none left; whether there was one.
+/// Threads that are made from now on have no alternate stack of ours, and those that have one keep it.
+#[cfg(target_os = "linux")]
+pub fn give_key_up() -> bool {
+    let key = KEY.swap(u32::MAX, Relaxed);
+    key != u32::MAX && platform::delete_key(key)
+}
+
+/// For the hook: makes a thread with an alternate stack.
+pub fn create(routine: Routine, argument: *mut c_void, create: impl Fn(Routine, *mut c_void) -> c_int) -> c_int {
+    let Some((first, start)) = thread_stack(routine, argument) else { return create(routine, argument) };
+    let error = create(first, start);
+    if error == 0 {
+        return 0;
+    }
+    forget_thread(start);
+    // Perhaps it was our stack that there was no room for.
+    create(routine, argument)
+}

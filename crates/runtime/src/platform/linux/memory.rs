@@ -1,0 +1,254 @@
+//! Memory: looked at without the risk of a fault, and mapped without malloc.
+
+use super::freestanding::own_call;
+use core::ptr;
+use core::sync::atomic::{AtomicI32, Ordering::Relaxed};
+
+use libc::{c_int, c_void, pid_t};
+
+use crate::arch;
+use crate::hooks::real;
+
+/// What every size of a page is a multiple of: within so much, either all may be read or nothing.
+pub const PAGE: usize = 4096;
+
+pub use crate::arch::page_size;
+
+/// In a copy of a crashed process, that process; 0 everywhere else.
+static ORIGINAL: AtomicI32 = AtomicI32::new(0);
+
+/// This process is a copy of another one: what its memory lacks is read from there.
+pub fn set_original(process: pid_t) {
+    ORIGINAL.store(process, Relaxed);
+}
+
+/// The process that this one is a copy of.
+pub fn original() -> Option<pid_t> {
+    Some(ORIGINAL.load(Relaxed)).filter(|&process| process != 0)
+}
+
+/// Reads memory of a process, this one included; how many bytes could be read. Bad addresses are no fault.
+///
+/// A copy of the crashed process is read as it was when it was made. What it has not got from it, since the program wants no child
+/// to have it (madvise(2), MADV_DONTFORK and MADV_WIPEONFORK, which leaves zeros), is still there in the crashed process.
+pub fn read_memory(pid: pid_t, address: u64, buffer: &mut [u8]) -> usize {
+    let done = read_from(pid, address, buffer);
+    let original = ORIGINAL.load(Relaxed);
+    if original == 0 || pid == original || done == buffer.len() && buffer.iter().any(|&byte| byte != 0) {
+        return done;
+    }
+    done.max(read_from(original, address, buffer))
+}
+
+fn read_from(pid: pid_t, address: u64, buffer: &mut [u8]) -> usize {
+    let local = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
+    let remote = libc::iovec { iov_base: address as *mut c_void, iov_len: buffer.len() };
+    // SAFETY: writes into `buffer` only.
+    let read = unsafe { libc::process_vm_readv(pid, &raw const local, 1, &raw const remote, 1, 0) };
+    match usize::try_from(read) {
+        Ok(read) => read,
+        Err(_) if matches!(super::errno(), libc::EPERM | libc::ENOSYS | libc::EACCES) && pid == super::pid() => {
+            read_by_pipe(address, buffer)
+        }
+        Err(_) => 0,
+    }
+}
+
+/// The same for this process, where a sandbox forbids process_vm_readv(2): write(2), too, only complains about a bad
+/// address.
+fn read_by_pipe(address: u64, buffer: &mut [u8]) -> usize {
+    let mut ends: [c_int; 2] = [-1; 2];
+    // SAFETY: the kernel writes two descriptors, both closed below.
+    if unsafe { own_call(libc::SYS_pipe2, ends.as_mut_ptr(), libc::O_CLOEXEC | libc::O_NONBLOCK) } != 0 {
+        return 0;
+    }
+    let [from, to] = ends;
+    let mut done = 0;
+    while done < buffer.len() {
+        let at = address.wrapping_add(done as u64);
+        // Up to the end of a page: what is behind it may not be there.
+        let length = (buffer.len() - done).min(PAGE - at as usize % PAGE);
+        let Some(part) = buffer.get_mut(done..done + length) else { break };
+        // SAFETY: the kernel checks the address that it reads from, and writes into `part` only.
+        unsafe {
+            if own_call(libc::SYS_write, to, at, length) != length as isize as libc::c_long
+                || own_call(libc::SYS_read, from, part.as_mut_ptr(), length) != length as libc::c_long
+            {
+                break;
+            }
+        }
+        done += length;
+    }
+    // SAFETY: both are ours.
+    unsafe {
+        libc::close(from);
+        libc::close(to);
+    }
+    done
+}
+
+/// Fresh memory, zeroed when it is first touched; null when there is none.
+pub fn map(size: usize, protection: c_int, sharing: c_int) -> *mut u8 {
+    // SAFETY: a new anonymous mapping touches nothing that exists.
+    let place = unsafe { libc::mmap(ptr::null_mut(), size, protection, sharing | libc::MAP_ANONYMOUS, -1, 0) };
+    if place == libc::MAP_FAILED { ptr::null_mut() } else { place.cast() }
+}
+
+/// Gives memory of [`map`] back.
+///
+/// # Safety
+/// Nobody uses it any more.
+pub unsafe fn unmap(place: *mut u8, size: usize) {
+    // SAFETY: as promised.
+    unsafe { libc::munmap(place.cast(), size) };
+}
+
+/// Changes what may be done with whole pages; whether that worked.
+///
+/// # Safety
+/// The pages are ours.
+pub unsafe fn protect(place: *mut u8, size: usize, protection: c_int) -> bool {
+    // SAFETY: as promised.
+    unsafe { libc::mprotect(place.cast(), size, protection) == 0 }
+}
+
+/// What the kernel needs on a signal stack (AT_MINSIGSTKSZ, getauxval(3)).
+pub fn minimum_signal_stack() -> usize {
+    const AT_MINSIGSTKSZ: libc::c_ulong = 51;
+    // SAFETY: getauxval reads the auxiliary vector and has no preconditions.
+    let size = unsafe { libc::getauxval(AT_MINSIGSTKSZ) } as usize;
+    size.clamp(libc::MINSIGSTKSZ, 1 << 20)
+}
+
+/// Runs with signals coming to the stack that the thread is on. Where that is the alternate stack itself they do so
+/// anyway, and the kernel lets nothing be changed.
+pub fn without_alternate_stack(run: impl FnOnce()) {
+    if super::is_forbidden(libc::SYS_sigaltstack) {
+        return run();
+    }
+    let none = libc::stack_t { ss_sp: ptr::null_mut(), ss_flags: libc::SS_DISABLE, ss_size: 0 };
+    let mut old = none;
+    let changed = exchange_signal_stack(&raw const none, &raw mut old) == 0;
+    run();
+    if changed {
+        exchange_signal_stack(&raw const old, ptr::null_mut());
+    }
+}
+
+/// Pages in front of an alternate stack of ours that nobody may touch: none, since each would be a mapping.
+pub const GUARD: usize = 0;
+/// What handlers need on an alternate stack besides what the kernel needs. Ours needs half of SIGSTKSZ (8192); Go's, which
+/// take a stack of ours for theirs, have 32 KiB otherwise. What nobody touches takes no memory.
+pub const HANDLER_ROOM: usize = 60 * 1024;
+/// By how much an alternate stack of ours is told smaller than it is: its size then is one that no program's has.
+pub const MARK: usize = 59;
+
+/// Whether the process runs under Valgrind: it tells stack overflows itself, and takes what moves a signal's frame from
+/// one stack to another for an error of the program.
+pub fn is_on_valgrind() -> bool {
+    const RUNNING_ON_VALGRIND: usize = 0x1001;
+    arch::valgrind_request(&[RUNNING_ON_VALGRIND, 0, 0, 0, 0, 0]) != 0
+}
+
+/// sigaltstack(2) itself.
+pub fn exchange_signal_stack(new: *const libc::stack_t, old: *mut libc::stack_t) -> c_int {
+    // SAFETY: the kernel checks both addresses.
+    unsafe {
+        let arguments = [new.expose_provenance() as _, old.expose_provenance() as _, 0, 0, 0, 0];
+        super::system_call(libc::SYS_sigaltstack, arguments) as c_int
+    }
+}
+
+/// Makes this the calling thread's alternate signal stack, unless it has one; whether it was made so.
+///
+/// # Safety
+/// The memory stays for as long as the thread uses it.
+pub unsafe fn use_signal_stack_if_none(stack: *mut u8, size: usize) -> bool {
+    let new = libc::stack_t { ss_sp: stack.cast(), ss_flags: 0, ss_size: size };
+    let mut old = libc::stack_t { ss_sp: ptr::null_mut(), ss_flags: 0, ss_size: 0 };
+    if exchange_signal_stack(&raw const new, &raw mut old) != 0 {
+        return false;
+    }
+    if old.ss_flags & libc::SS_DISABLE == 0 {
+        exchange_signal_stack(&raw const old, ptr::null_mut());
+        return false;
+    }
+    true
+}
+
+/// Takes this stack out of the calling thread's use, unless the program has replaced it.
+pub fn leave_signal_stack(stack: *mut u8) {
+    let none = libc::stack_t { ss_sp: ptr::null_mut(), ss_flags: libc::SS_DISABLE, ss_size: 0 };
+    let mut old = none;
+    if exchange_signal_stack(&raw const none, &raw mut old) == 0
+        && old.ss_flags & libc::SS_DISABLE == 0
+        && old.ss_sp != stack.cast()
+    {
+        exchange_signal_stack(&raw const old, ptr::null_mut());
+    }
+}
+
+/// The calling thread's alternate stack of ours; null when it has none.
+pub fn own_stack() -> *mut u8 {
+    arch::own_word()
+}
+
+/// Notes the calling thread's alternate stack of ours.
+pub fn set_own_stack(stack: *mut u8) {
+    arch::set_own_word(stack);
+}
+
+/// Takes memory of ours out of what the process has locked.
+pub(crate) fn unlock(place: *mut u8, size: usize) {
+    // SAFETY: only whether the pages may be written to disk changes.
+    unsafe { own_call(libc::SYS_munlock, place, size) };
+}
+
+/// Unmaps a reserve; whether that worked.
+///
+/// # Safety
+/// Nobody uses it.
+pub unsafe fn unmap_reserve(place: *mut u8, size: usize) -> bool {
+    // SAFETY: as promised.
+    unsafe { libc::munmap(place.cast(), size) == 0 }
+}
+
+/// Maps a reserve again where it was; whether that worked.
+pub fn map_reserve(place: *mut u8, size: usize) -> bool {
+    let flags = libc::MAP_PRIVATE | libc::MAP_NORESERVE | libc::MAP_ANONYMOUS | libc::MAP_FIXED_NOREPLACE;
+    // SAFETY: nothing that is mapped is replaced; what an old kernel maps elsewhere goes at once.
+    unsafe {
+        let found = libc::mmap(place.cast(), size, libc::PROT_NONE, flags, -1, 0);
+        if found == libc::MAP_FAILED || found != place.cast() {
+            if found != libc::MAP_FAILED {
+                libc::munmap(found, size);
+            }
+            return false;
+        }
+    }
+    unlock(place, size);
+    true
+}
+
+/// A thread-specific key (pthread_key_create(3)); `u32::MAX` when there is none left.
+pub fn new_key(destructor: unsafe extern "C" fn(*mut c_void)) -> u32 {
+    let mut key = 0;
+    // SAFETY: the library, and so the destructor, is never unloaded.
+    if unsafe { real::pthread_key_create()(&raw mut key, Some(destructor)) } == 0 { key } else { u32::MAX }
+}
+
+/// Sets the calling thread's value of a key. The first keys of a process need no malloc for that (glibc: 32).
+pub fn set_key(key: u32, value: *mut u8) -> bool {
+    // SAFETY: setting a value dereferences nothing; a key that does not exist is an error.
+    super::optional::pthread_setspecific().is_some_and(|set| unsafe { set(key, value.cast()) == 0 })
+}
+
+mod real_key_delete {
+    super::super::real_function! { pthread_key_delete(key: libc::pthread_key_t) -> libc::c_int }
+}
+
+/// Gives a key back; whether it was one.
+pub fn delete_key(key: u32) -> bool {
+    // SAFETY: a key that does not exist is an error.
+    unsafe { real_key_delete::real()(key) == 0 }
+}

@@ -1,0 +1,60 @@
+//! Linux with glibc, x86_64 and aarch64.
+
+#[cfg(not(all(any(target_arch = "x86_64", target_arch = "aarch64"), target_env = "gnu")))]
+compile_error!(
+    "on Linux nosigpipe is for x86_64 and aarch64 with glibc: what broke is read from the registers of the interrupted system call"
+);
+
+mod abort;
+mod action;
+mod behind;
+mod broken_pipe;
+mod copy;
+mod delivery;
+mod descriptors;
+mod directory;
+mod fault;
+mod filter;
+mod freestanding;
+pub(crate) mod hooks;
+mod image;
+mod lent;
+mod lineage;
+mod maps;
+mod memory;
+mod missing;
+mod next;
+mod optional;
+mod process;
+pub mod prototypes;
+mod real;
+mod sharing;
+mod socket;
+mod spawn;
+mod stderr;
+mod thread;
+mod tracing;
+mod version;
+
+pub use abort::*;
+pub use action::*;
+pub use behind::*;
+pub use broken_pipe::*;
+pub use copy::*;
+pub use delivery::prepare_to_relay;
+pub use directory::*;
+pub use fault::*;
+pub use filter::{forbids_reports, is_forbidden, learn_filter, learn_forbidden};
+pub use freestanding::{own_call, poll, system_call};
+pub use lineage::*;
+pub use maps::*;
+pub use memory::*;
+pub use optional::at_fork;
+pub use process::*;
+pub use real::*;
+pub use sharing::*;
+pub use socket::*;
+pub use spawn::*;
+pub use stderr::*;
+pub use thread::*;
+pub use tracing::*;

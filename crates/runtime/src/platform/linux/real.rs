@@ -1,0 +1,216 @@
+//! The functions behind the hooks: the next ones of their names in the loader's search order, so that another preload
+//! behind us is called, too.
+//!
+//! Every caller may look one up, and all find the same: nobody waits for anybody, as a signal handler or a vforked child
+//! might for ever in the `std::sync::Once` behind which redhook does this.
+
+use core::ffi::CStr;
+use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering::Relaxed};
+
+use libc::{ENOSYS, c_int};
+
+use super::next::{Answer, Library, Name, is_list_known, libraries};
+use super::optional;
+
+/// Address of one real function; until it has been looked up, of one that does that.
+pub struct Real {
+    address: AtomicPtr<()>,
+    is_found: AtomicBool,
+    name: Name,
+}
+
+/// Where [`look_up`] is.
+pub enum LookUp {
+    /// At a library behind us.
+    In(Library),
+    /// Past all that we can read ourselves.
+    AskLoader,
+}
+
+/// Looks up the functions that `each` resolves, wherever it is told to.
+pub fn look_up(each: impl Fn(&LookUp)) {
+    let mut knows_all = true;
+    for library in libraries() {
+        let Some(library) = library else {
+            knows_all = false;
+            break;
+        };
+        each(&LookUp::In(library));
+    }
+    // Where all have been read and libc was one of them, dlsym could only allocate a message that says what is missing.
+    if !knows_all || !IN_FRONT.load(Relaxed) {
+        each(&LookUp::AskLoader);
+    }
+}
+
+impl Real {
+    /// Not looked up yet; `name` ends in a zero byte.
+    pub const fn new(first: *const (), name: &'static str) -> Self {
+        Self { address: AtomicPtr::new(first.cast_mut()), is_found: AtomicBool::new(false), name: Name::new(name) }
+    }
+
+    /// The address to call.
+    #[inline(always)]
+    pub fn address(&self) -> *const () {
+        self.address.load(Relaxed)
+    }
+
+    /// Looks up, unless it has been found before. What is found nowhere is looked up again when it is called: another library
+    /// may have brought it by then, as libpthread does on glibc before 2.34.
+    pub fn resolve(&self, place: &LookUp) {
+        if self.is_found.load(Relaxed) {
+            return;
+        }
+        let found = match place {
+            LookUp::In(library) => match library.find(&self.name) {
+                Answer::Function(address) => {
+                    IN_FRONT.store(true, Relaxed);
+                    Some(address)
+                }
+                Answer::AskLoader => self.by_loader(),
+                Answer::Unknown => None,
+            },
+            LookUp::AskLoader => self.by_loader(),
+        };
+        if let Some(address) = found {
+            self.address.store(address, Relaxed);
+            self.is_found.store(true, Relaxed);
+        }
+    }
+
+    #[cold]
+    fn by_loader(&self) -> Option<*mut ()> {
+        let name = CStr::from_bytes_with_nul(self.name.text.as_bytes()).unwrap_or_default();
+        // SAFETY: the name is a string.
+        let found = unsafe { optional::dlsym()?(libc::RTLD_NEXT, name.as_ptr()) };
+        (!found.is_null()).then_some(found.cast())
+    }
+
+    /// Looks up; the address to call, or of what answers in its place that this libc does not have it.
+    #[cold]
+    #[inline(never)]
+    pub fn address_or_refusal(&self) -> *const () {
+        if !self.is_found.load(Relaxed) {
+            look_up(|place| self.resolve(place));
+        }
+        if self.is_found.load(Relaxed) {
+            return self.address();
+        }
+        let is = |starts: &[&str]| starts.iter().any(|start| self.name.text.starts_with(start));
+        if is(&["pthread_", "posix_spawn"]) {
+            refuse_by_number as *const ()
+        } else if is(&["thrd_", "tss_"]) {
+            refuse_as_c11 as *const ()
+        } else if is(&["popen", "freopen"]) {
+            refuse_by_null as *const ()
+        } else if is(&["abort", "__assert", "__stack_chk_fail"]) {
+            refuse_to_return as *const ()
+        } else {
+            refuse as *const ()
+        }
+    }
+}
+
+// In place of a function that this libc does not have, by how such a function tells of errors.
+extern "C" fn refuse() -> isize {
+    super::set_errno(ENOSYS);
+    -1
+}
+
+extern "C" fn refuse_to_return() -> ! {
+    super::exit_now(128 + libc::SIGABRT)
+}
+
+extern "C" fn refuse_by_null() -> *const () {
+    super::set_errno(ENOSYS);
+    core::ptr::null()
+}
+
+extern "C" fn refuse_by_number() -> c_int {
+    ENOSYS
+}
+
+extern "C" fn refuse_as_c11() -> c_int {
+    const THRD_ERROR: c_int = 2;
+    THRD_ERROR
+}
+
+/// For a function of this name and signature, `real`, which returns the one that the program would have called without
+/// us. Whoever calls it first looks it up; a caller meanwhile does the same.
+macro_rules! real_function {
+    ($name:ident ( $($argument:ident : $type:ty),* ) -> $result:ty) => {
+        static REAL: $crate::platform::Real =
+            $crate::platform::Real::new(first as *const (), concat!(stringify!($name), "\0"));
+
+        unsafe extern "C" fn first($($argument : $type),*) -> $result {
+            let address = REAL.address_or_refusal();
+            // SAFETY: the address is that of the function of this name, or of one that returns what it would return.
+            let found: unsafe extern "C" fn($($type),*) -> $result = unsafe { core::mem::transmute(address) };
+            // SAFETY: the arguments are the caller's, for the function of this name.
+            unsafe { found($($argument),*) }
+        }
+
+        /// The function that the program would have called.
+        #[inline(always)]
+        pub fn real() -> unsafe extern "C" fn($($type),*) -> $result {
+            // SAFETY: the address is that of the function of this name, whose signature the line has compared.
+            unsafe { core::mem::transmute(REAL.address()) }
+        }
+    };
+}
+pub(crate) use real_function;
+
+/// Beside [`real_function!`]: `resolve`, by which the constructor has the function looked up.
+macro_rules! looked_up_at_load {
+    () => {
+        pub fn resolve(place: &$crate::platform::LookUp) {
+            REAL.resolve(place);
+        }
+    };
+}
+pub(crate) use looked_up_at_load;
+
+/// Exports a hook under the name of the function that it stands in front of. redhook's macro of this form needs the standard
+/// library, for its look-up of the function behind and to catch panics.
+macro_rules! export {
+    (unsafe fn $name:ident ( $($argument:ident : $type:ty),* ) -> $result:ty => hook $body:block) => {
+        #[unsafe(no_mangle)]
+        pub unsafe extern "C" fn $name($($argument : $type),*) -> $result $body
+    };
+}
+pub(crate) use export;
+
+/// What brings the program's calls to a hook: here its name alone, which comes first in the search order.
+macro_rules! interpose {
+    ($replacement:path, $replacee:path) => {};
+}
+pub(crate) use interpose;
+
+/// Whether any real function was found in a library behind us.
+static IN_FRONT: AtomicBool = AtomicBool::new(false);
+
+/// Whether the program's calls come to the hooks: not when a program has loaded the library itself (dlopen(3)), behind libc.
+pub fn is_interposing() -> bool {
+    IN_FRONT.load(Relaxed) || !is_list_known()
+}
+
+/// What [`at_exit`] was given.
+static AT_EXIT: AtomicPtr<()> = AtomicPtr::new(core::ptr::null_mut());
+
+/// Has a function called inside exit(3), after the program's own handlers. For the constructor, once. Not by atexit(3), which
+/// would have to be looked up at every start.
+pub fn at_exit(function: extern "C" fn()) {
+    AT_EXIT.store(function as *mut (), Relaxed);
+}
+
+#[used]
+#[unsafe(link_section = ".fini_array")]
+static FINISH: extern "C" fn() = finish;
+
+extern "C" fn finish() {
+    let function = AT_EXIT.load(Relaxed);
+    if !function.is_null() {
+        // SAFETY: at_exit has stored a function of this type.
+        unsafe { core::mem::transmute::<*mut (), extern "C" fn()>(function)() };
+    }
+}

@@ -1,0 +1,91 @@
+//! One contract, two implementations. What each platform must provide, in files of the same names:
+//!
+//! - `action.rs`: [`set_action`], [`action`], and the conversion between [`Action`](crate::signals::Action) and
+//!   `libc::sigaction`
+//! - `broken_pipe.rs`: what the system call was that raised SIGPIPE
+//! - `copy.rs`: [`in_a_copy`], a copy of the process for the crash report
+//! - `fault.rs`: [`Fault`], what a signal handler is told, and [`Registers`]
+//! - `memory.rs`: memory without malloc and without faults; alternate stacks
+//! - `process.rs`: names, environment, privileges, errno
+//! - `socket.rs`: what keeps a socket from raising SIGPIPE
+//! - `spawn.rs`: whether a started program can be given its SIGPIPE without changing ours
+//! - `thread.rs`: threads, time, and the end of the process
+//! - `report/`: what a crash report is made from; see [`report`]
+//! - `real.rs`: [`real_function!`], how a hook finds the function that it stands in front of, and [`interpose!`], how
+//!   the loader finds the hook
+
+use core::net::SocketAddr;
+use core::sync::atomic::AtomicU32;
+
+use libc::{c_int, c_void, pid_t};
+
+use crate::state::Call;
+
+pub use crate::arch::{
+    Access, Cause, FLAGS_NAME, FRAME_POINTER, REGISTER_NAMES, Registers, call_on_stack, code_address,
+};
+
+/// What broke, for the guard handler.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Broken {
+    /// A socket.
+    Socket(Call, c_int),
+    /// A pipe, a FIFO, anything else that is not a socket, or a socketpair that stands in for a pipe.
+    Other(Call, c_int),
+    /// Nothing: somebody sent the signal.
+    Nothing,
+}
+
+/// What a copy of the crashed process is for.
+#[derive(Clone, Copy)]
+pub struct Work {
+    /// The process that it is a copy of.
+    pub pid: pid_t,
+    /// The upper end of the stack that it is done on; null where there is no memory for one.
+    pub top: *mut u8,
+    /// What is done before a copy is made, in the process's own memory.
+    pub first: Option<fn()>,
+    /// First of all in the copy, with the process's descriptors still open: nothing that goes wrong later may be taken for a crash.
+    pub begin: fn(*const c_void),
+    /// The work itself, which is given standard error by another number, since whatever goes wrong would say so on that; -1 for
+    /// none.
+    pub write: fn(c_int),
+    /// What `begin` is given.
+    pub argument: *const c_void,
+    /// In memory that is shared with the copy: becomes 1 when the work is done. Without it the copy's end tells.
+    pub done: Option<&'static AtomicU32>,
+    /// On the clock of [`nanoseconds`].
+    pub deadline: u64,
+}
+
+/// What became of a copy.
+pub enum End {
+    /// The work is done.
+    Done,
+    /// It has ended before the work was done.
+    Crashed,
+    /// The deadline has come first.
+    TookTooLong,
+    /// There could be none.
+    NoCopy,
+}
+
+/// Who was at the other end of a socket.
+pub enum Peer {
+    /// An internet address.
+    Inet(SocketAddr),
+    /// A process on this machine.
+    Unix,
+    /// The kernel would not say.
+    Unknown,
+}
+
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(target_os = "linux")]
+pub use linux::*;
+
+#[cfg(target_os = "macos")]
+mod macos;
+#[cfg(target_os = "macos")]
+pub use macos::*;
