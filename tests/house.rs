@@ -1,0 +1,161 @@
+//! The house is as docs/ARCHITECTURE.md draws it: a crate knows only those below it, and what a hook or a signal handler can
+//! reach can't allocate or lock, since that does not compile.
+
+#![expect(clippy::expect_used, clippy::panic, reason = "what cannot be set up has failed the test")]
+
+use std::fs;
+#[cfg(target_os = "linux")]
+use std::path::Path;
+use std::process::Command;
+
+use harness::root;
+use serde_json::Value;
+
+/// Which crates of ours a crate's code may depend on. What only tests use is free.
+const MAY_KNOW: [(&str, &[&str]); 7] = [
+    ("settings", &[]),
+    ("wording", &[]),
+    ("symbols", &[]),
+    ("report", &["wording"]),
+    ("runtime", &["settings", "wording"]),
+    ("capture", &["report", "runtime", "settings", "symbols", "wording"]),
+    ("nosigpipe", &["capture", "report", "runtime", "settings", "symbols", "wording"]),
+];
+
+/// `cargo metadata` on the workspace.
+fn packages() -> Vec<Value> {
+    let arguments = ["metadata", "--format-version", "1", "--no-deps", "--offline", "--locked"];
+    let output = cargo().args(arguments).current_dir(root()).output().expect("cargo runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let metadata: Value = serde_json::from_slice(&output.stdout).expect("cargo writes JSON");
+    metadata["packages"].as_array().expect("it lists packages").clone()
+}
+
+fn cargo() -> Command {
+    Command::new(env!("CARGO"))
+}
+
+#[test]
+fn each_crate_knows_only_those_below_it() {
+    let packages = packages();
+    let ours: Vec<&str> = packages.iter().filter_map(|package| package["name"].as_str()).collect();
+    for package in &packages {
+        let name = package["name"].as_str().expect("a name");
+        if name == "harness" {
+            continue;
+        }
+        let (_, allowed) =
+            MAY_KNOW.iter().find(|(known, _)| *known == name).unwrap_or_else(|| panic!("{name}: whom may it know?"));
+        for dependency in package["dependencies"].as_array().expect("a list") {
+            let other = dependency["name"].as_str().expect("a name");
+            if dependency["kind"] != "dev" && ours.contains(&other) {
+                assert!(allowed.contains(&other), "{name} depends on {other}");
+            }
+        }
+    }
+}
+
+/// The launcher shares a package with the library. If it used the crate that exports the hooks, it would hook itself.
+#[test]
+fn the_launcher_uses_nothing_that_exports_hooks() {
+    let mut folders = vec![root().join("src/bin")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).expect("a folder").flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                let text = fs::read_to_string(&path).expect("a source file");
+                for word in ["runtime::", "capture::", "extern crate", "#[path"] {
+                    assert!(!text.contains(word), "{}: {word}", path.display());
+                }
+            }
+        }
+    }
+}
+
+/// What must not compile where a hook or a handler can reach it; each as an item that can follow any other.
+#[cfg(target_os = "linux")]
+const PLANTS: [(&str, &str); 6] = [
+    ("to_vec", "fn planted(bytes: &[u8]) -> usize { bytes.to_vec().len() }"),
+    ("to_owned", "fn planted(text: &str) -> usize { let owned = text.to_owned(); owned.capacity() }"),
+    ("format!", "fn planted(number: u8) -> usize { format!(\"{number}\").len() }"),
+    ("vec!", "fn planted() -> usize { vec![0u8; 4].len() }"),
+    ("Box", "fn planted(number: u8) -> u8 { *alloc::boxed::Box::new(number) }"),
+    ("Mutex", "static PLANTED: std::sync::Mutex<u8> = std::sync::Mutex::new(0);"),
+];
+
+/// Files that the handlers and the hooks are made of, in crates that the compiler must hold to the law.
+#[cfg(target_os = "linux")]
+const BEDS: [&str; 6] = [
+    "runtime/src/sigpipe/guard.rs",
+    "runtime/src/sigpipe/log.rs",
+    "runtime/src/crash/handler.rs",
+    "runtime/src/crash/header.rs",
+    "runtime/src/hooks/socket.rs",
+    "runtime/src/platform/linux/action.rs",
+];
+
+/// On macOS redhook brings the standard library into the crate; what both systems share is compiled here, too.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_handlers_and_hooks_reach_can_neither_allocate_nor_lock() {
+    let scratch = harness::Scratch::new();
+    let copy = scratch.path();
+    // All but the crate itself is only looked at.
+    for (from, but) in [(root().to_path_buf(), "crates"), (root().join("crates"), "runtime")] {
+        let to = copy.join(from.strip_prefix(root()).expect("a part of it"));
+        fs::create_dir_all(&to).expect("a folder is made");
+        for entry in fs::read_dir(&from).expect("a folder").flatten() {
+            let name = entry.file_name();
+            let is_source = name != but && name != "target" && !name.to_string_lossy().starts_with('.');
+            if is_source {
+                std::os::unix::fs::symlink(entry.path(), to.join(name)).expect("a link is made");
+            }
+        }
+    }
+    copy_folder(&root().join("crates/runtime"), &copy.join("crates/runtime"));
+
+    assert_eq!(check(copy), "", "it compiles as it is");
+    for (name, plant) in PLANTS {
+        let clean = BEDS.map(|bed| fs::read_to_string(copy.join("crates").join(bed)).expect("a source file"));
+        for (bed, text) in BEDS.iter().zip(&clean) {
+            // As the last line, so that what cargo says of it names the file and that line.
+            fs::write(copy.join("crates").join(bed), format!("{text}\n{plant}\n")).expect("a file is written");
+        }
+        let errors = check(copy);
+        for (bed, text) in BEDS.iter().zip(&clean) {
+            let place = format!("crates/{bed}:{}:", text.lines().count() + 2);
+            assert!(errors.lines().any(|line| line.starts_with(&place)), "{name} compiles at {place}\n{errors}");
+            fs::write(copy.join("crates").join(bed), text).expect("a file is written");
+        }
+    }
+}
+
+/// The errors that the compiler has with the crate, a line each; nothing but the crate and what it uses is compiled, so that no
+/// feature that another crate asks for is there.
+#[cfg(target_os = "linux")]
+fn check(workspace: &Path) -> String {
+    let output = cargo()
+        .args(["check", "--package", "runtime", "--offline", "--locked", "--quiet", "--message-format", "short"])
+        .current_dir(workspace)
+        .env("CARGO_TARGET_DIR", Path::new(env!("CARGO_TARGET_TMPDIR")).join("house"))
+        .output()
+        .expect("cargo runs");
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.success(), errors.is_empty(), "{errors}");
+    errors
+}
+
+#[cfg(target_os = "linux")]
+fn copy_folder(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("a folder is made");
+    for entry in fs::read_dir(from).expect("a folder").flatten() {
+        let (path, to) = (entry.path(), to.join(entry.file_name()));
+        if path.is_dir() {
+            copy_folder(&path, &to);
+        } else {
+            fs::copy(&path, &to).expect("a file is copied");
+        }
+    }
+}
