@@ -1,7 +1,7 @@
 //! The house is as docs/ARCHITECTURE.md draws it: a crate knows only those below it, and what a hook or a signal handler can
 //! reach can't allocate or lock, since that does not compile.
 
-#![expect(clippy::expect_used, clippy::panic, reason = "what cannot be set up has failed the test")]
+#![expect(clippy::expect_used, reason = "what cannot be set up has failed the test")]
 
 use std::fs;
 #[cfg(target_os = "linux")]
@@ -28,7 +28,15 @@ fn packages() -> Vec<Value> {
     let output = cargo().args(arguments).current_dir(root()).output().expect("cargo runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let metadata: Value = serde_json::from_slice(&output.stdout).expect("cargo writes JSON");
-    metadata["packages"].as_array().expect("it lists packages").clone()
+    list(&metadata, "packages").clone()
+}
+
+fn list<'a>(object: &'a Value, key: &str) -> &'a Vec<Value> {
+    object.get(key).and_then(Value::as_array).expect("a list of this name")
+}
+
+fn name(object: &Value) -> &str {
+    object.get("name").and_then(Value::as_str).expect("a name")
 }
 
 fn cargo() -> Command {
@@ -38,19 +46,15 @@ fn cargo() -> Command {
 #[test]
 fn each_crate_knows_only_those_below_it() {
     let packages = packages();
-    let ours: Vec<&str> = packages.iter().filter_map(|package| package["name"].as_str()).collect();
-    for package in &packages {
-        let name = package["name"].as_str().expect("a name");
-        if name == "harness" {
-            continue;
-        }
+    let ours: Vec<&str> = packages.iter().map(name).collect();
+    for package in packages.iter().filter(|package| name(package) != "harness") {
+        let user = name(package);
         let (_, allowed) =
-            MAY_KNOW.iter().find(|(known, _)| *known == name).unwrap_or_else(|| panic!("{name}: whom may it know?"));
-        for dependency in package["dependencies"].as_array().expect("a list") {
-            let other = dependency["name"].as_str().expect("a name");
-            if dependency["kind"] != "dev" && ours.contains(&other) {
-                assert!(allowed.contains(&other), "{name} depends on {other}");
-            }
+            MAY_KNOW.iter().find(|(known, _)| *known == user).unwrap_or_else(|| panic!("{user}: whom may it know?"));
+        for dependency in list(package, "dependencies") {
+            let is_for_tests = dependency.get("kind").is_some_and(|kind| kind == "dev");
+            let other = name(dependency);
+            assert!(is_for_tests || !ours.contains(&other) || allowed.contains(&other), "{user} depends on {other}");
         }
     }
 }
@@ -117,7 +121,7 @@ fn what_handlers_and_hooks_reach_can_neither_allocate_nor_lock() {
     copy_folder(&root().join("crates/runtime"), &copy.join("crates/runtime"));
 
     assert_eq!(check(copy), "", "it compiles as it is");
-    for (name, plant) in PLANTS {
+    for (what, plant) in PLANTS {
         let clean = BEDS.map(|bed| fs::read_to_string(copy.join("crates").join(bed)).expect("a source file"));
         for (bed, text) in BEDS.iter().zip(&clean) {
             // As the last line, so that what cargo says of it names the file and that line.
@@ -126,7 +130,10 @@ fn what_handlers_and_hooks_reach_can_neither_allocate_nor_lock() {
         let errors = check(copy);
         for (bed, text) in BEDS.iter().zip(&clean) {
             let place = format!("crates/{bed}:{}:", text.lines().count() + 2);
-            assert!(errors.lines().any(|line| line.starts_with(&place)), "{name} compiles at {place}\n{errors}");
+            assert!(
+                errors.lines().any(|line| line.starts_with(&place) && line.contains(": error")),
+                "{what} compiles at {place}\n{errors}"
+            );
             fs::write(copy.join("crates").join(bed), text).expect("a file is written");
         }
     }
@@ -142,9 +149,8 @@ fn check(workspace: &Path) -> String {
         .env("CARGO_TARGET_DIR", Path::new(env!("CARGO_TARGET_TMPDIR")).join("house"))
         .output()
         .expect("cargo runs");
-    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.success(), errors.is_empty(), "{errors}");
-    errors
+    // No warnings: what is planted is used by nobody.
+    if output.status.success() { String::new() } else { String::from_utf8_lossy(&output.stderr).into_owned() }
 }
 
 #[cfg(target_os = "linux")]

@@ -76,8 +76,10 @@ impl Map {
             end = mapping.end.min(wanted);
         }
         let size = usize::try_from(end - start).ok().filter(|&size| size > 0)?;
-        // SAFETY: mapped readable, by a file that the dynamic loader has mapped; a snapshot's copy is never unmapped, and
-        // the crashed process does not live much longer.
+        // SAFETY: mapped readable when the map was read, and no part of a report outlives its map. In a copy of the process there
+        // is nobody who would unmap it. Where the report is written in the crashed process itself, another thread might, by
+        // dlclose(3); nothing can be held against that, and the read then is a crash in the report, after which there are
+        // addresses only.
         Some(unsafe { core::slice::from_raw_parts(ptr::with_exposed_provenance(start as usize), size) })
     }
 }

@@ -5,7 +5,7 @@
 
 use core::cell::UnsafeCell;
 use core::sync::atomic::{
-    AtomicU32, AtomicU64,
+    AtomicI32, AtomicU32, AtomicU64,
     Ordering::{AcqRel, Acquire, Relaxed, Release},
 };
 
@@ -25,10 +25,14 @@ static CLAIM: AtomicU64 = AtomicU64::new(0);
 
 struct Reported(UnsafeCell<Incident>);
 
-// SAFETY: only the thread that holds the claim writes it; the snapshot has a copy of its own.
+// SAFETY: only the thread that holds the claim reads and writes it. The claim is taken by an exchange that acquires what the thread
+// before has released, or left when it died. A copy of the process has one thread, and a copy of this.
 unsafe impl Sync for Reported {}
 
 static INCIDENT: Reported = Reported(UnsafeCell::new(NOTHING));
+
+/// Whose crash is, or was last, under report; 0 for nobody's. Every thread that crashes asks for it, with or without the claim.
+static PROCESS: AtomicI32 = AtomicI32::new(0);
 
 /// Before anything has happened.
 const NOTHING: Incident = Incident {
@@ -48,14 +52,16 @@ const NOTHING: Incident = Incident {
 /// Nanoseconds from a report's deadline to the end of the process, whatever it waits for: for what can be told without waiting.
 pub const GRACE: u64 = 300_000_000;
 
-/// The crash under report.
+/// The crash under report. Only for the thread that holds the claim, and for a copy of the process; nobody keeps it over a call
+/// of [`correct_incident`].
 pub fn incident() -> &'static Incident {
-    // SAFETY: read by the thread that holds the claim, and in the snapshot that it made.
+    // SAFETY: what is promised above; who notes the incident does so field by field, so that a crash in between may read it.
     unsafe { &*INCIDENT.0.get() }
 }
 
 /// In a copy of the process, which knows more: what the report is about.
 pub fn correct_incident(incident: Incident) {
+    PROCESS.store(incident.pid, Relaxed);
     // SAFETY: the copy has one thread, and nobody keeps a borrow of it.
     unsafe { *INCIDENT.0.get() = incident };
 }
@@ -145,7 +151,7 @@ unsafe extern "C" fn handler(signal: c_int, info: *mut siginfo_t, context: *mut 
     if unsafe { platform::interrupted_mask(context) } & 1 << (SIGSYS - 1) != 0 {
         begin();
     }
-    if platform::is_copy_of(incident().pid) {
+    if platform::is_copy_of(PROCESS.load(Relaxed)) {
         platform::exit_now(1);
     }
     let (pid, tid) = (platform::pid(), platform::tid());
@@ -168,7 +174,7 @@ unsafe extern "C" fn handler(signal: c_int, info: *mut siginfo_t, context: *mut 
 unsafe fn die_without_a_call(fault: &Fault, context: *mut c_void) {
     static IS_TOLD: AtomicU32 = AtomicU32::new(0);
     if IS_TOLD.swap(1, Relaxed) == 0 {
-        header::write_forbidden(&Incident { fault: *fault, raised: *fault, pid: sigpipe::process(), ..*incident() });
+        header::write_forbidden(&Incident { fault: *fault, raised: *fault, pid: sigpipe::process(), ..NOTHING });
     }
     if fault.is_by_instruction() {
         // SAFETY: as promised.
@@ -366,7 +372,8 @@ unsafe fn report(pid: pid_t, tid: pid_t, fault: &Fault, info: *const siginfo_t) 
         Claim::Refused => return true,
     }
     // SAFETY: as promised, and we hold the claim.
-    unsafe { happened(pid, tid, fault, info, &mut *INCIDENT.0.get()) };
+    unsafe { happened(pid, tid, fault, info, INCIDENT.0.get()) };
+    PROCESS.store(pid, Relaxed);
     let deadline = incident().deadline;
     if is_own_process() {
         State::count(&STATE.crash_reports);
@@ -388,31 +395,37 @@ unsafe fn report(pid: pid_t, tid: pid_t, fault: &Fault, info: *const siginfo_t) 
 unsafe fn report_in_borrowed_memory(pid: pid_t, tid: pid_t, fault: &Fault, info: *const siginfo_t) {
     let mut incident = NOTHING;
     // SAFETY: as promised.
-    unsafe { happened(pid, tid, fault, info, &mut incident) };
+    unsafe { happened(pid, tid, fault, info, &raw mut incident) };
     borrower::report(incident);
 }
 
 /// Notes what is known of the crash at once. In place, and in a frame of its own: all this runs on the program's alternate stack,
-/// and Rust's are of 8 KiB, of which its own handler may have used some.
+/// and Rust's are of 8 KiB, of which its own handler may have used some. Field by field, and through a pointer: if this crashes,
+/// the handler reads what is there.
 ///
 /// # Safety
-/// `info` is what the kernel gave to the running handler.
+/// `info` is what the kernel gave to the running handler; `incident` is nobody else's.
 #[inline(never)]
-unsafe fn happened(pid: pid_t, tid: pid_t, fault: &Fault, info: *const siginfo_t, incident: &mut Incident) {
+unsafe fn happened(pid: pid_t, tid: pid_t, fault: &Fault, info: *const siginfo_t, incident: *mut Incident) {
     let now = platform::nanoseconds();
-    incident.raised = *fault;
-    let behind = platform::fault_behind(fault);
-    incident.is_raised_again = behind.is_some();
-    incident.fault = behind.unwrap_or(*fault);
-    incident.cause = platform::cause(&incident.fault);
-    // SAFETY: as promised.
-    incident.info = unsafe { info.cast::<[u64; 16]>().read() };
-    (incident.pid, incident.tid) = (pid, tid);
-    incident.thread = [0; 16];
-    platform::thread_name(&mut incident.thread);
-    incident.time = platform::time_of_day();
-    incident.uptime = now.saturating_sub(STARTED.load(Relaxed));
-    incident.deadline = now + u64::from(options().crash_timeout) * 1_000_000_000;
+    // SAFETY: as promised. A siginfo is at most as large as the field for it: 128 bytes on Linux, 104 on macOS.
+    unsafe {
+        (*incident).raised = *fault;
+        let behind = platform::fault_behind(fault);
+        (*incident).is_raised_again = behind.is_some();
+        (*incident).fault = behind.unwrap_or(*fault);
+        (*incident).cause = platform::cause(&(*incident).fault);
+        (*incident).info = [0; 16];
+        const { assert!(size_of::<siginfo_t>() <= size_of::<[u64; 16]>()) }; // signal-safe: at compile time
+        (&raw mut (*incident).info).cast::<siginfo_t>().copy_from_nonoverlapping(info, 1);
+        ((*incident).pid, (*incident).tid) = (pid, tid);
+        let mut thread = [0; 16];
+        platform::thread_name(&mut thread);
+        (*incident).thread = thread;
+        (*incident).time = platform::time_of_day();
+        (*incident).uptime = now.saturating_sub(STARTED.load(Relaxed));
+        (*incident).deadline = now + u64::from(options().crash_timeout) * 1_000_000_000;
+    }
 }
 
 enum Claim {

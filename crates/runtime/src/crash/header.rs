@@ -2,7 +2,10 @@
 
 use core::cell::UnsafeCell;
 use core::fmt::Write;
-use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use core::sync::atomic::{
+    AtomicBool, AtomicUsize,
+    Ordering::{AcqRel, Relaxed},
+};
 
 use super::{Incident, handler::incident, options, program};
 use crate::arch;
@@ -18,8 +21,13 @@ static STALLED: AtomicBool = AtomicBool::new(false);
 /// How long such a reader may take to read on.
 const PATIENCE: u64 = 2_000_000_000;
 
+/// How many texts [`write_text`] has in use: more than one if the first has crashed.
+static LENT: AtomicUsize = AtomicUsize::new(0);
+
 /// Before the first lines of a report.
 pub fn start() {
+    // A child that had our memory may have died over its first lines.
+    LENT.store(0, Relaxed);
     STALLED.store(false, Relaxed);
 }
 
@@ -74,14 +82,20 @@ pub fn write_summary() {
 fn write_text(write: fn(&Head, &mut dyn Write) -> core::fmt::Result) {
     /// Not on the stack, which may be one of 8 KiB.
     struct Text(UnsafeCell<Line<1024>>);
-    // SAFETY: only the thread that holds the claim writes a header.
+    // SAFETY: each is lent to one caller at a time, by the count below.
     unsafe impl Sync for Text {}
-    static TEXT: Text = Text(UnsafeCell::new(Line::empty()));
-    // SAFETY: we hold the claim.
-    let text = unsafe { &mut *TEXT.0.get() };
-    *text = Line::empty();
-    fill(incident(), text, write);
-    say(text.finish());
+    /// The second is for a crash while the first is filled, whose handler comes here again.
+    static TEXTS: [Text; 2] = [const { Text(UnsafeCell::new(Line::empty())) }; 2];
+    let lent = LENT.fetch_add(1, AcqRel);
+    if let Some(text) = TEXTS.get(lent) {
+        // SAFETY: only the thread that holds the claim comes here, and its call before this, if there is one that has not
+        // returned, has the other.
+        let text = unsafe { &mut *text.0.get() };
+        *text = Line::empty();
+        fill(incident(), text, write);
+        say(text.finish());
+    }
+    LENT.store(lent, Relaxed);
 }
 
 /// Writes the first lines of a report that there can be no more of, and notes nothing anywhere.

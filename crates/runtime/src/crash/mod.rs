@@ -60,7 +60,8 @@ pub struct Settings {
     termination_log: UnsafeCell<[u8; TERMINATION_LOG_MAX + 1]>,
 }
 
-// SAFETY: written by the constructor, before there are other threads; only read since.
+// SAFETY: written by the constructor alone, before it has a handler installed and sets ACTIVE (Release); read by those handlers, and
+// by who has seen ACTIVE (Acquire) or a claim. Threads that another library's constructor has started before do neither.
 unsafe impl Sync for Settings {}
 
 static SETTINGS: Settings = Settings {
@@ -78,13 +79,13 @@ static STARTED: AtomicU64 = AtomicU64::new(0);
 
 /// The settings that hold.
 pub fn options() -> &'static Options {
-    // SAFETY: only read after the constructor.
+    // SAFETY: as said where they are made Sync.
     unsafe { &*SETTINGS.options.get() }
 }
 
 /// Base name of the executable file.
 pub fn program() -> &'static [u8] {
-    // SAFETY: only read after the constructor.
+    // SAFETY: as said where they are made Sync.
     let name = unsafe { &*SETTINGS.program.get() };
     name.split(|&byte| byte == 0).next().unwrap_or_default()
 }
@@ -104,7 +105,7 @@ pub fn start(options: &Options, program: &[u8], complain: bool, reporter: &'stat
     if options.crash == Crash::Off || options.crash_signals == 0 || platform::is_sanitized() {
         return;
     }
-    // SAFETY: the constructor runs alone.
+    // SAFETY: the constructor runs once, and nobody reads them yet.
     unsafe {
         let kept = &mut *SETTINGS.options.get();
         // These point into the environment; which programs to act in has been decided.

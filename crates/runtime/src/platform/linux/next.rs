@@ -6,6 +6,7 @@
 
 use core::ops::Range;
 use core::ptr;
+use core::sync::atomic::{AtomicPtr, Ordering::Acquire};
 
 use libc::{Elf64_Phdr, Elf64_Sym};
 
@@ -37,6 +38,13 @@ impl Name {
     }
 }
 
+impl LinkMap {
+    /// The entry behind this one, with all that was written before it was linked in; null at the end.
+    fn next(&self) -> *const LinkMap {
+        self.next.load(Acquire)
+    }
+}
+
 /// What a library says of a name.
 pub enum Answer {
     /// It defines a function of this name, here.
@@ -53,7 +61,8 @@ pub(super) struct LinkMap {
     pub(super) base: usize,
     name: *const u8,
     pub(super) dynamic: *const Dynamic,
-    next: *const LinkMap,
+    /// The loader may append to the list, or take from it, at the same time.
+    next: AtomicPtr<LinkMap>,
     previous: *const LinkMap,
 }
 
@@ -95,15 +104,17 @@ pub fn is_list_known() -> bool {
 
 /// The libraries behind us; nothing when the loader's list is not found, or does not have us.
 pub fn libraries() -> impl Iterator<Item = Option<Library>> {
-    // SAFETY: an entry of the list stays while its library does; those behind a preload are there from the start to
-    // the end of the process, and their links only change when something behind them comes or goes.
+    // SAFETY: an entry of the list stays while its library does. Those that came with the program stay to the end of the process;
+    // they come first, and what is looked up is found among them. Those behind were opened by dlopen(3), of which none are
+    // there when the constructor runs, unless another library's constructor has opened them: a thread that closes one at
+    // this very moment is what could not be guarded against without the loader's lock, which a handler must not wait for.
     let step = |entry: *const LinkMap| unsafe { entry.as_ref() };
     let mut entry = step(first_library());
     while let Some(other) = entry.filter(|entry| !ptr::eq(entry.dynamic, &raw const OURS)) {
-        entry = step(other.next);
+        entry = step(other.next());
     }
     core::iter::from_fn(move || {
-        entry = step(entry?.next);
+        entry = step(entry?.next());
         // SAFETY: an entry of the loader's list.
         entry.map(|entry| unsafe { Library::read(entry) })
     })
@@ -115,7 +126,7 @@ pub fn load_addresses() -> impl Iterator<Item = usize> {
     core::iter::from_fn(move || {
         // SAFETY: as above; what was there when the program started stays.
         let entry = unsafe { next.as_ref() }?;
-        next = entry.next;
+        next = entry.next();
         Some(entry.base)
     })
 }
@@ -129,7 +140,7 @@ pub(super) fn file_of(code: usize) -> Option<&'static LinkMap> {
         if entry.base <= code && holder.is_none_or(|holder| holder.base < entry.base) {
             holder = Some(entry);
         }
-        next = entry.next;
+        next = entry.next();
     }
     holder
 }
@@ -148,7 +159,7 @@ pub fn is_of_go(code: usize) -> bool {
                 holder = Some((entry.base, is_executable));
             }
             is_executable = false;
-            next = entry.next;
+            next = entry.next();
         }
         let Some((base, is_executable)) = holder else { return false };
         program_headers(base, is_executable).filter(|header| header.p_type == libc::PT_NOTE).any(|header| {
@@ -209,7 +220,7 @@ pub fn code_of_libc() -> Option<Range<usize>> {
                 return Some(found);
             }
             is_executable = false;
-            next = entry.next;
+            next = entry.next();
         }
     }
     None
