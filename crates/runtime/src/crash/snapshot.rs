@@ -28,6 +28,8 @@ pub struct Reporter {
     pub demangle: fn(symbol: &[u8], to: &mut dyn fmt::Write),
     /// Names inaccessible pages, by their address and size in bytes, that become memory when the kernel has no other.
     pub keep_in_reserve: fn(start: usize, size: usize),
+    /// Lets the other threads go on, which the report has stopped.
+    pub let_go: fn(),
 }
 
 static REPORTER: AtomicPtr<Reporter> = AtomicPtr::new(ptr::null_mut());
@@ -137,7 +139,9 @@ pub fn write() -> bool {
 
 /// Lets the other threads go on, which the report has stopped.
 pub fn let_go() {
-    platform::let_go();
+    if let Some(reporter) = reporter() {
+        (reporter.let_go)();
+    }
     let page = PROGRESS.swap(ptr::null_mut(), Relaxed);
     if !page.is_null() {
         // SAFETY: the copy has ended, and nobody else knows the page.
