@@ -22,7 +22,8 @@
 //!
 //! # The map
 //!
-//! The crates below `crates/` hold what the launcher uses as well; docs/ARCHITECTURE.md has the picture.
+//! Here is the glue: the constructor, the allocator, the exported API. `crates/runtime` has what hooks and handlers reach,
+//! `crates/capture` what writes a report, the other crates what the launcher uses as well; docs/ARCHITECTURE.md has the picture.
 
 // The standard library has no place here: what it does, it does for programs. Its panic handler alone brings a second symbolizer
 // (190 kB). Tests and tools that build with unwinding panics need its personality routine, and on macOS redhook needs it.

@@ -20,6 +20,7 @@ mod layout {
     ];
     /// The state register is half a word, with nothing behind it that counts.
     pub const FLAGS: (usize, u64) = (33, 0xffff_ffff);
+    /// Words of 8 bytes in the state of a thread.
     pub const STATE_WORDS: usize = 34;
 }
 
@@ -28,6 +29,7 @@ mod layout {
     /// Where registers stand in `__darwin_x86_thread_state64`.
     pub const IN_STATE: [usize; 17] = [0, 3, 2, 1, 5, 4, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16];
     pub const FLAGS: (usize, u64) = (17, u64::MAX);
+    /// Words of 8 bytes in the state of a thread.
     pub const STATE_WORDS: usize = 21;
 }
 
@@ -61,6 +63,7 @@ pub fn registers_of_state(state: &[u64; THREAD_STATE_WORDS]) -> Registers {
 /// What a handler is told, in a form that can be kept.
 #[derive(Clone, Copy)]
 pub struct Fault {
+    /// `si_signo`
     pub signal: c_int,
     /// `si_code`, by Linux's number.
     pub code: c_int,
@@ -72,7 +75,9 @@ pub struct Fault {
     pub user: uid_t,
     /// A forbidden system call's number: never told.
     pub call: c_int,
+    /// What was done with the address.
     pub access: Access,
+    /// The interrupted registers.
     pub registers: Registers,
     by_instruction: bool,
 }

@@ -32,5 +32,5 @@ pub use process::*;
 pub use real::*;
 pub use refused::*;
 pub use socket::*;
-pub use spawn::*;
+pub(crate) use spawn::*;
 pub use thread::*;

@@ -42,6 +42,7 @@ pub(crate) use interpose;
 /// us.
 macro_rules! real_function {
     ($name:ident ( $($argument:ident : $type:ty),* ) -> $result:ty) => {
+        /// The function that the program would have called.
         #[inline(always)]
         pub fn real() -> unsafe extern "C" fn($($type),*) -> $result {
             redhook::real!($name)

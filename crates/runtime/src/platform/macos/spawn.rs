@@ -7,7 +7,7 @@ use libc::{c_int, c_short, posix_spawnattr_t, sigset_t};
 
 /// Calls `spawn` with attributes that let the child start with `signal` at its default action; `None`, without a call,
 /// where these attributes can't be given that.
-pub fn spawn_with_default(
+pub(crate) fn spawn_with_default(
     signal: c_int,
     attributes: *const posix_spawnattr_t,
     spawn: impl FnOnce(*const posix_spawnattr_t) -> c_int,
