@@ -230,7 +230,7 @@ struct Symbolizer<'a> {
 }
 
 impl Symbolizer<'_> {
-    /// [`AskSymbols`](platform::report::AskSymbols)
+    /// [`AskSymbols`](crate::process::AskSymbols)
     fn ask(&self, module: &Module, question: &mut dyn FnMut(&Symbols)) {
         self.with(module, question);
     }

@@ -1,16 +1,12 @@
-//! What a crash report is made from, on every platform. This is for where a report is written, and nowhere else: it
-//! allocates.
+//! A crashed process as it is read, on every system. What differs by system is in `linux` and `macos`, each of which provides,
+//! in files of the same names:
 //!
-//! Each platform's folder `report` provides, in files of the same names:
-//!
-//! - `map.rs`: [`read_map`](super::read_map), and what its unwinder needs to know of a module,
-//!   [`Parts`](super::Parts)
-//! - `message.rs`: [`last_words`](super::last_words), what the system's libraries say before they abort
-//! - `symbols.rs`: [`Symbols`], [`symbols`](super::symbols) and where separate debug files are,
-//!   [`DEBUG_DIRECTORIES`](super::DEBUG_DIRECTORIES)
+//! - `map.rs`: `read_map`, and `Parts`, what its unwinder needs to know of a module
+//! - `message.rs`: `last_words`, what the system's libraries say before they abort
+//! - `symbols.rs`: `Symbols`, `symbols` and where separate debug files are, `DEBUG_DIRECTORIES`
 //! - `system.rs`: files, and what the process was started as
-//! - `threads.rs`: [`stop_threads`](super::stop_threads)
-//! - `unwind.rs`: [`Unwinder`](super::Unwinder)
+//! - `threads.rs`: `stop_threads`
+//! - `unwind.rs`: `Unwinder`
 
 use alloc::string::String;
 mod calls;

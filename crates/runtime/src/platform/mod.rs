@@ -10,7 +10,6 @@
 //! - `socket.rs`: what keeps a socket from raising SIGPIPE
 //! - `spawn.rs`: whether a started program can be given its SIGPIPE without changing ours
 //! - `thread.rs`: threads, time, and the end of the process
-//! - `report/`: what a crash report is made from; see [`report`]
 //! - `real.rs`: [`real_function!`], how a hook finds the function that it stands in front of, and [`interpose!`], how
 //!   the loader finds the hook
 
