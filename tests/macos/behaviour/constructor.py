@@ -11,7 +11,7 @@ class Constructor(Process):
         self.assertEqual(w.disposition(), SIG_IGN)
         self.assertIn(b"NOSIGPIPE_PROCESS=4242", [w.cstr(p) for p in w.environ()])
         state = w.state()
-        self.assertEqual((state["magic"], state["size"], state["stage"], state["pid"]), (b"nosigpip", 152, 1, PARENT))
+        self.assertEqual((state["magic"], state["size"], state["stage"], state["pid"]), (b"nosigpip", 240, 1, PARENT))
         self.assertEqual(w.stdout + w.stderr, b"")
 
     def test_the_environment_keeps_all_that_was_in_it(self):
