@@ -252,7 +252,7 @@ pub enum Log {
 pub const CRASH_SIGNALS: [&str; 7] = ["segv", "bus", "ill", "fpe", "abrt", "trap", "sys"];
 
 /// What holds in this process. As they are read, slices point into the environment that the process was started with.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Options {
     /// `NOSIGPIPE_SCOPE`
     pub scope: Scope,

@@ -20,27 +20,19 @@ fn the_default_in_the_table_is_the_one_that_holds() {
     for setting in &SETTINGS {
         let mut options = Options::DEFAULT;
         assert!(options.set(setting, setting.default.as_bytes()).is_some(), "{}", setting.variable);
-        let same = options.scope == Options::DEFAULT.scope
-            && options.crash == Options::DEFAULT.crash
-            && options.crash_signals == Options::DEFAULT.crash_signals
-            && options.crash_timeout == Options::DEFAULT.crash_timeout
-            && options.threads == Options::DEFAULT.threads
-            && options.report == Options::DEFAULT.report
-            && options.report_keep == Options::DEFAULT.report_keep
-            && options.termination_log == Options::DEFAULT.termination_log
-            && options.format == Options::DEFAULT.format
-            && options.core == Options::DEFAULT.core
-            && options.only == Options::DEFAULT.only
-            && options.log == Options::DEFAULT.log
-            && options.is_on_stderr();
-        assert!(same, "{}={} is not the default", setting.variable, setting.default);
+        // Standard error has its own bit where it is named, and none where it is what nothing else is.
+        assert!(options.is_on_stderr(), "{}", setting.variable);
+        options.targets = Options::DEFAULT.targets;
+        assert_eq!(options, Options::DEFAULT, "{}={} is not the default", setting.variable, setting.default);
     }
 }
 
 #[test]
 fn an_empty_value_is_no_value() {
     for setting in &SETTINGS {
-        assert!(Options::DEFAULT.clone().set(setting, b"").is_some(), "{}", setting.variable);
+        let mut options = Options::DEFAULT;
+        assert!(options.set(setting, b"").is_some(), "{}", setting.variable);
+        assert_eq!(options, Options::DEFAULT, "{}", setting.variable);
     }
 }
 
