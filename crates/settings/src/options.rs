@@ -45,13 +45,7 @@ pub static SETTINGS: [Setting; 12] = [
         default: "process",
         help: "Where SIGPIPE is kept away: in the whole started process and from the sockets of what it starts; \
                from sockets only; from the whole process tree; nowhere",
-        parse: |o, v| {
-            word(
-                &mut o.scope,
-                v,
-                &[("process", Scope::Process), ("sockets", Scope::Sockets), ("tree", Scope::Tree), ("off", Scope::Off)],
-            )
-        },
+        parse: |o, v| word(&mut o.scope, v, Scope::WORDS),
     },
     Setting {
         variable: "NOSIGPIPE_CRASH",
@@ -59,7 +53,7 @@ pub static SETTINGS: [Setting; 12] = [
         allowed: "last, first or off",
         default: "last",
         help: "Report a crash when the program's own handler has given up, before that handler runs, or never",
-        parse: |o, v| word(&mut o.crash, v, &[("last", Crash::Last), ("first", Crash::First), ("off", Crash::Off)]),
+        parse: |o, v| word(&mut o.crash, v, Crash::WORDS),
     },
     Setting {
         variable: "NOSIGPIPE_CRASH_SIGNALS",
@@ -86,7 +80,7 @@ pub static SETTINGS: [Setting; 12] = [
         allowed: "all or crashed",
         default: "all",
         help: "Threads whose stacks a crash report shows",
-        parse: |o, v| word(&mut o.threads, v, &[("all", Threads::All), ("crashed", Threads::Crashed)]),
+        parse: |o, v| word(&mut o.threads, v, Threads::WORDS),
     },
     Setting {
         variable: "NOSIGPIPE_REPORT",
@@ -128,7 +122,7 @@ pub static SETTINGS: [Setting; 12] = [
         allowed: "text or json",
         default: "text",
         help: "Format of a crash report",
-        parse: |o, v| word(&mut o.format, v, &[("text", Format::Text), ("json", Format::Json)]),
+        parse: |o, v| word(&mut o.format, v, Format::WORDS),
     },
     Setting {
         variable: "NOSIGPIPE_CORE",
@@ -164,9 +158,7 @@ pub static SETTINGS: [Setting; 12] = [
         allowed: "off, broken-pipes or summary",
         default: "off",
         help: "What to tell on standard error: nothing, each broken pipe that was survived, or their number at exit",
-        parse: |o, v| {
-            word(&mut o.log, v, &[("off", Log::Off), ("broken-pipes", Log::BrokenPipes), ("summary", Log::Summary)])
-        },
+        parse: |o, v| word(&mut o.log, v, Log::WORDS),
     },
 ];
 
@@ -246,6 +238,38 @@ pub enum Log {
     BrokenPipes,
     /// A line at exit.
     Summary,
+}
+
+/// The words for the values of settings: in the environment, and in what `nosigpipe status` shows.
+macro_rules! words {
+    ($($setting:ident { $($value:ident = $word:literal),* })*) => {$(
+        impl $setting {
+            /// Every value with its word.
+            pub const WORDS: &'static [(&'static str, Self)] = &[$(($word, Self::$value)),*];
+
+            /// The word for this value.
+            #[must_use]
+            pub fn word(self) -> &'static str {
+                match self {
+                    $(Self::$value => $word,)*
+                }
+            }
+
+            /// The value that a process has shown as this number; `None` for one that is unknown here.
+            #[must_use]
+            pub fn of_number(number: u32) -> Option<Self> {
+                Self::WORDS.iter().map(|(_, value)| *value).find(|value| *value as u32 == number)
+            }
+        }
+    )*};
+}
+
+words! {
+    Scope { Process = "process", Sockets = "sockets", Tree = "tree", Off = "off" }
+    Crash { Last = "last", First = "first", Off = "off" }
+    Threads { All = "all", Crashed = "crashed" }
+    Format { Text = "text", Json = "json" }
+    Log { Off = "off", BrokenPipes = "broken-pipes", Summary = "summary" }
 }
 
 /// Names that `NOSIGPIPE_CRASH_SIGNALS` knows, in the order of the bits of [`Options::crash_signals`].

@@ -89,18 +89,14 @@ impl Snapshot {
             return Err(format!("its state has version {version} and this launcher knows version {VERSION}"));
         }
         let stages = [Stage::Loaded, Stage::Active, Stage::Inert, Stage::NotInterposing];
-        let scopes = [Scope::Process, Scope::Sockets, Scope::Tree, Scope::Off];
         let dispositions = [Disposition::Default, Disposition::Ignore, Disposition::Handler];
-        let (stage, scope, belief) =
-            (u32_at(offset_of!(State, stage)), u32_at(offset_of!(State, scope)), u32_at(offset_of!(State, belief)));
-        let (crash, format, log) =
-            (u32_at(offset_of!(State, crash)), u32_at(offset_of!(State, format)), u32_at(offset_of!(State, log)));
+        let (stage, belief) = (u32_at(offset_of!(State, stage)), u32_at(offset_of!(State, belief)));
         let length = u32_at(offset_of!(State, directory_length)) as usize;
         let crash_beliefs = offset_of!(State, crash_beliefs);
         let broken_pipes = offset_of!(State, broken_pipes);
         Ok(Self {
             stage: stages.into_iter().find(|known| *known as u32 == stage),
-            scope: scopes.into_iter().find(|known| *known as u32 == scope),
+            scope: Scope::of_number(u32_at(offset_of!(State, scope))),
             pid: u32_at(offset_of!(State, pid)),
             belief: dispositions.into_iter().find(|known| *known as u32 == belief),
             belief_handler: u64_at(offset_of!(State, belief_handler)),
@@ -108,9 +104,9 @@ impl Snapshot {
             accepted: u64_at(offset_of!(State, accepted)),
             crash_reports: u64_at(offset_of!(State, crash_reports)),
             broken_pipes: (0..CALLS.len()).map(|index| u64_at(broken_pipes + 8 * index)).collect(),
-            crash: [Crash::Last, Crash::First, Crash::Off].into_iter().find(|known| *known as u32 == crash),
-            format: [Format::Text, Format::Json].into_iter().find(|known| *known as u32 == format),
-            log: [Log::Off, Log::BrokenPipes, Log::Summary].into_iter().find(|known| *known as u32 == log),
+            crash: Crash::of_number(u32_at(offset_of!(State, crash))),
+            format: Format::of_number(u32_at(offset_of!(State, format))),
+            log: Log::of_number(u32_at(offset_of!(State, log))),
             targets: u32_at(offset_of!(State, targets)),
             owned: u32_at(offset_of!(State, owned)),
             directory: (1..=REPORT_MAX).contains(&length).then(|| (u64_at(offset_of!(State, directory)), length)),

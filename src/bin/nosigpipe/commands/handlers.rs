@@ -49,23 +49,6 @@ pub fn word(disposition: Disposition) -> &'static str {
     }
 }
 
-/// A setting by the name that the settings table has for it.
-pub fn log_word(log: Log) -> &'static str {
-    match log {
-        Log::Off => "off",
-        Log::BrokenPipes => "broken-pipes",
-        Log::Summary => "summary",
-    }
-}
-
-fn crash_word(crash: Crash) -> &'static str {
-    match crash {
-        Crash::Last => "last",
-        Crash::First => "first",
-        Crash::Off => "off",
-    }
-}
-
 /// Looks into a process. What the library believes and what the kernel has are read one after the other, and both change: a
 /// disagreement counts when it is still there after several looks.
 pub fn settled(pid: u32) -> Result<Process, Failure> {
@@ -230,12 +213,8 @@ fn directory(process: &Process) -> Option<&String> {
 /// What the settings say of crash reports.
 pub fn reports_json(process: &Process, snapshot: &Snapshot) -> Value {
     json!({
-        "crash": snapshot.crash.map(crash_word),
-        "format": match snapshot.format {
-            Some(Format::Text) => Some("text"),
-            Some(Format::Json) => Some("json"),
-            None => None,
-        },
+        "crash": snapshot.crash.map(Crash::word),
+        "format": snapshot.format.map(Format::word),
         "targets": targets(snapshot),
         "directory": directory(process),
     })

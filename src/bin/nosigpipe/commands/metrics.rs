@@ -9,12 +9,13 @@ use std::path::{Path, PathBuf};
 
 use clap::{Arg, ArgAction, ArgMatches, value_parser};
 
-use crate::commands::status::{kernel_word, not_counted, scope_word, stage_word};
+use crate::commands::status::{kernel_word, not_counted, stage_word};
 use crate::exit::Failure;
 use crate::output;
 use crate::platform::process::{self, Process};
 use crate::snapshot::Snapshot;
 use settings::layout::{CALLS, Stage};
+use settings::options::Scope;
 
 /// The flags of `status` that ask for metrics.
 pub fn flags() -> [Arg; 2] {
@@ -123,7 +124,7 @@ pub fn of(pids: &[u32]) -> (String, bool) {
             continue;
         };
         up.add(&process, u64::from(snapshot.stage == Some(Stage::Active)));
-        let scope = snapshot.scope.map_or("unknown", scope_word);
+        let scope = snapshot.scope.map_or("unknown", Scope::word);
         let how = [("stage", stage_word(&snapshot)), ("scope", scope), ("kernel", kernel_word(&inspected))];
         info.add(&[&process[..], &how].concat(), 1);
         all_counted.add(&process, u64::from(not_counted(&inspected).is_empty()));

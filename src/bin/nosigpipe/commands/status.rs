@@ -14,7 +14,7 @@ use crate::platform::process::{self, Process};
 use crate::platform::{NOT_COUNTED, ONLY_WHILE_IGNORED, WHOSE_HANDLER, why_not_loaded};
 use crate::snapshot::Snapshot;
 use settings::layout::{Disposition, Stage};
-use settings::options::{SETTINGS, Scope};
+use settings::options::{Log, SETTINGS, Scope};
 
 pub fn command() -> Command {
     Command::new("status")
@@ -172,16 +172,6 @@ pub fn stage_word(snapshot: &Snapshot) -> &'static str {
     }
 }
 
-/// A scope by the name that the settings table has for it.
-pub fn scope_word(scope: Scope) -> &'static str {
-    match scope {
-        Scope::Process => "process",
-        Scope::Sockets => "sockets",
-        Scope::Tree => "tree",
-        Scope::Off => "off",
-    }
-}
-
 /// What the program would be told about SIGPIPE, where the library answers for the kernel.
 pub fn belief(snapshot: &Snapshot) -> Option<Disposition> {
     let answers = snapshot.stage == Some(Stage::Active) && snapshot.scope != Some(Scope::Off);
@@ -204,7 +194,7 @@ fn as_json(pid: u32, process: &Process, library: &str, snapshot: &Snapshot) -> V
         "name": process.name,
         "library": library,
         "stage": stage_word(snapshot),
-        "scope": snapshot.scope.map(scope_word),
+        "scope": snapshot.scope.map(Scope::word),
         "program": {
             "sigpipe": belief_word,
             "handler": (handler != 0).then(|| format!("{handler:#x}")),
@@ -212,7 +202,7 @@ fn as_json(pid: u32, process: &Process, library: &str, snapshot: &Snapshot) -> V
         },
         "kernel": { "sigpipe": kernel_word(process), "blocked": process.signals.blocks(libc::SIGPIPE) },
         "reports": handlers::reports_json(process, snapshot),
-        "log": snapshot.log.map(handlers::log_word),
+        "log": snapshot.log.map(Log::word),
         "signals": handlers::of(process, snapshot).iter().map(|one| one.json(process)).collect::<Vec<_>>(),
         "counters": {
             "of_pid": snapshot.pid,
@@ -253,7 +243,7 @@ fn as_text(pid: u32, process: &Process, library: &str, snapshot: &Snapshot) -> S
     }
     lines.push(("crashes", format!("{} reported", snapshot.crash_reports)));
     lines.push(("reports", handlers::reports_text(process, snapshot)));
-    lines.push(("log", snapshot.log.map_or("unknown", handlers::log_word).to_owned()));
+    lines.push(("log", snapshot.log.map_or("unknown", Log::word).to_owned()));
     let signals = handlers::text(process, snapshot);
     lines.extend(signals.into_iter().enumerate().map(|(n, line)| (if n == 0 { "signals" } else { "" }, line)));
     let mut text = String::new();
@@ -275,7 +265,7 @@ fn log_variable() -> &'static str {
 fn scope_text(snapshot: &Snapshot) -> String {
     match snapshot.scope {
         Some(scope) => {
-            scope_word(scope).to_owned()
+            scope.word().to_owned()
                 + match scope {
                     Scope::Process | Scope::Tree => ": the process ignores SIGPIPE unless the program sets it",
                     Scope::Sockets => ": no socket raises SIGPIPE, everything else is as without the library",

@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::commands::status::{scope_word, stage_word};
+use crate::commands::status::stage_word;
 use crate::exit::{Failure, NO_PROCESS, NOT_ACTING, OK};
 use crate::output;
 use crate::platform::{process, why_not_loaded, why_not_loaded_below};
 use crate::snapshot::Snapshot;
 use settings::layout::Stage;
+use settings::options::Scope;
 
 /// Processes that are looked into. Who makes more than that in one tree makes them on purpose, or has lost count.
 const MOST: usize = 10_000;
@@ -111,7 +112,7 @@ fn node(pid: u32, depth: usize, parent: u32, above: Option<&Option<(u32, String)
         Some((Ok(snapshot), _)) => {
             node.covered = snapshot.stage == Some(Stage::Active);
             node.stage = Some(stage_word(&snapshot));
-            node.scope = snapshot.scope.map(scope_word);
+            node.scope = snapshot.scope.map(Scope::word);
             node.reason = match snapshot.stage {
                 Some(Stage::Active) => None,
                 Some(Stage::Loaded) => Some("its constructor has not run".into()),
