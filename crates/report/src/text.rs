@@ -11,9 +11,15 @@ use wording::words::plural;
 /// The whole report.
 #[must_use]
 pub fn whole(report: &Report) -> String {
+    whole_with(report, "")
+}
+
+/// The same, with lines of the source below the crashed stack: the head stays as the library has written it.
+#[must_use]
+pub fn whole_with(report: &Report, source: &str) -> String {
     let mut text = head(report);
     text.push_str(&circumstances(report));
-    text.push_str(&stacks(report));
+    text.push_str(&stacks_with(report, source));
     text
 }
 
@@ -43,7 +49,12 @@ fn shown(text: &str) -> Shown<'_> {
 /// Everything below the head.
 #[must_use]
 pub fn stacks(report: &Report) -> String {
+    stacks_with(report, "")
+}
+
+fn stacks_with(report: &Report, source: &str) -> String {
     let mut text = crashed_thread(report);
+    text.push_str(source);
     text.push_str(&other_threads(report));
     text.push_str(&details(report));
     text.push_str(&context(report));

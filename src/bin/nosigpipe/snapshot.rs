@@ -31,6 +31,31 @@ pub struct Snapshot {
     pub crash_beliefs: Vec<u64>,
 }
 
+/// The library in a process.
+pub struct Library {
+    /// The file that it was loaded from, as the process sees it; Linux adds ` (deleted)`.
+    pub path: String,
+    /// What its state says, or why no sense can be made of it.
+    pub snapshot: Result<Snapshot, String>,
+    /// The directory for reports that the state leads to.
+    pub directory: Option<String>,
+}
+
+impl Library {
+    /// By the bytes of its state; `read` reads so many bytes of the process's memory.
+    pub fn new(path: String, state: &[u8], read: impl FnOnce(u64, usize) -> Option<Vec<u8>>) -> Self {
+        let snapshot = Snapshot::decode(state);
+        let directory = snapshot.as_ref().ok().and_then(|snapshot| snapshot.directory);
+        let directory = directory.and_then(|(address, size)| read(address, size));
+        Self { path, snapshot, directory: directory.map(|name| String::from_utf8_lossy(&name).into_owned()) }
+    }
+
+    /// Whether it is the one of several copies whose state all of them use. One of another version may be.
+    pub fn is_used(&self) -> bool {
+        self.snapshot.as_ref().map_or(true, |snapshot| snapshot.stage != Some(Stage::Loaded))
+    }
+}
+
 /// What the kernel does with a process's signals: bit n is for signal n + 1.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Signals {

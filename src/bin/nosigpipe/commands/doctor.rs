@@ -21,7 +21,6 @@ use crate::exit::{Failure, NO_PERMISSION, NOT_WELL, OK, reason};
 use crate::library::{self, Library};
 use crate::output;
 use crate::platform::{self, process};
-use crate::snapshot::Snapshot;
 use settings::layout::Stage;
 use settings::options::{LIBRARY, Options, PROCESS, SETTINGS};
 
@@ -304,8 +303,7 @@ impl Trial {
 
         let (loads, status) = match inspected {
             Ok(found) => {
-                let stage =
-                    found.library.map(|library| Snapshot::decode(&library.state).map(|snapshot| snapshot.stage));
+                let stage = found.library.map(|library| library.snapshot.map(|snapshot| snapshot.stage));
                 let loads = match stage {
                     Some(Ok(Some(Stage::Active))) => Answer::good("yes: it is in force in a trial program"),
                     Some(Ok(_)) => Answer::bad("the library is loaded into a trial program but is not in force there"),

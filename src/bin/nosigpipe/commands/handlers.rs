@@ -55,8 +55,7 @@ pub fn settled(pid: u32) -> Result<Process, Failure> {
     const LOOKS: usize = 4;
     let mut process = process::inspect(pid)?;
     for _ in 1..LOOKS {
-        let snapshot = process.library.as_ref().and_then(|library| Snapshot::decode(&library.state).ok());
-        if snapshot.is_none_or(|snapshot| of(&process, &snapshot).iter().all(Handled::agrees)) {
+        if status::snapshot_of(&process).is_none_or(|snapshot| of(&process, snapshot).iter().all(Handled::agrees)) {
             break;
         }
         sleep(Duration::from_millis(20));

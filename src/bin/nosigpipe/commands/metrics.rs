@@ -9,11 +9,10 @@ use std::path::{Path, PathBuf};
 
 use clap::{Arg, ArgAction, ArgMatches, value_parser};
 
-use crate::commands::status::{kernel_word, not_counted, stage_word};
+use crate::commands::status::{kernel_word, not_counted, snapshot_of, stage_word};
 use crate::exit::Failure;
 use crate::output;
-use crate::platform::process::{self, Process};
-use crate::snapshot::Snapshot;
+use crate::platform::process;
 use settings::layout::{CALLS, Stage};
 use settings::options::Scope;
 
@@ -118,16 +117,16 @@ pub fn of(pids: &[u32]) -> (String, bool) {
         let pid = pid.to_string();
         let name = inspected.as_ref().map_or(String::new(), |process| output::name(&process.name));
         let process = [("pid", pid.as_str()), ("name", name.as_str())];
-        let state = inspected.ok().and_then(|process| state(&process).map(|snapshot| (process, snapshot)));
+        let state = inspected.as_ref().ok().and_then(|process| Some((process, snapshot_of(process)?)));
         let Some((inspected, snapshot)) = state else {
             up.add(&process, 0);
             continue;
         };
         up.add(&process, u64::from(snapshot.stage == Some(Stage::Active)));
         let scope = snapshot.scope.map_or("unknown", Scope::word);
-        let how = [("stage", stage_word(&snapshot)), ("scope", scope), ("kernel", kernel_word(&inspected))];
+        let how = [("stage", stage_word(snapshot)), ("scope", scope), ("kernel", kernel_word(inspected))];
         info.add(&[&process[..], &how].concat(), 1);
-        all_counted.add(&process, u64::from(not_counted(&inspected).is_empty()));
+        all_counted.add(&process, u64::from(not_counted(inspected).is_empty()));
         sockets.add(&process, snapshot.sockets);
         accepted.add(&process, snapshot.accepted);
         for (call, count) in CALLS.into_iter().zip(&snapshot.broken_pipes) {
@@ -143,8 +142,4 @@ pub fn of(pids: &[u32]) -> (String, bool) {
         }
     }
     (text, is_there)
-}
-
-fn state(process: &Process) -> Option<Snapshot> {
-    Snapshot::decode(&process.library.as_ref()?.state).ok()
 }

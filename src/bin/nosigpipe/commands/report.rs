@@ -71,19 +71,7 @@ pub fn run(matches: &ArgMatches) -> Result<u8, Failure> {
     if !directories.is_empty() {
         resolve_again(&mut report, &directories);
     }
-    let source = source::around(&report, map_file);
-    // Below the crashed stack: the head is the one that the library has written.
-    let text = [
-        text::head(&report),
-        text::circumstances(&report),
-        text::crashed_thread(&report),
-        source,
-        text::other_threads(&report),
-        text::details(&report),
-        text::context(&report),
-        text::summary(&report),
-    ]
-    .concat();
+    let text = text::whole_with(&report, &source::around(&report, map_file));
     let annotation = matches.get_flag("annotate").then(|| annotation::of(&report, &text)).flatten();
     match annotation {
         Some(annotation) => output::write(&annotation)?,

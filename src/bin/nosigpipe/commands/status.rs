@@ -147,14 +147,32 @@ fn show_one(pid: u32, is_json: bool) -> Result<(String, u8), Failure> {
             format!("the library is not loaded in process {pid} ({}){because}", output::name(&process.name)),
         ));
     };
-    let snapshot = Snapshot::decode(&library.state)
+    let snapshot = library
+        .snapshot
+        .as_ref()
         .map_err(|problem| Failure::new(UNKNOWN_VERSION, format!("{}: {problem}", output::name(&library.path))))?;
     let text = if is_json {
-        format!("{:#}\n", as_json(pid, &process, &library.path, &snapshot))
+        format!("{:#}\n", as_json(pid, &process, &library.path, snapshot))
     } else {
-        as_text(pid, &process, &library.path, &snapshot)
+        as_text(pid, &process, &library.path, snapshot)
     };
     Ok((text, if snapshot.stage == Some(Stage::Active) { OK } else { NOT_ACTING }))
+}
+
+/// What the library's state says, where it is loaded and sense can be made of that.
+pub fn snapshot_of(process: &Process) -> Option<&Snapshot> {
+    process.library.as_ref()?.snapshot.as_ref().ok()
+}
+
+/// Why the library is loaded and not in force; nothing where it is.
+pub fn why_not_in_force(snapshot: &Snapshot) -> Option<&'static str> {
+    match snapshot.stage {
+        Some(Stage::Active) => None,
+        Some(Stage::Loaded) => Some("its constructor has not run"),
+        Some(Stage::Inert) => Some("NOSIGPIPE_ONLY names other programs"),
+        Some(Stage::NotInterposing) => Some("the program's calls do not come by it"),
+        None => Some("it is in an unknown stage"),
+    }
 }
 
 /// What the kernel does with SIGPIPE, in one word.
@@ -218,12 +236,11 @@ fn as_json(pid: u32, process: &Process, library: &str, snapshot: &Snapshot) -> V
 fn as_text(pid: u32, process: &Process, library: &str, snapshot: &Snapshot) -> String {
     let mut lines: Vec<(&str, String)> = Vec::new();
     lines.push(("process", format!("{pid} ({})", output::name(&process.name))));
-    let stage = match snapshot.stage {
-        Some(Stage::Active) => "in force",
-        Some(Stage::Loaded) => "loaded, but its constructor has not run",
-        Some(Stage::Inert) => "inert: NOSIGPIPE_ONLY names other programs",
-        Some(Stage::NotInterposing) => "loaded, but the program's calls do not come by it",
-        None => "in an unknown stage",
+    let stage = match (why_not_in_force(snapshot), snapshot.stage) {
+        (None, _) => "in force".to_owned(),
+        (Some(why), Some(Stage::Inert)) => format!("inert: {why}"),
+        (Some(why), Some(_)) => format!("loaded, but {why}"),
+        (Some(_), None) => "in an unknown stage".to_owned(),
     };
     lines.push(("library", format!("{}, {stage}", output::name(library))));
     lines.push(("scope", scope_text(snapshot)));

@@ -6,11 +6,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::commands::status::stage_word;
+use crate::commands::status::{stage_word, why_not_in_force};
 use crate::exit::{Failure, NO_PROCESS, NOT_ACTING, OK};
 use crate::output;
 use crate::platform::{process, why_not_loaded, why_not_loaded_below};
-use crate::snapshot::Snapshot;
 use settings::layout::Stage;
 use settings::options::Scope;
 
@@ -101,7 +100,7 @@ fn node(pid: u32, depth: usize, parent: u32, above: Option<&Option<(u32, String)
         }
     };
     node.name = process.name;
-    match process.library.map(|library| (Snapshot::decode(&library.state), library.path)) {
+    match process.library.map(|library| (library.snapshot, library.path)) {
         None => {
             node.reason = match above {
                 None => why_not_loaded(pid),
@@ -113,13 +112,7 @@ fn node(pid: u32, depth: usize, parent: u32, above: Option<&Option<(u32, String)
             node.covered = snapshot.stage == Some(Stage::Active);
             node.stage = Some(stage_word(&snapshot));
             node.scope = snapshot.scope.map(Scope::word);
-            node.reason = match snapshot.stage {
-                Some(Stage::Active) => None,
-                Some(Stage::Loaded) => Some("its constructor has not run".into()),
-                Some(Stage::Inert) => Some("NOSIGPIPE_ONLY names other programs".into()),
-                Some(Stage::NotInterposing) => Some("the program's calls do not come by it".into()),
-                None => Some("it is in an unknown stage".into()),
-            };
+            node.reason = why_not_in_force(&snapshot).map(str::to_owned);
         }
     }
     Some(node)

@@ -18,7 +18,6 @@ use crate::exit::Failure;
 use crate::output;
 use crate::platform::family::{Listener, descendants, listeners};
 use crate::platform::{LIBRARY, PRELOAD, process};
-use crate::snapshot::Snapshot;
 
 /// Somebody has pressed Ctrl-C or wants us to end: the server has to be ended first.
 static STOPPED: AtomicBool = AtomicBool::new(false);
@@ -190,7 +189,7 @@ impl Server {
         let mut new = BTreeMap::new();
         for pid in descendants() {
             let library = process::inspect(pid).ok().and_then(|process| process.library);
-            let Some(snapshot) = library.and_then(|library| Snapshot::decode(&library.state).ok()) else { continue };
+            let Some(snapshot) = library.and_then(|library| library.snapshot.ok()) else { continue };
             for (call, count) in snapshot.by_call() {
                 let before = self.counted.insert((pid, call), count).unwrap_or(0);
                 // A child begins with its parent's numbers until it counts by itself.

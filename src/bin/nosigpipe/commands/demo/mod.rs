@@ -99,8 +99,8 @@ fn protected(library: &Path, clients: u32) -> Result<(), Failure> {
     let uncounted = || failed(&format!("{clients} broken pipes should have been counted"));
     match process::inspect(pid) {
         Ok(inspected) => {
-            let state = inspected.library.map(|library| library.state).unwrap_or_default();
-            let snapshot = Snapshot::decode(&state).map_err(Failure::refused)?;
+            let snapshot = inspected.library.map_or_else(|| Snapshot::decode(&[]), |library| library.snapshot);
+            let snapshot = snapshot.map_err(Failure::refused)?;
             say(&format!(
                 "  nosigpipe status {pid} says: survived {}; {} connections accepted",
                 survived(&snapshot),

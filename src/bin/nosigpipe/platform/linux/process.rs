@@ -6,8 +6,8 @@ use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant};
 
 use crate::exit::{Failure, NO_PERMISSION, NO_PROCESS, NOT_LOADED};
-use crate::snapshot::{Signals, Snapshot};
-use settings::layout::{self, Stage};
+use crate::snapshot::{Library, Signals, Snapshot};
+use settings::layout;
 
 /// What a process has of us, and what the kernel has for it.
 pub struct Process {
@@ -20,16 +20,6 @@ pub struct Process {
     /// The library, if it is there.
     pub library: Option<Library>,
     modules: Vec<Mapping>,
-}
-
-/// The library in a process.
-pub struct Library {
-    /// The file that it was loaded from, as the process sees it; the kernel adds ` (deleted)`.
-    pub path: String,
-    /// The bytes of its state.
-    pub state: Vec<u8>,
-    /// The directory for reports that the state leads to.
-    pub directory: Option<String>,
 }
 
 /// A line of /proc/PID/maps that has a file.
@@ -149,12 +139,8 @@ fn find_library(memory: &Memory, modules: &[Mapping]) -> io::Result<Option<Libra
             Err(error) => return Err(error),
         };
         let state = memory.read(address, Snapshot::SIZE)?;
-        let is_used = Snapshot::decode(&state).map_or(true, |snapshot| snapshot.stage != Some(Stage::Loaded));
-        let directory = Snapshot::decode(&state).ok().and_then(|snapshot| snapshot.directory);
-        let directory = directory.and_then(|(address, size)| memory.read(address, size).ok());
-        let directory = directory.map(|name| String::from_utf8_lossy(&name).into_owned());
-        let library = Library { path: module.path.clone(), state, directory };
-        if is_used {
+        let library = Library::new(module.path.clone(), &state, |address, size| memory.read(address, size).ok());
+        if library.is_used() {
             return Ok(Some(library));
         }
         unused = unused.or(Some(library));

@@ -12,8 +12,8 @@ use super::loaded::{self, Loaded};
 use super::{Image, LIBRARY};
 use crate::exit::{Failure, NO_PERMISSION, NO_PROCESS};
 use crate::output;
-use crate::snapshot::{Signals, Snapshot};
-use settings::layout::{self, Stage};
+use crate::snapshot::{Library, Signals, Snapshot};
+use settings::layout;
 
 unsafe extern "C" {
     static mach_task_self_: u32;
@@ -39,16 +39,6 @@ pub struct Process {
     pub library: Option<Library>,
     images: Vec<Loaded>,
     task: Option<Task>,
-}
-
-/// The library in a process.
-pub struct Library {
-    /// The file that it was loaded from.
-    pub path: String,
-    /// The bytes of its state.
-    pub state: Vec<u8>,
-    /// The directory for reports that the state leads to.
-    pub directory: Option<String>,
 }
 
 /// Every process that can be seen.
@@ -156,12 +146,8 @@ fn find_library(task: &Task, images: &[Loaded]) -> Option<Library> {
     for image in named.into_iter().chain(others) {
         let Some(address) = loaded::exported(&read, image.start, layout::SYMBOL) else { continue };
         let Some(state) = task.read(address, Snapshot::SIZE) else { continue };
-        let is_used = Snapshot::decode(&state).map_or(true, |snapshot| snapshot.stage != Some(Stage::Loaded));
-        let directory = Snapshot::decode(&state).ok().and_then(|snapshot| snapshot.directory);
-        let directory = directory.and_then(|(address, size)| task.read(address, size));
-        let directory = directory.map(|name| String::from_utf8_lossy(&name).into_owned());
-        let library = Library { path: image.path.clone(), state, directory };
-        if is_used {
+        let library = Library::new(image.path.clone(), &state, |address, size| task.read(address, size));
+        if library.is_used() {
             return Some(library);
         }
         unused = unused.or(Some(library));
