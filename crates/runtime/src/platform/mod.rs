@@ -12,6 +12,8 @@
 //! - `thread.rs`: threads, time, and the end of the process
 //! - `real.rs`: [`real_function!`], how a hook finds the function that it stands in front of, and [`interpose!`], how
 //!   the loader finds the hook
+//!
+//! What both do in the same way is in `posix.rs`.
 
 use core::net::SocketAddr;
 use core::sync::atomic::AtomicU32;
@@ -78,6 +80,9 @@ pub enum Peer {
     /// The kernel would not say.
     Unknown,
 }
+
+mod posix;
+pub use posix::*;
 
 #[cfg(target_os = "linux")]
 mod linux;

@@ -10,7 +10,7 @@ use libc::{c_char, pid_t};
 
 use super::lent::Lent;
 use super::maps::shares_file_with;
-use super::{map, unmap};
+use crate::platform::{map, unmap};
 use crate::sigpipe::is_own_process;
 
 /// What is added to environments that don't have it; null where the process's own has it, and hands it on by itself.

@@ -1,8 +1,8 @@
 //! What the process is called, what it was started with, and errno.
 
 use super::freestanding::own_call;
+use crate::platform::posix::{PathBuffer, base_name};
 use core::ffi::CStr;
-use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicBool, AtomicIsize, Ordering::Relaxed};
 
 use libc::{c_char, c_int, pid_t};
@@ -62,9 +62,6 @@ pub fn is_secure() -> bool {
     unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
 }
 
-/// Room for a path, without the cost of clearing it.
-pub type PathBuffer = [MaybeUninit<u8>; libc::PATH_MAX as usize];
-
 /// Base name of the executable file, symbolic links resolved; empty without /proc. `buffer` holds the path.
 pub fn executable_name(buffer: &mut PathBuffer) -> &[u8] {
     // SAFETY: readlink writes at most the given number of bytes into the buffer, and says how many.
@@ -88,10 +85,6 @@ pub fn invocation_name() -> &'static [u8] {
     // SAFETY: not null, so a string.
     let name = base_name(unsafe { CStr::from_ptr(name) }.to_bytes());
     name.strip_prefix(b"-").unwrap_or(name)
-}
-
-fn base_name(path: &[u8]) -> &[u8] {
-    path.rsplit(|&c| c == b'/').next().unwrap_or_default()
 }
 
 /// getpid(2), by the kernel: right in every kind of child.
@@ -139,14 +132,6 @@ pub fn set_errno(value: c_int) {
             arch::set_thread_number(offset, value);
         }
     }
-}
-
-/// Runs `body` and leaves errno as it was.
-pub fn keeping_errno<T>(body: impl FnOnce() -> T) -> T {
-    let before = errno();
-    let value = body();
-    set_errno(before);
-    value
 }
 
 /// Writes to standard error if that is what it was and takes no waiting, and never raises SIGPIPE. Whether it was written.

@@ -15,7 +15,8 @@ use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use libc::{STDERR_FILENO, STDOUT_FILENO, c_int, c_long, socklen_t};
 
 use super::socket::stat_of;
-use super::{is_secure, keeping_errno, pid};
+use super::{is_secure, pid};
+use crate::platform::keeping_errno;
 
 /// What tells one open file from another, as far as the kernel tells.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -79,31 +79,6 @@ pub fn is_allowed(address: u64, access: Access) -> bool {
         }
 }
 
-/// Fresh memory, zeroed when it is first touched; null when there is none.
-pub fn map(size: usize, protection: c_int, sharing: c_int) -> *mut u8 {
-    // SAFETY: a new anonymous mapping touches nothing that exists.
-    let place = unsafe { libc::mmap(ptr::null_mut(), size, protection, sharing | libc::MAP_ANON, -1, 0) };
-    if place == libc::MAP_FAILED { ptr::null_mut() } else { place.cast() }
-}
-
-/// Gives memory of [`map`] back.
-///
-/// # Safety
-/// Nobody uses it any more.
-pub unsafe fn unmap(place: *mut u8, size: usize) {
-    // SAFETY: as promised.
-    unsafe { libc::munmap(place.cast(), size) };
-}
-
-/// Changes what may be done with whole pages; whether that worked.
-///
-/// # Safety
-/// The pages are ours.
-pub unsafe fn protect(place: *mut u8, size: usize, protection: c_int) -> bool {
-    // SAFETY: as promised.
-    unsafe { libc::mprotect(place.cast(), size, protection) == 0 }
-}
-
 /// What the kernel needs on a signal stack.
 pub fn minimum_signal_stack() -> usize {
     libc::MINSIGSTKSZ

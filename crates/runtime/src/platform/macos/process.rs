@@ -1,7 +1,7 @@
 //! What the process is called, what it was started with, and errno.
 
+use crate::platform::posix::{PathBuffer, base_name, keeping_errno};
 use core::ffi::CStr;
-use core::mem::MaybeUninit;
 
 use libc::{c_char, c_int, pid_t};
 
@@ -100,9 +100,6 @@ pub fn is_secure() -> bool {
     unsafe { libc::issetugid() != 0 }
 }
 
-/// Room for a path, without the cost of clearing it.
-pub type PathBuffer = [MaybeUninit<u8>; libc::PATH_MAX as usize];
-
 /// Base name of the executable file as it was started; empty when its path does not fit. `buffer` holds the path.
 pub fn executable_name(buffer: &mut PathBuffer) -> &[u8] {
     let mut length = libc::PATH_MAX as u32;
@@ -130,10 +127,6 @@ pub fn invocation_name() -> &'static [u8] {
     name.strip_prefix(b"-").unwrap_or(name)
 }
 
-fn base_name(path: &[u8]) -> &[u8] {
-    path.rsplit(|&c| c == b'/').next().unwrap_or_default()
-}
-
 /// getpid(2)
 pub fn pid() -> pid_t {
     // SAFETY: no preconditions.
@@ -150,14 +143,6 @@ pub fn errno() -> c_int {
 pub fn set_errno(value: c_int) {
     // SAFETY: the location is valid for the calling thread.
     unsafe { *libc::__error() = value }
-}
-
-/// Runs `body` and leaves errno as it was.
-pub fn keeping_errno<T>(body: impl FnOnce() -> T) -> T {
-    let before = errno();
-    let value = body();
-    set_errno(before);
-    value
 }
 
 /// Remembers what standard error is: here it is descriptor 2, whatever the program has made of that.

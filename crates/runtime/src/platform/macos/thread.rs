@@ -18,14 +18,6 @@ pub fn nanoseconds() -> u64 {
     now.tv_sec.unsigned_abs() * 1_000_000_000 + now.tv_nsec.unsigned_abs()
 }
 
-/// Seconds and nanoseconds since 1970.
-pub fn time_of_day() -> (i64, u32) {
-    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `now` is ours.
-    unsafe { libc::clock_gettime(libc::CLOCK_REALTIME, &raw mut now) };
-    (now.tv_sec, now.tv_nsec as u32)
-}
-
 /// The calling thread's id.
 pub fn tid() -> pid_t {
     let mut id = 0u64;
