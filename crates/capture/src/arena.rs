@@ -8,7 +8,7 @@ use core::alloc::{GlobalAlloc, Layout};
 use core::cell::UnsafeCell;
 use core::ptr;
 
-use runtime::platform;
+use crate::platform;
 
 /// Blocks of this many bytes or more are mappings of their own, given back when freed.
 const LARGE: usize = 1 << 18;

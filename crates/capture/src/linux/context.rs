@@ -10,8 +10,8 @@ use libc::pid_t;
 use report::{Context, GroupMemory};
 
 use super::system;
+use crate::platform::own_call;
 use crate::process::Map;
-use runtime::platform::own_call;
 
 /// Variables of the environment that are told: what changes how programs run, and holds no secrets. With an asterisk, all that
 /// begin so.

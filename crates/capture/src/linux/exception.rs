@@ -11,8 +11,8 @@ use alloc::vec::Vec;
 
 use report::Exception;
 
+use crate::platform::thread_pointer;
 use crate::process::Memory;
-use runtime::platform::thread_pointer;
 use symbols::demangle;
 
 /// `exception_class`: vendor and language. The last byte is 1 for one that stands for another (std::rethrow_exception).

@@ -8,11 +8,10 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::mem::MaybeUninit;
 use core::ptr;
-use runtime::platform::own_call;
 
 use libc::{c_char, c_int, pid_t};
 
-use crate::platform::{PAGE, errno};
+use crate::platform::{self, PAGE, errno, own_call};
 use crate::process::write_all;
 
 /// A whole file, mapped for reading for the rest of the process's life. `path` ends in a zero byte.
@@ -123,11 +122,11 @@ pub fn write_file(directory: &str, name: &str, content: &[u8]) -> Result<(), c_i
     let name = CString::new(name).map_err(|_| libc::EINVAL)?;
     // SAFETY: the names are strings, the content is readable.
     unsafe {
-        let mut place = runtime::platform::directory_descriptor();
+        let mut place = platform::directory_descriptor();
         let is_opened = place < 0;
         if is_opened {
             let directory = CString::new(directory).map_err(|_| libc::EINVAL)?;
-            place = runtime::platform::open_directory(&directory);
+            place = platform::open_directory(&directory);
         }
         if place < 0 {
             return Err(errno());
@@ -158,7 +157,7 @@ pub fn is_proc_ours() -> bool {
     // SAFETY: readlink writes at most the given number of bytes into the buffer.
     let length = unsafe { libc::readlink(c"/proc/self".as_ptr(), buffer.as_mut_ptr().cast(), buffer.len()) };
     let number = usize::try_from(length).ok().and_then(|length| buffer.get(..length));
-    number.and_then(|number| core::str::from_utf8(number).ok()?.parse().ok()) == Some(crate::platform::pid())
+    number.and_then(|number| core::str::from_utf8(number).ok()?.parse().ok()) == Some(platform::pid())
 }
 
 /// The threads of a process, by /proc; empty without it.

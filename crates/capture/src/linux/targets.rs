@@ -7,14 +7,12 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::ffi::CStr;
 use core::mem::size_of;
-use runtime::platform::own_call;
 
 use libc::{c_int, c_long, c_short, sa_family_t, sockaddr_un, socklen_t};
 
 use super::system;
-use crate::platform::{self, errno};
+use crate::platform::{self, errno, is_regular_file, own_call, stat_of};
 use crate::process::write_all;
-use runtime::platform::{is_regular_file, stat_of};
 
 /// The socket that syslog(3) writes to.
 pub const SYSLOG: &CStr = c"/dev/log";
@@ -75,7 +73,7 @@ impl LogSocket {
                 0 => return Ok(()),
                 libc::EAGAIN | libc::ENOBUFS | libc::EINTR if platform::nanoseconds() < until => {
                     let mut poll = libc::pollfd { fd: self.fd, events: libc::POLLOUT as c_short, revents: 0 };
-                    runtime::platform::poll(core::slice::from_mut(&mut poll), 20);
+                    platform::poll(core::slice::from_mut(&mut poll), 20);
                 }
                 error => return Err(error),
             }

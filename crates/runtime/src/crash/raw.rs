@@ -103,9 +103,7 @@ fn write_frame(index: usize, address: u64) {
         let mut name = [0; 256];
         if let Some((length, offset)) = platform::symbol_at(start, address, &mut name) {
             let mut text = Line::<256>::empty();
-            if let Some(reporter) = snapshot::reporter() {
-                (reporter.demangle)(name.get(..length).unwrap_or_default(), &mut text);
-            }
+            (snapshot::reporter().demangle)(name.get(..length).unwrap_or_default(), &mut text);
             line.push(b" ");
             line.push_foreign(text.bytes(), 256);
             let _ = write!(line, "+{offset:#x}");

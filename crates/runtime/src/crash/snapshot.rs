@@ -32,29 +32,21 @@ pub struct Reporter {
     pub let_go: fn(),
 }
 
-static REPORTER: AtomicPtr<Reporter> = AtomicPtr::new(ptr::null_mut());
+/// Before [`start`].
+static NOBODY: Reporter =
+    Reporter { write: |_, _, _| {}, start_anew: || {}, demangle: |_, _| {}, keep_in_reserve: |_, _| {}, let_go: || {} };
+
+static REPORTER: AtomicPtr<Reporter> = AtomicPtr::new((&raw const NOBODY).cast_mut());
 
 /// For the constructor.
 pub fn start(reporter: &'static Reporter) {
     REPORTER.store(ptr::from_ref(reporter).cast_mut(), Release);
 }
 
-/// Who writes the report, once [`start`] has run.
-pub fn reporter() -> Option<&'static Reporter> {
-    // SAFETY: null, or what `start` was given, which stays and is only read.
-    unsafe { REPORTER.load(Acquire).as_ref() }
-}
-
-fn start_anew() {
-    if let Some(reporter) = reporter() {
-        (reporter.start_anew)();
-    }
-}
-
-fn write_report(stderr: c_int, full: bool, others: Result<(), &'static str>) {
-    if let Some(reporter) = reporter() {
-        (reporter.write)(stderr, full, others);
-    }
+/// Who writes the report.
+pub fn reporter() -> &'static Reporter {
+    // SAFETY: nobody, or what `start` was given; both stay, and are only read.
+    unsafe { &*REPORTER.load(Acquire) }
 }
 
 /// What is known of the report while it is being written.
@@ -139,9 +131,7 @@ pub fn write() -> bool {
 
 /// Lets the other threads go on, which the report has stopped.
 pub fn let_go() {
-    if let Some(reporter) = reporter() {
-        (reporter.let_go)();
-    }
+    (reporter().let_go)();
     let page = PROGRESS.swap(ptr::null_mut(), Relaxed);
     if !page.is_null() {
         // SAFETY: the copy has ended, and nobody else knows the page.
@@ -169,7 +159,7 @@ pub fn take_over(progress: *mut Progress, is_careful: bool) {
     PROGRESS.store(progress, Release);
     LEVEL.store(if is_careful { CAREFUL } else { FULL }, Relaxed);
     header::start();
-    start_anew();
+    (reporter().start_anew)();
 }
 
 /// The report, in a copy.
@@ -180,17 +170,17 @@ pub fn in_copy(stderr: c_int) {
     } else {
         Err("a first attempt at this report has failed, and reading them might have been why")
     };
-    write_report(stderr, full, others);
+    (reporter().write)(stderr, full, others);
 }
 
 unsafe extern "C" fn without_copy(_: *mut c_void) {
-    start_anew();
+    (reporter().start_anew)();
     // The handler's frame stands on the alternate stack, which to the kernel is free now that we are on another: the
     // next signal, of a system call that is trapped, would come there.
     platform::without_alternate_stack(|| {
         // To Mach a vforked child was the same task as its parent, whose threads would stand still for good.
         let can_stop = platform::STOPS_THREADS_FROM_WITHIN && is_own_process();
         let others = if can_stop { Ok(()) } else { Err("no process could be made that would read them") };
-        write_report(platform::stderr().unwrap_or(-1), true, others);
+        (reporter().write)(platform::stderr().unwrap_or(-1), true, others);
     });
 }

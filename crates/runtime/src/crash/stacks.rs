@@ -87,9 +87,7 @@ pub fn start() {
     if region.is_null() {
         return;
     }
-    if let Some(reporter) = reporter() {
-        (reporter.keep_in_reserve)(region.wrapping_add(size).expose_provenance(), RESERVE);
-    }
+    (reporter().keep_in_reserve)(region.wrapping_add(size).expose_provenance(), RESERVE);
     if !are_wanted {
         return;
     }
@@ -264,11 +262,8 @@ pub fn lock_all(flags: c_int, lock: impl FnOnce() -> c_int) -> c_int {
                 }
             }
         }
-        if is_away
-            && !platform::map_reserve(reserve, RESERVE)
-            && let Some(reporter) = reporter()
-        {
-            (reporter.keep_in_reserve)(0, 0);
+        if is_away && !platform::map_reserve(reserve, RESERVE) {
+            (reporter().keep_in_reserve)(0, 0);
         }
     });
     result
