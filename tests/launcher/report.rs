@@ -155,6 +155,7 @@ fn the_lines_around_the_own_frame_are_shown_where_the_source_is_there() {
 
     // A report that others have written gets nothing out of files that are no sources, that have no such line, or that never end.
     assert!(!shown_at(&scratch, "shadow", content).contains("source at"));
+    assert!(!shown_at(&scratch, "secrets.conf", content).contains("source at"));
     assert!(!shown_at(&scratch, "short.c", "one\n").contains("source at"));
     let endless = scratch.path().join("endless.c");
     std::os::unix::fs::symlink("/dev/zero", &endless).unwrap();
