@@ -25,7 +25,7 @@ fn start() {
         hooks::resolve();
         platform::learn_stderr();
         // The state is exported, so that two files of the library in one process have one state. Both in force would take
-        // each other's wishes for the program's.
+        // what the other has set for the program's.
         if STATE.stage.load(Relaxed) != Stage::Loaded as u32 {
             sigpipe::keep_out();
             return;

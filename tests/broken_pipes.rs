@@ -1,4 +1,4 @@
-//! Every call that can break a pipe, on everything that can break, under every scope and every wish of the program.
+//! Every call that can break a pipe, on everything that can break, under every scope and every disposition of the program.
 
 #![expect(clippy::panic, reason = "what a test can't do without is part of it")]
 
@@ -30,7 +30,7 @@ const CALLS: [&str; 19] = [
     "raise",
 ];
 const SENDERS: [&str; 4] = ["raise", "kill", "pthread_kill", "sigqueue"];
-const WISHES: [&str; 6] = ["-", "default", "ignore", "exit", "count", "reset"];
+const DISPOSITIONS: [&str; 6] = ["-", "default", "ignore", "exit", "count", "reset"];
 
 fn is_for_pipes(call: &str) -> bool {
     ["tee", "vmsplice"].contains(&call)
@@ -41,12 +41,12 @@ fn seen(outcome: &Outcome) -> (Option<i32>, Option<i32>, String, String) {
     (outcome.code(), outcome.signal(), outcome.stdout(), outcome.stderr())
 }
 
-fn bare_run(call: &str, target: &str, wish: &str) -> Outcome {
-    bare(program("break")).args([call, target, wish]).run()
+fn bare_run(call: &str, target: &str, disposition: &str) -> Outcome {
+    bare(program("break")).args([call, target, disposition]).run()
 }
 
-fn run(scope: &str, call: &str, target: &str, wish: &str) -> Outcome {
-    preloaded(program("break")).scope(scope).args([call, target, wish]).run()
+fn run(scope: &str, call: &str, target: &str, disposition: &str) -> Outcome {
+    preloaded(program("break")).scope(scope).args([call, target, disposition]).run()
 }
 
 #[test]
@@ -55,11 +55,14 @@ fn a_broken_socket_is_epipe_whatever_the_call_and_whatever_the_program_wishes() 
         for target in ["tcp", "unix"] {
             bare_run(call, target, "-").assert_killed_by(SIGPIPE);
             for scope in ["process", "sockets", "tree"] {
-                for wish in WISHES {
-                    let outcome = run(scope, call, target, wish);
+                for disposition in DISPOSITIONS {
+                    let outcome = run(scope, call, target, disposition);
                     outcome.assert_silent_success();
                     let stdout = outcome.stdout();
-                    assert!(stdout.lines().all(|line| line == "-1 EPIPE handler ran 0"), "{scope} {wish}: {outcome}");
+                    assert!(
+                        stdout.lines().all(|line| line == "-1 EPIPE handler ran 0"),
+                        "{scope} {disposition}: {outcome}"
+                    );
                 }
             }
         }
@@ -70,11 +73,11 @@ fn a_broken_socket_is_epipe_whatever_the_call_and_whatever_the_program_wishes() 
 fn a_broken_pipe_does_in_scope_sockets_what_it_does_bare() {
     for call in CALLS {
         for target in ["pipe", "fifo"] {
-            for wish in WISHES {
+            for disposition in DISPOSITIONS {
                 assert_eq!(
-                    seen(&run("sockets", call, target, wish)),
-                    seen(&bare_run(call, target, wish)),
-                    "{call} {target} {wish}"
+                    seen(&run("sockets", call, target, disposition)),
+                    seen(&bare_run(call, target, disposition)),
+                    "{call} {target} {disposition}"
                 );
             }
         }
@@ -84,10 +87,10 @@ fn a_broken_pipe_does_in_scope_sockets_what_it_does_bare() {
 #[test]
 fn a_broken_pipe_does_in_scopes_process_and_tree_what_the_program_wishes_and_else_is_epipe() {
     for call in CALLS {
-        for wish in WISHES {
-            let expected = seen(&bare_run(call, "pipe", if wish == "-" { "ignore" } else { wish }));
+        for disposition in DISPOSITIONS {
+            let expected = seen(&bare_run(call, "pipe", if disposition == "-" { "ignore" } else { disposition }));
             for scope in ["process", "tree"] {
-                assert_eq!(seen(&run(scope, call, "pipe", wish)), expected, "{scope} {call} {wish}");
+                assert_eq!(seen(&run(scope, call, "pipe", disposition)), expected, "{scope} {call} {disposition}");
             }
         }
     }
@@ -96,15 +99,15 @@ fn a_broken_pipe_does_in_scopes_process_and_tree_what_the_program_wishes_and_els
 #[test]
 fn a_signal_that_was_sent_does_what_the_program_wishes() {
     for call in SENDERS {
-        for wish in WISHES {
+        for disposition in DISPOSITIONS {
             for target in ["pipe", "unix"] {
                 assert_eq!(
-                    seen(&run("sockets", call, target, wish)),
-                    seen(&bare_run(call, target, wish)),
-                    "{call} {wish}"
+                    seen(&run("sockets", call, target, disposition)),
+                    seen(&bare_run(call, target, disposition)),
+                    "{call} {disposition}"
                 );
-                let expected = seen(&bare_run(call, target, if wish == "-" { "ignore" } else { wish }));
-                assert_eq!(seen(&run("process", call, target, wish)), expected, "{call} {wish}");
+                let expected = seen(&bare_run(call, target, if disposition == "-" { "ignore" } else { disposition }));
+                assert_eq!(seen(&run("process", call, target, disposition)), expected, "{call} {disposition}");
             }
         }
     }
@@ -114,11 +117,11 @@ fn a_signal_that_was_sent_does_what_the_program_wishes() {
 fn scope_off_changes_nothing() {
     for call in CALLS {
         for target in ["tcp", "pipe"] {
-            for wish in ["-", "ignore", "count"] {
+            for disposition in ["-", "ignore", "count"] {
                 assert_eq!(
-                    seen(&run("off", call, target, wish)),
-                    seen(&bare_run(call, target, wish)),
-                    "{call} {target} {wish}"
+                    seen(&run("off", call, target, disposition)),
+                    seen(&bare_run(call, target, disposition)),
+                    "{call} {target} {disposition}"
                 );
             }
         }
@@ -128,16 +131,16 @@ fn scope_off_changes_nothing() {
 #[test]
 fn counting_changes_nothing_but_the_count() {
     for call in CALLS.into_iter().chain(SENDERS) {
-        for wish in WISHES {
+        for disposition in DISPOSITIONS {
             for target in ["unix", "pipe"] {
                 for scope in ["process", "sockets", "tree"] {
                     let counted =
-                        preloaded(program("break")).scope(scope).log("summary").args([call, target, wish]).run();
-                    let quiet = run(scope, call, target, wish);
+                        preloaded(program("break")).scope(scope).log("summary").args([call, target, disposition]).run();
+                    let quiet = run(scope, call, target, disposition);
                     assert_eq!(
                         (counted.status, counted.stdout()),
                         (quiet.status, quiet.stdout()),
-                        "{scope} {call} {target} {wish}"
+                        "{scope} {call} {target} {disposition}"
                     );
                 }
             }
@@ -227,8 +230,8 @@ fn a_connection_in_place_of_a_standard_stream_is_a_connection() {
 #[test]
 fn a_socket_pair_that_was_made_one_way_is_a_pipe() {
     // As ksh93 makes its pipelines. The shell itself is not needed for that.
-    for wish in WISHES {
-        let expected = seen(&bare_run("write", "one-way", wish));
-        assert_eq!(seen(&run("sockets", "write", "one-way", wish)), expected, "{wish}");
+    for disposition in DISPOSITIONS {
+        let expected = seen(&bare_run("write", "one-way", disposition));
+        assert_eq!(seen(&run("sockets", "write", "one-way", disposition)), expected, "{disposition}");
     }
 }

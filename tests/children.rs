@@ -32,16 +32,16 @@ const WAYS: [&str; 26] = [
     "execl",
     "execve",
 ];
-const WISHES: [&str; 6] = ["-", "default", "ignore", "handler", "curl", "signal-curl"];
-const CHILD_WISHES: [&str; 3] = ["-", "default", "ignore"];
+const DISPOSITIONS: [&str; 6] = ["-", "default", "ignore", "handler", "curl", "signal-curl"];
+const CHILD_DISPOSITIONS: [&str; 3] = ["-", "default", "ignore"];
 
 /// Whether the way has a moment between fork and exec in which the child can do something.
 fn child_acts(way: &str) -> bool {
     way.contains("ork-") || way.contains("clone")
 }
 
-fn start(subject: Subject, way: &str, wish: &str, child_wish: &str) -> Outcome {
-    let outcome = subject.arg(program("sigpipe_state")).args([way, wish, child_wish]).run();
+fn start(subject: Subject, way: &str, disposition: &str, child_disposition: &str) -> Outcome {
+    let outcome = subject.arg(program("sigpipe_state")).args([way, disposition, child_disposition]).run();
     outcome.assert_silent_success();
     outcome
 }
@@ -69,22 +69,26 @@ fn under_ignored(scope: Option<&str>) -> Subject {
 
 fn combinations() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
     WAYS.into_iter().flat_map(|way| {
-        WISHES.into_iter().flat_map(move |wish| {
-            CHILD_WISHES
+        DISPOSITIONS.into_iter().flat_map(move |disposition| {
+            CHILD_DISPOSITIONS
                 .into_iter()
                 .filter(move |&child| child == "-" || child_acts(way))
-                .map(move |child| (way, wish, child))
+                .map(move |child| (way, disposition, child))
         })
     })
 }
 
 #[test]
 fn a_child_without_the_library_starts_as_bare() {
-    for (way, wish, child_wish) in combinations() {
-        let expected = child(&start(bare(program("children")), way, wish, child_wish));
+    for (way, disposition, child_disposition) in combinations() {
+        let expected = child(&start(bare(program("children")), way, disposition, child_disposition));
         for scope in ["process", "sockets", "off"] {
             let subject = preloaded(program("children")).scope(scope).env("TEST_STRIP", "1");
-            assert_eq!(child(&start(subject, way, wish, child_wish)), expected, "{scope} {way} {wish} {child_wish}");
+            assert_eq!(
+                child(&start(subject, way, disposition, child_disposition)),
+                expected,
+                "{scope} {way} {disposition} {child_disposition}"
+            );
         }
     }
 }
@@ -92,22 +96,26 @@ fn a_child_without_the_library_starts_as_bare() {
 #[test]
 fn a_child_with_the_library_believes_what_it_believes_bare() {
     let belief = |outcome: &Outcome| child(outcome).split(',').next().map(str::to_owned);
-    for (way, wish, child_wish) in combinations().filter(|(way, ..)| !way.starts_with("exec")) {
-        let expected = belief(&start(bare(program("children")), way, wish, child_wish));
+    for (way, disposition, child_disposition) in combinations().filter(|(way, ..)| !way.starts_with("exec")) {
+        let expected = belief(&start(bare(program("children")), way, disposition, child_disposition));
         for scope in ["process", "sockets", "off"] {
-            let outcome = start(preloaded(program("children")).scope(scope), way, wish, child_wish);
-            assert_eq!(belief(&outcome), expected, "{scope} {way} {wish} {child_wish}");
+            let outcome = start(preloaded(program("children")).scope(scope), way, disposition, child_disposition);
+            assert_eq!(belief(&outcome), expected, "{scope} {way} {disposition} {child_disposition}");
         }
     }
 }
 
 #[test]
 fn who_was_started_with_sigpipe_ignored_hands_that_on() {
-    for (way, wish, child_wish) in combinations() {
-        let expected = child(&start(under_ignored(None), way, wish, child_wish));
+    for (way, disposition, child_disposition) in combinations() {
+        let expected = child(&start(under_ignored(None), way, disposition, child_disposition));
         for scope in ["process", "sockets", "tree"] {
             let subject = under_ignored(Some(scope)).env("TEST_STRIP", "1");
-            assert_eq!(child(&start(subject, way, wish, child_wish)), expected, "{scope} {way} {wish} {child_wish}");
+            assert_eq!(
+                child(&start(subject, way, disposition, child_disposition)),
+                expected,
+                "{scope} {way} {disposition} {child_disposition}"
+            );
         }
     }
 }
@@ -125,20 +133,20 @@ fn in_scope_tree_children_start_with_sigpipe_ignored() {
 
 #[test]
 fn no_child_leaves_a_trace_in_its_parent() {
-    for (way, wish, child_wish) in combinations() {
-        let expected = parent(&start(bare(program("children")), way, wish, child_wish));
-        let outcome = start(preloaded(program("children")).scope("sockets"), way, wish, child_wish);
-        assert_eq!(parent(&outcome), expected, "{way} {wish} {child_wish}");
+    for (way, disposition, child_disposition) in combinations() {
+        let expected = parent(&start(bare(program("children")), way, disposition, child_disposition));
+        let outcome = start(preloaded(program("children")).scope("sockets"), way, disposition, child_disposition);
+        assert_eq!(parent(&outcome), expected, "{way} {disposition} {child_disposition}");
     }
 }
 
 #[test]
 fn counting_changes_nothing_for_children() {
-    for (way, wish, child_wish) in combinations() {
-        let expected = child(&start(bare(program("children")), way, wish, child_wish));
+    for (way, disposition, child_disposition) in combinations() {
+        let expected = child(&start(bare(program("children")), way, disposition, child_disposition));
         let subject = preloaded(program("children")).log("summary").env("TEST_STRIP", "1");
-        let outcome = subject.arg(program("sigpipe_state")).args([way, wish, child_wish]).run();
-        assert_eq!(child(&outcome), expected, "{way} {wish} {child_wish}");
+        let outcome = subject.arg(program("sigpipe_state")).args([way, disposition, child_disposition]).run();
+        assert_eq!(child(&outcome), expected, "{way} {disposition} {child_disposition}");
     }
 }
 
@@ -196,11 +204,11 @@ fn a_second_copy_of_the_library_changes_nothing() {
     let both = format!("{}:{}", library().display(), copy.display());
     for scope in ["process", "sockets", "tree"] {
         for way in ["fork-execve", "vfork-execl", "posix_spawn", "system"] {
-            for wish in ["-", "ignore", "curl"] {
+            for disposition in ["-", "ignore", "curl"] {
                 let subject = || preloaded(program("children")).scope(scope).env("TEST_STRIP", "1");
-                let one = start(subject(), way, wish, "-");
-                let two = start(subject().env("LD_PRELOAD", &both), way, wish, "-");
-                assert_eq!(two.stdout(), one.stdout(), "{scope} {way} {wish}");
+                let one = start(subject(), way, disposition, "-");
+                let two = start(subject().env("LD_PRELOAD", &both), way, disposition, "-");
+                assert_eq!(two.stdout(), one.stdout(), "{scope} {way} {disposition}");
             }
         }
     }

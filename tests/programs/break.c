@@ -1,6 +1,6 @@
-/* break CALL TARGET [WISH]: writes to something that nobody reads, by CALL.
+/* break CALL TARGET [DISPOSITION]: writes to something that nobody reads, by CALL.
 
-   TARGET: tcp, unix, pipe, fifo. WISH: what the program does about SIGPIPE first: nothing (-), default, ignore, exit (a
+   TARGET: tcp, unix, pipe, fifo. DISPOSITION: what the program does about SIGPIPE first: nothing (-), default, ignore, exit (a
    handler that ends the process with status 33), count (a handler that returns), reset (SA_RESETHAND), raw (default, by
    the system call itself). Prints the result and, with count, how often the handler ran. */
 #include <arpa/inet.h>
@@ -145,23 +145,23 @@ static long attempt(const char *call, int fd) {
 }
 
 int main(int argc, char **argv) {
-    const char *wish = argc > 3 ? argv[3] : "-";
+    const char *disposition = argc > 3 ? argv[3] : "-";
     struct sigaction action;
     memset(&action, 0, sizeof action);
-    if (strcmp(wish, "default") == 0)
+    if (strcmp(disposition, "default") == 0)
         signal(SIGPIPE, SIG_DFL);
-    else if (strcmp(wish, "ignore") == 0)
+    else if (strcmp(disposition, "ignore") == 0)
         signal(SIGPIPE, SIG_IGN);
-    else if (strcmp(wish, "exit") == 0)
+    else if (strcmp(disposition, "exit") == 0)
         signal(SIGPIPE, leave);
-    else if (strcmp(wish, "count") == 0) {
+    else if (strcmp(disposition, "count") == 0) {
         action.sa_handler = count;
         sigaction(SIGPIPE, &action, NULL);
-    } else if (strcmp(wish, "reset") == 0) {
+    } else if (strcmp(disposition, "reset") == 0) {
         action.sa_handler = count;
         action.sa_flags = SA_RESETHAND;
         sigaction(SIGPIPE, &action, NULL);
-    } else if (strcmp(wish, "raw") == 0) {
+    } else if (strcmp(disposition, "raw") == 0) {
         struct {
             void *handler;
             unsigned long flags;

@@ -1,7 +1,7 @@
-/* children PROGRAM HOW WISH [CHILD-WISH]: starts PROGRAM in one of the ways that libc has, and then prints what SIGPIPE
+/* children PROGRAM HOW DISPOSITION [CHILD-DISPOSITION]: starts PROGRAM in one of the ways that libc has, and then prints what SIGPIPE
    is in this process.
 
-   WISH is what this process does about SIGPIPE first, CHILD-WISH what the child does between fork and exec: nothing (-),
+   DISPOSITION is what this process does about SIGPIPE first, CHILD-DISPOSITION what the child does between fork and exec: nothing (-),
    default, ignore, handler, curl (saves, ignores, restores), signal-curl (the same with signal). With
    TEST_STRIP in the environment, the child's environment has no LD_PRELOAD. */
 #include <errno.h>
@@ -21,7 +21,7 @@
 extern char **environ;
 static void handler(int signum) { (void)signum; }
 
-static void wish(const char *what) {
+static void set_disposition(const char *what) {
     if (strcmp(what, "default") == 0)
         signal(SIGPIPE, SIG_DFL);
     else if (strcmp(what, "ignore") == 0)
@@ -41,7 +41,7 @@ static void wish(const char *what) {
     }
 }
 
-static const char *program, *child_wish = "-";
+static const char *program, *child_disposition = "-";
 
 static void exec(const char *how) {
     char *arguments[] = {(char *)program, NULL};
@@ -69,7 +69,7 @@ static void exec(const char *how) {
 }
 
 static int cloned(void *how) {
-    wish(child_wish);
+    set_disposition(child_disposition);
     exec(how);
     return 127;
 }
@@ -81,14 +81,14 @@ static void start(const char *how) {
     if (strncmp(how, "fork-", 5) == 0 || strncmp(how, "_Fork-", 6) == 0) {
         child = how[0] == 'f' ? fork() : _Fork();
         if (child == 0) {
-            wish(child_wish);
+            set_disposition(child_disposition);
             exec(strchr(how, '-') + 1);
         }
         waitpid(child, &status, 0);
     } else if (strncmp(how, "vfork-", 6) == 0) {
         child = vfork();
         if (child == 0) {
-            wish(child_wish);
+            set_disposition(child_disposition);
             exec(how + 6);
         }
         waitpid(child, &status, 0);
@@ -102,7 +102,7 @@ static void start(const char *how) {
         program = "/nonexistent";
         child = vfork();
         if (child == 0) {
-            wish(child_wish);
+            set_disposition(child_disposition);
             exec("execve");
         }
         waitpid(child, &status, 0);
@@ -151,10 +151,10 @@ int main(int argc, char **argv) {
     setvbuf(stdout, NULL, _IONBF, 0);
     program = argv[1];
     if (argc > 4)
-        child_wish = argv[4];
+        child_disposition = argv[4];
     if (getenv("TEST_STRIP"))
         unsetenv("LD_PRELOAD");
-    wish(argv[3]);
+    set_disposition(argv[3]);
     start(argv[2]);
     struct sigaction action;
     sigaction(SIGPIPE, NULL, &action);

@@ -44,7 +44,7 @@ pub fn whole(report: &Report) -> String {
             if !report.cause.is_empty() {
                 json.text("cause", &report.cause);
             }
-            json.text("address_is", &report.address_is);
+            json.text("address_description", &report.address_description);
             if let Some((signal, code)) = report.raised {
                 json.key("raised_by_handler");
                 json.object(|json| {

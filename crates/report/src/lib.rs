@@ -51,7 +51,7 @@ pub struct Report {
     /// Why the processor refused the instruction, where that is known and the code does not say it.
     pub cause: String,
     /// What is known about the address.
-    pub address_is: String,
+    pub address_description: String,
     /// Signal and code of what the program's own handler has raised for the fault.
     pub raised: Option<(i64, i64)>,
     /// Process and user that sent the signal, where somebody did.

@@ -66,8 +66,8 @@ fn stacks_with(report: &Report, source: &str) -> String {
 #[must_use]
 pub fn circumstances(report: &Report) -> String {
     let mut text = String::new();
-    if !report.address_is.is_empty() {
-        let _ = writeln!(text, "  {}", shown(&report.address_is));
+    if !report.address_description.is_empty() {
+        let _ = writeln!(text, "  {}", shown(&report.address_description));
     }
     if !report.message.is_empty() {
         let _ = writeln!(text, "  message: {}", shown(&report.message.trim_end().replace('\n', " ")));

@@ -1,17 +1,17 @@
 //! What the program believes is installed for a signal, and what the kernel has.
 //!
-//! For the signals that we own, a call of `sigaction` only publishes the program's wish here; the owner's policy then
+//! For the signals that we own, a call of `sigaction` only publishes what the program asks for here; the owner's policy then
 //! says which action the kernel gets for it.
 //!
 //! `sigaction` may be called in any signal handler and by any number of threads, and each of these calls may end at any
 //! instruction: a handler leaves by siglongjmp, the thread is cancelled, the process is a fork of another thread. So
 //! nothing here waits for anybody, and nothing has to be given back:
 //!
-//! - [`Owned::current`] has the number of the epoch and the slot whose wish is in force. Publishing a wish is one
+//! - [`Owned::current`] has the number of the epoch and the slot of the action in force. Publishing an action is one
 //!   compare-and-swap from epoch E to E + 1; so it succeeds only for who has seen E and has been overtaken by nobody.
 //! - A slot is claimed for the epoch that its writer has seen. When the epoch is over, so is the claim, whether its
 //!   writer has published, gave up, or is no more: he can't publish any longer. Whoever finds all slots claimed ends
-//!   the epoch without a new wish.
+//!   the epoch without a new action.
 //! - A writer that wakes up late can't damage what others have written into its slot since: every word has the epoch of
 //!   its writer beside the data, and is written by a compare-and-swap that gives way to a later epoch.
 //! - The slot in force is never claimed, so that what is read from it is whole if the epoch is the same afterwards.
@@ -36,18 +36,18 @@ pub struct Action {
     pub mask: u64,
     /// Linux: `sa_restorer`, of no use to a program; what it copies back with a structure tells where that came from.
     pub restorer: usize,
-    /// Whose wish it is.
+    /// Who asked for it.
     pub origin: Origin,
 }
 
-/// Whose wish an [`Action`] is.
+/// Who asked for an [`Action`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u32)]
 pub enum Origin {
     /// Nobody's: what the process was started with, or what our scope made of that.
-    Start,
-    /// The program's, set by `signal` over [`Origin::Start`]: setting the start's handler again takes it back.
-    OverStart,
+    Inherited,
+    /// The program's, set by `signal` over [`Origin::Inherited`]: setting the start's handler again takes it back.
+    SetBySignalOverInherited,
     /// The program's, by `sigaction`.
     Program,
     /// The program's, by `signal` or one of its twins.
@@ -55,13 +55,13 @@ pub enum Origin {
 }
 
 impl Origin {
-    const ALL: [Self; 4] = [Self::Start, Self::OverStart, Self::Program, Self::ProgramBySignal];
+    const ALL: [Self; 4] = [Self::Inherited, Self::SetBySignalOverInherited, Self::Program, Self::ProgramBySignal];
 }
 
 impl Action {
     /// An action without flags and mask.
     pub const fn plain(handler: sighandler_t) -> Self {
-        Self { handler, flags: 0, mask: 0, restorer: 0, origin: Origin::Start }
+        Self { handler, flags: 0, mask: 0, restorer: 0, origin: Origin::Inherited }
     }
 
     /// Whether it has a handler of its own.
@@ -70,41 +70,41 @@ impl Action {
     }
 }
 
-/// Wishes that may be written at the same time. More writers than that make each other start again.
+/// Actions that may be written at the same time. More writers than that make each other start again.
 const SLOTS: usize = 16;
 
 /// What the owner of a signal decides. All of it may be called in a signal handler.
 pub struct Rules {
-    /// The action that the kernel has for what the program wishes.
+    /// The action that the kernel gets for the one that the program has set.
     pub kernel_action: fn(&Action) -> Action,
-    /// The wish that setting an action makes, given the one in force.
-    pub wish: fn(Action, &Action) -> Action,
+    /// What is believed after the program has set an action, given what was believed before.
+    pub requested: fn(Action, &Action) -> Action,
     /// Whether an action that the kernel has is one of the owner's, which the program must not see.
     pub is_ours: fn(&Action) -> bool,
     /// The action that the kernel has where a process that borrows our memory wishes the default one: its table of actions is its
     /// own, and nothing but this tells what it wished.
     pub borrowers_default: fn() -> Action,
-    /// Called after a change of the wish, with the signal's number.
+    /// Called after what is believed has changed, with the signal's number.
     pub changed: fn(c_int, &Action),
 }
 
-/// A signal that we own: the program's wish and the rules that make the kernel's action of it.
+/// A signal that we own: the action that the program believes in, and the rules that make the kernel's action of it.
 pub struct Owned {
     signal: c_int,
     rules: Rules,
     active: AtomicBool,
-    /// Number of the epoch, times [`SLOTS`], plus the slot of the wish in force. No number comes twice.
+    /// Number of the epoch, times [`SLOTS`], plus the slot of the action in force. No number comes twice.
     current: AtomicU64,
     /// Threads between asking the rules and having told the kernel, and those that were interrupted for good there.
     applying: AtomicU32,
     /// How many of these are thought to be interrupted for good.
     lost: AtomicU32,
-    /// Grows whenever the rules may answer differently for the same wish.
-    circumstances: AtomicU32,
+    /// Grows whenever the rules may answer differently for the same action.
+    policy_epoch: AtomicU32,
     slots: [Slot; SLOTS],
 }
 
-/// A wish in pieces of 32 bits: handler, mask and restorer in two each, flags, origin.
+/// An action in pieces of 32 bits: handler, mask and restorer in two each, flags, origin.
 const WORDS: usize = 8;
 
 struct Slot {
@@ -178,7 +178,7 @@ impl Owned {
             current: AtomicU64::new(SLOTS as u64),
             applying: AtomicU32::new(0),
             lost: AtomicU32::new(0),
-            circumstances: AtomicU32::new(0),
+            policy_epoch: AtomicU32::new(0),
             slots: [const { Slot::free() }; SLOTS],
         }
     }
@@ -211,7 +211,7 @@ impl Owned {
     pub fn sigaction(&self, new: Option<Action>) -> Action {
         match new {
             None => self.believed(),
-            Some(new) => self.replace(|before| (self.rules.wish)(new, before)),
+            Some(new) => self.replace(|before| (self.rules.requested)(new, before)),
         }
     }
 
@@ -242,7 +242,7 @@ impl Owned {
     }
 
     /// What `sigaction` does where another library's comes behind ours: that one is to see what the program sets and what
-    /// is in force, and what it makes of it is the program's wish. Meanwhile the kernel has what the program believes; for
+    /// is in force, and what it makes of it counts as set by the program. Meanwhile the kernel has what the program believes; for
     /// SIGPIPE rather SIG_IGN than the default.
     ///
     /// `None` with errno set when the other library's function has failed.
@@ -274,14 +274,14 @@ impl Owned {
         } else {
             let (origin, restorer) = as_set.map_or((Origin::Program, 0), |new| (new.origin, new.restorer));
             let now = Action { origin, restorer, ..now };
-            self.replace(|before| (self.rules.wish)(now, before));
+            self.replace(|before| (self.rules.requested)(now, before));
         }
         told.map(|told| if is_shown(&told) || (self.rules.is_ours)(&told) { believed } else { told })
     }
 
-    /// Puts a wish into force, made from the one that is, and returns that one.
-    pub fn replace(&self, wish: impl Fn(&Action) -> Action) -> Action {
-        let before = self.exchange(wish);
+    /// Makes a new believed action out of the one in force, tells the kernel, and returns the one before.
+    pub fn replace(&self, requested: impl Fn(&Action) -> Action) -> Action {
+        let before = self.exchange(requested);
         self.apply();
         (self.rules.changed)(self.signal, &self.believed());
         before
@@ -292,17 +292,17 @@ impl Owned {
         self.current().1
     }
 
-    fn exchange(&self, wish: impl Fn(&Action) -> Action) -> Action {
+    fn exchange(&self, requested: impl Fn(&Action) -> Action) -> Action {
         loop {
             let (current, believed) = self.current();
             let epoch = current / SLOTS as u64;
             let claimed = self.claim(current);
             if let Some((_, slot)) = claimed
-                && slot.store(epoch, &wish(&believed)).is_err()
+                && slot.store(epoch, &requested(&believed)).is_err()
             {
                 continue;
             }
-            // Without a slot the epoch ends, and all claims with it; the wish in force stays where it is.
+            // Without a slot the epoch ends, and all claims with it; the action in force stays where it is.
             let slot = claimed.map_or(current as usize % SLOTS, |(index, _)| index);
             let next = (epoch + 1) * SLOTS as u64 + slot as u64;
             let published = self.current.compare_exchange(current, next, Release, Relaxed).is_ok();
@@ -312,7 +312,7 @@ impl Owned {
         }
     }
 
-    /// A slot for a new wish in this epoch, if one is left. It need not be given back.
+    /// A slot for a new action in this epoch, if one is left. It need not be given back.
     fn claim(&self, current: u64) -> Option<(usize, &Slot)> {
         let (epoch, in_force) = (current / SLOTS as u64, current as usize % SLOTS);
         self.slots.iter().enumerate().filter(|&(index, _)| index != in_force).find(|(_, slot)| {
@@ -321,24 +321,24 @@ impl Owned {
         })
     }
 
-    /// Gives the kernel what the rules make of the wish in force. When several threads set wishes at once, whoever
+    /// Gives the kernel what the rules make of the action in force. When several threads set actions at once, whoever
     /// comes last sees that its own is no longer in force and gives the kernel the later one.
     pub fn apply(&self) {
         self.applying.fetch_add(1, SeqCst);
         loop {
-            let circumstances = self.circumstances.load(SeqCst);
+            let policy_epoch = self.policy_epoch.load(SeqCst);
             let (current, believed) = self.current();
             platform::set_action(self.signal, &(self.rules.kernel_action)(&believed));
-            if self.current.load(Acquire) == current && self.circumstances.load(SeqCst) == circumstances {
+            if self.current.load(Acquire) == current && self.policy_epoch.load(SeqCst) == policy_epoch {
                 break;
             }
         }
         self.applying.fetch_sub(1, SeqCst);
     }
 
-    /// To be called after a change of what the rules look at besides the wish.
-    pub fn circumstances_changed(&self) {
-        self.circumstances.fetch_add(1, SeqCst);
+    /// To be called after a change of what the rules look at besides the action.
+    pub fn policy_changed(&self) {
+        self.policy_epoch.fetch_add(1, SeqCst);
         self.apply();
     }
 
@@ -348,11 +348,11 @@ impl Owned {
         self.lost.store(0, SeqCst);
     }
 
-    /// Waits until nobody is about to give the kernel what the rules said before [`Owned::circumstances_changed`].
+    /// Waits until nobody is about to give the kernel what the rules said before [`Owned::policy_changed`].
     /// They do it at once, unless one of them is interrupted, by us even, or for good: so the wait is bounded, and is
     /// not repeated for those for whom it was in vain. What remains is a child that starts with an action that was
     /// right a moment ago.
-    pub fn settle(&self) {
+    pub fn wait_for_pending_updates(&self) {
         const PATIENCE: u32 = 1000;
         let lost = self.lost.load(Relaxed);
         for _ in 0..PATIENCE {

@@ -54,7 +54,7 @@ class Signals(Process):
             self.assertEqual(w.kernel.action(SIGPIPE)[0], handler, name)
             changes = [call for call in w.log("_sigaction", since=mark) if "act" in call.notes]
             self.assertEqual(len(changes), 1, name)
-            # Other functions of libc may call sigaction, too: it is the program's wish.
+            # Other functions of libc may call sigaction, too: it counts as set by the program.
             w.sigaction(SIGPIPE, SIG_DFL)
             self.assertEqual((w.disposition(), w.call_hook("signal", SIGPIPE, SIG_IGN)), (SIG_DFL, SIG_DFL), name)
 

@@ -76,7 +76,7 @@ pub fn write(stderr: i32, lines: bool, others: Result<(), &str>) {
         }
     }
     if incident.is_raised_again && !stack.cut && !stack.has_interrupted(incident.fault.registers.pc()) {
-        report.address_is = "an older fault, perhaps: its handler is not on the stack".to_owned();
+        report.address_description = "an older fault, perhaps: its handler is not on the stack".to_owned();
     }
     (report.frames, report.omitted) = symbolizer.frames(&stack);
     report.cut = stack.cut;
@@ -96,10 +96,10 @@ pub fn write(stderr: i32, lines: bool, others: Result<(), &str>) {
             report.message = report.exception_line();
         }
     }
-    if report.address_is.is_empty()
+    if report.address_description.is_empty()
         && let Some(note) = report.frames.iter().rev().find(|frame| !frame.note.is_empty())
     {
-        report.address_is = format!("after the program's own {}", note.note);
+        report.address_description = format!("after the program's own {}", note.note);
     }
 
     report.fingerprint = report::fingerprint::of(&report);
@@ -327,7 +327,7 @@ fn circumstances(map: &Map, memory: &mut Memory, stack: &Stack, symbolizer: &Sym
         address,
         access: header::access(incident).to_owned(),
         cause: header::cause(incident.cause).to_owned(),
-        address_is: address
+        address_description: address
             .filter(|_| incident.cause == Cause::Unknown)
             .map_or_else(String::new, |_| address::describe(map, memory, fault, stack)),
         raised: incident.is_raised_again.then(|| (i64::from(incident.raised.signal), i64::from(incident.raised.code))),

@@ -18,7 +18,7 @@ pub fn stop_threads(pid: pid_t, crashed: pid_t) -> (Vec<Thread>, String) {
     let is_listed = system::is_proc_ours();
     let ids = if is_listed { system::thread_ids(pid) } else { thread_ids_by_number(pid, crashed) };
     let tids: Vec<pid_t> = ids.into_iter().filter(|&tid| tid != crashed).collect();
-    let give_up = platform::nanoseconds() + PATIENCE;
+    let deadline = platform::nanoseconds() + PATIENCE;
     let mut refused = 0u64;
     let seized: Vec<(pid_t, bool)> = tids
         .into_iter()
@@ -47,7 +47,7 @@ pub fn stop_threads(pid: pid_t, crashed: pid_t) -> (Vec<Thread>, String) {
                         break;
                     }
                     Seized::Gone => break,
-                    Seized::Running if platform::nanoseconds() > give_up => {
+                    Seized::Running if platform::nanoseconds() > deadline => {
                         running += 1;
                         break;
                     }

@@ -239,8 +239,8 @@ unsafe extern "C" fn trampoline(signal: c_int, info: *mut siginfo_t, context: *m
         death::now(signal);
     }
     let Some(owned) = ownership::owned(signal) else { return };
-    let wish = owned.believed();
-    match wish.handler {
+    let requested = owned.believed();
+    match requested.handler {
         // Another thread has changed it since.
         // SAFETY: as the kernel called us.
         SIG_DFL => return unsafe { handler(signal, info, context) },
@@ -251,7 +251,7 @@ unsafe extern "C" fn trampoline(signal: c_int, info: *mut siginfo_t, context: *m
     let fault = unsafe { platform::fault(signal, info, context) };
     if fault.is_by_instruction() && returns::was_futile(&fault) {
         begin();
-        ownership::drop_handler(owned, &wish);
+        ownership::drop_handler(owned, &requested);
         // SAFETY: both are what the kernel gave us.
         return unsafe { report_and_die(platform::pid(), platform::tid(), &fault, info, context) };
     }
@@ -265,17 +265,17 @@ unsafe extern "C" fn trampoline(signal: c_int, info: *mut siginfo_t, context: *m
         platform::block(before);
     }
     child::forget();
-    if wish.flags & SA_RESETHAND != 0 {
-        ownership::drop_handler(owned, &wish);
+    if requested.flags & SA_RESETHAND != 0 {
+        ownership::drop_handler(owned, &requested);
     }
     // What `signal` has installed for an error is reset after it has run; but who repairs the fault is not done with it.
-    let may_give_up = wish.origin == Origin::ProgramBySignal && fault.is_by_instruction();
+    let may_give_up = requested.origin == Origin::ProgramBySignal && fault.is_by_instruction();
     let instruction = may_give_up.then(|| Instruction::of(&fault));
     platform::set_errno(errno);
     // Handlers without SA_SIGINFO are given all three as well: some of them know that the kernel passes them.
     // SAFETY: the program installed this address as a handler.
     unsafe {
-        let handler: unsafe extern "C" fn(c_int, *mut siginfo_t, *mut c_void) = core::mem::transmute(wish.handler);
+        let handler: unsafe extern "C" fn(c_int, *mut siginfo_t, *mut c_void) = core::mem::transmute(requested.handler);
         handler(signal, info, context);
     }
     let errno = platform::errno();
@@ -328,7 +328,7 @@ pub fn let_a_crash_come_first() {
 /// Until the thread that holds the claim is dead, or it must be given up on.
 fn wait_for_holder() {
     let (pid, tid) = (platform::pid(), platform::tid());
-    let give_up = platform::nanoseconds() + (u64::from(options().crash_timeout) + 1) * 1_000_000_000;
+    let deadline = platform::nanoseconds() + (u64::from(options().crash_timeout) + 1) * 1_000_000_000;
     loop {
         let holder = CLAIM.load(Acquire);
         let holder_tid = holder as u32 as pid_t;
@@ -336,7 +336,7 @@ fn wait_for_holder() {
             || (holder >> 32) as pid_t != pid
             || holder_tid == tid
             || !platform::is_alive(pid, holder_tid)
-            || platform::nanoseconds() > give_up
+            || platform::nanoseconds() > deadline
         {
             return;
         }
@@ -442,7 +442,7 @@ fn word(pid: pid_t, tid: pid_t) -> u64 {
 
 fn claim(pid: pid_t, tid: pid_t) -> Claim {
     let mine = word(pid, tid);
-    let give_up = platform::nanoseconds() + (u64::from(options().crash_timeout) + 5) * 1_000_000_000;
+    let deadline = platform::nanoseconds() + (u64::from(options().crash_timeout) + 5) * 1_000_000_000;
     loop {
         let holder = CLAIM.load(Acquire);
         if holder == mine {
@@ -455,7 +455,7 @@ fn claim(pid: pid_t, tid: pid_t) -> Claim {
             if CLAIM.compare_exchange(holder, mine, AcqRel, Relaxed).is_ok() {
                 return Claim::Ours;
             }
-        } else if platform::nanoseconds() > give_up {
+        } else if platform::nanoseconds() > deadline {
             return Claim::Refused;
         } else {
             platform::sleep(5_000_000);

@@ -18,7 +18,8 @@ use crate::sigpipe::is_own_process;
 use crate::state::STATE;
 use settings::options::Crash;
 
-const RULES: Rules = Rules { kernel_action, wish, is_ours, borrowers_default: handler_action, changed: publish_belief };
+const RULES: Rules =
+    Rules { kernel_action, requested, is_ours, borrowers_default: handler_action, changed: publish_belief };
 /// abort(3) raises SIGABRT and dies if the handler returns: that return is to be seen. SIGSYS may come for a call that a report
 /// makes and a filter traps: that is no affair of the program's handler.
 const RULES_IN_FRONT: Rules = Rules { kernel_action: kernel_action_in_front, ..RULES };
@@ -43,7 +44,7 @@ pub const CRASH_SIGNALS: u64 = 1 << (SIGSEGV - 1)
     | 1 << (SIGTRAP - 1)
     | 1 << (SIGSYS - 1);
 
-/// Set when the process is about to die: the kernel gets the default action for whatever anybody wishes.
+/// Set when the process is about to die: the kernel gets the default action, whatever is asked for.
 static DYING: AtomicBool = AtomicBool::new(false);
 
 /// The place of a signal in [`SIGNALS`].
@@ -81,7 +82,10 @@ pub fn start(selected: u8) {
         }
         let before = platform::exchange_action(owned.signal(), &handler_action());
         // Nearly always it was the default action, and the kernel already has what that becomes.
-        owned.own_as_is(Action { origin: if before.is_handler() { Origin::Program } else { Origin::Start }, ..before });
+        owned.own_as_is(Action {
+            origin: if before.is_handler() { Origin::Program } else { Origin::Inherited },
+            ..before
+        });
         if before.handler != SIG_DFL {
             owned.apply();
             publish_belief(owned.signal(), &before);
@@ -153,7 +157,7 @@ pub fn is_dying() -> bool {
     DYING.load(Relaxed)
 }
 
-fn wish(new: Action, _before: &Action) -> Action {
+fn requested(new: Action, _before: &Action) -> Action {
     Action { origin: new.origin, ..platform::as_kept(new) }
 }
 
@@ -161,23 +165,23 @@ fn is_ours(action: &Action) -> bool {
     action.handler == handler::address() || action.handler == handler::trampoline_address()
 }
 
-fn kernel_action(wish: &Action) -> Action {
-    match wish.handler {
+fn kernel_action(requested: &Action) -> Action {
+    match requested.handler {
         _ if is_dying() => Action::plain(SIG_DFL),
         SIG_DFL => handler_action(),
-        SIG_IGN => *wish,
+        SIG_IGN => *requested,
         _ if options().crash == Crash::First
-            || wish.origin == Origin::ProgramBySignal
-            || wish.flags & SA_RESETHAND != 0 =>
+            || requested.origin == Origin::ProgramBySignal
+            || requested.flags & SA_RESETHAND != 0 =>
         {
-            trampoline_action(wish)
+            trampoline_action(requested)
         }
-        _ => *wish,
+        _ => *requested,
     }
 }
 
-fn kernel_action_in_front(wish: &Action) -> Action {
-    if wish.is_handler() && !is_dying() { trampoline_action(wish) } else { kernel_action(wish) }
+fn kernel_action_in_front(requested: &Action) -> Action {
+    if requested.is_handler() && !is_dying() { trampoline_action(requested) } else { kernel_action(requested) }
 }
 
 /// SA_NODEFER, and no crash signal in the mask: a crash in our own handler comes to it, too. Everything else waits.
@@ -187,7 +191,7 @@ fn handler_action() -> Action {
 
 /// The mask and the flags of a program's handler go to the kernel with the trampoline, so that the handler runs on the
 /// stack and with the signals blocked that it asked for.
-fn trampoline_action(wish: &Action) -> Action {
-    let flags = wish.flags & (SA_ONSTACK | SA_RESTART | SA_NODEFER) | SA_SIGINFO;
-    Action { handler: handler::trampoline_address(), flags, ..*wish }
+fn trampoline_action(requested: &Action) -> Action {
+    let flags = requested.flags & (SA_ONSTACK | SA_RESTART | SA_NODEFER) | SA_SIGINFO;
+    Action { handler: handler::trampoline_address(), flags, ..*requested }
 }

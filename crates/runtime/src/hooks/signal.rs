@@ -1,6 +1,6 @@
 //! signal(2), sigaction(2) and their twins.
 //!
-//! For signals that we own the program talks to its remembered wish. All of these may be called in signal handlers.
+//! For signals that we own the program is told what it has set itself, whatever the kernel has. All of these may be called in signal handlers.
 
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -36,8 +36,8 @@ fn by_next(owned: &Owned, new: Option<Action>) -> Option<Action> {
 
 pub unsafe fn sigaction(signal: c_int, new: *const sigaction_t, old: *mut sigaction_t) -> c_int {
     // SAFETY: the caller's pointers are null or valid, as sigaction(2) demands.
-    let wish = (!new.is_null()).then(|| unsafe { platform::read(new) });
-    let Some(before) = set(signal, wish) else { return -1 };
+    let requested = (!new.is_null()).then(|| unsafe { platform::read(new) });
+    let Some(before) = set(signal, requested) else { return -1 };
     if !old.is_null() {
         // SAFETY: as above.
         unsafe { platform::write(old, &before) };
@@ -52,11 +52,11 @@ pub fn install(signum: c_int, handler: sighandler_t, flags: c_int, mask: u64, or
         platform::set_errno(EINVAL);
         return SIG_ERR;
     }
-    let wish = Action { flags, mask, origin, ..Action::plain(handler) };
-    set(signum, Some(wish)).map_or(SIG_ERR, |before| before.handler)
+    let requested = Action { flags, mask, origin, ..Action::plain(handler) };
+    set(signum, Some(requested)).map_or(SIG_ERR, |before| before.handler)
 }
 
-/// Whose wish it is when the program has asked by name for what a twin of signal(2) does: an error signal's action stays,
+/// Who counts as having asked when the program has asked by name for what a twin of signal(2) does: an error signal's action stays,
 /// or is reset before the handler runs, as that twin has it. For SIGPIPE it is as good as signal(2).
 pub fn by_name(signum: c_int) -> Origin {
     if signum == sigpipe::SIGNAL.signal() { Origin::ProgramBySignal } else { Origin::Program }
@@ -86,8 +86,8 @@ pub unsafe fn sigset(number: c_int, disposition: sighandler_t) -> sighandler_t {
 }
 
 pub unsafe fn sigignore(number: c_int) -> c_int {
-    let wish = Action { origin: by_name(number), ..Action::plain(SIG_IGN) };
-    if set(number, Some(wish)).is_some() { 0 } else { -1 }
+    let requested = Action { origin: by_name(number), ..Action::plain(SIG_IGN) };
+    if set(number, Some(requested)).is_some() { 0 } else { -1 }
 }
 
 pub unsafe fn siginterrupt(signal: c_int, interrupt: c_int) -> c_int {

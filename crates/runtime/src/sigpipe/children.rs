@@ -18,17 +18,17 @@ static SPAWNING: AtomicU32 = AtomicU32::new(0);
 
 /// Whether SIGPIPE is ignored in this process and must not be in what it starts.
 pub fn children_need_default() -> bool {
-    let wish = SIGNAL.believed();
-    SIGNAL.is_active() && is_own_process() && wish.handler == SIG_IGN && !children_ignore(&wish)
+    let requested = SIGNAL.believed();
+    SIGNAL.is_active() && is_own_process() && requested.handler == SIG_IGN && !children_ignore(&requested)
 }
 
 pub(super) fn is_spawning() -> bool {
     SPAWNING.load(Relaxed) != 0
 }
 
-/// What the kernel has while something is started for a program of this wish.
-pub(super) fn while_starting(wish: &Action) -> Action {
-    if children_ignore(wish) { Action::plain(SIG_IGN) } else { guard::action(wish) }
+/// What the kernel has while something is started, where the program has asked for this.
+pub(super) fn while_starting(requested: &Action) -> Action {
+    if children_ignore(requested) { Action::plain(SIG_IGN) } else { guard::action(requested) }
 }
 
 /// Asks to be told of every fork that libc makes. For the constructor.
@@ -65,10 +65,12 @@ fn adopt_forked_child() {
         set_scope(Scope::Sockets);
     }
     SIGNAL.adopt_forked_child();
-    SIGNAL.replace(|wish| match wish.origin {
-        Origin::Start if !children_ignore(wish) => Action::plain(SIG_DFL),
-        Origin::OverStart if scope_is(Scope::Sockets) => Action { origin: Origin::ProgramBySignal, ..*wish },
-        _ => *wish,
+    SIGNAL.replace(|requested| match requested.origin {
+        Origin::Inherited if !children_ignore(requested) => Action::plain(SIG_DFL),
+        Origin::SetBySignalOverInherited if scope_is(Scope::Sockets) => {
+            Action { origin: Origin::ProgramBySignal, ..*requested }
+        }
+        _ => *requested,
     });
 }
 
@@ -95,8 +97,8 @@ impl Spawn {
         platform::keeping_errno(|| {
             if is_own_process() {
                 SPAWNING.fetch_add(1, Relaxed);
-                SIGNAL.circumstances_changed();
-                SIGNAL.settle();
+                SIGNAL.policy_changed();
+                SIGNAL.wait_for_pending_updates();
                 return Self(Place::Process);
             }
             let current = platform::action(SIGPIPE);
@@ -115,7 +117,7 @@ impl Drop for Spawn {
             Place::Nobodys => {}
             Place::Process => platform::keeping_errno(|| {
                 SPAWNING.fetch_sub(1, Relaxed);
-                SIGNAL.circumstances_changed();
+                SIGNAL.policy_changed();
             }),
             Place::Borrower(before) => platform::keeping_errno(|| {
                 platform::set_action(SIGPIPE, before);

@@ -1,6 +1,6 @@
 //! The guard handler: what the kernel has for SIGPIPE whenever SIG_IGN would be wrong.
 //!
-//! A socket broke: swallowed, and counted. Anything else: what the program wished.
+//! A socket broke: swallowed, and counted. Anything else: what the program has asked for.
 
 use libc::{
     SA_NODEFER, SA_ONSTACK, SA_RESETHAND, SA_RESTART, SA_SIGINFO, SIG_DFL, SIG_IGN, SIGPIPE, c_int, c_void, siginfo_t,
@@ -20,45 +20,45 @@ unsafe extern "C" fn guard_entry(_signal: c_int, _info: *mut siginfo_t, _context
     arch::signal_entry!(guard)
 }
 
-/// The guard in place of a wish. The mask and the flags of a program's handler go to the kernel with it, so that the
+/// The guard handler in place of what the program has asked for. The mask and the flags of a program's handler go to the kernel with it, so that the
 /// handler runs on the stack and with the signals blocked that it asked for.
-pub fn action(wish: &Action) -> Action {
-    if !platform::TELLS_WHAT_BROKE && wish.handler != SIG_IGN {
+pub fn action(requested: &Action) -> Action {
+    if !platform::SIGPIPE_IS_SYNCHRONOUS && requested.handler != SIG_IGN {
         // No socket raises the signal there, and whatever else does is the program's business.
-        return *wish;
+        return *requested;
     }
-    let (flags, mask) = if wish.is_handler() {
-        (wish.flags & (SA_ONSTACK | SA_RESTART | SA_NODEFER), wish.mask)
+    let (flags, mask) = if requested.is_handler() {
+        (requested.flags & (SA_ONSTACK | SA_RESTART | SA_NODEFER), requested.mask)
     } else {
         (SA_ONSTACK | SA_RESTART, 0)
     };
-    Action { handler: address(), flags: flags | SA_SIGINFO, mask, ..*wish }
+    Action { handler: address(), flags: flags | SA_SIGINFO, mask, ..*requested }
 }
 
 unsafe extern "C" fn guard(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
     let errno = platform::errno();
     // SAFETY: the kernel calls us as it calls a handler with SA_SIGINFO.
     let broken = unsafe { platform::broken(info, context) };
-    let wish = SIGNAL.believed();
+    let requested = SIGNAL.believed();
     match broken {
         Broken::Socket(call, fd) => log::survived(call, fd),
-        Broken::Other(call, fd) if wish.handler == SIG_IGN => log::survived(call, fd),
-        Broken::Nothing if wish.handler == SIG_IGN => {}
-        Broken::Other(..) | Broken::Nothing if wish.handler == SIG_DFL => die(),
+        Broken::Other(call, fd) if requested.handler == SIG_IGN => log::survived(call, fd),
+        Broken::Nothing if requested.handler == SIG_IGN => {}
+        Broken::Other(..) | Broken::Nothing if requested.handler == SIG_DFL => die(),
         Broken::Other(..) | Broken::Nothing => {
-            if wish.flags & SA_RESETHAND != 0 && is_own_process() {
-                SIGNAL.replace(|now| if *now == wish { Action { handler: SIG_DFL, ..wish } } else { *now });
+            if requested.flags & SA_RESETHAND != 0 && is_own_process() {
+                SIGNAL.replace(|now| if *now == requested { Action { handler: SIG_DFL, ..requested } } else { *now });
             }
             platform::set_errno(errno);
             // The program's handler may leave by siglongjmp: nothing here is held.
             // SAFETY: the program installed this address as a handler of the kind that its flags say.
             unsafe {
-                if wish.flags & SA_SIGINFO != 0 {
+                if requested.flags & SA_SIGINFO != 0 {
                     let handler: unsafe extern "C" fn(c_int, *mut siginfo_t, *mut c_void) =
-                        core::mem::transmute(wish.handler);
+                        core::mem::transmute(requested.handler);
                     handler(signal, info, context);
                 } else {
-                    let handler: unsafe extern "C" fn(c_int) = core::mem::transmute(wish.handler);
+                    let handler: unsafe extern "C" fn(c_int) = core::mem::transmute(requested.handler);
                     handler(signal);
                 }
             }

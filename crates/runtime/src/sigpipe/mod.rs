@@ -24,7 +24,7 @@ use settings::options::{Log, Scope};
 /// SIGPIPE, once the constructor has run and the scope is not `off`.
 pub static SIGNAL: Owned = Owned::new(
     SIGPIPE,
-    Rules { kernel_action, wish, is_ours, borrowers_default: || Action::plain(SIG_DFL), changed: publish_belief },
+    Rules { kernel_action, requested, is_ours, borrowers_default: || Action::plain(SIG_DFL), changed: publish_belief },
 );
 
 /// Put into the set of blocked signals of a SIG_IGN that is ours, where it has no effect: the kernel copies it into
@@ -95,7 +95,7 @@ pub fn start(scope: Scope, log: Log) {
         FLAG.store(0, Relaxed);
         return;
     }
-    COUNTING.store(log != Log::Off && platform::TELLS_WHAT_BROKE, Relaxed);
+    COUNTING.store(log != Log::Off && platform::SIGPIPE_IS_SYNCHRONOUS, Relaxed);
     log::start(log);
     platform::configure_open_sockets();
     platform::learn_restorer(SIGPIPE);
@@ -129,19 +129,24 @@ fn restorer_mark() -> usize {
     (&raw const SIGNAL).addr()
 }
 
-/// Makes a wish of what the program sets, given what was in force.
-fn wish(new: Action, before: &Action) -> Action {
+/// What the program is to believe after it has set an action, given what was in force.
+fn requested(new: Action, before: &Action) -> Action {
     let by_signal = new.origin == Origin::ProgramBySignal;
     let ignores = new.handler == SIG_IGN;
-    let origin = if ignores && (new.restorer == restorer_mark() || by_signal && before.origin == Origin::OverStart) {
-        Origin::Start
-    } else if by_signal && !ignores && (before.origin == Origin::OverStart || before.restorer == restorer_mark()) {
-        Origin::OverStart
+    let origin = if ignores
+        && (new.restorer == restorer_mark() || by_signal && before.origin == Origin::SetBySignalOverInherited)
+    {
+        Origin::Inherited
+    } else if by_signal
+        && !ignores
+        && (before.origin == Origin::SetBySignalOverInherited || before.restorer == restorer_mark())
+    {
+        Origin::SetBySignalOverInherited
     } else {
         new.origin
     };
     let kept = Action { origin, ..platform::as_kept(new) };
-    if origin == Origin::Start { Action { restorer: restorer_mark(), ..kept } } else { kept }
+    if origin == Origin::Inherited { Action { restorer: restorer_mark(), ..kept } } else { kept }
 }
 
 /// Tells `nosigpipe status` what the program believes.
@@ -160,21 +165,22 @@ fn is_ours(action: &Action) -> bool {
     action.handler == guard::address() || action.handler == SIG_IGN && action.mask == OURS
 }
 
-/// The policy: what the kernel has for what the program wishes.
-fn kernel_action(wish: &Action) -> Action {
+/// The policy: what the kernel has for what the program has asked for.
+fn kernel_action(requested: &Action) -> Action {
     if children::is_spawning() {
-        return children::while_starting(wish);
+        return children::while_starting(requested);
     }
-    match wish.handler {
-        SIG_IGN if COUNTING.load(Relaxed) => guard::action(wish),
+    match requested.handler {
+        SIG_IGN if COUNTING.load(Relaxed) => guard::action(requested),
         // What children start with is decided when they are started.
-        SIG_IGN if !children_ignore(wish) => Action { mask: OURS, ..Action::plain(SIG_IGN) },
+        SIG_IGN if !children_ignore(requested) => Action { mask: OURS, ..Action::plain(SIG_IGN) },
         SIG_IGN => Action::plain(SIG_IGN),
-        _ => guard::action(wish),
+        _ => guard::action(requested),
     }
 }
 
 /// Whether what the program starts now is to start with SIGPIPE ignored.
-fn children_ignore(wish: &Action) -> bool {
-    wish.handler == SIG_IGN && (wish.origin != Origin::Start || scope_is(Scope::Tree) || STARTED_IGNORED.load(Relaxed))
+fn children_ignore(requested: &Action) -> bool {
+    requested.handler == SIG_IGN
+        && (requested.origin != Origin::Inherited || scope_is(Scope::Tree) || STARTED_IGNORED.load(Relaxed))
 }

@@ -7,7 +7,7 @@ use crate::exit::{self, Failure, OK};
 use crate::{cli, output, platform};
 use settings::options::SETTINGS;
 
-/// The time that a packager wishes in the page, in seconds since 1970, as for other files of reproducible builds.
+/// The time that a packager wants in the page, in seconds since 1970, as for other files of reproducible builds.
 const EPOCH: &str = "SOURCE_DATE_EPOCH";
 
 pub fn command() -> Command {

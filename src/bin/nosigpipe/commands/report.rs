@@ -132,7 +132,7 @@ fn report(value: &Value) -> Report {
         address: signal["address"].as_str().and_then(hexadecimal),
         access: string(&signal["access"]),
         cause: string(&signal["cause"]),
-        address_is: string(&signal["address_is"]),
+        address_description: string(&signal["address_description"]),
         raised: raised["number"].as_i64().zip(raised["code"].as_i64()),
         sender,
         call: signal["system_call"].as_i64(),

@@ -62,7 +62,7 @@ fn look(root: u32) -> Result<Tree, Failure> {
     if process::parent_of(root).is_none() {
         return Err(Failure::new(NO_PROCESS, format!("no process {root}")));
     }
-    let give_up = Instant::now() + TIME;
+    let deadline = Instant::now() + TIME;
     let (mut nodes, mut left_out, mut seen) = (Vec::new(), 0, HashSet::new());
     // The nearest process above each, itself included, that has the library.
     let mut nearest: HashMap<u32, Option<(u32, String)>> = HashMap::new();
@@ -72,7 +72,7 @@ fn look(root: u32) -> Result<Tree, Failure> {
             continue;
         }
         next.extend(children.get(&pid).into_iter().flatten().rev().map(|&child| (child, depth + 1, pid)));
-        if nodes.len() >= MOST || Instant::now() > give_up {
+        if nodes.len() >= MOST || Instant::now() > deadline {
             left_out += 1;
             continue;
         }

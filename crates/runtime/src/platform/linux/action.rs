@@ -32,7 +32,7 @@ const UNBLOCKABLE: u64 = 1 << (libc::SIGKILL - 1) | 1 << (libc::SIGSTOP - 1);
 /// Address of glibc's code that leaves a signal handler: told back to programs with what they have set.
 pub(super) static RESTORER: AtomicUsize = AtomicUsize::new(0);
 
-/// Finds out what glibc gives the kernel besides the program's wish: its own `sigaction` sets once what the kernel has
+/// Finds out what glibc gives the kernel besides what the program has set: its own `sigaction` sets once what the kernel has
 /// anyway, and that is read back. For the constructor, before it sets any action.
 pub fn learn_restorer(signal: c_int) {
     if RESTORER.load(Relaxed) != 0 {

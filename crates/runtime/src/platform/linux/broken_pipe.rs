@@ -24,7 +24,7 @@ use crate::platform::Broken;
 use crate::state::Call;
 
 /// Whether a SIGPIPE handler can tell what broke.
-pub const TELLS_WHAT_BROKE: bool = true;
+pub const SIGPIPE_IS_SYNCHRONOUS: bool = true;
 
 /// Whether the program has sent itself a SIGPIPE by kill(3) that has not come yet.
 static ASKED_FOR: AtomicBool = AtomicBool::new(false);

@@ -125,14 +125,14 @@ pub fn end_copy() {
     /// How long a process that is killed may take to be gone.
     const PATIENCE: u64 = 250_000_000;
     forget_time_limit();
-    let give_up = nanoseconds() + PATIENCE;
+    let deadline = nanoseconds() + PATIENCE;
     for place in [&HELPER, &CHILD] {
         let child = place.swap(0, Relaxed);
         if child <= 0 || has_ended(child).is_some() {
             continue;
         }
         kill(child);
-        while has_ended(child).is_none() && nanoseconds() < give_up {
+        while has_ended(child).is_none() && nanoseconds() < deadline {
             sleep(20_000);
         }
     }

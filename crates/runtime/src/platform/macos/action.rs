@@ -23,7 +23,7 @@ const MARK: u64 = 1 << (SIGPIPE - 1);
 /// What [`Action::restorer`] was when an action with the mark was last told to the program.
 static MARKED: AtomicUsize = AtomicUsize::new(0);
 
-/// Finds out what libc gives the kernel besides the program's wish: nothing that it would tell back.
+/// Finds out what libc gives the kernel besides what the program has set: nothing that it would tell back.
 pub fn learn_restorer(_signal: c_int) {}
 
 /// Gives the kernel an action. Can't fail for the signals that we own.

@@ -5,7 +5,7 @@ use libc::{c_void, siginfo_t};
 use crate::platform::Broken;
 
 /// Whether a SIGPIPE handler can tell what broke.
-pub const TELLS_WHAT_BROKE: bool = false;
+pub const SIGPIPE_IS_SYNCHRONOUS: bool = false;
 
 /// Tells what broke when SIGPIPE came: nobody can.
 ///

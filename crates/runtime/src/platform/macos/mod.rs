@@ -2,7 +2,7 @@
 //!
 //! What is different here: every socket can be told once and for all to raise no SIGPIPE, and the signal goes to the
 //! process, not to the thread whose call failed. So the guard handler could never tell what broke, and need not:
-//! whatever the program wishes for SIGPIPE can be given to the kernel as it is.
+//! whatever the program sets for SIGPIPE can be given to the kernel as it is.
 
 #[cfg(not(any(target_arch = "aarch64", target_arch = "x86_64")))]
 compile_error!("on macOS nosigpipe is for arm64 and x86_64");

@@ -211,10 +211,10 @@ impl Plan {
     /// A server that listens. The port of one that has just ended may be taken for some time yet.
     fn start(&self, library: Option<&Path>) -> Result<Server, Failure> {
         const AGAIN: Duration = Duration::from_secs(65);
-        let give_up = Instant::now() + AGAIN;
+        let deadline = Instant::now() + AGAIN;
         loop {
             match Server::start(&self.words, library, self.wait) {
-                Err(failure) if failure.message.contains("in use") && Instant::now() < give_up => {
+                Err(failure) if failure.message.contains("in use") && Instant::now() < deadline => {
                     progress("the port is still in use: waiting");
                     sleep(Duration::from_secs(1));
                 }

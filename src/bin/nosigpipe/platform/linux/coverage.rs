@@ -71,8 +71,8 @@ pub static WAYS: [Way; 6] = [
         ],
     },
     Way {
-        id: "wish",
-        explanation: "the program's wish for SIGPIPE is kept and told back; its sockets stay safe",
+        id: "disposition",
+        explanation: "what the program sets for SIGPIPE is kept and told back; its sockets stay safe",
         needs_hook: true,
         calls: &[
             "sigaction",

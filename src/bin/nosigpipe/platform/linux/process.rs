@@ -123,12 +123,12 @@ const SEARCH: Duration = Duration::from_secs(2);
 fn find_library(memory: &Memory, modules: &[Mapping]) -> io::Result<Option<Library>> {
     let mut unused = None;
     // A process of somebody else may have been made so that the search never ends.
-    let give_up = Instant::now() + SEARCH;
+    let deadline = Instant::now() + SEARCH;
     // What is called as we are comes first.
     let (likely, rest): (Vec<_>, Vec<_>) =
         modules.iter().filter(|module| module.offset == 0).partition(|module| module.path.contains("nosigpipe"));
     for module in likely.into_iter().chain(rest) {
-        if Instant::now() > give_up {
+        if Instant::now() > deadline {
             return if unused.is_some() { Ok(unused) } else { Err(io::ErrorKind::TimedOut.into()) };
         }
         let address = match symbol(memory, module.start) {
