@@ -9,7 +9,7 @@
 //! 6. The process looks as it did: what can be read back is what the program has set, and its limits are its own.
 //! 7. Where we can't know, the program lives, and its crash is reported. Besides sockets only a FIFO without a reader raises
 //!    SIGPIPE; only a handler that returns to an instruction which can't succeed has given up.
-//! 8. Who borrows memory (vfork, CLONE_VM) writes nothing there, and nothing stays claimed when its holder is interrupted
+//! 8. A child that shares its parent's memory (vfork, CLONE_VM) writes nothing there, and nothing stays claimed when its holder is interrupted
 //!    for good.
 //! 9. Time is bounded by the kernel: nothing waits for what may never answer.
 //! 10. A diagnostic goes to standard error as it was at load, or nowhere.

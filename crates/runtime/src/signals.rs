@@ -81,9 +81,9 @@ pub struct Rules {
     pub requested: fn(Action, &Action) -> Action,
     /// Whether an action that the kernel has is one of the owner's, which the program must not see.
     pub is_ours: fn(&Action) -> bool,
-    /// The action that the kernel has where a process that borrows our memory wishes the default one: its table of actions is its
-    /// own, and nothing but this tells what it wished.
-    pub borrowers_default: fn() -> Action,
+    /// The action that the kernel has where a child that shares our memory asks for the default one: its table of actions is its
+    /// own, and nothing but this tells what it asked for.
+    pub vm_childs_default: fn() -> Action,
     /// Called after what is believed has changed, with the signal's number.
     pub changed: fn(c_int, &Action),
 }
@@ -215,29 +215,29 @@ impl Owned {
         }
     }
 
-    /// The same in a process that borrows our memory, a child by vfork: its wish goes to its own kernel table and
+    /// The same in a child that shares our memory (vfork, CLONE_VM): what it sets goes to its own kernel table and
     /// must leave no trace here. So does that of a child by fork which a signal has interrupted before it could make our data
     /// its own.
-    pub fn sigaction_of_borrower(&self, new: Option<Action>) -> Action {
+    pub fn sigaction_in_vm_child(&self, new: Option<Action>) -> Action {
         let before = platform::action(self.signal);
         if let Some(new) = new {
-            self.set_for_borrower(&new);
+            self.set_in_vm_child(&new);
         }
-        self.believed_by_borrower(&before)
+        self.believed_by_vm_child(&before)
     }
 
-    fn set_for_borrower(&self, new: &Action) {
-        let default = (new.handler == SIG_DFL).then(self.rules.borrowers_default);
+    fn set_in_vm_child(&self, new: &Action) {
+        let default = (new.handler == SIG_DFL).then(self.rules.vm_childs_default);
         platform::set_action(self.signal, default.as_ref().unwrap_or(new));
     }
 
-    /// What a process that borrows our memory believes, by what the kernel has for it.
-    fn believed_by_borrower(&self, kernels: &Action) -> Action {
+    /// What a child that shares our memory believes, by what the kernel has for it.
+    fn believed_by_vm_child(&self, kernels: &Action) -> Action {
         if !(self.rules.is_ours)(kernels) {
             return *kernels;
         }
         let believed = self.believed();
-        let is_default = kernels.handler == (self.rules.borrowers_default)().handler;
+        let is_default = kernels.handler == (self.rules.vm_childs_default)().handler;
         if is_default && believed.is_handler() { Action::plain(SIG_DFL) } else { believed }
     }
 
@@ -246,12 +246,12 @@ impl Owned {
     /// SIGPIPE rather SIG_IGN than the default.
     ///
     /// `None` with errno set when the other library's function has failed.
-    pub fn sigaction_by_next(&self, new: Option<Action>, is_borrower: bool) -> Option<Action> {
+    pub fn sigaction_by_next(&self, new: Option<Action>, is_vm_child: bool) -> Option<Action> {
         /// Where a mask has no effect, this one tells what was put there to be found.
         const SHOWN: u64 = 1 << (libc::SIGTTIN - 1) | 1 << (libc::SIGTTOU - 1);
         let is_shown = |action: &Action| !action.is_handler() && action.mask == SHOWN;
         let kernels = platform::action(self.signal);
-        let believed = if is_borrower { self.believed_by_borrower(&kernels) } else { self.believed() };
+        let believed = if is_vm_child { self.believed_by_vm_child(&kernels) } else { self.believed() };
         let shown = match believed.handler {
             SIG_DFL if self.signal == libc::SIGPIPE => Action { mask: SHOWN, ..Action::plain(SIG_IGN) },
             SIG_DFL | SIG_IGN => Action { mask: SHOWN, ..believed },
@@ -264,13 +264,13 @@ impl Owned {
         if told.is_none() || is_shown(&now) || now.handler == shown.handler && as_set.is_none() {
             // Nothing has changed: it was a question, or the other library has kept the action for itself, as libjsig does when
             // a Java VM has the signal.
-            if is_borrower {
+            if is_vm_child {
                 platform::set_action(self.signal, &kernels);
             } else {
                 self.apply();
             }
-        } else if is_borrower {
-            self.set_for_borrower(&now);
+        } else if is_vm_child {
+            self.set_in_vm_child(&now);
         } else {
             let (origin, restorer) = as_set.map_or((Origin::Program, 0), |new| (new.origin, new.restorer));
             let now = Action { origin, restorer, ..now };

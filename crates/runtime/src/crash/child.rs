@@ -13,7 +13,7 @@ static LAST_SIGNAL: AtomicI32 = AtomicI32::new(0);
 
 /// Whether the child that the program has waited for last was killed by this signal.
 pub fn was_killed_by(signal: c_int) -> bool {
-    // What stands here in a process that borrows the memory is about its parent's children.
+    // What stands here in a child that shares our memory is about its parent's children.
     LAST_SIGNAL.load(Relaxed) == signal && is_own_process()
 }
 

@@ -12,7 +12,7 @@ use core::sync::atomic::{
 use libc::{SA_RESETHAND, SIG_DFL, SIG_IGN, SIGABRT, SIGSYS, c_int, c_void, pid_t, siginfo_t};
 
 use super::returns::Instruction;
-use super::{Incident, STARTED, borrower, child, death, header, options, ownership, raw, returns, snapshot};
+use super::{Incident, STARTED, child, death, header, options, ownership, raw, returns, snapshot, vm_child};
 use crate::arch;
 use crate::platform::{self, Cause, Fault};
 use crate::signals::Origin;
@@ -352,7 +352,7 @@ fn wait_for_holder() {
 unsafe fn report(pid: pid_t, tid: pid_t, fault: &Fault, info: *const siginfo_t) -> bool {
     if platform::MAKES_COPIES && !is_own_process() {
         // SAFETY: as promised.
-        unsafe { report_in_borrowed_memory(pid, tid, fault, info) };
+        unsafe { report_in_vm_child(pid, tid, fault, info) };
         return true;
     }
     match claim(pid, tid) {
@@ -392,11 +392,11 @@ unsafe fn report(pid: pid_t, tid: pid_t, fault: &Fault, info: *const siginfo_t) 
 /// # Safety
 /// That of [`report()`].
 #[inline(never)]
-unsafe fn report_in_borrowed_memory(pid: pid_t, tid: pid_t, fault: &Fault, info: *const siginfo_t) {
+unsafe fn report_in_vm_child(pid: pid_t, tid: pid_t, fault: &Fault, info: *const siginfo_t) {
     let mut incident = NOTHING;
     // SAFETY: as promised.
     unsafe { happened(pid, tid, fault, info, &raw mut incident) };
-    borrower::report(incident);
+    vm_child::report(incident);
 }
 
 /// Notes what is known of the crash at once. In place, and in a frame of its own: all this runs on the program's alternate stack,

@@ -22,12 +22,12 @@ static STALLED: AtomicBool = AtomicBool::new(false);
 const PATIENCE: u64 = 2_000_000_000;
 
 /// How many texts [`write_text`] has in use: more than one if the first has crashed.
-static LENT: AtomicUsize = AtomicUsize::new(0);
+static IN_USE: AtomicUsize = AtomicUsize::new(0);
 
 /// Before the first lines of a report.
 pub fn start() {
     // A child that had our memory may have died over its first lines.
-    LENT.store(0, Relaxed);
+    IN_USE.store(0, Relaxed);
     STALLED.store(false, Relaxed);
 }
 
@@ -82,12 +82,12 @@ pub fn write_summary() {
 fn write_text(write: fn(&Head, &mut dyn Write) -> core::fmt::Result) {
     /// Not on the stack, which may be one of 8 KiB.
     struct Text(UnsafeCell<Line<1024>>);
-    // SAFETY: each is lent to one caller at a time, by the count below.
+    // SAFETY: each is given to one caller at a time, by the count below.
     unsafe impl Sync for Text {}
     /// The second is for a crash while the first is filled, whose handler comes here again.
     static TEXTS: [Text; 2] = [const { Text(UnsafeCell::new(Line::empty())) }; 2];
-    let lent = LENT.fetch_add(1, AcqRel);
-    if let Some(text) = TEXTS.get(lent) {
+    let in_use = IN_USE.fetch_add(1, AcqRel);
+    if let Some(text) = TEXTS.get(in_use) {
         // SAFETY: only the thread that holds the claim comes here, and its call before this, if there is one that has not
         // returned, has the other.
         let text = unsafe { &mut *text.0.get() };
@@ -95,7 +95,7 @@ fn write_text(write: fn(&Head, &mut dyn Write) -> core::fmt::Result) {
         fill(incident(), text, write);
         say(text.finish());
     }
-    LENT.store(lent, Relaxed);
+    IN_USE.store(in_use, Relaxed);
 }
 
 /// Writes the first lines of a report that there can be no more of, and notes nothing anywhere.

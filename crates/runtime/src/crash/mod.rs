@@ -11,7 +11,6 @@
 //! Everything outside `snapshot` runs in a broken process: no malloc, no lock, no panic, no libc
 //! function but those that the library brings itself, no memory that might not be there.
 
-mod borrower;
 mod child;
 mod death;
 pub mod handler;
@@ -21,6 +20,7 @@ mod raw;
 mod returns;
 pub mod snapshot;
 mod stacks;
+mod vm_child;
 
 #[cfg(target_os = "linux")]
 pub use child::ended as child_ended;

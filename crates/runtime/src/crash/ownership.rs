@@ -19,7 +19,7 @@ use crate::state::STATE;
 use settings::options::Crash;
 
 const RULES: Rules =
-    Rules { kernel_action, requested, is_ours, borrowers_default: handler_action, changed: publish_belief };
+    Rules { kernel_action, requested, is_ours, vm_childs_default: handler_action, changed: publish_belief };
 /// abort(3) raises SIGABRT and dies if the handler returns: that return is to be seen. SIGSYS may come for a call that a report
 /// makes and a filter traps: that is no affair of the program's handler.
 const RULES_IN_FRONT: Rules = Rules { kernel_action: kernel_action_in_front, ..RULES };
@@ -118,7 +118,7 @@ pub fn let_abort_end() {
 pub fn hear_abort() {
     let Some(owned) = owned(SIGABRT) else { return };
     let is_own = is_own_process();
-    let believed = if is_own { owned.believed() } else { owned.sigaction_of_borrower(None) };
+    let believed = if is_own { owned.believed() } else { owned.sigaction_in_vm_child(None) };
     if believed.is_handler() || is_dying() {
         return;
     }
@@ -127,7 +127,7 @@ pub fn hear_abort() {
         if is_own {
             owned.replace(|now| if now.handler == SIG_IGN { default } else { *now });
         } else {
-            owned.sigaction_of_borrower(Some(default));
+            owned.sigaction_in_vm_child(Some(default));
         }
     }
     platform::change_mask(libc::SIG_UNBLOCK, SIGABRT);

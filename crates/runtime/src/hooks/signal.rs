@@ -22,7 +22,7 @@ fn owned(signal: c_int) -> Option<&'static Owned> {
 
 fn change(owned: &Owned, new: Option<Action>) -> Action {
     platform::keeping_errno(|| {
-        if sigpipe::is_own_process() { owned.sigaction(new) } else { owned.sigaction_of_borrower(new) }
+        if sigpipe::is_own_process() { owned.sigaction(new) } else { owned.sigaction_in_vm_child(new) }
     })
 }
 

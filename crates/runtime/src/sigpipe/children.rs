@@ -39,7 +39,7 @@ pub(super) fn watch_forks() {
 /// In a forked child, before the program goes on.
 pub extern "C" fn forked() {
     platform::keeping_errno(|| {
-        platform::forget_borrowers();
+        platform::forget_vm_children();
         crash::adopt_forked_child();
         if platform::is_filtered() {
             // What follows makes system calls that fork would not have made. The kernel goes on with what it has.
@@ -76,15 +76,15 @@ fn adopt_forked_child() {
 
 /// In force while libc starts a program on behalf of this process (posix_spawn, system, popen), and while the process
 /// itself tries to become another program.
-pub struct Spawn(Place);
+pub struct Spawn(Changed);
 
 /// Whose disposition had to be changed.
-enum Place {
-    Nobodys,
+enum Changed {
+    Nothing,
     /// That of this process, by the policy.
     Process,
-    /// That of a child that borrows our memory, from this action.
-    Borrower(Action),
+    /// That of a child that shares our memory: the action that it had.
+    VmChild(Action),
 }
 
 impl Spawn {
@@ -92,21 +92,21 @@ impl Spawn {
     pub fn begin() -> Self {
         // The kernel's action has to be changed for what is started, by a call that a filter may kill for.
         if !SIGNAL.is_active() || platform::is_filtered() {
-            return Self(Place::Nobodys);
+            return Self(Changed::Nothing);
         }
         platform::keeping_errno(|| {
             if is_own_process() {
                 SPAWNING.fetch_add(1, Relaxed);
                 SIGNAL.policy_changed();
                 SIGNAL.wait_for_pending_updates();
-                return Self(Place::Process);
+                return Self(Changed::Process);
             }
             let current = platform::action(SIGPIPE);
             if !SIGNAL.is_ours(&current) {
-                return Self(Place::Nobodys);
+                return Self(Changed::Nothing);
             }
             platform::set_action(SIGPIPE, &while_starting(&SIGNAL.believed()));
-            Self(Place::Borrower(current))
+            Self(Changed::VmChild(current))
         })
     }
 }
@@ -114,12 +114,12 @@ impl Spawn {
 impl Drop for Spawn {
     fn drop(&mut self) {
         match &self.0 {
-            Place::Nobodys => {}
-            Place::Process => platform::keeping_errno(|| {
+            Changed::Nothing => {}
+            Changed::Process => platform::keeping_errno(|| {
                 SPAWNING.fetch_sub(1, Relaxed);
                 SIGNAL.policy_changed();
             }),
-            Place::Borrower(before) => platform::keeping_errno(|| {
+            Changed::VmChild(before) => platform::keeping_errno(|| {
                 platform::set_action(SIGPIPE, before);
             }),
         }

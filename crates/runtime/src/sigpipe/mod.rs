@@ -24,7 +24,7 @@ use settings::options::{Log, Scope};
 /// SIGPIPE, once the constructor has run and the scope is not `off`.
 pub static SIGNAL: Owned = Owned::new(
     SIGPIPE,
-    Rules { kernel_action, requested, is_ours, borrowers_default: || Action::plain(SIG_DFL), changed: publish_belief },
+    Rules { kernel_action, requested, is_ours, vm_childs_default: || Action::plain(SIG_DFL), changed: publish_belief },
 );
 
 /// Put into the set of blocked signals of a SIG_IGN that is ours, where it has no effect: the kernel copies it into
@@ -55,10 +55,10 @@ pub fn configure_socket(fd: c_int) {
     }
 }
 
-/// Whether the calling process is the one that our static data belongs to, not one that borrows its memory. Who has
-/// forbidden itself system calls is asked only while it is known to have lent it.
+/// Whether the calling process is the one that our static data belongs to, not a child that shares its memory. A process that has
+/// forbidden itself system calls is asked for its pid only while such a child is known to be there.
 pub fn is_own_process() -> bool {
-    platform::is_filtered() && !platform::may_be_borrowed() || platform::pid() == PROCESS.load(Relaxed)
+    platform::is_filtered() && !platform::may_be_vm_child() || platform::pid() == PROCESS.load(Relaxed)
 }
 
 /// Whether a SIGPIPE comes to the guard handler, whatever the program believes.

@@ -523,14 +523,14 @@ macro_rules! jump {
 }
 pub(crate) use jump;
 
-/// Body of vfork(2), counting who borrows the memory. The child has the parent's stack, and the return address is in a register
+/// Body of vfork(2), counting children that share our memory. The child has the parent's stack, and the return address is in a register
 /// of both. The kernel has no call of this name.
-macro_rules! lend {
-    ($borrowers:path, $failed:path) => {
+macro_rules! vfork_body {
+    ($vm_children:path, $failed:path) => {
         ::core::arch::naked_asm!(
             ".cfi_startproc",
-            "adrp x9, {borrowers}",
-            "add x9, x9, :lo12:{borrowers}",
+            "adrp x9, {vm_children}",
+            "add x9, x9, :lo12:{vm_children}",
             "1:",
             "ldaxr w10, [x9]",
             "add w10, w10, #1",
@@ -555,19 +555,19 @@ macro_rules! lend {
             "2:",
             "ret",
             ".cfi_endproc",
-            borrowers = sym $borrowers,
+            vm_children = sym $vm_children,
             flags = const ::libc::CLONE_VM | ::libc::CLONE_VFORK | ::libc::SIGCHLD,
             clone = const ::libc::SYS_clone,
             failed = sym $failed,
         )
     };
 }
-pub(crate) use lend;
+pub(crate) use vfork_body;
 
 /// Body of syscall(2). Some calls are special: their function is given the arguments with the number in the place of the
 /// fourth, which comes last.
 macro_rules! syscall_function {
-    ($borrowers:path, $special:path, $failed:path) => {
+    ($vm_children:path, $special:path, $failed:path) => {
         ::core::arch::naked_asm!(
             ".protected syscall",
             "mov x8, x0",
@@ -606,8 +606,8 @@ macro_rules! syscall_function {
             "cmp w9, #{vm}",
             "b.ne 2b",
             "4:",
-            "adrp x9, {borrowers}",
-            "add x9, x9, :lo12:{borrowers}",
+            "adrp x9, {vm_children}",
+            "add x9, x9, :lo12:{vm_children}",
             "1:",
             "ldaxr w10, [x9]",
             "add w10, w10, #1",
@@ -625,7 +625,7 @@ macro_rules! syscall_function {
             clone = const ::libc::SYS_clone,
             thread = const ::libc::CLONE_THREAD,
             vm = const ::libc::CLONE_VM,
-            borrowers = sym $borrowers,
+            vm_children = sym $vm_children,
             special = sym $special,
             failed = sym $failed,
         )

@@ -446,16 +446,16 @@ macro_rules! jump {
 }
 pub(crate) use jump;
 
-/// Body of vfork(2), counting who borrows the memory. The child has the parent's stack: the return address must not be on it while
+/// Body of vfork(2), counting children that share our memory. The child has the parent's stack: the return address must not be on it while
 /// the child runs.
-macro_rules! lend {
-    ($borrowers:path, $failed:path) => {
+macro_rules! vfork_body {
+    ($vm_children:path, $failed:path) => {
         ::core::arch::naked_asm!(
             ".cfi_startproc",
             "pop rdi",
             ".cfi_adjust_cfa_offset -8",
             ".cfi_register rip, rdi",
-            "lock inc dword ptr [rip + {borrowers}]",
+            "lock inc dword ptr [rip + {vm_children}]",
             "mov eax, {vfork}",
             "syscall",
             "push rdi",
@@ -464,24 +464,24 @@ macro_rules! lend {
             "test eax, eax",
             "jz 2f",
             // The parent goes on when the child has memory of its own, or none.
-            "lock dec dword ptr [rip + {borrowers}]",
+            "lock dec dword ptr [rip + {vm_children}]",
             "cmp rax, -4095",
             "jae {failed}",
             "2:",
             "ret",
             ".cfi_endproc",
-            borrowers = sym $borrowers,
+            vm_children = sym $vm_children,
             vfork = const ::libc::SYS_vfork,
             failed = sym $failed,
         )
     };
 }
-pub(crate) use lend;
+pub(crate) use vfork_body;
 
 /// Body of syscall(2). Some calls are special: their function is given the arguments with the number in the place of the
 /// fourth, which comes last.
 macro_rules! syscall_function {
-    ($borrowers:path, $special:path, $failed:path) => {
+    ($vm_children:path, $special:path, $failed:path) => {
         ::core::arch::naked_asm!(
             ".protected syscall",
             "mov rax, rdi",
@@ -525,7 +525,7 @@ macro_rules! syscall_function {
             "cmp r11d, {vm}",
             "jne 2b",
             "4:",
-            "lock inc dword ptr [rip + {borrowers}]",
+            "lock inc dword ptr [rip + {vm_children}]",
             "jmp 2b",
             "5:",
             "mov rcx, rax",
@@ -541,7 +541,7 @@ macro_rules! syscall_function {
             fork = const ::libc::SYS_fork,
             vm_and_thread = const ::libc::CLONE_VM | ::libc::CLONE_THREAD,
             vm = const ::libc::CLONE_VM,
-            borrowers = sym $borrowers,
+            vm_children = sym $vm_children,
             special = sym $special,
             failed = sym $failed,
         )

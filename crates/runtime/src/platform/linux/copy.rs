@@ -144,7 +144,7 @@ pub fn end_copy() {
 ///
 /// # Safety
 /// That of [`in_a_copy`].
-pub unsafe fn in_a_borrowers_copy(work: &Work) -> End {
+pub unsafe fn in_a_copy_of_vm_child(work: &Work) -> End {
     if super::is_forbidden(libc::SYS_clone) || super::is_forbidden(libc::SYS_wait4) {
         return End::NoCopy;
     }
@@ -158,7 +158,7 @@ pub unsafe fn in_a_borrowers_copy(work: &Work) -> End {
             place,
             core::ptr::null_mut(),
             COPY.as_ptr(),
-            become_borrowers_copy,
+            become_copy_of_vm_child,
         )
     };
     if child < 0 {
@@ -180,8 +180,8 @@ pub unsafe fn in_a_borrowers_copy(work: &Work) -> End {
 }
 
 /// `work` is above the stack that we are on.
-unsafe extern "C" fn become_borrowers_copy(work: *const u8) -> ! {
-    // SAFETY: in_a_borrowers_copy has written it into the memory that ours is a copy of.
+unsafe extern "C" fn become_copy_of_vm_child(work: *const u8) -> ! {
+    // SAFETY: in_a_copy_of_vm_child has written it into the memory that ours is a copy of.
     do_work(unsafe { &*work.cast::<Work>() });
     super::exit_now(0);
 }

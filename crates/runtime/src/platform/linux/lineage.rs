@@ -8,8 +8,8 @@ use core::sync::atomic::{AtomicPtr, Ordering::Relaxed};
 
 use libc::{c_char, pid_t};
 
-use super::lent::Lent;
 use super::maps::shares_file_with;
+use super::program_memory::ProgramMemory;
 use crate::platform::{map, unmap};
 use crate::sigpipe::is_own_process;
 
@@ -66,7 +66,7 @@ pub(crate) fn with_environment<T>(
 /// The number of entries in an environment that has a preload but no entry that begins with `name`; `None` for any other, and
 /// where something in it can't be read, which the kernel is to say.
 fn count_to_extend(environment: *const *const c_char, name: &[u8]) -> Option<usize> {
-    let (mut array, mut strings) = (Lent::new(), Lent::new());
+    let (mut array, mut strings) = (ProgramMemory::new(), ProgramMemory::new());
     let (mut count, mut preloads) = (0, false);
     loop {
         let variable = array.pointer(environment.wrapping_add(count))?;

@@ -1,5 +1,5 @@
-//! What the process has done to itself that decides which system calls of ours are still harmless: it has lent its memory
-//! to a child, or forbidden itself calls.
+//! What the process has done to itself that decides which system calls of ours are still harmless: it shares its memory
+//! with a child, or has forbidden itself calls.
 //!
 //! Neither can be asked of the kernel without a call that a filter may kill for, so the functions by which programs do it
 //! are hooked (`hooks/calls.rs`). Who makes the bare system call is not seen.
@@ -13,15 +13,15 @@ use crate::arch;
 
 /// Children that run in this process's memory: those of vfork until they have gone, others for ever, since nobody tells
 /// when they do.
-pub(super) static BORROWERS: AtomicU32 = AtomicU32::new(0);
+pub(super) static VM_CHILDREN: AtomicU32 = AtomicU32::new(0);
 
 /// Whether the process has installed a seccomp filter. One that it was started with does not count: the loader and
 /// our constructor have needed the same calls already.
 static FILTERED: AtomicBool = AtomicBool::new(false);
 
-/// Whether the caller may be a child that only borrows our memory, so that its pid must be asked for.
-pub fn may_be_borrowed() -> bool {
-    BORROWERS.load(Relaxed) != 0
+/// Whether the caller may be a child that shares our memory, so that its pid must be asked for.
+pub fn may_be_vm_child() -> bool {
+    VM_CHILDREN.load(Relaxed) != 0
 }
 
 /// Whether a system call that libc would not have made could be the process's end.
@@ -30,8 +30,8 @@ pub fn is_filtered() -> bool {
 }
 
 /// A forked child has its own memory.
-pub fn forget_borrowers() {
-    BORROWERS.store(0, Relaxed);
+pub fn forget_vm_children() {
+    VM_CHILDREN.store(0, Relaxed);
 }
 
 /// Runs a call that installs a filter. From before it, since it may concern all threads at once.

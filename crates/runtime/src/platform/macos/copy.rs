@@ -30,7 +30,7 @@ pub const MAKES_COPIES: bool = false;
 ///
 /// # Safety
 /// None needed.
-pub unsafe fn in_a_borrowers_copy(_work: &Work) -> End {
+pub unsafe fn in_a_copy_of_vm_child(_work: &Work) -> End {
     End::NoCopy
 }
 

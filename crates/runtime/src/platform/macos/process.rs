@@ -273,13 +273,13 @@ pub fn is_in_abort(registers: &Registers) -> bool {
 /// Finds out where errno is: libc's own function is asked here.
 pub fn learn_errno() {}
 
-/// Whether the caller may be a child that only borrows our memory, so that its pid must be asked for.
-pub fn may_be_borrowed() -> bool {
+/// Whether the caller may be a child that shares our memory, so that its pid must be asked for.
+pub fn may_be_vm_child() -> bool {
     true
 }
 
 /// A forked child has its own memory.
-pub fn forget_borrowers() {}
+pub fn forget_vm_children() {}
 
 /// Whether a system call that libc would not have made could be the process's end.
 pub fn is_filtered() -> bool {

@@ -1,4 +1,4 @@
-//! The calls by which a program lends its memory to a child, or forbids itself system calls.
+//! The calls that make a child which shares our memory, and those that forbid system calls.
 //!
 //! They are beside the hook table, as [`list`](super::list) is: a line can't say a function that returns twice, nor
 //! one that takes what its first argument says. Their real functions are looked up by the first call.
@@ -9,7 +9,7 @@ use core::sync::atomic::Ordering::Relaxed;
 use libc::{c_int, c_long, c_ulong, pid_t, stack_t};
 
 use super::super::freestanding::failed;
-use super::super::sharing::{BORROWERS, filtering};
+use super::super::sharing::{VM_CHILDREN, filtering};
 use crate::arch;
 use crate::crash;
 use crate::platform::{self, real_function};
@@ -19,20 +19,20 @@ use crate::platform::{self, real_function};
 #[unsafe(no_mangle)]
 #[unsafe(naked)]
 pub unsafe extern "C" fn vfork() -> pid_t {
-    arch::jump!(lend)
+    arch::jump!(vfork_body)
 }
 
 /// vfork(2), by glibc's other name.
 #[unsafe(no_mangle)]
 #[unsafe(naked)]
 pub unsafe extern "C" fn __vfork() -> pid_t {
-    arch::jump!(lend)
+    arch::jump!(vfork_body)
 }
 
 /// Has no name outside, so that the loader need not look it up for its callers.
 #[unsafe(naked)]
-unsafe extern "C" fn lend() -> pid_t {
-    arch::lend!(BORROWERS, failed)
+unsafe extern "C" fn vfork_body() -> pid_t {
+    arch::vfork_body!(VM_CHILDREN, failed)
 }
 
 mod real_clone {
@@ -63,14 +63,14 @@ unsafe extern "C" fn clone_and_note(
     tls: usize,
     child: usize,
 ) -> c_int {
-    let borrows = flags & (libc::CLONE_VM | libc::CLONE_THREAD) == libc::CLONE_VM;
-    if borrows {
-        BORROWERS.fetch_add(1, Relaxed);
+    let shares_memory = flags & (libc::CLONE_VM | libc::CLONE_THREAD) == libc::CLONE_VM;
+    if shares_memory {
+        VM_CHILDREN.fetch_add(1, Relaxed);
     }
     // SAFETY: the caller's arguments, as the caller gave them. The child never returns here.
     let result = unsafe { real_clone::real()(run, stack, flags, argument, parent, tls, child) };
-    if borrows && (result < 0 || flags & libc::CLONE_VFORK != 0) {
-        BORROWERS.fetch_sub(1, Relaxed);
+    if shares_memory && (result < 0 || flags & libc::CLONE_VFORK != 0) {
+        VM_CHILDREN.fetch_sub(1, Relaxed);
     }
     result
 }
@@ -98,7 +98,7 @@ fn filter_of_prctl(mode: c_long, filter: c_long) -> usize {
 #[unsafe(no_mangle)]
 #[unsafe(naked)]
 pub unsafe extern "C" fn syscall() -> c_long {
-    arch::syscall_function!(BORROWERS, special, failed)
+    arch::syscall_function!(VM_CHILDREN, special, failed)
 }
 
 /// Calls that concern us, by syscall(2): the hooks of their own names do the same.

@@ -8,12 +8,12 @@ use super::sharing::is_filtered;
 use crate::arch;
 
 /// Reads the program's memory as the kernel does for it, and asks the kernel once for each page on the way.
-pub struct Lent {
+pub struct ProgramMemory {
     /// The last page that can be read; 0 for none yet.
     page: usize,
 }
 
-impl Lent {
+impl ProgramMemory {
     pub const fn new() -> Self {
         Self { page: 0 }
     }

@@ -61,7 +61,7 @@ fn by_copies(incident: &Incident) -> bool {
         // SAFETY: fresh memory of a suitable alignment, which nobody else knows; the stack below it is for the copy.
         let end = unsafe {
             task.write(Task { incident: *incident, effort, progress: page.cast() });
-            platform::in_a_borrowers_copy(&work)
+            platform::in_a_copy_of_vm_child(&work)
         };
         match end {
             End::Crashed => continue,
