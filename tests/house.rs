@@ -12,14 +12,15 @@ use harness::root;
 use serde_json::Value;
 
 /// Which crates of ours a crate's code may depend on. What only tests use is free.
-const MAY_KNOW: [(&str, &[&str]); 7] = [
+const MAY_KNOW: [(&str, &[&str]); 8] = [
     ("settings", &[]),
     ("wording", &[]),
     ("symbols", &[]),
+    ("python", &[]),
     ("report", &["wording"]),
     ("runtime", &["settings", "wording"]),
-    ("capture", &["report", "runtime", "settings", "symbols", "wording"]),
-    ("nosigpipe", &["capture", "report", "runtime", "settings", "symbols", "wording"]),
+    ("capture", &["python", "report", "runtime", "settings", "symbols", "wording"]),
+    ("nosigpipe", &["capture", "python", "report", "runtime", "settings", "symbols", "wording"]),
 ];
 
 /// `cargo metadata` on the workspace.

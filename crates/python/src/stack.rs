@@ -1,0 +1,258 @@
+//! One thread's stack.
+
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::layout::{Frames, Layout, Lines};
+use crate::{Frame, Memory, Runtime, Stack, Thread, lines};
+
+/// Frames that are shown of a longer stack: the newest and the oldest.
+const NEWEST: usize = 192;
+const OLDEST: usize = 64;
+/// Frames that are counted.
+const MOST: u64 = 200_000;
+/// Largest table of lines, and largest code of one function, in bytes.
+const LARGEST: u64 = 1 << 26;
+
+/// What does not change with the place in a function.
+#[derive(Clone)]
+struct Code {
+    function: String,
+    file: String,
+    first_line: i64,
+    /// Address and length of its table of lines.
+    lines: (u64, u64),
+    /// Index of the first instruction that is the function's own.
+    first: i64,
+}
+
+/// A frame whose names have not been looked for.
+#[derive(Clone, Copy)]
+struct Raw {
+    address: u64,
+    code: u64,
+}
+
+/// Where a frame's caller is, and whether the frame is a function's.
+struct Step {
+    code: Option<u64>,
+    previous: u64,
+}
+
+impl Runtime {
+    /// The stack of a thread; empty where it runs no Python code.
+    pub fn stack(&self, memory: &mut dyn Memory, thread: &Thread) -> Stack {
+        let layout = &self.layout;
+        let mut stack = Stack::default();
+        let mut newest = memory.word(thread.state.wrapping_add(layout.thread_frame));
+        if let (Some(cframe), Some(offset)) = (newest.filter(|&cframe| cframe != 0), layout.thread_cframe) {
+            newest = memory.word(cframe.wrapping_add(offset));
+        }
+        let Some(mut frame) = newest else {
+            stack.is_cut = true;
+            return stack;
+        };
+        let mut walk = Walk { layout, code_type: None };
+        let (mut inner, mut outer) = (Vec::new(), VecDeque::new());
+        let mut count = 0u64;
+        // A list that has become a circle is told by meeting a frame again at which we have been (Brent).
+        let (mut mark, mut until) = (0, 1u64);
+        let mut steps = 0u64;
+        while frame != 0 {
+            let step = walk.step(memory, frame).filter(|_| steps < MOST && frame != mark);
+            let Some(step) = step else {
+                stack.is_cut = true;
+                break;
+            };
+            if let Some(code) = step.code {
+                count += 1;
+                let raw = Raw { address: frame, code };
+                if inner.len() < NEWEST {
+                    inner.push(raw);
+                } else {
+                    outer.push_back(raw);
+                    if outer.len() > OLDEST {
+                        outer.pop_front();
+                    }
+                }
+            }
+            steps += 1;
+            if steps == until {
+                (mark, until) = (frame, until * 2);
+            }
+            frame = step.previous;
+        }
+        let left_out = count - (inner.len() + outer.len()) as u64;
+        let mut before = inner.len() as u64;
+        inner.extend(outer);
+        let mut codes = BTreeMap::new();
+        for (index, raw) in inner.into_iter().enumerate() {
+            let code = codes.entry(raw.code).or_insert_with(|| walk.code(memory, raw.code)).clone();
+            let offset = walk.offset(memory, raw);
+            if walk.is_incomplete(memory, raw, &code, offset) {
+                if (index as u64) < before {
+                    before -= 1;
+                }
+                continue;
+            }
+            let line = walk.line(memory, raw, &code, offset);
+            let line = line.and_then(|line| u64::try_from(line).ok()).unwrap_or(0);
+            stack.frames.push(Frame { function: code.function, file: code.file, line });
+        }
+        stack.omitted = (left_out > 0).then_some((left_out, before));
+        stack
+    }
+}
+
+struct Walk<'a> {
+    layout: &'a Layout,
+    /// The type of code objects, once one is known.
+    code_type: Option<u64>,
+}
+
+impl Walk<'_> {
+    /// A frame's code and caller; None where there is no frame.
+    fn step(&mut self, memory: &mut dyn Memory, frame: u64) -> Option<Step> {
+        let layout = self.layout;
+        if frame & 7 != 0 {
+            return None;
+        }
+        let previous = memory.word(frame.wrapping_add(layout.frame_previous))?;
+        let mut is_function = true;
+        if let Frames::Interpreter { owner, .. } = layout.frames {
+            is_function = memory.byte(frame.wrapping_add(owner))? < 3;
+        }
+        if !is_function {
+            return Some(Step { code: None, previous });
+        }
+        // From 3.14 on, the lowest bits say how it is counted.
+        let code = memory.word(frame.wrapping_add(layout.frame_code))? & !3;
+        self.is_code(memory, code).then_some(Step { code: Some(code), previous })
+    }
+
+    /// Whether an object is a code object, by the name of its type.
+    fn is_code(&mut self, memory: &mut dyn Memory, object: u64) -> bool {
+        let Some(kind) = memory.word(object.wrapping_add(self.layout.object_type)) else { return false };
+        if self.code_type == Some(kind) {
+            return true;
+        }
+        let name = memory.word(kind.wrapping_add(self.layout.type_name));
+        let mut text = [0; 5];
+        let is_code = name.is_some_and(|name| memory.read(name, &mut text)) && &text == b"code\0";
+        if is_code {
+            self.code_type = Some(kind);
+        }
+        is_code
+    }
+
+    fn code(&self, memory: &mut dyn Memory, code: u64) -> Code {
+        let layout = self.layout;
+        let text = |memory: &mut dyn Memory, offset: u64| {
+            let object = memory.word(code.wrapping_add(offset)).filter(|&object| object != 0)?;
+            layout.text(memory, object)
+        };
+        let qualname = layout.code_qualname.and_then(|offset| text(memory, offset));
+        let function = qualname.or_else(|| text(memory, layout.code_name)).unwrap_or_default();
+        let file = text(memory, layout.code_file).unwrap_or_default();
+        let first_line = memory.half(code.wrapping_add(layout.code_first_line)).unwrap_or(0).cast_signed();
+        let table = memory.word(code.wrapping_add(layout.code_lines)).unwrap_or(0);
+        let size = memory.word(table.wrapping_add(layout.bytes_size)).filter(|&size| size < LARGEST).unwrap_or(0);
+        let first = match layout.frames {
+            Frames::Interpreter { first, .. } => memory.half(code.wrapping_add(first)).unwrap_or(0).cast_signed(),
+            Frames::Object { .. } => 0,
+        };
+        Code {
+            function,
+            file,
+            first_line: i64::from(first_line),
+            lines: (table.wrapping_add(layout.bytes_data), size),
+            first: i64::from(first),
+        }
+    }
+
+    /// The offset in bytes of a frame's instruction, if it lies in its code.
+    fn offset(&self, memory: &mut dyn Memory, raw: Raw) -> Option<i64> {
+        let offset = match self.layout.frames {
+            Frames::Object { last, unit, .. } => {
+                i64::from(memory.half(raw.address.wrapping_add(last))?.cast_signed()) * unit
+            }
+            Frames::Interpreter { instruction, code, copies, .. } => {
+                let mut start = raw.code.wrapping_add(code);
+                if let Some((index, list)) = copies {
+                    // struct _PyCodeArray: the size, then an address for each thread that has a copy.
+                    let index = memory.half(raw.address.wrapping_add(index))?;
+                    let list = memory.word(raw.code.wrapping_add(list))?;
+                    let count = memory.word(list)?;
+                    let place = list.wrapping_add(8).wrapping_add(8 * u64::from(index));
+                    start = memory.word(place).filter(|_| u64::from(index) < count)?;
+                }
+                memory.word(raw.address.wrapping_add(instruction))?.wrapping_sub(start).cast_signed()
+            }
+        };
+        (-2..LARGEST.cast_signed()).contains(&offset).then_some(offset)
+    }
+
+    /// Whether a frame has not begun its function yet, as far as CPython's own tracebacks are concerned. So are the frames that
+    /// `__init__` has above it from 3.12 on.
+    fn is_incomplete(&self, memory: &mut dyn Memory, raw: Raw, code: &Code, offset: Option<i64>) -> bool {
+        const GENERATOR: u8 = 1;
+        let Frames::Interpreter { owner, .. } = self.layout.frames else { return false };
+        memory.byte(raw.address.wrapping_add(owner)) != Some(GENERATOR)
+            && offset.is_some_and(|offset| offset < code.first * 2)
+    }
+
+    fn line(&self, memory: &mut dyn Memory, raw: Raw, code: &Code, offset: Option<i64>) -> Option<i64> {
+        if let Frames::Object { line, trace, .. } = self.layout.frames {
+            // A traced function's line is up to date.
+            let told = memory.half(raw.address.wrapping_add(line))?.cast_signed();
+            let is_traced = match trace {
+                Some(trace) => memory.word(raw.address.wrapping_add(trace))? != 0,
+                None => told != 0,
+            };
+            if is_traced {
+                return Some(i64::from(told));
+            }
+        }
+        let (start, size) = code.lines;
+        let table = Table { memory, next: start, end: start.checked_add(size)?, chunk: [0; 64], at: 64 };
+        match self.layout.lines {
+            Lines::Lnotab => lines::numbers_3_8(table, code.first_line, offset?),
+            Lines::Linetable => lines::numbers_3_10(table, code.first_line, offset?),
+            Lines::Locations => lines::locations(table, code.first_line, offset?),
+        }
+    }
+}
+
+/// The bytes of a table, read as they are wanted.
+struct Table<'a> {
+    memory: &'a mut dyn Memory,
+    next: u64,
+    end: u64,
+    chunk: [u8; 64],
+    /// How many bytes of the chunk have been given.
+    at: usize,
+}
+
+impl Iterator for Table<'_> {
+    type Item = u8;
+
+    fn next(&mut self) -> Option<u8> {
+        if self.next >= self.end {
+            return None;
+        }
+        if self.at >= self.chunk.len() {
+            let left = usize::try_from(self.end - self.next).ok()?.min(self.chunk.len());
+            // What is left at the end comes last in the chunk.
+            self.at = self.chunk.len() - left;
+            let chunk = self.chunk.get_mut(self.at..)?;
+            if !self.memory.read(self.next, chunk) {
+                self.end = self.next;
+                return None;
+            }
+        }
+        let byte = self.chunk.get(self.at).copied();
+        (self.at, self.next) = (self.at + 1, self.next + 1);
+        byte
+    }
+}

@@ -1,0 +1,47 @@
+//! Texts as CPython keeps them (PEP 393).
+
+use alloc::string::String;
+use alloc::vec;
+
+use crate::Memory;
+use crate::layout::Layout;
+
+/// Longest text that is believed to be one; and what is shown of one, in characters.
+const LONGEST: u64 = 1 << 24;
+const SHOWN: usize = 4096;
+
+impl Layout {
+    /// The text of a str object, or what makes it improbable that it is one. Its first characters, if it is very long.
+    pub fn text(&self, memory: &mut dyn Memory, object: u64) -> Option<String> {
+        let length = memory.word(object.wrapping_add(self.text_length)).filter(|&length| length <= LONGEST)?;
+        let state = memory.half(object.wrapping_add(self.text_state))? >> self.text_shift;
+        let (kind, is_compact, is_ascii) = (state & 7, state & 8 != 0, state & 16 != 0);
+        let size = match (kind, is_ascii) {
+            (1, _) => 1,
+            (2, false) => 2,
+            (4, false) => 4,
+            _ => return None,
+        };
+        let data = match (is_compact, is_ascii) {
+            (true, true) => object.wrapping_add(self.text_ascii),
+            (true, false) => object.wrapping_add(self.text_other),
+            // An object of a class that is derived from str leads to its characters.
+            (false, _) => memory.word(object.wrapping_add(self.text_other))?,
+        };
+        let count = usize::try_from(length).ok()?;
+        let mut bytes = vec![0; count.min(SHOWN) * size];
+        memory.read(data, &mut bytes).then_some(())?;
+        let mut text: String = bytes
+            .chunks_exact(size)
+            .map(|character| {
+                let number = character.iter().rev().fold(0, |number, &byte| number << 8 | u32::from(byte));
+                // Bytes of a file name that are no UTF-8 are halves of surrogate pairs here (PEP 383).
+                char::from_u32(number).unwrap_or(char::REPLACEMENT_CHARACTER)
+            })
+            .collect();
+        if count > SHOWN {
+            text.push_str("...");
+        }
+        Some(text)
+    }
+}
