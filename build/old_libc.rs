@@ -28,7 +28,7 @@ struct Symbol {
     size: u64,
     /// Where in which of the libraries, for what is no function: names of one place must stay that, since a linker may have
     /// the program keep what is there.
-    place: Option<(usize, u64)>,
+    location: Option<(usize, u64)>,
     is_weak: bool,
 }
 
@@ -116,10 +116,10 @@ fn collect(part: usize, file: &[u8], symbols: &mut BTreeMap<String, Symbol>) -> 
         }
         let name = core::str::from_utf8(table.symbol_name(endian, symbol)?)?.to_owned();
         if symbols.get(&name).is_none_or(|known: &Symbol| known.number < number) {
-            let place = (symbol.st_type() == STT_OBJECT).then(|| (part, symbol.st_value(endian)));
+            let location = (symbol.st_type() == STT_OBJECT).then(|| (part, symbol.st_value(endian)));
             let size = symbol.st_size(endian);
             let is_weak = symbol.st_bind() == STB_WEAK;
-            symbols.insert(name, Symbol { version: version.to_owned(), number, size, place, is_weak });
+            symbols.insert(name, Symbol { version: version.to_owned(), number, size, location, is_weak });
         }
     }
     Ok(())
@@ -138,9 +138,9 @@ fn build(compiler: &Path, path: &Path, soname: &str, symbols: &BTreeMap<String, 
         let size = symbol.size.max(1);
         let binding = if symbol.is_weak { "weak" } else { "globl" };
         let line = |kind| format!(".{binding} {name}\n.type {name}, %{kind}\n.size {name}, {size}\n{name}:\n");
-        match symbol.place {
-            Some(place) => {
-                let (largest, names) = objects.entry(place).or_default();
+        match symbol.location {
+            Some(location) => {
+                let (largest, names) = objects.entry(location).or_default();
                 *largest = size.max(*largest);
                 *names += &line("object");
             }

@@ -56,9 +56,9 @@ pub fn start_anew() {
 impl State {
     fn chunk(&mut self, size: usize) -> Option<()> {
         let size = size.max(CHUNK);
-        let place = platform::map(size, libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE);
-        if !place.is_null() {
-            (self.next, self.end) = (place.addr(), place.addr() + size);
+        let memory = platform::map(size, libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE);
+        if !memory.is_null() {
+            (self.next, self.end) = (memory.addr(), memory.addr() + size);
             return Some(());
         }
         let (start, end) = (self.reserve, self.reserve_end);
@@ -100,9 +100,9 @@ fn class(layout: &Layout) -> usize {
 unsafe impl GlobalAlloc for Arena {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         if layout.size() >= LARGE {
-            let place = platform::map(layout.size(), libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE);
-            if !place.is_null() {
-                return place;
+            let memory = platform::map(layout.size(), libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE);
+            if !memory.is_null() {
+                return memory;
             }
             // SAFETY: one thread at a time, see above. The reserve, too, is fresh from the kernel.
             return unsafe { &mut *STATE.0.get() }.bump(layout.size(), layout.align());

@@ -349,9 +349,9 @@ impl Options {
     }
 }
 
-fn word<T: Copy>(place: &mut T, value: &[u8], words: &[(&str, T)]) -> Option<()> {
+fn word<T: Copy>(target: &mut T, value: &[u8], words: &[(&str, T)]) -> Option<()> {
     let (_, meaning) = words.iter().find(|(word, _)| word.as_bytes() == value)?;
-    *place = *meaning;
+    *target = *meaning;
     Some(())
 }
 

@@ -16,7 +16,7 @@ use object::elf;
 use object::read::elf::{FileHeader, SectionHeader, SectionTable, Sym};
 use ruzstd::decoding::FrameDecoder;
 
-use super::{Name, Places, Reader, frames, hex, is_wanted, reader, with_symbol};
+use super::{DebugFiles, Name, Reader, frames, hex, is_wanted, reader, with_symbol};
 
 type Elf = elf::FileHeader64<Endianness>;
 
@@ -127,9 +127,15 @@ pub struct Symbols {
 impl Symbols {
     /// Looks for a module's symbols. `image` is what of it can be had without its file. `lines` says whether to read
     /// debug information, which takes longer and can be damaged in more ways.
-    pub fn find(path: &str, build_id: &str, image: Option<&'static [u8]>, places: Places, lines: bool) -> Self {
+    pub fn find(
+        path: &str,
+        build_id: &str,
+        image: Option<&'static [u8]>,
+        debug_files: DebugFiles,
+        lines: bool,
+    ) -> Self {
         let same = |file: &File| build_id.is_empty() || file.build_id().is_none_or(|id| hex(id) == build_id);
-        let open = |path: &str| (places.open)(path).and_then(File::parse).filter(same);
+        let open = |path: &str| (debug_files.open)(path).and_then(File::parse).filter(same);
         let own = image.and_then(File::parse).or_else(|| open(path));
         let mut files: Vec<File> = own.into_iter().collect();
         if !own.is_some_and(|own| own.has_debug_info()) {
@@ -137,24 +143,24 @@ impl Symbols {
                 let (first, rest) = build_id.split_at_checked(2)?;
                 open(&format!("{directory}/.build-id/{first}/{rest}.debug"))
             };
-            let separate = places.directories.iter().find_map(by_id).or_else(|| {
+            let separate = debug_files.directories.iter().find_map(by_id).or_else(|| {
                 let link = own?.section(".gnu_debuglink")?;
                 let name = core::str::from_utf8(link.split(|&byte| byte == 0).next()?).ok()?;
                 let (directory, _) = path.rsplit_once('/')?;
                 [format!("{directory}/{name}"), format!("{directory}/.debug/{name}")]
                     .into_iter()
-                    .chain(places.directories.iter().map(|debug| format!("{debug}{directory}/{name}")))
+                    .chain(debug_files.directories.iter().map(|debug| format!("{debug}{directory}/{name}")))
                     .find_map(|path| open(&path))
             });
             files.extend(separate);
         }
         let lines = if lines {
-            files.iter().find(|file| file.has_debug_info()).and_then(|file| context(file, places))
+            files.iter().find(|file| file.has_debug_info()).and_then(|file| context(file, debug_files))
         } else {
             None
         };
-        let package = lines.as_ref().and_then(|_| (places.open)(&format!("{path}.dwp"))).and_then(File::parse);
-        Self { files, exported: None, lines, package, open: places.open }
+        let package = lines.as_ref().and_then(|_| (debug_files.open)(&format!("{path}.dwp"))).and_then(File::parse);
+        Self { files, exported: None, lines, package, open: debug_files.open }
     }
 
     /// A section of the module's files.
@@ -207,7 +213,7 @@ impl Symbols {
     }
 }
 
-fn context(file: &File, places: Places) -> Option<Context<Reader>> {
+fn context(file: &File, debug_files: DebugFiles) -> Option<Context<Reader>> {
     let load = |file: File| {
         move |id: gimli::SectionId| {
             Ok::<_, gimli::Error>(reader(is_wanted(id).then(|| file.section(id.name())).flatten()))
@@ -222,12 +228,12 @@ fn context(file: &File, places: Places) -> Option<Context<Reader>> {
         let name = String::from_utf8_lossy(name);
         let by_id = id.split_at_checked(2).and_then(|(first, rest)| {
             let path = |directory: &String| format!("{directory}/.build-id/{first}/{rest}.debug");
-            places.directories.iter().find_map(|directory| (places.open)(&path(directory)))
+            debug_files.directories.iter().find_map(|directory| (debug_files.open)(&path(directory)))
         });
         // The name is relative to the debug file, whose place is one of these.
         let other = by_id.or_else(|| {
             let name = name.trim_start_matches("../");
-            places.directories.iter().find_map(|directory| (places.open)(&format!("{directory}/{name}")))
+            debug_files.directories.iter().find_map(|directory| (debug_files.open)(&format!("{directory}/{name}")))
         });
         if let Some(other) = other.and_then(File::parse) {
             dwarf.load_sup(load(other)).ok()?;

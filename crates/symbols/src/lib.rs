@@ -25,7 +25,7 @@ type Reader = EndianSlice<'static, LittleEndian>;
 
 /// Where debug files are, and how a file comes into memory for good.
 #[derive(Clone, Copy)]
-pub struct Places<'a> {
+pub struct DebugFiles<'a> {
     /// Where distributions put debug files, such as `/usr/lib/debug`.
     pub directories: &'a [String],
     /// Maps a whole file for reading.

@@ -19,7 +19,7 @@ use object::read::archive::ArchiveFile;
 use object::read::macho::{FatArch, LoadCommandData, MachHeader, MachOFatFile, Nlist, Section, Segment, SymbolTable};
 use object::read::{ObjectMap, ReadRef};
 
-use super::{Name, Places, Reader, frames, hex, is_wanted, reader, with_symbol};
+use super::{DebugFiles, Name, Reader, frames, hex, is_wanted, reader, with_symbol};
 
 type Header = MachHeader64<Endianness>;
 const ENDIAN: Endianness = Endianness::Little;
@@ -273,21 +273,21 @@ pub struct Symbols {
 impl Symbols {
     /// Looks for an image's symbols. `image` is the image in memory. `lines` says whether to read debug information, which
     /// takes longer and can be damaged in more ways.
-    pub fn find(path: &str, uuid: &str, image: Option<Data>, places: Places, lines: bool) -> Self {
-        let open = |path: &str| (places.open)(path).and_then(|bytes| File::with_uuid(bytes, uuid));
+    pub fn find(path: &str, uuid: &str, image: Option<Data>, debug_files: DebugFiles, lines: bool) -> Self {
+        let open = |path: &str| (debug_files.open)(path).and_then(|bytes| File::with_uuid(bytes, uuid));
         // An image in memory has all that its file has.
         let image = image.and_then(File::parse).or_else(|| open(path));
-        let lines = if lines { Self::lines(path, image, &open, places) } else { Lines::Nowhere };
-        Self { functions: image.and_then(|image| image.functions()), lines, open: places.open }
+        let lines = if lines { Self::lines(path, image, &open, debug_files) } else { Lines::Nowhere };
+        Self { functions: image.and_then(|image| image.functions()), lines, open: debug_files.open }
     }
 
-    fn lines(path: &str, image: Option<File>, open: &dyn Fn(&str) -> Option<File>, places: Places) -> Lines {
+    fn lines(path: &str, image: Option<File>, open: &dyn Fn(&str) -> Option<File>, debug_files: DebugFiles) -> Lines {
         let name = path.rsplit('/').next().unwrap_or(path);
         let inside = format!("Contents/Resources/DWARF/{name}");
         let dsym =
             [format!("{path}.dSYM/{inside}")]
                 .into_iter()
-                .chain(places.directories.iter().flat_map(|directory| {
+                .chain(debug_files.directories.iter().flat_map(|directory| {
                     [format!("{directory}/{name}.dSYM/{inside}"), format!("{directory}/{inside}")]
                 }))
                 .find_map(|path| open(&path)?.context());

@@ -7,9 +7,9 @@
 
 use std::time::{Duration, Instant};
 
-use symbols::{Places, demangle, elf, macho};
+use symbols::{DebugFiles, demangle, elf, macho};
 
-const PLACES: Places<'static> = Places { directories: &[], open: |_| None };
+const NO_DEBUG_FILES: DebugFiles<'static> = DebugFiles { directories: &[], open: |_| None };
 
 /// xorshift64*, which is no good for anything but this.
 struct Numbers(u64);
@@ -78,7 +78,7 @@ fn read_elf(bytes: &'static [u8]) {
     if let Some(file) = elf::File::parse(bytes) {
         let _ = (file.build_id(), file.section(".debug_info"), file.section(".gnu_debuglink"));
     }
-    let symbols = elf::Symbols::find("/nowhere", "", Some(bytes), PLACES, true);
+    let symbols = elf::Symbols::find("/nowhere", "", Some(bytes), NO_DEBUG_FILES, true);
     for address in (0x1000..0x1200).step_by(16) {
         let _ = symbols.names(address);
     }
@@ -98,7 +98,7 @@ fn elf_files_with_compressed_debug_information() {
 #[test]
 fn the_undamaged_file_has_names_and_lines() {
     let bytes: &'static [u8] = Box::leak(compiled(&["-static-pie", "-nostdlib", "-Wl,-e,main"]).into_boxed_slice());
-    let symbols = elf::Symbols::find("/nowhere", "", Some(bytes), PLACES, true);
+    let symbols = elf::Symbols::find("/nowhere", "", Some(bytes), NO_DEBUG_FILES, true);
     let found = (0x1000..0x1100).flat_map(|address| symbols.names(address)).collect::<Vec<_>>();
     assert!(found.iter().any(|name| name.function == "main" && name.line == 3), "no main in line 3");
 }
@@ -129,7 +129,7 @@ fn macho_files() {
                 let _ = functions.symbol(0x104);
             }
         }
-        let symbols = macho::Symbols::find("/nowhere", "", Some(macho::Data::File(bytes)), PLACES, true);
+        let symbols = macho::Symbols::find("/nowhere", "", Some(macho::Data::File(bytes)), NO_DEBUG_FILES, true);
         let _ = symbols.names(0x104);
     });
 }

@@ -54,7 +54,7 @@ pub fn near() -> impl Iterator<Item = &'static str> {
 }
 
 /// Every place near the executable where the library is looked for, in this order.
-pub fn places() -> Result<Vec<PathBuf>, Failure> {
+pub fn candidates() -> Result<Vec<PathBuf>, Failure> {
     let executable = env::current_exe().map_err(|error| Failure::about("own executable", &error))?;
     let directory = executable.parent().unwrap_or(Path::new("/"));
     Ok(near().map(|near| directory.join(near).join(platform::LIBRARY)).collect())
@@ -72,7 +72,7 @@ fn locate(given: Option<&OsStr>) -> Result<Library, Failure> {
     if is_under_cargo(directory) {
         return build(directory).map(|path| found(path, "built by cargo"));
     }
-    let path = places()?.into_iter().find_map(|path| fs::canonicalize(path).ok());
+    let path = candidates()?.into_iter().find_map(|path| fs::canonicalize(path).ok());
     path.map(|path| found(path, "found near nosigpipe")).ok_or_else(|| {
         let near: Vec<_> = near().skip(1).collect();
         let by_cargo = if is_installed_by_cargo(directory) { INSTALLED_BY_CARGO } else { "" };

@@ -22,7 +22,7 @@ use report::{Frame, Group, Report};
 use runtime::crash::handler::{self, incident};
 use runtime::crash::{Incident, header, options, program, snapshot};
 use settings::options::{Format, Threads};
-use symbols::{Places, hex};
+use symbols::{DebugFiles, hex};
 use wording::words;
 
 /// Bytes of code that are shown before and from the program counter on.
@@ -37,12 +37,12 @@ pub fn write(stderr: i32, lines: bool, others: Result<(), &str>) {
     let memory = RefCell::new(Memory::own());
     let map = platform::read_map(&mut memory.borrow_mut());
     let directories: Vec<String> = DEBUG_DIRECTORIES.iter().map(|&directory| directory.to_owned()).collect();
-    let places = Places { directories: &directories, open };
+    let debug_files = DebugFiles { directories: &directories, open };
     let now = platform::nanoseconds();
     let left = incident.deadline.saturating_sub(now);
     // What is left after that is for writing: a report without some names is better than none.
     let deadline = now + left / 4 * 3;
-    let symbolizer = Symbolizer { map: &map, places, lines, deadline, loaded: RefCell::new(BTreeMap::new()) };
+    let symbolizer = Symbolizer { map: &map, debug_files, lines, deadline, loaded: RefCell::new(BTreeMap::new()) };
     let ask = |module: &Module, question: &mut dyn FnMut(&Symbols)| symbolizer.ask(module, question);
     let mut unwinder = Unwinder::new(&map, now + left / 2, &ask);
 
@@ -212,8 +212,8 @@ fn open(path: &str) -> Option<&'static [u8]> {
 /// Tells what can be written if we come to grief from here on.
 fn publish(stack: &Stack) {
     let Some(progress) = snapshot::progress() else { return };
-    for (place, frame) in progress.frames.iter().zip(&stack.frames) {
-        place.store(frame.pc, Relaxed);
+    for (slot, frame) in progress.frames.iter().zip(&stack.frames) {
+        slot.store(frame.pc, Relaxed);
     }
     let known = stack.frames.len().min(snapshot::FRAMES);
     progress.known.store(known as u32, Release);
@@ -221,7 +221,7 @@ fn publish(stack: &Stack) {
 
 struct Symbolizer<'a> {
     map: &'a Map,
-    places: Places<'a>,
+    debug_files: DebugFiles<'a>,
     lines: bool,
     /// When addresses have to do, on the clock of [`platform::nanoseconds`].
     deadline: u64,
@@ -237,8 +237,9 @@ impl Symbolizer<'_> {
 
     fn with<T>(&self, module: &Module, action: impl FnOnce(&Symbols) -> T) -> Option<T> {
         let mut loaded = self.loaded.try_borrow_mut().ok()?;
-        let symbols =
-            loaded.entry(module.start).or_insert_with(|| platform::symbols(self.map, module, self.places, self.lines));
+        let symbols = loaded
+            .entry(module.start)
+            .or_insert_with(|| platform::symbols(self.map, module, self.debug_files, self.lines));
         Some(action(symbols))
     }
 

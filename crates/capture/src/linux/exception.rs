@@ -128,7 +128,7 @@ fn is_header(memory: &mut Memory, header: u64) -> bool {
 /// Where the thread's storage can't be read: the functions on the way to std::terminate() have the exception's address.
 fn on_stack(memory: &mut Memory, sp: u64) -> Option<u64> {
     const WORDS: u64 = 2048;
-    (0..WORDS).find_map(|word| memory.word(sp.wrapping_add(word * 8)).filter(|&place| is_header(memory, place)))
+    (0..WORDS).find_map(|word| memory.word(sp.wrapping_add(word * 8)).filter(|&entry| is_header(memory, entry)))
 }
 
 /// Adds what an object of this type tells, and its base classes.
@@ -163,7 +163,7 @@ fn look(
         }
     }
     let text_at =
-        |memory: &mut Memory, place: u64| memory.word(place).map(|text| memory.text(text)).unwrap_or_default();
+        |memory: &mut Memory, entry: u64| memory.word(entry).map(|text| memory.text(text)).unwrap_or_default();
     match mangled.as_str() {
         // These two keep a text; what is derived from them begins as they do.
         "St13runtime_error" | "St11logic_error" => exception.what = text_at(memory, object.wrapping_add(8)),
@@ -188,8 +188,8 @@ fn look(
     } else if meta.contains("vmi_class") {
         let count = memory.half(kind.wrapping_add(20)).unwrap_or(0).min(BASES as u32);
         for index in 0..u64::from(count) {
-            let place = kind.wrapping_add(24 + 16 * index);
-            let (Some(base), Some(flags)) = (memory.word(place), memory.word(place.wrapping_add(8))) else { break };
+            let entry = kind.wrapping_add(24 + 16 * index);
+            let (Some(base), Some(flags)) = (memory.word(entry), memory.word(entry.wrapping_add(8))) else { break };
             let mut offset = flags.cast_signed() >> 8;
             if flags & 1 != 0 {
                 // A virtual base: the object's table has its place.

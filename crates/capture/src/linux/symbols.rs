@@ -4,7 +4,7 @@ use super::system;
 use crate::process::{Map, Module};
 use alloc::borrow::ToOwned;
 use alloc::format;
-use symbols::{Places, elf, hex};
+use symbols::{DebugFiles, elf, hex};
 
 pub use elf::Symbols;
 
@@ -12,7 +12,7 @@ pub use elf::Symbols;
 pub const DEBUG_DIRECTORIES: &[&str] = &["/usr/lib/debug"];
 
 /// A module's symbols. `lines` says whether to read debug information, too.
-pub fn symbols(map: &Map, module: &Module, places: Places, lines: bool) -> Symbols {
+pub fn symbols(map: &Map, module: &Module, debug_files: DebugFiles, lines: bool) -> Symbols {
     // The kernel's own module is no file.
     let image = (module.path == "[vdso]").then(|| map.in_memory(module.start, module.end - module.start)).flatten();
     // A file that is mapped can be had even if it was deleted.
@@ -21,7 +21,7 @@ pub fn symbols(map: &Map, module: &Module, places: Places, lines: bool) -> Symbo
         Some(_) => format!("/proc/self/map_files/{:x}-{:x}", module.start, module.parts.first_end),
         None => module.path.clone(),
     };
-    let mut symbols = Symbols::find(&path, &hex(&module.build_id), image, places, lines);
+    let mut symbols = Symbols::find(&path, &hex(&module.build_id), image, debug_files, lines);
     symbols.exported = exported(map, module);
     symbols
 }

@@ -36,13 +36,13 @@ pub fn map_file(path: &[u8]) -> Option<&'static [u8]> {
             return None;
         }
         let size = libc::lseek64(fd, 0, libc::SEEK_END);
-        let place = if size > 0 {
+        let memory = if size > 0 {
             libc::mmap(ptr::null_mut(), size as usize, libc::PROT_READ, libc::MAP_PRIVATE, fd, 0)
         } else {
             libc::MAP_FAILED
         };
         libc::close(fd);
-        (place != libc::MAP_FAILED).then(|| core::slice::from_raw_parts(place.cast::<u8>(), size as usize))
+        (memory != libc::MAP_FAILED).then(|| core::slice::from_raw_parts(memory.cast::<u8>(), size as usize))
     }
 }
 
@@ -122,30 +122,30 @@ pub fn write_file(directory: &str, name: &str, content: &[u8]) -> Result<(), c_i
     let name = CString::new(name).map_err(|_| libc::EINVAL)?;
     // SAFETY: the names are strings, the content is readable.
     unsafe {
-        let mut place = platform::directory_descriptor();
-        let is_opened = place < 0;
+        let mut directory_fd = platform::directory_descriptor();
+        let is_opened = directory_fd < 0;
         if is_opened {
             let directory = CString::new(directory).map_err(|_| libc::EINVAL)?;
-            place = platform::open_directory(&directory);
+            directory_fd = platform::open_directory(&directory);
         }
-        if place < 0 {
+        if directory_fd < 0 {
             return Err(errno());
         }
         let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL | libc::O_CLOEXEC | libc::O_NOFOLLOW;
-        let fd = own_call(libc::SYS_openat, place, temporary.as_ptr(), flags, 0o600) as c_int;
+        let fd = own_call(libc::SYS_openat, directory_fd, temporary.as_ptr(), flags, 0o600) as c_int;
         let result = if fd < 0 { Err(errno()) } else { write_all(fd, content) };
         let result = result.and_then(|()| {
-            if own_call(libc::SYS_renameat, place, temporary.as_ptr(), place, name.as_ptr()) == 0 {
+            if own_call(libc::SYS_renameat, directory_fd, temporary.as_ptr(), directory_fd, name.as_ptr()) == 0 {
                 Ok(())
             } else {
                 Err(errno())
             }
         });
         if fd >= 0 && result.is_err() {
-            own_call(libc::SYS_unlinkat, place, temporary.as_ptr(), 0);
+            own_call(libc::SYS_unlinkat, directory_fd, temporary.as_ptr(), 0);
         }
         if is_opened {
-            libc::close(place);
+            libc::close(directory_fd);
         }
         result
     }

@@ -16,8 +16,8 @@ pub fn last_words(_signal: c_int, map: &Map, memory: &mut Memory, _ask: &AskSymb
     for module in &map.modules {
         let Some(section) = module.parts.file.section(b"__crash_info") else { continue };
         for at in MESSAGES {
-            let place = section.start.wrapping_add(module.bias).wrapping_add(at);
-            let text = memory.word(place).filter(|&text| text != 0).map(|text| memory.text(text));
+            let address = section.start.wrapping_add(module.bias).wrapping_add(at);
+            let text = memory.word(address).filter(|&text| text != 0).map(|text| memory.text(text));
             words.extend(
                 text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty() && !is_configuration(text)),
             );

@@ -1,7 +1,7 @@
 //! Where names are found: in Mach-O images.
 
 use crate::process::{Map, Module};
-use symbols::{Places, hex, macho};
+use symbols::{DebugFiles, hex, macho};
 
 pub use macho::Symbols;
 
@@ -9,6 +9,6 @@ pub use macho::Symbols;
 pub const DEBUG_DIRECTORIES: &[&str] = &[];
 
 /// A module's symbols. `lines` says whether to read debug information, too.
-pub fn symbols(_map: &Map, module: &Module, places: Places, lines: bool) -> Symbols {
-    Symbols::find(&module.path, &hex(&module.build_id), Some(module.parts.data), places, lines)
+pub fn symbols(_map: &Map, module: &Module, debug_files: DebugFiles, lines: bool) -> Symbols {
+    Symbols::find(&module.path, &hex(&module.build_id), Some(module.parts.data), debug_files, lines)
 }

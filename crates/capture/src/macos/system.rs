@@ -30,13 +30,13 @@ pub fn map_file(path: &[u8]) -> Option<&'static [u8]> {
             return None;
         }
         let size = libc::lseek(fd, 0, libc::SEEK_END);
-        let place = if size > 0 {
+        let memory = if size > 0 {
             libc::mmap(ptr::null_mut(), size as usize, libc::PROT_READ, libc::MAP_PRIVATE, fd, 0)
         } else {
             libc::MAP_FAILED
         };
         libc::close(fd);
-        (place != libc::MAP_FAILED).then(|| core::slice::from_raw_parts(place.cast::<u8>(), size as usize))
+        (memory != libc::MAP_FAILED).then(|| core::slice::from_raw_parts(memory.cast::<u8>(), size as usize))
     }
 }
 

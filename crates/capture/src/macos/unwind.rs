@@ -118,14 +118,14 @@ impl<'a> Unwinder<'a> {
     /// Looks for the next return address on the stack.
     fn search(&mut self, memory: &mut Memory, walk: &mut Walk) -> Option<Frame> {
         let from = walk.sp().next_multiple_of(8);
-        for place in (0..SEARCH).map(|word| from.wrapping_add(word * 8)) {
-            let address = code_address(memory.word(place)?);
+        for slot in (0..SEARCH).map(|word| from.wrapping_add(word * 8)) {
+            let address = code_address(memory.word(slot)?);
             if !self.is_return_address(memory, address) {
                 continue;
             }
             // A frame pointer that was saved stands just below, if it was not destroyed.
-            let fp = memory.word(place.wrapping_sub(8)).filter(|&fp| fp > place && fp - place < LONGEST_FRAME);
-            walk.go_on(place + 8, fp);
+            let fp = memory.word(slot.wrapping_sub(8)).filter(|&fp| fp > slot && fp - slot < LONGEST_FRAME);
+            walk.go_on(slot + 8, fp);
             return Some(Frame { found: Found::ByScan, ..Frame::caller(address) });
         }
         None
@@ -249,10 +249,10 @@ fn interrupted_by_signal(memory: &mut Memory, sp: u64) -> Option<((i32, i32, u64
     const STATE: u64 = 16;
     const SIZES: core::ops::Range<u64> = 0x100..0x2000;
     const SIGNALS: core::ops::Range<u32> = 1..32;
-    let found = (0..REACH).map(|word| sp.wrapping_add(word * 8)).find_map(|place| {
-        let size = memory.word(place).filter(|size| SIZES.contains(size))?;
-        let machine = memory.word(place + 8)?;
-        let context = place.wrapping_sub(SIZE);
+    let found = (0..REACH).map(|word| sp.wrapping_add(word * 8)).find_map(|slot| {
+        let size = memory.word(slot).filter(|size| SIZES.contains(size))?;
+        let machine = memory.word(slot + 8)?;
+        let context = slot.wrapping_sub(SIZE);
         // With the vector registers of some processors the size is no multiple of 8.
         let is_near = machine.is_multiple_of(4) && machine.abs_diff(context) < REACH * 8 && size.is_multiple_of(4);
         let is_context = is_near
@@ -264,8 +264,8 @@ fn interrupted_by_signal(memory: &mut Memory, sp: u64) -> Option<((i32, i32, u64
     let (context, machine) = found?;
     let exception = [memory.word(machine)?, memory.word(machine + 8)?];
     let mut state = [0; THREAD_STATE_WORDS];
-    for (place, word) in (machine + STATE..).step_by(8).zip(&mut state) {
-        *word = memory.word(place)?;
+    for (slot, word) in (machine + STATE..).step_by(8).zip(&mut state) {
+        *word = memory.word(slot)?;
     }
     let info = context.wrapping_sub(SIGINFO);
     let signal = memory.half(info)?.cast_signed();

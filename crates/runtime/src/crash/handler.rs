@@ -306,7 +306,7 @@ unsafe extern "C" fn trampoline(signal: c_int, info: *mut siginfo_t, context: *m
 fn is_new(pc: u64) -> bool {
     static SEEN: [AtomicU64; 10] = [const { AtomicU64::new(0) }; 10];
     SEEN.iter()
-        .find_map(|place| match place.compare_exchange(0, pc, Relaxed, Relaxed) {
+        .find_map(|slot| match slot.compare_exchange(0, pc, Relaxed, Relaxed) {
             Ok(_) => Some(true),
             Err(seen) => (seen == pc).then_some(false),
         })

@@ -139,11 +139,11 @@ pub fn start(options: &Options, program: &[u8], complain: bool, reporter: &'stat
 }
 
 /// Copies a path, with a zero byte at its end.
-fn keep<const N: usize>(place: &'static mut [u8; N], path: &[u8]) -> Option<&'static [u8]> {
-    for (to, from) in place.iter_mut().take(N - 1).zip(path) {
+fn keep<const N: usize>(slot: &'static mut [u8; N], path: &[u8]) -> Option<&'static [u8]> {
+    for (to, from) in slot.iter_mut().take(N - 1).zip(path) {
         *to = *from;
     }
-    place.get(..path.len())
+    slot.get(..path.len())
 }
 
 /// Opens the directory for reports, whose name ends in a zero byte.

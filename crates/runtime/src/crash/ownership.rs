@@ -68,8 +68,8 @@ pub fn owned(signal: c_int) -> Option<&'static Owned> {
 
 /// Tells `nosigpipe status` what the program believes.
 fn publish_belief(signal: c_int, believed: &Action) {
-    if let Some(place) = index_of(signal).and_then(|index| STATE.crash_beliefs.get(index)) {
-        place.store(believed.handler as u64, Relaxed);
+    if let Some(slot) = index_of(signal).and_then(|index| STATE.crash_beliefs.get(index)) {
+        slot.store(believed.handler as u64, Relaxed);
     }
 }
 

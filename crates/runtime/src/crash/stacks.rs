@@ -145,9 +145,9 @@ fn obtain() -> *mut u8 {
 fn give_back(region: *mut u8) {
     for (index, slab) in slabs().enumerate() {
         let base = slab.base.load(Acquire);
-        let place = region.addr().wrapping_sub(base.addr()) / size();
-        if !base.is_null() && base != BUSY && place < slab.count.load(Relaxed) as usize {
-            slab.free.fetch_or(1 << place, Release);
+        let stack = region.addr().wrapping_sub(base.addr()) / size();
+        if !base.is_null() && base != BUSY && stack < slab.count.load(Relaxed) as usize {
+            slab.free.fetch_or(1 << stack, Release);
             if index >= KEPT {
                 slab.unmap_if_unused();
             }
@@ -226,8 +226,8 @@ pub fn adopt_forked_child() {
         if base.is_null() || base == BUSY {
             continue;
         }
-        let place = own.addr().wrapping_sub(base.addr()) / size().max(1);
-        let taken = u32::try_from(place).ok().and_then(|place| 1u32.checked_shl(place)).unwrap_or(0);
+        let stack = own.addr().wrapping_sub(base.addr()) / size().max(1);
+        let taken = u32::try_from(stack).ok().and_then(|stack| 1u32.checked_shl(stack)).unwrap_or(0);
         slab.free.store(slab.all() & !taken, Relaxed);
     }
     for start in &PENDING {

@@ -32,8 +32,8 @@ macro_rules! hooks {
 
         /// Looks up the real functions. For the constructor.
         pub fn resolve() {
-            $crate::platform::look_up(|place| {
-                $( $(#[$condition])* { hooks! { @resolve $real $name place } } )*
+            $crate::platform::look_up(|source| {
+                $( $(#[$condition])* { hooks! { @resolve $real $name source } } )*
             });
         }
     };
@@ -88,12 +88,12 @@ macro_rules! hooks {
         pub use super::hooked::$name::real as $name;
     };
     (@export instead $name:ident) => {};
-    (@resolve real $name:ident $place:ident) => {
-        hooked::$name::resolve($place);
+    (@resolve real $name:ident $source:ident) => {
+        hooked::$name::resolve($source);
     };
-    (@resolve caller $name:ident $place:ident) => {
-        hooked::$name::resolve($place);
+    (@resolve caller $name:ident $source:ident) => {
+        hooked::$name::resolve($source);
     };
-    (@resolve later $name:ident $place:ident) => {};
-    (@resolve instead $name:ident $place:ident) => {};
+    (@resolve later $name:ident $source:ident) => {};
+    (@resolve instead $name:ident $source:ident) => {};
 }

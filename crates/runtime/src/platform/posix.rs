@@ -34,24 +34,24 @@ pub fn time_of_day() -> (i64, u32) {
 /// Fresh memory, zeroed when it is first touched; null when there is none.
 pub fn map(size: usize, protection: c_int, sharing: c_int) -> *mut u8 {
     // SAFETY: a new anonymous mapping touches nothing that exists.
-    let place = unsafe { libc::mmap(ptr::null_mut(), size, protection, sharing | libc::MAP_ANON, -1, 0) };
-    if place == libc::MAP_FAILED { ptr::null_mut() } else { place.cast() }
+    let memory = unsafe { libc::mmap(ptr::null_mut(), size, protection, sharing | libc::MAP_ANON, -1, 0) };
+    if memory == libc::MAP_FAILED { ptr::null_mut() } else { memory.cast() }
 }
 
 /// Gives memory of [`map`] back.
 ///
 /// # Safety
 /// Nobody uses it any more.
-pub unsafe fn unmap(place: *mut u8, size: usize) {
+pub unsafe fn unmap(memory: *mut u8, size: usize) {
     // SAFETY: as promised.
-    unsafe { libc::munmap(place.cast(), size) };
+    unsafe { libc::munmap(memory.cast(), size) };
 }
 
 /// Changes what may be done with whole pages; whether that worked.
 ///
 /// # Safety
 /// The pages are ours.
-pub unsafe fn protect(place: *mut u8, size: usize, protection: c_int) -> bool {
+pub unsafe fn protect(memory: *mut u8, size: usize, protection: c_int) -> bool {
     // SAFETY: as promised.
-    unsafe { libc::mprotect(place.cast(), size, protection) == 0 }
+    unsafe { libc::mprotect(memory.cast(), size, protection) == 0 }
 }

@@ -15,9 +15,9 @@ pub fn of(report: &Report, message: &str) -> Option<String> {
         relative(&frame.file, &workspace).is_some_and(|file| Path::new(&workspace).join(file).exists())
     };
     let frame = report.frames.iter().find(is_ours);
-    let place = frame.and_then(|frame| Some((relative(&frame.file, &workspace)?, frame.line)));
+    let location = frame.and_then(|frame| Some((relative(&frame.file, &workspace)?, frame.line)));
     let mut properties = String::new();
-    if let Some((file, line)) = place {
+    if let Some((file, line)) = location {
         properties = format!("file={},line={line},", property(file));
     }
     let title = property(&format!("{} crashed", report.program));

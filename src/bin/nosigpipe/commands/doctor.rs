@@ -120,7 +120,7 @@ impl Report {
         let mut others: Vec<PathBuf> = Vec::new();
         let usual = ["/usr/lib", "/usr/lib/nosigpipe", "/usr/local/lib", "/usr/local/lib/nosigpipe"];
         let usual = usual.iter().map(|directory| Path::new(directory).join(platform::LIBRARY));
-        for path in library::places()?.into_iter().chain(usual).filter_map(|path| fs::canonicalize(path).ok()) {
+        for path in library::candidates()?.into_iter().chain(usual).filter_map(|path| fs::canonicalize(path).ok()) {
             if used.as_ref() != Some(&path) && !others.contains(&path) && library::check(&path).is_ok() {
                 others.push(path);
             }

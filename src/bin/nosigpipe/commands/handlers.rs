@@ -136,7 +136,7 @@ impl Handled {
             "owned": self.owned,
             "program": word(self.belief),
             "handler": (self.handler != 0).then(|| format!("{:#x}", self.handler)),
-            "handler_in": (self.handler != 0).then(|| process.place(self.handler)).flatten(),
+            "handler_in": (self.handler != 0).then(|| process.module_offset(self.handler)).flatten(),
             "kernel": word(self.kernel),
             "kernels_handler": self.whose(),
             "blocked": self.blocked,
@@ -169,16 +169,16 @@ impl Handled {
             );
         }
         let blocked = if self.blocked == Some(true) { "; blocked in the main thread" } else { "" };
-        let place = || {
-            let place = process.place(self.handler).map(|place| format!(" in {}", output::name(&place)));
-            format!("{:#x}{}", self.handler, place.unwrap_or_default())
+        let in_module = || {
+            let module_offset = process.module_offset(self.handler).map(|name| format!(" in {}", output::name(&name)));
+            format!("{:#x}{}", self.handler, module_offset.unwrap_or_default())
         };
         let what = match (self.owned, self.belief) {
             (false, Disposition::Default) => "left alone: the default action".to_owned(),
             (false, Disposition::Ignore) => "left alone: ignored".to_owned(),
             (false, Disposition::Handler) => "left alone: the program's handler".to_owned(),
-            (true, Disposition::Handler) if self.is_crash => format!("the program's handler, {}", place()),
-            (true, Disposition::Handler) => format!("the library's handler, before the program's, {}", place()),
+            (true, Disposition::Handler) if self.is_crash => format!("the program's handler, {}", in_module()),
+            (true, Disposition::Handler) => format!("the library's handler, before the program's, {}", in_module()),
             (true, Disposition::Default) if self.is_crash => "the library's handler: reported".to_owned(),
             (true, _) if self.kernel == Disposition::Handler => "the library's handler".to_owned(),
             (true, _) => "ignored".to_owned(),

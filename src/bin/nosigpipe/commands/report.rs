@@ -14,7 +14,7 @@ use crate::commands::{annotation, source};
 use crate::exit::{Failure, OK};
 use crate::output;
 use report::{Context, Exception, Frame, Group, GroupMemory, Module, Report, SCHEMA, text};
-use symbols::{Name, Places, elf, macho};
+use symbols::{DebugFiles, Name, elf, macho};
 use wording::words;
 
 pub fn command() -> Command {
@@ -262,10 +262,10 @@ fn map_file(path: &str) -> Option<&'static [u8]> {
     let file_is = file.metadata().ok()?;
     let size = usize::try_from(file_is.len()).ok().filter(|&size| size > 0 && file_is.is_file())?;
     // SAFETY: a new private mapping for reading, which is never undone.
-    let place =
+    let memory =
         unsafe { libc::mmap(core::ptr::null_mut(), size, libc::PROT_READ, libc::MAP_PRIVATE, file.as_raw_fd(), 0) };
     // SAFETY: mapped above, in this size. Should the file shrink meanwhile, this run ends by SIGBUS.
-    (place != libc::MAP_FAILED).then(|| unsafe { core::slice::from_raw_parts(place.cast::<u8>(), size) })
+    (memory != libc::MAP_FAILED).then(|| unsafe { core::slice::from_raw_parts(memory.cast::<u8>(), size) })
 }
 
 /// A module's files. The report may come from either system.
@@ -275,10 +275,10 @@ struct Symbols {
 }
 
 impl Symbols {
-    fn find(module: &Module, places: Places) -> Self {
+    fn find(module: &Module, debug_files: DebugFiles) -> Self {
         Self {
-            elf: elf::Symbols::find(&module.path, &module.build_id, None, places, true),
-            macho: macho::Symbols::find(&module.path, &module.build_id, None, places, true),
+            elf: elf::Symbols::find(&module.path, &module.build_id, None, debug_files, true),
+            macho: macho::Symbols::find(&module.path, &module.build_id, None, debug_files, true),
         }
     }
 
@@ -291,7 +291,7 @@ impl Symbols {
 /// Looks every frame up again; where nothing is found, what the report says stays.
 fn resolve_again(report: &mut Report, directories: &[String]) {
     let open = |path: &str| map_file(path);
-    let places = Places { directories, open };
+    let debug_files = DebugFiles { directories, open };
     let mut symbols = BTreeMap::new();
     let modules = report.modules.clone();
     let mut resolve = |frames: &mut Vec<Frame>, omitted: &mut Option<(u64, u64)>| {
@@ -307,7 +307,7 @@ fn resolve_again(report: &mut Report, directories: &[String]) {
             }
             let module = frame.module.and_then(|index| Some((index, modules.get(index as usize)?)));
             let names = module.map_or_else(Vec::new, |(index, module)| {
-                let symbols = symbols.entry(index).or_insert_with(|| Symbols::find(module, places));
+                let symbols = symbols.entry(index).or_insert_with(|| Symbols::find(module, debug_files));
                 symbols.names(frame.offset.wrapping_sub(u64::from(!frame.interrupted)))
             });
             if !frame.note.is_empty() || names.iter().all(|name| name.file.is_empty() && !frame.function.is_empty()) {

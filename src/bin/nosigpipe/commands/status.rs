@@ -216,7 +216,7 @@ fn as_json(pid: u32, process: &Process, library: &str, snapshot: &Snapshot) -> V
         "program": {
             "sigpipe": belief_word,
             "handler": (handler != 0).then(|| format!("{handler:#x}")),
-            "handler_in": (handler != 0).then(|| process.place(handler)).flatten(),
+            "handler_in": (handler != 0).then(|| process.module_offset(handler)).flatten(),
         },
         "kernel": { "sigpipe": kernel_word(process), "blocked": process.signals.blocks(libc::SIGPIPE) },
         "reports": handlers::reports_json(process, snapshot),
@@ -299,8 +299,9 @@ fn program_text(process: &Process, snapshot: &Snapshot) -> String {
         Some(Disposition::Ignore) => "believes that SIGPIPE is ignored".into(),
         Some(Disposition::Handler) => {
             let handler = snapshot.belief_handler;
-            let place = process.place(handler).map(|place| format!(" in {}", output::name(&place))).unwrap_or_default();
-            format!("believes that its own handler has SIGPIPE: {handler:#x}{place}")
+            let module_offset =
+                process.module_offset(handler).map(|name| format!(" in {}", output::name(&name))).unwrap_or_default();
+            format!("believes that its own handler has SIGPIPE: {handler:#x}{module_offset}")
         }
         None => "believes what the kernel has".into(),
     }

@@ -179,8 +179,8 @@ pub unsafe fn registers(context: *const c_void) -> Registers {
     // SAFETY: as promised.
     let machine = unsafe { &(*context.cast::<ucontext_t>()).uc_mcontext };
     let mut general = [0; 33];
-    for (place, value) in general.iter_mut().zip(machine.regs.iter().chain([&machine.sp, &machine.pc])) {
-        *place = *value;
+    for (register, value) in general.iter_mut().zip(machine.regs.iter().chain([&machine.sp, &machine.pc])) {
+        *register = *value;
     }
     Registers { general, flags: machine.pstate }
 }
@@ -220,8 +220,8 @@ fn trap_in(mut word: impl FnMut(u64) -> Option<u64>, context: u64) -> Option<Tra
 /// The registers in the ucontext at an address. `word` reads memory.
 pub fn registers_in(mut word: impl FnMut(u64) -> Option<u64>, context: u64) -> Option<Registers> {
     let mut registers = Registers::NONE;
-    for (index, place) in registers.general.iter_mut().enumerate() {
-        *place = word(context.wrapping_add(REGISTERS + index as u64 * 8))?;
+    for (index, register) in registers.general.iter_mut().enumerate() {
+        *register = word(context.wrapping_add(REGISTERS + index as u64 * 8))?;
     }
     registers.flags = word(context.wrapping_add(STATE))?;
     Some(registers)
@@ -237,8 +237,8 @@ pub fn context_in(word: impl Fn(u64) -> Option<u64>, context: u64) -> Option<(Re
 }
 
 /// What a word on the stack says of a ucontext near it: where that is, and to where its handler returns, if the word says it.
-pub fn context_near(place: u64, word: u64) -> Option<(u64, Option<u64>)> {
-    (word == FIRST_RECORD && place.is_multiple_of(16)).then(|| (place.wrapping_sub(RECORDS), None))
+pub fn context_near(address: u64, word: u64) -> Option<(u64, Option<u64>)> {
+    (word == FIRST_RECORD && address.is_multiple_of(16)).then(|| (address.wrapping_sub(RECORDS), None))
 }
 
 /// Whether the thread is in tgkill(2), by which it has sent itself that signal.
@@ -397,8 +397,8 @@ pub mod frame {
             unsafe {
                 let (magic, length) = (record.read(), record.add(1).read() as usize);
                 if magic == EXTRA {
-                    let place = record.add(2).cast::<usize>();
-                    place.write(place.read().wrapping_sub(from).wrapping_add(to));
+                    let pointer = record.add(2).cast::<usize>();
+                    pointer.write(pointer.read().wrapping_sub(from).wrapping_add(to));
                 }
                 if magic == 0 || length < 16 {
                     return;

@@ -198,8 +198,8 @@ pub fn cause(
 /// The registers in the ucontext at an address. `word` reads memory.
 pub fn registers_in(mut word: impl FnMut(u64) -> Option<u64>, context: u64) -> Option<Registers> {
     let mut registers = Registers::NONE;
-    for (place, index) in registers.general.iter_mut().zip(IN_CONTEXT) {
-        *place = word(context.wrapping_add(GREGS + index as u64 * 8))?;
+    for (register, index) in registers.general.iter_mut().zip(IN_CONTEXT) {
+        *register = word(context.wrapping_add(GREGS + index as u64 * 8))?;
     }
     registers.flags = word(context.wrapping_add(GREGS + FLAGS_IN_CONTEXT as u64 * 8))?;
     Some(registers)
@@ -221,9 +221,9 @@ pub fn context_in(word: impl Fn(u64) -> Option<u64>, context: u64) -> Option<(Re
 }
 
 /// What a word on the stack says of a ucontext near it: where that is, and to where its handler returns, if the word says it.
-pub fn context_near(place: u64, word: u64) -> Option<(u64, Option<u64>)> {
+pub fn context_near(address: u64, word: u64) -> Option<(u64, Option<u64>)> {
     // The kernel aligns what comes behind the return address, which is in no first page.
-    (place % 16 == 8 && word >= 4096 && is_canonical(word)).then(|| (place + 8, Some(word)))
+    (address % 16 == 8 && word >= 4096 && is_canonical(word)).then(|| (address + 8, Some(word)))
 }
 
 /// Whether a ucontext may be as near to what its handler has interrupted: below the red zone, where they are on one stack.
@@ -431,10 +431,10 @@ pub mod frame {
     pub unsafe fn relocate(from: usize, to: usize, size: usize) {
         // SAFETY: as promised.
         unsafe {
-            let place = core::ptr::with_exposed_provenance_mut::<usize>(to + STATE);
-            let state = place.read();
+            let pointer = core::ptr::with_exposed_provenance_mut::<usize>(to + STATE);
+            let state = pointer.read();
             if (from..from + size).contains(&state) {
-                place.write(state - from + to);
+                pointer.write(state - from + to);
             }
         }
     }

@@ -95,12 +95,12 @@ fn next(row: &UnwindTableRow<usize, Room>, registers: &Registers, limit: u64) ->
     let mut caller = *registers;
     for (register, rule) in row.registers() {
         if let (RegisterRule::Offset(offset), Some(value)) = (rule, caller.general.get_mut(usize::from(register.0))) {
-            let place = cfa.wrapping_add_signed(*offset);
-            if place < registers.sp() || place >= cfa || !place.is_multiple_of(8) {
+            let address = cfa.wrapping_add_signed(*offset);
+            if address < registers.sp() || address >= cfa || !address.is_multiple_of(8) {
                 return None;
             }
             // SAFETY: between the stack pointer and the frame's upper end, in a frame that is in use.
-            *value = unsafe { ptr::with_exposed_provenance::<u64>(place as usize).read() };
+            *value = unsafe { ptr::with_exposed_provenance::<u64>(address as usize).read() };
         }
     }
     *caller.general.get_mut(STACK_POINTER)? = cfa;

@@ -66,9 +66,9 @@ pub fn fault_on_stack(sp: u64, raised: c_int) -> Option<Fault> {
             break;
         }
         for (index, bytes) in part.chunks_exact(8).enumerate() {
-            let place = at + index as u64 * 8;
+            let address = at + index as u64 * 8;
             let value = bytes.try_into().map_or(0, u64::from_le_bytes);
-            let Some((context, returns_to)) = arch::context_near(place, value) else { continue };
+            let Some((context, returns_to)) = arch::context_near(address, value) else { continue };
             // Flags, all of them small, and no link to another context: few other places look so.
             let mut start = [0; 16];
             let looks_so = |start: &[u8]| start.iter().skip(1).all(|&byte| byte == 0);

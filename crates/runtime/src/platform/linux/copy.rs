@@ -126,8 +126,8 @@ pub fn end_copy() {
     const PATIENCE: u64 = 250_000_000;
     forget_time_limit();
     let deadline = nanoseconds() + PATIENCE;
-    for place in [&HELPER, &CHILD] {
-        let child = place.swap(0, Relaxed);
+    for slot in [&HELPER, &CHILD] {
+        let child = slot.swap(0, Relaxed);
         if child <= 0 || has_ended(child).is_some() {
             continue;
         }
@@ -149,13 +149,13 @@ pub unsafe fn in_a_copy_of_vm_child(work: &Work) -> End {
         return End::NoCopy;
     }
     keep_own_data();
-    let place = work.top.wrapping_sub(size_of::<Work>().next_multiple_of(64));
+    let shared = work.top.wrapping_sub(size_of::<Work>().next_multiple_of(64));
     // SAFETY: as promised. The kernel writes the pid into the copy's memory alone.
     let child = unsafe {
-        place.cast::<Work>().write(*work);
+        shared.cast::<Work>().write(*work);
         crate::arch::clone_and_run(
             c_long::from(COPY_FLAGS),
-            place,
+            shared,
             core::ptr::null_mut(),
             COPY.as_ptr(),
             become_copy_of_vm_child,

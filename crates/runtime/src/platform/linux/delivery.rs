@@ -161,16 +161,16 @@ unsafe extern "C" fn moved(frame: usize, signal: c_int) -> usize {
         if !is_ours(interrupted) {
             return move_frame(frame, bottom + size, interrupted, signal);
         }
-        let is_frame = |&place: &usize| {
-            at(place + layout::MARK) & HANDLER != 0
-                && at(place + layout::STACK) == bottom
-                && at(place + layout::STACK_SIZE) == size
-                && place + layout::INFO < bottom + size
+        let is_frame = |&frame: &usize| {
+            at(frame + layout::MARK) & HANDLER != 0
+                && at(frame + layout::STACK) == bottom
+                && at(frame + layout::STACK_SIZE) == size
+                && frame + layout::INFO < bottom + size
         };
         let first = interrupted.next_multiple_of(layout::STEP);
         let end = (bottom + size).saturating_sub(layout::LEAST);
         let marked =
-            || (first..end).step_by(layout::STEP).find(is_frame).map(|place| (place, at(place + layout::MARK)));
+            || (first..end).step_by(layout::STEP).find(is_frame).map(|frame| (frame, at(frame + layout::MARK)));
         let Some((earlier, handler)) = layout::unmarked(frame, relay as *const () as usize).or_else(marked) else {
             // A crash under report was interrupted: our own code, where nothing is to be moved.
             put(frame + layout::MARK, told_restorer());
@@ -186,11 +186,11 @@ unsafe extern "C" fn moved(frame: usize, signal: c_int) -> usize {
             put(frame + layout::PROGRAM_COUNTER, handler & !(HANDLER | WITH_INFO));
             put(frame + layout::STACK_POINTER, below);
             let arguments = [earlier_signal as usize, below + layout::INFO, below + layout::CONTEXT];
-            for (place, value) in layout::ARGUMENTS.into_iter().zip(arguments) {
-                put(frame + place, value);
+            for (offset, value) in layout::ARGUMENTS.into_iter().zip(arguments) {
+                put(frame + offset, value);
             }
-            if let Some(place) = layout::LINK {
-                put(frame + place, RESTORER.load(Relaxed));
+            if let Some(offset) = layout::LINK {
+                put(frame + offset, RESTORER.load(Relaxed));
             }
         }
         frame
@@ -211,7 +211,7 @@ unsafe fn move_frame(frame: usize, end: usize, stack_pointer: usize, signal: c_i
     }
     // SAFETY: the frame is the kernel's; below the red zone of the interrupted code's stack nothing is in use.
     unsafe {
-        core::ptr::copy_nonoverlapping(place(frame).cast::<u8>(), place(to).cast(), end - frame);
+        core::ptr::copy_nonoverlapping(pointer(frame).cast::<u8>(), pointer(to).cast(), end - frame);
         put(to + layout::MARK, told_restorer());
         layout::relocate(frame, to, end - frame);
     }
@@ -224,16 +224,16 @@ fn is_writable(address: usize) -> bool {
     unsafe { own_call(libc::SYS_rt_sigprocmask, libc::SIG_BLOCK, 0, address, size_of::<u64>()) == 0 }
 }
 
-fn place(address: usize) -> *mut usize {
+fn pointer(address: usize) -> *mut usize {
     core::ptr::with_exposed_provenance_mut(address)
 }
 
 unsafe fn at(address: usize) -> usize {
     // SAFETY: the caller's address is readable.
-    unsafe { place(address).read() }
+    unsafe { pointer(address).read() }
 }
 
 unsafe fn put(address: usize, value: usize) {
     // SAFETY: the caller's address is writable, and nobody else's.
-    unsafe { place(address).write(value) }
+    unsafe { pointer(address).write(value) }
 }

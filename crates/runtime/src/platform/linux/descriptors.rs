@@ -31,8 +31,8 @@ pub(super) fn broken() -> Found {
     let mut asked = [libc::pollfd { fd: -1, events: 0, revents: 0 }; AT_ONCE];
     let mut count = 0;
     let mut ask = |fd: Option<c_int>| {
-        if let Some(place) = fd.and_then(|_| asked.get_mut(count)) {
-            place.fd = fd.unwrap_or(-1);
+        if let Some(entry) = fd.and_then(|_| asked.get_mut(count)) {
+            entry.fd = fd.unwrap_or(-1);
             count += 1;
         }
         if (fd.is_some() && count < AT_ONCE) || count == 0 {

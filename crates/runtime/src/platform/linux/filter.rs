@@ -158,11 +158,11 @@ pub(super) fn examine(program: *const sock_fprog) {
 /// What a filter answers to a call: classic BPF (bpf(4), seccomp(2)), whose jumps all lead forwards.
 fn answer(filter: &[sock_filter], number: c_long, arguments: &[i32; 4]) -> u32 {
     const SIZE: u32 = 64;
-    let place = examine as *const () as u64;
+    let own_code = examine as *const () as u64;
     // struct seccomp_data
     let mut data = [0u32; SIZE as usize / 4];
     let words = arguments.iter().map(|&argument| i64::from(argument).cast_unsigned());
-    let words = core::iter::once(place).chain(words).flat_map(|word| [word as u32, (word >> 32) as u32]);
+    let words = core::iter::once(own_code).chain(words).flat_map(|word| [word as u32, (word >> 32) as u32]);
     for (to, from) in data.iter_mut().zip([number as u32, arch::AUDIT_ARCH].into_iter().chain(words)) {
         *to = from;
     }
@@ -181,8 +181,8 @@ fn answer(filter: &[sock_filter], number: c_long, arguments: &[i32; 4]) -> u32 {
             0 => a = load(&kept),
             1 => x = load(&kept),
             class @ (2 | 3) => {
-                if let Some(place) = kept.get_mut(k as usize) {
-                    *place = if class == 2 { a } else { x };
+                if let Some(slot) = kept.get_mut(k as usize) {
+                    *slot = if class == 2 { a } else { x };
                 }
             }
             4 => {
@@ -285,8 +285,8 @@ fn ended(child: libc::pid_t) -> c_int {
         // SAFETY: `status` is ours.
         unsafe {
             let options = libc::WNOHANG | libc::__WALL;
-            let place = (&raw mut status).addr() as c_long;
-            if arch::system_call(libc::SYS_wait4, [child.into(), place, options.into(), 0, 0, 0]) != 0 {
+            let status_at = (&raw mut status).addr() as c_long;
+            if arch::system_call(libc::SYS_wait4, [child.into(), status_at, options.into(), 0, 0, 0]) != 0 {
                 break;
             }
             arch::system_call(libc::SYS_sched_yield, [0; 6]);

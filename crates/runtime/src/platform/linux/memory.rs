@@ -174,34 +174,34 @@ pub fn set_own_stack(stack: *mut u8) {
 }
 
 /// Takes memory of ours out of what the process has locked.
-pub(crate) fn unlock(place: *mut u8, size: usize) {
+pub(crate) fn unlock(memory: *mut u8, size: usize) {
     // SAFETY: only whether the pages may be written to disk changes.
-    unsafe { own_call(libc::SYS_munlock, place, size) };
+    unsafe { own_call(libc::SYS_munlock, memory, size) };
 }
 
 /// Unmaps a reserve; whether that worked.
 ///
 /// # Safety
 /// Nobody uses it.
-pub unsafe fn unmap_reserve(place: *mut u8, size: usize) -> bool {
+pub unsafe fn unmap_reserve(memory: *mut u8, size: usize) -> bool {
     // SAFETY: as promised.
-    unsafe { libc::munmap(place.cast(), size) == 0 }
+    unsafe { libc::munmap(memory.cast(), size) == 0 }
 }
 
 /// Maps a reserve again where it was; whether that worked.
-pub fn map_reserve(place: *mut u8, size: usize) -> bool {
+pub fn map_reserve(memory: *mut u8, size: usize) -> bool {
     let flags = libc::MAP_PRIVATE | libc::MAP_NORESERVE | libc::MAP_ANONYMOUS | libc::MAP_FIXED_NOREPLACE;
     // SAFETY: nothing that is mapped is replaced; what an old kernel maps elsewhere goes at once.
     unsafe {
-        let found = libc::mmap(place.cast(), size, libc::PROT_NONE, flags, -1, 0);
-        if found == libc::MAP_FAILED || found != place.cast() {
+        let found = libc::mmap(memory.cast(), size, libc::PROT_NONE, flags, -1, 0);
+        if found == libc::MAP_FAILED || found != memory.cast() {
             if found != libc::MAP_FAILED {
                 libc::munmap(found, size);
             }
             return false;
         }
     }
-    unlock(place, size);
+    unlock(memory, size);
     true
 }
 

@@ -9,22 +9,22 @@ use super::next::{Answer, Name, libraries};
 
 /// For each function one of its name, which returns its address where there is one.
 macro_rules! optional {
-    ($($name:ident in $place:literal : fn($($type:ty),*) -> $result:ty;)*) => {
+    ($($name:ident in $weak:literal : fn($($type:ty),*) -> $result:ty;)*) => {
         $(
             core::arch::global_asm!(
                 concat!(".weak ", stringify!($name)),
                 ".pushsection .data.rel.ro, \"aw\"",
-                concat!(".hidden ", $place),
-                concat!(".globl ", $place),
+                concat!(".hidden ", $weak),
+                concat!(".globl ", $weak),
                 ".balign 8",
-                concat!($place, ": .quad ", stringify!($name)),
+                concat!($weak, ": .quad ", stringify!($name)),
                 ".popsection",
             );
 
             #[inline(always)]
             pub fn $name() -> Option<unsafe extern "C" fn($($type),*) -> $result> {
                 unsafe extern "C" {
-                    #[link_name = $place]
+                    #[link_name = $weak]
                     static PLACE: Option<unsafe extern "C" fn($($type),*) -> $result>;
                 }
                 // SAFETY: defined above; the loader has written it before any code of ours runs.

@@ -19,11 +19,11 @@ impl ProgramMemory {
     }
 
     /// A pointer of an array; `None` where nothing can be read.
-    pub fn pointer(&mut self, place: *const *const c_char) -> Option<*const c_char> {
-        let is_readable =
-            self.is_readable(place.addr()) && self.is_readable(place.addr().wrapping_add(size_of_val(&place) - 1));
+    pub fn pointer(&mut self, address: *const *const c_char) -> Option<*const c_char> {
+        let is_readable = self.is_readable(address.addr())
+            && self.is_readable(address.addr().wrapping_add(size_of_val(&address) - 1));
         // SAFETY: all its bytes can be read.
-        is_readable.then(|| unsafe { place.read_unaligned() })
+        is_readable.then(|| unsafe { address.read_unaligned() })
     }
 
     /// Whether a string begins so; `None` where that can't be read. Nothing behind a byte that differs, such as its end, is
@@ -31,12 +31,12 @@ impl ProgramMemory {
     pub fn starts_with(&mut self, string: *const c_char, prefix: &[u8]) -> Option<bool> {
         for (index, &byte) in prefix.iter().enumerate() {
             // A character has a sign on some processors only.
-            let place = string.cast::<u8>().wrapping_add(index);
-            if !self.is_readable(place.addr()) {
+            let address = string.cast::<u8>().wrapping_add(index);
+            if !self.is_readable(address.addr()) {
                 return None;
             }
             // SAFETY: it can be read.
-            if unsafe { place.read() } != byte {
+            if unsafe { address.read() } != byte {
                 return Some(false);
             }
         }

@@ -20,7 +20,7 @@ pub struct Real {
 }
 
 /// Where [`look_up`] is.
-pub enum LookUp {
+pub enum Source {
     /// At a library behind us.
     In(Library),
     /// Past all that we can read ourselves.
@@ -28,18 +28,18 @@ pub enum LookUp {
 }
 
 /// Looks up the functions that `each` resolves, wherever it is told to.
-pub fn look_up(each: impl Fn(&LookUp)) {
+pub fn look_up(each: impl Fn(&Source)) {
     let mut knows_all = true;
     for library in libraries() {
         let Some(library) = library else {
             knows_all = false;
             break;
         };
-        each(&LookUp::In(library));
+        each(&Source::In(library));
     }
     // Where all have been read and libc was one of them, dlsym could only allocate a message that says what is missing.
     if !knows_all || !IN_FRONT.load(Relaxed) {
-        each(&LookUp::AskLoader);
+        each(&Source::AskLoader);
     }
 }
 
@@ -57,12 +57,12 @@ impl Real {
 
     /// Looks up, unless it has been found before. What is found nowhere is looked up again when it is called: another library
     /// may have brought it by then, as libpthread does on glibc before 2.34.
-    pub fn resolve(&self, place: &LookUp) {
+    pub fn resolve(&self, source: &Source) {
         if self.is_found.load(Relaxed) {
             return;
         }
-        let found = match place {
-            LookUp::In(library) => match library.find(&self.name) {
+        let found = match source {
+            Source::In(library) => match library.find(&self.name) {
                 Answer::Function(address) => {
                     IN_FRONT.store(true, Relaxed);
                     Some(address)
@@ -70,7 +70,7 @@ impl Real {
                 Answer::AskLoader => self.by_loader(),
                 Answer::Unknown => None,
             },
-            LookUp::AskLoader => self.by_loader(),
+            Source::AskLoader => self.by_loader(),
         };
         if let Some(address) = found {
             self.address.store(address, Relaxed);
@@ -91,7 +91,7 @@ impl Real {
     #[inline(never)]
     pub fn address_or_refusal(&self) -> *const () {
         if !self.is_found.load(Relaxed) {
-            look_up(|place| self.resolve(place));
+            look_up(|source| self.resolve(source));
         }
         if self.is_found.load(Relaxed) {
             return self.address();
@@ -163,8 +163,8 @@ pub(crate) use real_function;
 /// Beside [`real_function!`]: `resolve`, by which the constructor has the function looked up.
 macro_rules! looked_up_at_load {
     () => {
-        pub fn resolve(place: &$crate::platform::LookUp) {
-            REAL.resolve(place);
+        pub fn resolve(source: &$crate::platform::Source) {
+            REAL.resolve(source);
         }
     };
 }

@@ -152,8 +152,8 @@ static TIMERS: [AtomicI32; 2] = [const { AtomicI32::new(-1) }; 2];
 /// From `deadline` on the calling thread gets `signal` for which [`is_time_over`], whatever it is waiting for; and should it wait for
 /// something that only a deadly signal ends, it gets that a second later. Until [`forget_time_limit`].
 pub fn limit_time(tid: pid_t, signal: c_int, deadline: u64) {
-    for (place, timer) in TIMERS.iter().zip(set_timers(tid, signal, deadline)) {
-        place.store(timer, Relaxed);
+    for (slot, timer) in TIMERS.iter().zip(set_timers(tid, signal, deadline)) {
+        slot.store(timer, Relaxed);
     }
 }
 
@@ -201,7 +201,7 @@ pub unsafe fn is_time_over(info: *const siginfo_t) -> bool {
 
 /// Takes [`limit_time`] back.
 pub fn forget_time_limit() {
-    delete_timers([0, 1].map(|index: usize| TIMERS.get(index).map_or(-1, |place| place.swap(-1, Relaxed))));
+    delete_timers([0, 1].map(|index: usize| TIMERS.get(index).map_or(-1, |slot| slot.swap(-1, Relaxed))));
 }
 
 /// Takes [`set_timers`] back.

@@ -110,7 +110,7 @@ unsafe fn wants_old(file: &LinkMap, name: &Name) -> bool {
                 let NeededVersion { index, name, next, .. } = &*version.cast::<NeededVersion>();
                 if *index == wanted {
                     let name = strings.add(*name as usize);
-                    return OLD.iter().enumerate().all(|(place, byte)| name.add(place).read() == *byte);
+                    return OLD.iter().enumerate().all(|(index, byte)| name.add(index).read() == *byte);
                 }
                 version = version.add(*next as usize);
             }

@@ -33,8 +33,8 @@ pub fn file_at(address: u64, path: &mut [u8]) -> Option<(u64, usize)> {
 pub fn build_id_at(start: u64, id: &mut [u8; 20]) -> usize {
     let uuid = commands(start).find(|command| command.kind == LC_UUID).and_then(|command| command.bytes::<16>(8));
     match (uuid, id.first_chunk_mut()) {
-        (Some(uuid), Some(place)) => {
-            *place = uuid;
+        (Some(uuid), Some(slot)) => {
+            *slot = uuid;
             uuid.len()
         }
         _ => 0,

@@ -58,7 +58,7 @@ pub fn hand_on(entry: &'static CStr) {
     // SAFETY: an anonymous mapping of fresh memory, written below within its size. environ's old array stays as it is,
     // for those who hold it.
     unsafe {
-        let place = libc::mmap(
+        let memory = libc::mmap(
             core::ptr::null_mut(),
             bytes,
             libc::PROT_READ | libc::PROT_WRITE,
@@ -66,10 +66,10 @@ pub fn hand_on(entry: &'static CStr) {
             -1,
             0,
         );
-        if place == libc::MAP_FAILED {
+        if memory == libc::MAP_FAILED {
             return;
         }
-        let array: *mut *mut c_char = place.cast();
+        let array: *mut *mut c_char = memory.cast();
         if count > 0 {
             core::ptr::copy_nonoverlapping(*_NSGetEnviron(), array, count);
         }

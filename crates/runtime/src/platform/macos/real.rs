@@ -54,17 +54,17 @@ pub(crate) use real_function;
 /// Beside [`real_function!`]: `resolve`, which has nothing to look up here.
 macro_rules! looked_up_at_load {
     () => {
-        pub fn resolve(_: &$crate::platform::LookUp) {}
+        pub fn resolve(_: &$crate::platform::Source) {}
     };
 }
 pub(crate) use looked_up_at_load;
 
 /// Where [`look_up`] looks.
-pub struct LookUp;
+pub struct Source;
 
 /// Looks up the functions that `each` resolves; the linker has done so.
-pub fn look_up(each: impl Fn(&LookUp)) {
-    each(&LookUp);
+pub fn look_up(each: impl Fn(&Source)) {
+    each(&Source);
 }
 
 /// Whether the program's calls come to the hooks. With an inserted library the system may allow to load it and forbid

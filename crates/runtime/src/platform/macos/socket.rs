@@ -54,10 +54,10 @@ pub fn configure_open_sockets() {
     }
     const ROOM: usize = 256;
 
-    let list = |place: *mut c_void, bytes: usize| -> usize {
+    let list = |memory: *mut c_void, bytes: usize| -> usize {
         let bytes = c_int::try_from(bytes).unwrap_or(c_int::MAX);
         // SAFETY: writes at most `bytes` bytes to `place`; with a null pointer, it only says how many it would need.
-        let written = unsafe { libc::proc_pidinfo(libc::getpid(), PROC_PIDLISTFDS, 0, place, bytes) };
+        let written = unsafe { libc::proc_pidinfo(libc::getpid(), PROC_PIDLISTFDS, 0, memory, bytes) };
         usize::try_from(written).unwrap_or(0)
     };
     let configure = |entries: *const ProcFdinfo, bytes: usize| {
@@ -78,7 +78,7 @@ pub fn configure_open_sockets() {
     let needed = list(core::ptr::null_mut(), 0);
     // SAFETY: a fresh anonymous mapping, used within its size and given back.
     unsafe {
-        let place = libc::mmap(
+        let memory = libc::mmap(
             core::ptr::null_mut(),
             needed,
             libc::PROT_READ | libc::PROT_WRITE,
@@ -86,9 +86,9 @@ pub fn configure_open_sockets() {
             -1,
             0,
         );
-        if place != libc::MAP_FAILED {
-            configure(place.cast(), list(place, needed).min(needed));
-            libc::munmap(place, needed);
+        if memory != libc::MAP_FAILED {
+            configure(memory.cast(), list(memory, needed).min(needed));
+            libc::munmap(memory, needed);
         }
     }
 }

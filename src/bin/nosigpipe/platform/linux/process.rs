@@ -87,7 +87,7 @@ pub fn inspect(pid: u32) -> Result<Process, Failure> {
 
 impl Process {
     /// The module that an address is in, and the offset from its start.
-    pub fn place(&self, address: u64) -> Option<String> {
+    pub fn module_offset(&self, address: u64) -> Option<String> {
         let within = self.modules.iter().find(|mapping| (mapping.start..mapping.end).contains(&address))?;
         let first = self.modules.iter().find(|mapping| mapping.path == within.path)?;
         Some(format!("{}+{:#x}", within.path, address - first.start))

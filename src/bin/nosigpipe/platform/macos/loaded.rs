@@ -53,9 +53,9 @@ pub fn exported(read: Source<'_>, start: u64, name: &str) -> Option<u64> {
     }
     let ((address, file_offset), (offset, size)) = (linkedit?, trie?);
     let slide = start.wrapping_sub(text?);
-    let place = address.wrapping_add(slide).wrapping_sub(file_offset).wrapping_add(offset.into());
+    let trie_start = address.wrapping_add(slide).wrapping_sub(file_offset).wrapping_add(offset.into());
     let size = usize::try_from(size).ok().filter(|size| *size <= MOST)?;
-    Some(start.wrapping_add(find(&read(place, size)?, name)?))
+    Some(start.wrapping_add(find(&read(trie_start, size)?, name)?))
 }
 
 /// Bytes that the code of the image takes that starts there.

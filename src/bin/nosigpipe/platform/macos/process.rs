@@ -127,7 +127,7 @@ fn refused(pid: u32, process: &Process, library: Option<&Path>) -> Failure {
 
 impl Process {
     /// The image that an address is in, and the offset from its start.
-    pub fn place(&self, address: u64) -> Option<String> {
+    pub fn module_offset(&self, address: u64) -> Option<String> {
         let task = self.task.as_ref()?;
         let image = self.images.iter().filter(|image| image.start <= address).max_by_key(|image| image.start)?;
         let offset = address - image.start;
@@ -227,9 +227,9 @@ impl Task {
     fn read(&self, address: u64, size: usize) -> Option<Vec<u8>> {
         let mut bytes = vec![0u8; size];
         let mut done = 0;
-        let place = bytes.as_mut_ptr().expose_provenance() as u64;
+        let buffer = bytes.as_mut_ptr().expose_provenance() as u64;
         // SAFETY: writes at most `size` bytes to where there is room for them; addresses that do not exist are errors.
-        let result = unsafe { mach_vm_read_overwrite(self.0, address, size as u64, place, &raw mut done) };
+        let result = unsafe { mach_vm_read_overwrite(self.0, address, size as u64, buffer, &raw mut done) };
         (result == 0 && done == size as u64).then_some(bytes)
     }
 
