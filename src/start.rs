@@ -72,7 +72,7 @@ fn start() {
         STATE.stage.store(stage as u32, Relaxed);
         if !interposing && options.log != Log::Off {
             let mut line = Line::<512>::new();
-            line.push(b"loaded, but the program's calls do not come by: SIGPIPE is ignored, and that is all");
+            line.push(b"loaded, but the program's calls bypass it: SIGPIPE is ignored, and that is all");
             platform::write_stderr(line.finish());
         }
     });

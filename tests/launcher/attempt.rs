@@ -43,7 +43,7 @@ fn a_naive_server_dies_bare_as_strace_sees_it_and_lives_with_the_library() {
 fn a_daemon_and_what_it_leaves_behind_are_found_and_ended() {
     let scratch = Scratch::new();
     let pid = scratch.path("pid").display().to_string();
-    // Its first process ends at once; the daemon is its own session's, and deaf to SIGTERM.
+    // Its first process ends at once; the daemon has a session of its own, and ignores SIGTERM.
     let daemon = format!(
         "{SERVE}signal.signal(signal.SIGTERM, signal.SIG_IGN)
 if os.fork(): sys.exit(0)

@@ -270,7 +270,7 @@ fn a_library_that_the_program_has_loaded_itself_is_not_in_force() {
     let running = ready(bare("python3").args(["-c", &script]));
     let outcome = nosigpipe().arg("status").arg(running.pid().to_string()).run();
     outcome.assert_code(1);
-    assert!(outcome.stdout().contains("loaded, but the program's calls do not come by it"), "{outcome}");
+    assert!(outcome.stdout().contains("loaded, but the program's calls bypass it"), "{outcome}");
 }
 
 /// The entry of a signal in a status.

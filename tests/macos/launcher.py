@@ -204,7 +204,7 @@ class Status(unittest.TestCase):
     def test_a_library_that_may_not_interpose_is_told_from_an_active_one(self):
         code, text, _ = self.status(self.process(may_interpose=False))
         self.assertEqual(code, 1)
-        self.assertIn("loaded, but the program's calls do not come by it", text)
+        self.assertIn("loaded, but the program's calls bypass it", text)
 
     def test_a_process_without_the_library(self):
         self.assert_refused(self.status(self.process(CLIENT)), 2, "the library is not loaded in process 4242 (server)\n")

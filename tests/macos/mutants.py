@@ -75,7 +75,7 @@ MUTANTS = [
      "let stands = id.is_some_and(|id| id as pid_t != crashed)", "let stands = id.is_some()"),
     ("the wrong thread state", "crates/capture/src/macos/threads.rs", "{ 6 } else { 4 }", "{ 6 } else { 7 }"),
     ("Rosetta is not asked for", "crates/capture/src/macos/threads.rs", "result == 0 && translated == 1", "result > 0"),
-    ("a child with its parent's memory stops its parent's threads", "crates/runtime/src/crash/snapshot.rs", " && is_own_process()", ""),
+    ("a child with its parent's memory stops its parent's threads", "crates/runtime/src/crash/copy.rs", " && is_own_process()", ""),
     ("another image's dSYM", "crates/symbols/src/macho.rs", "uuid.is_empty() || file.uuid()", "true || file.uuid()"),
     ("the name of the function before", "crates/symbols/src/macho.rs", "symbol.n_value(ENDIAN) <= address",
      "symbol.n_value(ENDIAN) + 64 <= address"),

@@ -1,6 +1,6 @@
 //! The library's own memory: what Rust calls allocation, never malloc.
 //!
-//! Only a snapshot of a crashed process allocates. It has one thread, lives for a second and takes nothing with it, so
+//! Only a copy of a crashed process allocates. It has one thread, lives for a second and takes nothing with it, so
 //! freed blocks only go to a list of their size. The first blocks come from a reserve made at load, for processes that
 //! die because there is no more memory.
 
@@ -31,7 +31,7 @@ struct State {
     free: [*mut u8; CLASSES],
 }
 
-// SAFETY: only the one thread of a snapshot allocates, or, where no snapshot could be made, the crashed thread, which
+// SAFETY: only the one thread of a copy allocates, or, where no copy could be made, the crashed thread, which
 // holds the claim.
 unsafe impl Sync for Shared {}
 
@@ -47,7 +47,7 @@ pub fn keep_in_reserve(start: usize, size: usize) {
 
 /// Forgets everything that was allocated. For a second attempt, whose first one was broken off.
 pub fn start_anew() {
-    // SAFETY: the caller holds the claim, and what was allocated before is used no more.
+    // SAFETY: the caller holds the claim, and nobody uses what was allocated before.
     let state = unsafe { &mut *STATE.0.get() };
     (state.next, state.end) = (0, 0);
     state.free = [ptr::null_mut(); CLASSES];

@@ -35,5 +35,5 @@ pub static REPORTER: Reporter = Reporter {
         let _ = write!(to, "{}", Demangled(symbol));
     },
     keep_in_reserve: arena::keep_in_reserve,
-    let_go: platform::let_go,
+    resume_threads: platform::resume_threads,
 };

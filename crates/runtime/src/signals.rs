@@ -10,7 +10,7 @@
 //! - [`Owned::current`] has the number of the epoch and the slot of the action in force. Publishing an action is one
 //!   compare-and-swap from epoch E to E + 1; so it succeeds only for who has seen E and has been overtaken by nobody.
 //! - A slot is claimed for the epoch that its writer has seen. When the epoch is over, so is the claim, whether its
-//!   writer has published, gave up, or is no more: he can't publish any longer. Whoever finds all slots claimed ends
+//!   writer has published, has been overtaken, or does not exist any more: it can't publish any longer. A writer that finds all slots claimed ends
 //!   the epoch without a new action.
 //! - A writer that wakes up late can't damage what others have written into its slot since: every word has the epoch of
 //!   its writer beside the data, and is written by a compare-and-swap that gives way to a later epoch.
@@ -135,7 +135,7 @@ impl Slot {
         }
     }
 
-    /// Writes an action for whoever has claimed the slot for this epoch.
+    /// Writes an action. For the writer that has claimed the slot for this epoch.
     fn store(&self, epoch: u64, action: &Action) -> Result<(), Overtaken> {
         let (handler, mask, restorer) = (action.handler as u64, action.mask, action.restorer as u64);
         let data = [
@@ -342,7 +342,7 @@ impl Owned {
         self.apply();
     }
 
-    /// In a forked child: whoever else was about to do something is not here.
+    /// In a forked child: the other threads of the parent, and what they were about to do, are not here.
     pub fn adopt_forked_child(&self) {
         self.applying.store(0, SeqCst);
         self.lost.store(0, SeqCst);

@@ -80,7 +80,7 @@ pub enum Stage {
     Active,
     /// `NOSIGPIPE_ONLY` names other programs.
     Inert,
-    /// Loaded, but the calls of the program do not come by (macOS: interposing was forbidden).
+    /// Loaded, but the program's calls bypass the library (macOS: interposing was forbidden).
     NotInterposing,
 }
 

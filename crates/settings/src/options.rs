@@ -166,7 +166,7 @@ pub static SETTINGS: [Setting; 12] = [
 pub const ONLY: &str = "NOSIGPIPE_ONLY";
 
 /// Names the process that was started with the library, by its pid; written by the constructor where it is not there
-/// yet. Whoever finds another pid than its own in it is a child.
+/// yet. A process that finds another pid than its own in it is a child.
 pub const PROCESS: &str = "NOSIGPIPE_PROCESS";
 
 /// Names the library for the launcher; of no meaning to the library.

@@ -20,7 +20,7 @@ use crate::platform::{self, Cause, DEBUG_DIRECTORIES, FLAGS_NAME, REGISTER_NAMES
 use crate::process::{Found, Map, Memory, Module, Stack, Thread};
 use report::{Frame, Group, Report};
 use runtime::crash::handler::{self, incident};
-use runtime::crash::{Incident, header, options, program, snapshot};
+use runtime::crash::{Incident, copy, header, options, program};
 use settings::options::{Format, Threads};
 use symbols::{DebugFiles, hex};
 use wording::words;
@@ -71,7 +71,7 @@ pub fn write(stderr: i32, lines: bool, others: Result<(), &str>) {
     let mut report = circumstances(&map, &mut memory.borrow_mut(), &stack, &symbolizer);
     if is_for_copy && (options().format == Format::Text || !options().is_on_stderr()) {
         output.say(&report::text::head(&report));
-        if let Some(progress) = snapshot::progress() {
+        if let Some(progress) = copy::progress() {
             progress.header.store(1, Relaxed);
         }
     }
@@ -209,13 +209,13 @@ fn open(path: &str) -> Option<&'static [u8]> {
     platform::map_file(format!("{path}\0").as_bytes())
 }
 
-/// Tells what can be written if we come to grief from here on.
+/// Publishes the frames found so far, so that the process can print them if the copy dies from here on.
 fn publish(stack: &Stack) {
-    let Some(progress) = snapshot::progress() else { return };
+    let Some(progress) = copy::progress() else { return };
     for (slot, frame) in progress.frames.iter().zip(&stack.frames) {
         slot.store(frame.pc, Relaxed);
     }
-    let known = stack.frames.len().min(snapshot::FRAMES);
+    let known = stack.frames.len().min(copy::FRAMES);
     progress.known.store(known as u32, Release);
 }
 

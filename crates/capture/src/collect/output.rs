@@ -16,7 +16,7 @@ pub fn program_in_names() -> String {
     Shown(program(), MOST).to_string()
 }
 
-/// Standard error, by whatever number the snapshot has it.
+/// Standard error, by whatever number the copy has it.
 pub struct Output {
     stderr: i32,
 }

@@ -18,7 +18,7 @@ use crate::process::write_all;
 pub fn map_file(path: &[u8]) -> Option<&'static [u8]> {
     let path = core::ffi::CStr::from_bytes_with_nul(path).ok()?;
     // SAFETY: the path is a string, the descriptor is closed once, and the mapping is never undone. What is mapped is
-    // private; should the file shrink meanwhile, the snapshot dies of it and the process tells what it can itself.
+    // private; should the file shrink meanwhile, the copy dies of it and the process tells what it can itself.
     unsafe {
         // Anything but a regular file may keep whoever opens it waiting, or do something when it is opened.
         let is_regular = |stat: &libc::stat64| stat.st_mode & libc::S_IFMT == libc::S_IFREG;
@@ -46,7 +46,7 @@ pub fn map_file(path: &[u8]) -> Option<&'static [u8]> {
     }
 }
 
-/// The content of a file, /proc's included, up to a limit. `path` ends in a zero byte. For the snapshot: it allocates.
+/// The content of a file, /proc's included, up to a limit. `path` ends in a zero byte. For the copy: it allocates.
 pub fn read_file(path: &[u8], limit: usize) -> Option<Vec<u8>> {
     let path = core::ffi::CStr::from_bytes_with_nul(path).ok()?;
     // SAFETY: the path is a string.
@@ -102,7 +102,7 @@ pub fn executable_path() -> String {
         return String::from_utf8_lossy(path).into_owned();
     }
     // SAFETY: getauxval has no preconditions; what it tells is a string on the process's first stack, and null or
-    // damaged at worst, which only the snapshot would feel.
+    // damaged at worst, which only the copy would feel.
     unsafe {
         let path = libc::getauxval(libc::AT_EXECFN) as *const c_char;
         if path.is_null() { String::new() } else { core::ffi::CStr::from_ptr(path).to_string_lossy().into_owned() }

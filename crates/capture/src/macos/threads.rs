@@ -97,7 +97,7 @@ fn is_translated() -> bool {
 }
 
 /// Lets the other threads go on.
-pub fn let_go() {
+pub fn resume_threads() {
     let ports = STOPPED.swap(ptr::null_mut(), Relaxed);
     if ports.is_null() {
         return;

@@ -1,4 +1,4 @@
-//! A stack, whoever unwinds it.
+//! A stack as a list of frames, by whichever unwinder.
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;

@@ -12,7 +12,7 @@ use core::sync::atomic::{
 use libc::{SA_RESETHAND, SIG_DFL, SIG_IGN, SIGABRT, SIGSYS, c_int, c_void, pid_t, siginfo_t};
 
 use super::returns::Instruction;
-use super::{Incident, STARTED, child, death, header, options, ownership, raw, returns, snapshot, vm_child};
+use super::{Incident, STARTED, child, copy, death, header, options, ownership, raw, returns, vm_child};
 use crate::arch;
 use crate::platform::{self, Cause, Fault};
 use crate::signals::Origin;
@@ -92,7 +92,7 @@ unsafe extern "C" fn trampoline_entry(_signal: c_int, _info: *mut siginfo_t, _co
     arch::signal_entry!(trampoline)
 }
 
-/// A forked child owes nothing to a report that was under way in its parent.
+/// In a forked child: a report that was under way in its parent is not this process's.
 pub fn adopt_forked_child() {
     CLAIM.store(0, Relaxed);
 }
@@ -213,7 +213,7 @@ fn ends_as_its_child(fault: &Fault) -> bool {
         && platform::fault_behind(fault).is_none()
 }
 
-/// In the snapshot: a call that a sandbox forbids fails, instead of ending it.
+/// In the copy: a call that a sandbox forbids fails, instead of ending it.
 ///
 /// # Safety
 /// The kernel calls it, as a handler with SA_SIGINFO.
@@ -260,7 +260,7 @@ unsafe extern "C" fn trampoline(signal: c_int, info: *mut siginfo_t, context: *m
         let (pid, tid) = (platform::pid(), platform::tid());
         // SAFETY: as above.
         unsafe { report(pid, tid, &fault, info) };
-        snapshot::let_go();
+        copy::resume_threads();
         release(pid, tid);
         platform::block(before);
     }
@@ -315,7 +315,7 @@ fn is_new(pc: u64) -> bool {
 
 /// Does not return as long as another thread of this process is about to report and die: the process must end of its
 /// crash, not of an exit that would never have been reached. Bounded by the report's deadline.
-pub fn let_a_crash_come_first() {
+pub fn wait_for_crash_in_progress() {
     if CLAIM.load(Acquire) == 0 {
         return;
     }
@@ -380,7 +380,7 @@ unsafe fn report(pid: pid_t, tid: pid_t, fault: &Fault, info: *const siginfo_t) 
     }
     let before = platform::block(!ownership::CRASH_SIGNALS);
     platform::limit_time(tid, fault.signal, deadline + GRACE);
-    if !snapshot::write() {
+    if !copy::write() {
         raw::write();
     }
     platform::block(before);

@@ -56,9 +56,9 @@ pub fn is_for_copy() -> bool {
         && !platform::is_raised_by(*pid, *tid, raised)
 }
 
-/// When there has been no copy, or it has come to grief: writes the first lines if they are missing.
+/// When there has been no copy, or it has crashed: writes the first lines if they are missing.
 pub fn write_if_missing() {
-    let is_written = super::snapshot::progress().is_some_and(|progress| progress.header.load(Relaxed) != 0);
+    let is_written = super::copy::progress().is_some_and(|progress| progress.header.load(Relaxed) != 0);
     let is_json = options().format == Format::Json && options().is_on_stderr();
     if is_json || is_for_copy() && !is_written {
         write_now();
@@ -98,11 +98,11 @@ fn write_text(write: fn(&Head, &mut dyn Write) -> core::fmt::Result) {
     IN_USE.store(in_use, Relaxed);
 }
 
-/// Writes the first lines of a report that there can be no more of, and notes nothing anywhere.
+/// Writes the first lines where nothing else of a report can be written, and changes no memory but the stack.
 pub fn write_least(incident: &Incident) {
     let mut text = Line::<1024>::empty();
     fill(incident, &mut text, |head, text| head.write(text));
-    text.push(b"\nnosigpipe: there is no more: the process could not be copied");
+    text.push(b"\nnosigpipe: the report ends here: the process could not be copied");
     if let Some(stderr) = platform::stderr() {
         platform::write_until(stderr, text.finish(), PATIENCE, incident.deadline);
     }

@@ -4,31 +4,31 @@
 //!
 //! 1. [`handler`]: whose crash it is, and that only one is reported at a time
 //! 2. [`header`]: the first lines, from a fixed buffer
-//! 3. [`snapshot`]: a copy of the process that takes its time over the rest
-//! 4. [`raw`]: addresses, if there could be no snapshot
+//! 3. [`copy`]: a copy of the process that takes its time over the rest
+//! 4. [`raw`]: addresses, if there could be no copy
 //! 5. [`death`]: the end that the process would have had without us
 //!
-//! Everything outside `snapshot` runs in a broken process: no malloc, no lock, no panic, no libc
+//! Everything outside `copy` runs in a broken process: no malloc, no lock, no panic, no libc
 //! function but those that the library brings itself, no memory that might not be there.
 
 mod child;
+pub mod copy;
 mod death;
 pub mod handler;
 pub mod header;
 mod ownership;
 mod raw;
 mod returns;
-pub mod snapshot;
 mod stacks;
 mod vm_child;
 
 #[cfg(target_os = "linux")]
 pub use child::ended as child_ended;
-pub use handler::let_a_crash_come_first;
+pub use copy::Reporter;
+pub use handler::wait_for_crash_in_progress;
 #[cfg(target_os = "linux")]
 pub use ownership::hear_abort;
 pub use ownership::{is_dying, owned};
-pub use snapshot::Reporter;
 pub use stacks::{Routine, create as create_thread, told_size as signal_stack_size};
 #[cfg(target_os = "linux")]
 pub use stacks::{give_key_up, lock_all};
@@ -129,7 +129,7 @@ pub fn start(options: &Options, program: &[u8], complain: bool, reporter: &'stat
     STARTED.store(platform::nanoseconds(), Relaxed);
     platform::learn_core_files();
     platform::learn_filter();
-    snapshot::start(reporter);
+    copy::start(reporter);
     stacks::start();
     ownership::start(options.crash_signals);
     platform::prepare_to_relay(signal_stack_size(), handler::address());
@@ -175,10 +175,10 @@ pub fn adopt_forked_child() {
 
 /// Inside exit(3), after the program's own handlers.
 extern "C" fn at_exit() {
-    let_a_crash_come_first();
+    wait_for_crash_in_progress();
 }
 
-/// A crash, as the snapshot finds it in its copy of our memory.
+/// A crash, as the copy of the process finds it in its memory.
 #[derive(Clone, Copy)]
 pub struct Incident {
     /// What the report is about.

@@ -142,7 +142,7 @@ pub fn drop_handler(owned: &Owned, handler: &Action) {
     }
 }
 
-/// In a snapshot: no handler is called any more.
+/// In a copy: no handler is called any more.
 pub fn default_everywhere() {
     DYING.store(true, Relaxed);
     for owned in &SIGNALS {

@@ -1,4 +1,4 @@
-//! What can be told without a snapshot: addresses, with the module, the offset and the build id that names can be found
+//! What can be told without a copy: addresses, with the module, the offset and the build id that names can be found
 //! by later.
 
 use core::fmt::Write;
@@ -7,16 +7,16 @@ use core::sync::atomic::{
     Ordering::{Acquire, Relaxed},
 };
 
+use super::copy;
 use super::handler::incident;
 use super::header;
-use super::snapshot;
 use crate::platform;
 use wording::line::Line;
 
 /// Frames that are shown.
 const FRAMES: usize = 64;
 
-/// Says that there is no more than this, and this.
+/// Says that the report has addresses only, and writes them.
 pub fn write() {
     header::write_if_missing();
     header::say(platform::BEFORE_ADDRESSES);
@@ -39,7 +39,7 @@ pub fn write_after_crash() {
 
 fn frames() {
     let registers = &incident().raised.registers;
-    if let Some(progress) = snapshot::progress()
+    if let Some(progress) = copy::progress()
         && let known @ 1.. = progress.known.load(Acquire) as usize
     {
         for (index, frame) in progress.frames.iter().take(known.min(FRAMES)).enumerate() {
@@ -103,7 +103,7 @@ fn write_frame(index: usize, address: u64) {
         let mut name = [0; 256];
         if let Some((length, offset)) = platform::symbol_at(start, address, &mut name) {
             let mut text = Line::<256>::empty();
-            (snapshot::reporter().demangle)(name.get(..length).unwrap_or_default(), &mut text);
+            (copy::reporter().demangle)(name.get(..length).unwrap_or_default(), &mut text);
             line.push(b" ");
             line.push_foreign(text.bytes(), 256);
             let _ = write!(line, "+{offset:#x}");

@@ -20,7 +20,7 @@ use core::sync::atomic::{
 use libc::{c_int, c_void};
 use once_cell::race::OnceNonZeroUsize;
 
-use super::snapshot::reporter;
+use super::copy::reporter;
 use crate::platform::{self, PAGE};
 
 /// What the arena has when the kernel has nothing left.
@@ -32,9 +32,9 @@ const STACKS_WHEN_LOCKED: u32 = 2;
 /// More threads than these have stacks for start without one.
 const SLABS: usize = 2048;
 /// Slabs that stay when nobody uses them.
-const KEPT: usize = 2;
+const KEPT_SLABS: usize = 2;
 /// Threads that may be between pthread_create and their first instruction before a start needs memory of its own.
-const STARTS: usize = 32;
+const PENDING_STARTS: usize = 32;
 /// How often destructors are called (PTHREAD_DESTRUCTOR_ITERATIONS).
 const DESTRUCTOR_ROUNDS: usize = 4;
 
@@ -148,7 +148,7 @@ fn give_back(region: *mut u8) {
         let stack = region.addr().wrapping_sub(base.addr()) / size();
         if !base.is_null() && base != BUSY && stack < slab.count.load(Relaxed) as usize {
             slab.free.fetch_or(1 << stack, Release);
-            if index >= KEPT {
+            if index >= KEPT_SLABS {
                 slab.unmap_if_unused();
             }
             return;
@@ -278,9 +278,9 @@ struct Start {
 // SAFETY: whoever sets `taken` has the rest for itself until it is cleared.
 unsafe impl Sync for Start {}
 
-static PENDING: [Start; STARTS] =
+static PENDING: [Start; PENDING_STARTS] =
     [const { Start { taken: AtomicU32::new(0), what: UnsafeCell::new((None, ptr::null_mut(), ptr::null_mut())) } };
-        STARTS];
+        PENDING_STARTS];
 
 /// What the new thread runs instead of its routine, to be given to the real pthread_create; none when there is no place
 /// for it, and the thread starts without us.

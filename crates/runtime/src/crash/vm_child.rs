@@ -8,17 +8,17 @@ use core::ptr;
 
 use libc::{c_int, c_void};
 
-use super::{Incident, handler, header, options, raw, snapshot};
-use crate::platform::{self, End, Work};
+use super::{Incident, copy, handler, header, options, raw};
+use crate::platform::{self, CopyEnd, CopyWork};
 
 /// What a copy is told. It lies above the copy's stack, in memory that was mapped for it.
 struct Task {
     incident: Incident,
     effort: Effort,
-    progress: *mut snapshot::Progress,
+    progress: *mut copy::Progress,
 }
 
-/// How much a copy dares.
+/// How much a copy tries to report.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Effort {
     Full,
@@ -42,13 +42,13 @@ pub fn report(incident: Incident) {
 /// Whether a copy could be made.
 #[inline(never)]
 fn by_copies(incident: &Incident) -> bool {
-    let Some((stack, size)) = snapshot::new_stack() else { return false };
+    let Some((stack, size)) = copy::new_stack() else { return false };
     let page = platform::map(platform::PAGE, libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED);
     let top = stack.wrapping_add(size - size_of::<Task>().next_multiple_of(64));
     let task = top.cast::<Task>();
     let mut is_made = true;
     for effort in [Effort::Full, Effort::Careful, Effort::Least] {
-        let work = Work {
+        let work = CopyWork {
             pid: incident.pid,
             top,
             first: None,
@@ -64,9 +64,9 @@ fn by_copies(incident: &Incident) -> bool {
             platform::in_a_copy_of_vm_child(&work)
         };
         match end {
-            End::Crashed => continue,
-            End::NoCopy => is_made = false,
-            End::Done | End::TookTooLong => {}
+            CopyEnd::Crashed => continue,
+            CopyEnd::NoCopy => is_made = false,
+            CopyEnd::Done | CopyEnd::TookTooLong => {}
         }
         break;
     }
@@ -83,8 +83,8 @@ fn by_copies(incident: &Incident) -> bool {
 fn begin(task: *const c_void) {
     // SAFETY: by_copies has written it into the memory that ours is a copy of.
     let task = unsafe { &*task.cast::<Task>() };
-    snapshot::begin(ptr::null());
-    snapshot::take_over(task.progress, task.effort != Effort::Full);
+    copy::begin(ptr::null());
+    copy::take_over(task.progress, task.effort != Effort::Full);
     handler::take_over(task.incident);
     match task.effort {
         Effort::Full => header::write(),
@@ -97,5 +97,5 @@ fn begin(task: *const c_void) {
 }
 
 fn write(stderr: c_int) {
-    snapshot::in_copy(stderr);
+    copy::in_copy(stderr);
 }

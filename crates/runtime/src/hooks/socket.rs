@@ -67,7 +67,7 @@ pub(crate) use without_signal;
 #[cold]
 #[inline(never)]
 pub fn failed<T: From<i8>>(call: Call, (fd, flags, real): &(c_int, c_int, impl Fn(c_int) -> T)) -> T {
-    // Whoever passes the flag himself has not been saved by us.
+    // If the caller has passed MSG_NOSIGNAL, it is not the library that has saved it: it is not counted.
     let added = flag() & !flags;
     if added != 0 && failed_send(call, *fd) { real(*flags) } else { T::from(-1) }
 }

@@ -39,7 +39,7 @@ pub enum Broken {
 
 /// What a copy of the crashed process is for.
 #[derive(Clone, Copy)]
-pub struct Work {
+pub struct CopyWork {
     /// The process that it is a copy of.
     pub pid: pid_t,
     /// The upper end of the stack that it is done on; null where there is no memory for one.
@@ -60,7 +60,7 @@ pub struct Work {
 }
 
 /// What became of a copy.
-pub enum End {
+pub enum CopyEnd {
     /// The work is done.
     Done,
     /// It has ended before the work was done.

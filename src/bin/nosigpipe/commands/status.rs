@@ -170,7 +170,7 @@ pub fn why_not_in_force(snapshot: &Snapshot) -> Option<&'static str> {
         Some(Stage::Active) => None,
         Some(Stage::Loaded) => Some("its constructor has not run"),
         Some(Stage::Inert) => Some("NOSIGPIPE_ONLY names other programs"),
-        Some(Stage::NotInterposing) => Some("the program's calls do not come by it"),
+        Some(Stage::NotInterposing) => Some("the program's calls bypass it"),
         None => Some("it is in an unknown stage"),
     }
 }

@@ -18,10 +18,10 @@ use libc::{c_int, c_long, pid_t};
 use super::missing::{keep_own_data, restore_thread};
 use super::process::lower_core_limit;
 use super::{forget_time_limit, nanoseconds, pid, set_original, sleep};
-use crate::platform::{End, Work};
+use crate::platform::{CopyEnd, CopyWork};
 
 /// The work, where helper and copy find it. Not on the crashed thread's stack: the copy may not have that.
-struct Shared(UnsafeCell<Option<Work>>);
+struct Shared(UnsafeCell<Option<CopyWork>>);
 
 // SAFETY: written by the thread that reports a crash while there is neither helper nor copy.
 unsafe impl Sync for Shared {}
@@ -56,7 +56,7 @@ pub fn is_copy_of(process: pid_t) -> bool {
 /// `work.top` is the upper end of private memory, aligned to 16, that is used for nothing else and suffices for the work: the
 /// stack that we are on may be the program's, in memory that it shares, where the copy and we would both write. Null for
 /// that stack nevertheless.
-pub unsafe fn in_a_copy(work: Work) -> End {
+pub unsafe fn in_a_copy(work: CopyWork) -> CopyEnd {
     // SAFETY: nobody else reads it now.
     unsafe { *WORK.0.get() = Some(work) };
     MADE.store(0, Relaxed);
@@ -70,7 +70,7 @@ pub unsafe fn in_a_copy(work: Work) -> End {
             wait_for_change(&MADE, 0, 20_000_000);
             if nanoseconds() > work.deadline {
                 kill(helper);
-                return End::TookTooLong;
+                return CopyEnd::TookTooLong;
             }
             if has_ended(helper).is_some() {
                 HELPER.store(0, Relaxed);
@@ -88,7 +88,7 @@ pub unsafe fn in_a_copy(work: Work) -> End {
         child => child.cast_signed(),
     };
     if child < 0 {
-        return End::NoCopy;
+        return CopyEnd::NoCopy;
     }
     CHILD.store(child, Relaxed);
     allow_tracing_by(child);
@@ -98,24 +98,24 @@ pub unsafe fn in_a_copy(work: Work) -> End {
             Some(done) => {
                 wait_for_change(done, 0, 20_000_000);
                 if done.load(Acquire) != 0 {
-                    return End::Done;
+                    return CopyEnd::Done;
                 }
             }
             None => sleep(2_000_000),
         }
         if let Some(status) = has_ended(child) {
             CHILD.store(0, Relaxed);
-            return if status == 0 { End::Done } else { End::Crashed };
+            return if status == 0 { CopyEnd::Done } else { CopyEnd::Crashed };
         }
         if nanoseconds() > work.deadline {
             kill(child);
-            return End::TookTooLong;
+            return CopyEnd::TookTooLong;
         }
     }
 }
 
 /// Lets the other threads go on, which a copy has stopped.
-pub fn let_go() {
+pub fn resume_threads() {
     end_copy();
 }
 
@@ -144,15 +144,15 @@ pub fn end_copy() {
 ///
 /// # Safety
 /// That of [`in_a_copy`].
-pub unsafe fn in_a_copy_of_vm_child(work: &Work) -> End {
+pub unsafe fn in_a_copy_of_vm_child(work: &CopyWork) -> CopyEnd {
     if super::is_forbidden(libc::SYS_clone) || super::is_forbidden(libc::SYS_wait4) {
-        return End::NoCopy;
+        return CopyEnd::NoCopy;
     }
     keep_own_data();
-    let shared = work.top.wrapping_sub(size_of::<Work>().next_multiple_of(64));
+    let shared = work.top.wrapping_sub(size_of::<CopyWork>().next_multiple_of(64));
     // SAFETY: as promised. The kernel writes the pid into the copy's memory alone.
     let child = unsafe {
-        shared.cast::<Work>().write(*work);
+        shared.cast::<CopyWork>().write(*work);
         crate::arch::clone_and_run(
             c_long::from(COPY_FLAGS),
             shared,
@@ -162,16 +162,16 @@ pub unsafe fn in_a_copy_of_vm_child(work: &Work) -> End {
         )
     };
     if child < 0 {
-        return End::NoCopy;
+        return CopyEnd::NoCopy;
     }
     allow_tracing_by(child);
     let end = loop {
         if let Some(status) = has_ended(child) {
-            break if status == 0 { End::Done } else { End::Crashed };
+            break if status == 0 { CopyEnd::Done } else { CopyEnd::Crashed };
         }
         if nanoseconds() > work.deadline {
             kill(child);
-            break End::TookTooLong;
+            break CopyEnd::TookTooLong;
         }
         sleep(1_000_000);
     };
@@ -182,7 +182,7 @@ pub unsafe fn in_a_copy_of_vm_child(work: &Work) -> End {
 /// `work` is above the stack that we are on.
 unsafe extern "C" fn become_copy_of_vm_child(work: *const u8) -> ! {
     // SAFETY: in_a_copy_of_vm_child has written it into the memory that ours is a copy of.
-    do_work(unsafe { &*work.cast::<Work>() });
+    run_in_copy(unsafe { &*work.cast::<CopyWork>() });
     super::exit_now(0);
 }
 
@@ -208,12 +208,12 @@ unsafe extern "C" fn help(_: *const u8) -> ! {
 unsafe extern "C" fn become_copy(_: *const u8) -> ! {
     // SAFETY: in_a_copy has written it into the memory that ours is a copy of.
     if let Some(work) = unsafe { *WORK.0.get() } {
-        do_work(&work);
+        run_in_copy(&work);
     }
     super::exit_now(0);
 }
 
-fn do_work(work: &Work) {
+fn run_in_copy(work: &CopyWork) {
     restore_thread(work.pid);
     set_original(work.pid);
     (work.begin)(work.argument);
@@ -251,7 +251,7 @@ fn stand_back() {
 }
 
 /// Whether the process has gone before us.
-fn is_orphan(work: &Work) -> bool {
+fn is_orphan(work: &CopyWork) -> bool {
     // A sandbox may forbid the question.
     let parent = parent();
     parent > 0 && parent != work.pid
@@ -318,7 +318,7 @@ fn close_to_copy() {
     }
 }
 
-/// The process that made this one, or whoever has taken its place since.
+/// The parent process; after that one's end the process that the kernel has put in its place (init or a subreaper).
 fn parent() -> pid_t {
     // SAFETY: no preconditions.
     unsafe { own_call(libc::SYS_getppid) as pid_t }
@@ -387,7 +387,7 @@ fn close_others(kept: c_int) {
     }
 }
 
-/// Takes standard error away from whoever might write to it, and returns it by another number; -1 when there is none.
+/// Gives standard error another descriptor number, so that nothing else in the copy writes to it, and returns that; -1 when there is none.
 fn move_stderr() -> c_int {
     // SAFETY: only descriptors change.
     unsafe {

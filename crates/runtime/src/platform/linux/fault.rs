@@ -119,7 +119,7 @@ fn is_accessible(address: u64, access: Access) -> bool {
     // SAFETY: populating gives a page the memory that an access would give it, and changes nothing else.
     let populated = unsafe { own_call(libc::SYS_madvise, page, size, advice) } == 0;
     match super::errno() {
-        // Whoever may read may not execute, mostly.
+        // Memory that can be read is mostly not executable.
         _ if populated => access != Access::Execute || super::rights_allow(address, access) != Some(false),
         // Nothing is mapped, or nothing is behind it.
         libc::ENOMEM | libc::EFAULT => false,

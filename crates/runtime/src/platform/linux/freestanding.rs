@@ -2,7 +2,7 @@
 //!
 //! They are hidden: nobody else sees them. Three things are won. Each name that ld.so does not have to look up saves
 //! about 800 instructions in every process start. Another preload can't put its own `read` or `malloc` under our signal handlers. And the
-//! snapshot of a crashed process runs on nothing that the crash can have damaged.
+//! copy of a crashed process runs on nothing that the crash can have damaged.
 
 use super::filter::FORBIDDEN;
 use crate::arch;

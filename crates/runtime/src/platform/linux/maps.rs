@@ -149,7 +149,7 @@ pub fn build_id_at(start: u64, id: &mut [u8; 20]) -> usize {
     id.len()
 }
 
-/// Symbol tables are not in memory here: a snapshot reads them out of the files.
+/// Symbol tables are not in memory here: a copy reads them out of the files.
 pub fn symbol_at(_start: u64, _address: u64, _name: &mut [u8]) -> Option<(usize, u64)> {
     None
 }

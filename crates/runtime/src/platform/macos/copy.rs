@@ -5,7 +5,7 @@
 
 use libc::pid_t;
 
-use crate::platform::{End, Work};
+use crate::platform::{CopyEnd, CopyWork};
 
 /// Whether we are a copy of that process: never.
 pub fn is_copy_of(_process: pid_t) -> bool {
@@ -16,11 +16,11 @@ pub fn is_copy_of(_process: pid_t) -> bool {
 ///
 /// # Safety
 /// None needed; on Linux `work.top` must be the end of a stack.
-pub unsafe fn in_a_copy(work: Work) -> End {
+pub unsafe fn in_a_copy(work: CopyWork) -> CopyEnd {
     if let Some(first) = work.first {
         first();
     }
-    End::NoCopy
+    CopyEnd::NoCopy
 }
 
 /// Whether a copy of a process can be made.
@@ -30,8 +30,8 @@ pub const MAKES_COPIES: bool = false;
 ///
 /// # Safety
 /// None needed.
-pub unsafe fn in_a_copy_of_vm_child(_work: &Work) -> End {
-    End::NoCopy
+pub unsafe fn in_a_copy_of_vm_child(_work: &CopyWork) -> CopyEnd {
+    CopyEnd::NoCopy
 }
 
 /// Whether a sandbox forbids what a report does by ending the process: it answers EPERM here.

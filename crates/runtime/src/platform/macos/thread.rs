@@ -29,7 +29,7 @@ pub fn tid() -> pid_t {
 
 /// Whether a thread of this process is alive.
 pub fn is_alive(pid: pid_t, tid: pid_t) -> bool {
-    /// sys/proc_info.h; answers with a proc_threadinfo, or fails for a thread that is no more.
+    /// sys/proc_info.h; answers with a proc_threadinfo, or fails for a thread that has ended.
     const PROC_PIDTHREADID64INFO: c_int = 15;
     let mut info = [0u64; 14];
     // SAFETY: writes at most the size given into `info`.

@@ -110,7 +110,7 @@ struct Row {
     end: Option<String>,
     by_sigpipe: bool,
     answers: bool,
-    /// Processes of it that are there no more, though it is.
+    /// Its processes that have ended, though the server goes on.
     gone: usize,
     counted: BTreeMap<&'static str, u64>,
 }

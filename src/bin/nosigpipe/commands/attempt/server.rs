@@ -170,7 +170,7 @@ impl Server {
                 Some(code) => format!("ended with exit code {code}"),
                 None => "ended".into(),
             },
-            (None, None) => "listens no more".into(),
+            (None, None) => "has stopped listening".into(),
         }
     }
 

@@ -59,7 +59,7 @@ fn serve(mut client: File) -> Vec<u8> {
             Ok(count) => request.extend_from_slice(buffer.get(..count).unwrap_or_default()),
         }
     }
-    // Whoever is naive does not look at this result either.
+    // A naive server does not look at this result either.
     let _ = client.write_all(ANSWER.as_bytes());
     request
 }

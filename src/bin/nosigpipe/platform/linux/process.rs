@@ -38,7 +38,7 @@ pub fn all() -> Vec<u32> {
     pids
 }
 
-/// The process that made this one, or has taken its place since.
+/// The parent process; after that one's end the process that the kernel has put in its place (init or a subreaper).
 pub fn parent_of(pid: u32) -> Option<u32> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     status.lines().find_map(|line| line.strip_prefix("PPid:"))?.trim().parse().ok()

@@ -54,7 +54,7 @@ pub fn all() -> Vec<u32> {
     pids.into_iter().filter(|pid| *pid > 0).map(libc::pid_t::cast_unsigned).collect()
 }
 
-/// The process that made this one, or has taken its place since.
+/// The parent process; after that one's end the process that the kernel has put in its place (init or a subreaper).
 pub fn parent_of(pid: u32) -> Option<u32> {
     let known = Known::of(i32::try_from(pid).ok()?).ok()??;
     u32::try_from(known.parent).ok()

@@ -10,7 +10,7 @@ use crate::platform::{exit_now, real_function};
 /// What the process would end with is the crash.
 pub unsafe fn _exit(status: c_int) -> ! {
     if crash::is_active() {
-        crash::let_a_crash_come_first();
+        crash::wait_for_crash_in_progress();
     }
     exit_now(status)
 }

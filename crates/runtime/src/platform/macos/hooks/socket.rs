@@ -17,7 +17,7 @@ pub unsafe fn fileport_makefd(port: mach_port_t) -> c_int {
     arrived(unsafe { real::fileport_makefd()(port) })
 }
 
-/// On Apple silicon the XPC library's own call of fileport_makefd does not come by us.
+/// On Apple silicon the XPC library's own call of fileport_makefd is not interposed.
 pub unsafe fn xpc_fd_dup(object: *mut c_void) -> c_int {
     // SAFETY: the caller's argument, as the caller gave it.
     arrived(unsafe { real::xpc_fd_dup()(object) })

@@ -14,7 +14,7 @@ use core::sync::atomic::{
 use libc::{c_int, c_void};
 
 use super::{handler::incident, header, options, ownership};
-use crate::platform::{self, End, Work};
+use crate::platform::{self, CopyEnd, CopyWork};
 use crate::sigpipe::is_own_process;
 
 /// Who writes a report, and with what memory. It is no part of this crate, since it allocates.
@@ -29,14 +29,19 @@ pub struct Reporter {
     /// Names inaccessible pages, by their address and size in bytes, that become memory when the kernel has no other.
     pub keep_in_reserve: fn(start: usize, size: usize),
     /// Lets the other threads go on, which the report has stopped.
-    pub let_go: fn(),
+    pub resume_threads: fn(),
 }
 
 /// Before [`start`].
-static NOBODY: Reporter =
-    Reporter { write: |_, _, _| {}, start_anew: || {}, demangle: |_, _| {}, keep_in_reserve: |_, _| {}, let_go: || {} };
+static NO_REPORTER: Reporter = Reporter {
+    write: |_, _, _| {},
+    start_anew: || {},
+    demangle: |_, _| {},
+    keep_in_reserve: |_, _| {},
+    resume_threads: || {},
+};
 
-static REPORTER: AtomicPtr<Reporter> = AtomicPtr::new((&raw const NOBODY).cast_mut());
+static REPORTER: AtomicPtr<Reporter> = AtomicPtr::new((&raw const NO_REPORTER).cast_mut());
 
 /// For the constructor.
 pub fn start(reporter: &'static Reporter) {
@@ -68,7 +73,7 @@ pub struct Progress {
 pub const FRAMES: usize = 256;
 
 static PROGRESS: AtomicPtr<Progress> = AtomicPtr::new(ptr::null_mut());
-/// How much the next copy dares.
+/// How much the next copy tries to report.
 static LEVEL: AtomicU32 = AtomicU32::new(FULL);
 
 const FULL: u32 = 0;
@@ -101,14 +106,14 @@ pub fn write() -> bool {
         let done = progress().map(|progress| &progress.done);
         let first = (level == FULL).then_some(header::write as fn());
         let (pid, deadline) = (incident.pid, incident.deadline);
-        let work = Work { pid, top, first, begin, write: in_copy, argument: ptr::null(), done, deadline };
+        let work = CopyWork { pid, top, first, begin, write: in_copy, argument: ptr::null(), done, deadline };
         // SAFETY: fresh memory for nothing else, or the stack that we are on, which is all there is. Mappings are aligned
         // to pages.
         match unsafe { platform::in_a_copy(work) } {
-            End::Done => is_written = true,
-            End::Crashed if level == FULL => continue,
-            End::Crashed | End::TookTooLong => {}
-            End::NoCopy => {
+            CopyEnd::Done => is_written = true,
+            CopyEnd::Crashed if level == FULL => continue,
+            CopyEnd::Crashed | CopyEnd::TookTooLong => {}
+            CopyEnd::NoCopy => {
                 // SAFETY: as above.
                 unsafe {
                     if top.is_null() {
@@ -130,8 +135,8 @@ pub fn write() -> bool {
 }
 
 /// Lets the other threads go on, which the report has stopped.
-pub fn let_go() {
-    (reporter().let_go)();
+pub fn resume_threads() {
+    (reporter().resume_threads)();
     let page = PROGRESS.swap(ptr::null_mut(), Relaxed);
     if !page.is_null() {
         // SAFETY: the copy has ended, and nobody else knows the page.
@@ -154,7 +159,7 @@ pub fn begin(_: *const c_void) {
     platform::block(!ownership::CRASH_SIGNALS);
 }
 
-/// In a copy of a process that is not the one to which all this belongs: where this copy says how far it is, and how much it dares.
+/// In a copy of a process that is not the one to which all this belongs: where this copy notes how far it is, and how much it tries to report.
 pub fn take_over(progress: *mut Progress, is_careful: bool) {
     PROGRESS.store(progress, Release);
     LEVEL.store(if is_careful { CAREFUL } else { FULL }, Relaxed);
