@@ -18,7 +18,7 @@ pub fn whole(report: &Report) -> String {
 #[must_use]
 pub fn whole_with(report: &Report, source: &str) -> String {
     let mut text = head(report);
-    text.push_str(&circumstances(report));
+    text.push_str(&findings(report));
     text.push_str(&stacks_with(report, source));
     text
 }
@@ -64,7 +64,7 @@ fn stacks_with(report: &Report, source: &str) -> String {
 
 /// What else is known about the crash: the last lines of the head, for which the report has to be collected.
 #[must_use]
-pub fn circumstances(report: &Report) -> String {
+pub fn findings(report: &Report) -> String {
     let mut text = String::new();
     if !report.address_description.is_empty() {
         let _ = writeln!(text, "  {}", shown(&report.address_description));

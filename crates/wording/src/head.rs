@@ -43,7 +43,7 @@ pub struct Head<'a> {
 }
 
 impl Head<'_> {
-    /// One sentence that says it all, and one with the circumstances.
+    /// What happened, in one sentence; then the thread and the time.
     pub fn write(&self, to: &mut dyn Write) -> Result {
         write!(to, "nosigpipe: {} (pid {}) crashed: ", Shown(self.program, NAME), self.pid)?;
         self.what(to)?;
@@ -92,7 +92,7 @@ impl Head<'_> {
         }
         match self.sender {
             Some((pid, _)) if pid == self.pid => write!(to, ", raised by the process itself ({code})"),
-            Some((0, _)) => write!(to, ", sent by somebody whom the system does not name ({code})"),
+            Some((0, _)) => write!(to, ", sender unknown ({code})"),
             Some((pid, user)) => write!(to, ", sent by pid {pid} of uid {user} ({code})"),
             None => write!(to, ": {reason} ({code} {})", self.code),
         }

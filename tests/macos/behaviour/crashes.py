@@ -77,7 +77,7 @@ class Crashes(Process):
             w = self.start()
             w.deliver(signal, code, exception=w.exception((0x15, 0), (0x81, 0)))
             told = "raised by the process itself" if signal == SIGTRAP and self.arch == "arm64" else \
-                "sent by somebody whom the system does not name"
+                "sender unknown"
             self.assertIn(told + " (SI_USER)", w.stderr.decode())
             self.assertEqual(w.kernel.delivered[-1], (signal, "pending"))
             self.die(w, signal)

@@ -68,7 +68,7 @@ pub fn write(stderr: i32, lines: bool, others: Result<(), &str>) {
     let stack = stack.unwrap_or_else(|| unwinder.stack(&mut memory.borrow_mut(), &registers));
     publish(&stack);
 
-    let mut report = circumstances(&map, &mut memory.borrow_mut(), &stack, &symbolizer);
+    let mut report = describe_crash(&map, &mut memory.borrow_mut(), &stack, &symbolizer);
     if is_for_copy && (options().format == Format::Text || !options().is_on_stderr()) {
         output.say(&report::text::head(&report));
         if let Some(progress) = copy::progress() {
@@ -111,10 +111,10 @@ pub fn write(stderr: i32, lines: bool, others: Result<(), &str>) {
     if !stream {
         // What is known of it so far, before there is time for more to fail.
         if !options().is_on_stderr() {
-            output.say(&report::text::circumstances(&report));
+            output.say(&report::text::findings(&report));
         }
     } else {
-        output.say(&report::text::circumstances(&report));
+        output.say(&report::text::findings(&report));
         output.say(&report::text::crashed_thread(&report));
     }
     let is_told = targets::tell(&report, &output);
@@ -308,7 +308,7 @@ impl Symbolizer<'_> {
 }
 
 /// Everything about the crash but the stacks.
-fn circumstances(map: &Map, memory: &mut Memory, stack: &Stack, symbolizer: &Symbolizer) -> Report {
+fn describe_crash(map: &Map, memory: &mut Memory, stack: &Stack, symbolizer: &Symbolizer) -> Report {
     let incident = incident();
     let fault = &incident.fault;
     let mut time = String::new();

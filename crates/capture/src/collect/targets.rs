@@ -64,7 +64,7 @@ pub fn tell(report: &Report, output: &Output) -> bool {
 /// What happened, the stack, and what happened: for where a line is a message.
 fn short(report: &Report) -> String {
     let mut short = text::head(report);
-    short.push_str(&text::circumstances(report));
+    short.push_str(&text::findings(report));
     short.extend(text::crashed_thread(report).split_inclusive('\n').take(STACK));
     short.push_str(&text::summary(report));
     short
@@ -79,7 +79,7 @@ fn cut(text: &str, most: usize) -> &str {
 fn termination(report: &Report) -> String {
     let mut message = report.summary();
     message.push('\n');
-    let rest = [text::circumstances(report), text::crashed_thread(report)];
+    let rest = [text::findings(report), text::crashed_thread(report)];
     for line in rest.iter().flat_map(|part| part.split_inclusive('\n')) {
         if message.len() + line.len() > MESSAGE {
             break;

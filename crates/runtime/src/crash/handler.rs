@@ -29,13 +29,13 @@ struct Reported(UnsafeCell<Incident>);
 // before has released, or left when it died. A copy of the process has one thread, and a copy of this.
 unsafe impl Sync for Reported {}
 
-static INCIDENT: Reported = Reported(UnsafeCell::new(NOTHING));
+static INCIDENT: Reported = Reported(UnsafeCell::new(NO_INCIDENT));
 
 /// Whose crash is, or was last, under report; 0 for nobody's. Every thread that crashes asks for it, with or without the claim.
 static PROCESS: AtomicI32 = AtomicI32::new(0);
 
 /// Before anything has happened.
-const NOTHING: Incident = Incident {
+const NO_INCIDENT: Incident = Incident {
     fault: Fault::NONE,
     raised: Fault::NONE,
     is_raised_again: false,
@@ -174,7 +174,7 @@ unsafe extern "C" fn handler(signal: c_int, info: *mut siginfo_t, context: *mut 
 unsafe fn die_without_a_call(fault: &Fault, context: *mut c_void) {
     static IS_TOLD: AtomicU32 = AtomicU32::new(0);
     if IS_TOLD.swap(1, Relaxed) == 0 {
-        header::write_forbidden(&Incident { fault: *fault, raised: *fault, pid: sigpipe::process(), ..NOTHING });
+        header::write_forbidden(&Incident { fault: *fault, raised: *fault, pid: sigpipe::process(), ..NO_INCIDENT });
     }
     if fault.is_by_instruction() {
         // SAFETY: as promised.
@@ -325,7 +325,7 @@ pub fn wait_for_crash_in_progress() {
     platform::block(before);
 }
 
-/// Until the thread that holds the claim is dead, or it must be given up on.
+/// Waits until the thread that holds the claim has ended, or has had longer than a report may take.
 fn wait_for_holder() {
     let (pid, tid) = (platform::pid(), platform::tid());
     let deadline = platform::nanoseconds() + (u64::from(options().crash_timeout) + 1) * 1_000_000_000;
@@ -344,7 +344,7 @@ fn wait_for_holder() {
     }
 }
 
-/// Everything between the crash and the death; whether death is next.
+/// Reports the crash, if that is still to be done; whether the process is to end now.
 ///
 /// # Safety
 /// `info` is what the kernel gave to the running handler.
@@ -358,8 +358,8 @@ unsafe fn report(pid: pid_t, tid: pid_t, fault: &Fault, info: *const siginfo_t) 
     match claim(pid, tid) {
         Claim::Ours => {}
         Claim::Already => {
-            /// What came from outside is over after that many; what still comes is an instruction of ours whose
-            /// exception has no name here, again and again.
+            /// Signals that others have sent are ignored while a report is written. After so many it is assumed that none of
+            /// them was sent: that an instruction of ours faults again and again, with a siginfo that doesn't say so.
             const MOST: u32 = 16;
             static IGNORED: AtomicU32 = AtomicU32::new(0);
             if fault.is_by_instruction() || fault.sender == pid || IGNORED.fetch_add(1, Relaxed) >= MOST {
@@ -393,7 +393,7 @@ unsafe fn report(pid: pid_t, tid: pid_t, fault: &Fault, info: *const siginfo_t) 
 /// That of [`report()`].
 #[inline(never)]
 unsafe fn report_in_vm_child(pid: pid_t, tid: pid_t, fault: &Fault, info: *const siginfo_t) {
-    let mut incident = NOTHING;
+    let mut incident = NO_INCIDENT;
     // SAFETY: as promised.
     unsafe { happened(pid, tid, fault, info, &raw mut incident) };
     vm_child::report(incident);

@@ -27,7 +27,7 @@ pub use child::ended as child_ended;
 pub use copy::Reporter;
 pub use handler::wait_for_crash_in_progress;
 #[cfg(target_os = "linux")]
-pub use ownership::hear_abort;
+pub use ownership::let_abort_through;
 pub use ownership::{is_dying, owned};
 pub use stacks::{Routine, create as create_thread, told_size as signal_stack_size};
 #[cfg(target_os = "linux")]

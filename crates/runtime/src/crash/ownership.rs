@@ -115,7 +115,7 @@ pub fn let_abort_end() {
 /// end is reported. And it is let through, which newer libcs do only when the default action is beyond our reach. A handler of the
 /// program has what libc does with it.
 #[cfg(target_os = "linux")]
-pub fn hear_abort() {
+pub fn let_abort_through() {
     let Some(owned) = owned(SIGABRT) else { return };
     let is_own = is_own_process();
     let believed = if is_own { owned.believed() } else { owned.sigaction_in_vm_child(None) };

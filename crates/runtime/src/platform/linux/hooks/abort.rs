@@ -13,7 +13,7 @@ use crate::platform::{Real, keeping_errno};
 /// The real function's address. Does all that a signal handler may do.
 fn real(function: &Real) -> *const () {
     keeping_errno(|| {
-        crash::hear_abort();
+        crash::let_abort_through();
         function.address_or_refusal()
     })
 }
