@@ -16,7 +16,7 @@ use object::elf;
 use object::read::elf::{FileHeader, SectionHeader, SectionTable, Sym};
 use ruzstd::decoding::FrameDecoder;
 
-use super::{DebugFiles, Name, Reader, frames, hex, is_wanted, reader, with_symbol};
+use super::{DebugFiles, Name, Reader, frames, hex, is_wanted, reader, with_symbol, xz};
 
 type Elf = elf::FileHeader64<Endianness>;
 
@@ -66,13 +66,37 @@ impl File {
         self.sections.section_by_name(Endianness::Little, b".debug_info").is_some()
     }
 
+    fn has_symbol_table(&self) -> bool {
+        self.sections.iter().any(|section| section.sh_type(Endianness::Little) == elf::SHT_SYMTAB)
+    }
+
+    /// The symbols that a stripped file has kept in compressed form.
+    fn kept_symbols(&self) -> Option<Self> {
+        let compressed = self.section(".gnu_debugdata")?;
+        let kept = xz::unpack(compressed, is_within_limits).and_then(|content| Self::parse(content.leak()));
+        if kept.is_none() {
+            IS_DAMAGED.store(true, Relaxed);
+        }
+        kept
+    }
+
     /// The function that an address lies in, of a symbol table.
-    fn symbol(&self, table: elf::SectionType, address: u64) -> Option<(&'static [u8], u64)> {
+    fn symbol(&self, table: elf::SectionType, address: u64) -> Option<Found<'static>> {
         let symbols = self.sections.symbols(Endianness::Little, self.data, table).ok()?;
         let (symbol, offset) = symbol_at(symbols.iter(), address)?;
         let name = symbols.symbol_name(Endianness::Little, symbol).ok()?;
-        (!name.is_empty()).then_some((name, offset))
+        let is_label = symbol.st_size(Endianness::Little) == 0;
+        (!name.is_empty()).then_some(Found { name, offset, is_label })
     }
+}
+
+/// A symbol that an address may belong to.
+struct Found<'a> {
+    name: &'a [u8],
+    /// How far the address is behind it.
+    offset: u64,
+    /// Whether it has no size: then another table may know better whose the address is.
+    is_label: bool,
 }
 
 /// The symbol of the function that an address lies in, and where in it.
@@ -154,6 +178,12 @@ impl Symbols {
             });
             files.extend(separate);
         }
+        if lines
+            && let Some(own) = own
+            && !files.iter().any(File::has_symbol_table)
+        {
+            files.extend(own.kept_symbols());
+        }
         let lines = if lines {
             files.iter().find(|file| file.has_debug_info()).and_then(|file| context(file, debug_files))
         } else {
@@ -180,11 +210,19 @@ impl Symbols {
 
     /// What an address of the file is called: the function that it lies in last, what was inlined there first.
     pub fn names(&self, address: u64) -> Vec<Name> {
-        let symbol = self
-            .files
-            .iter()
-            .rev()
-            .find_map(|file| file.symbol(elf::SHT_SYMTAB, address).or_else(|| file.symbol(elf::SHT_DYNSYM, address)))
+        let tables =
+            self.files.iter().rev().flat_map(|file| [elf::SHT_SYMTAB, elf::SHT_DYNSYM].map(|table| (file, table)));
+        let mut label = None;
+        let function = tables.filter_map(|(file, table)| file.symbol(table, address)).find_map(|found| {
+            if found.is_label {
+                label.get_or_insert(found);
+                return None;
+            }
+            Some(found)
+        });
+        let symbol = function
+            .or(label)
+            .map(|found| (found.name, found.offset))
             .or_else(|| exported_symbol(self.exported?, address));
         let names = self.lines.as_ref().and_then(|lines| frames(lines, address, |load| self.split(load)));
         with_symbol(names.unwrap_or_default(), symbol)
@@ -244,23 +282,35 @@ fn context(file: &File, debug_files: DebugFiles) -> Option<Context<Reader>> {
 
 /// Memory for so many bytes of a section, if what all sections say together is not too much: a file may say anything.
 fn room_for(size: usize) -> Option<Vec<u8>> {
+    is_within_limits(size).then(|| vec![0; size])
+}
+
+/// Whether so many bytes more are not too much. If not, a report says so.
+fn is_within_limits(size: usize) -> bool {
     let before = UNPACKED.fetch_add(size, Relaxed);
-    if before.saturating_add(size) > MOST_UNPACKED {
+    let is_too_much = before.saturating_add(size) > MOST_UNPACKED;
+    if is_too_much {
         UNPACKED.store(before, Relaxed);
         IS_TOO_LARGE.store(true, Relaxed);
-        return None;
     }
-    Some(vec![0; size])
+    !is_too_much
 }
 
 /// Most bytes that compressed sections may become, together.
 const MOST_UNPACKED: usize = 512 << 20;
 static UNPACKED: AtomicUsize = AtomicUsize::new(0);
 static IS_TOO_LARGE: AtomicBool = AtomicBool::new(false);
+static IS_DAMAGED: AtomicBool = AtomicBool::new(false);
 
-/// Whether there was debug information that was not read, since it would have taken too much memory.
-pub fn is_too_large() -> bool {
-    IS_TOO_LARGE.load(Relaxed)
+/// What of the modules' debug information was not read, as a report says it; empty if all was.
+pub fn not_read() -> &'static str {
+    if IS_TOO_LARGE.load(Relaxed) {
+        "some debug information was not read: it takes more than 512 MiB"
+    } else if IS_DAMAGED.load(Relaxed) {
+        "names that a stripped file has kept (.gnu_debugdata) could not be read: they are damaged, or take more than 64 MiB"
+    } else {
+        ""
+    }
 }
 
 /// Decompresses what zstd has compressed, into memory that stays.

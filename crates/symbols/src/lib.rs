@@ -13,6 +13,7 @@ use alloc::vec::Vec;
 pub mod demangle;
 pub mod elf;
 pub mod macho;
+mod xz;
 
 use alloc::sync::Arc;
 

@@ -95,6 +95,60 @@ fn elf_files_with_compressed_debug_information() {
     torture(&compiled(&["-gz"]), read_elf);
 }
 
+/// A stripped program that has kept its symbols, compressed by xz: the damage is done to what is compressed.
+#[test]
+fn elf_files_with_kept_symbols() {
+    let folder = std::path::PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
+    let run = |script: &str| {
+        let done = std::process::Command::new("sh").args(["-ec", script]).current_dir(&folder).status();
+        assert!(done.is_ok_and(|status| status.success()), "{script}");
+    };
+    std::fs::write(folder.join("kept"), compiled(&["-Og"])).expect("a program");
+    run("objcopy --strip-debug kept kept.symbols; xz -kfc kept.symbols >kept.xz; strip kept");
+    let packed = std::fs::read(folder.join("kept.xz")).expect("what xz has written");
+    let stripped = std::fs::read(folder.join("kept")).expect("what strip has written");
+    let with = |packed: &[u8]| {
+        // A file of one section more, whose header is the last in the table, which is moved behind the content.
+        let mut file = stripped.clone();
+        let word = |file: &[u8], at: usize| u64::from_le_bytes(file[at..at + 8].try_into().expect("eight bytes"));
+        let (table, count) = (word(&file, 40) as usize, usize::from(u16::from_le_bytes([file[60], file[61]])));
+        let names = usize::from(u16::from_le_bytes([file[62], file[63]]));
+        let headers = file[table..table + count * 64].to_vec();
+        let strings = word(&headers, names * 64 + 24) as usize;
+        let old = file[strings..strings + word(&headers, names * 64 + 32) as usize].to_vec();
+        let strings = file.len();
+        file.extend(&old);
+        file.extend(b".gnu_debugdata\0");
+        let content = file.len();
+        file.extend(packed);
+        let table = file.len().next_multiple_of(8);
+        file.resize(table, 0);
+        file.extend(&headers);
+        file[table + names * 64 + 24..][..8].copy_from_slice(&(strings as u64).to_le_bytes());
+        file[table + names * 64 + 32..][..8].copy_from_slice(&(old.len() as u64 + 15).to_le_bytes());
+        let mut header = [0; 64];
+        header[..4].copy_from_slice(&(old.len() as u32).to_le_bytes());
+        header[4] = 1;
+        header[24..32].copy_from_slice(&(content as u64).to_le_bytes());
+        header[32..40].copy_from_slice(&(packed.len() as u64).to_le_bytes());
+        file.extend(header);
+        file[40..48].copy_from_slice(&(table as u64).to_le_bytes());
+        file[60..62].copy_from_slice(&(count as u16 + 1).to_le_bytes());
+        file
+    };
+    let names = |bytes: &'static [u8]| {
+        let symbols = elf::Symbols::find("/nowhere", "", Some(bytes), NO_DEBUG_FILES, true);
+        (0x1000..0x1200).step_by(4).any(|address| symbols.names(address).iter().any(|name| name.function == "main"))
+    };
+    assert!(names(Box::leak(with(&packed).into_boxed_slice())), "no main among the kept symbols");
+    let mut numbers = Numbers(from_environment("NOSIGPIPE_TEST_SEED", 11));
+    for round in 0..from_environment("NOSIGPIPE_TEST_ROUNDS", 400) {
+        let begin = Instant::now();
+        names(Box::leak(with(&numbers.damage(&packed)).into_boxed_slice()));
+        assert!(begin.elapsed() < Duration::from_secs(20), "round {round} took {:?}", begin.elapsed());
+    }
+}
+
 #[test]
 fn the_undamaged_file_has_names_and_lines() {
     let bytes: &'static [u8] = Box::leak(compiled(&["-static-pie", "-nostdlib", "-Wl,-e,main"]).into_boxed_slice());

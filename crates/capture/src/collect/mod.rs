@@ -134,9 +134,7 @@ pub fn write(stderr: i32, lines: bool, others: Result<(), &str>) {
     }
     details(&mut report, &mut memory.borrow_mut());
     report.context = platform::context(incident.pid, &map);
-    if symbols::elf::is_too_large() {
-        report.modules_note = "some debug information was not read: it takes more than 512 MiB".to_owned();
-    }
+    report.modules_note = symbols::elf::not_read().to_owned();
     if stream {
         output.say(&report::text::details(&report));
         output.say(&report::text::context(&report));
