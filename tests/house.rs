@@ -12,15 +12,17 @@ use harness::root;
 use serde_json::Value;
 
 /// Which crates of ours a crate's code may depend on. What only tests use is free.
-const MAY_KNOW: [(&str, &[&str]); 8] = [
+const MAY_KNOW: [(&str, &[&str]); 10] = [
     ("settings", &[]),
     ("wording", &[]),
     ("symbols", &[]),
+    ("processor", &[]),
+    ("unwind", &["processor"]),
     ("python", &[]),
     ("report", &["wording"]),
-    ("runtime", &["settings", "wording"]),
-    ("capture", &["python", "report", "runtime", "settings", "symbols", "wording"]),
-    ("nosigpipe", &["capture", "python", "report", "runtime", "settings", "symbols", "wording"]),
+    ("runtime", &["processor", "settings", "wording"]),
+    ("capture", &["processor", "python", "report", "runtime", "settings", "symbols", "unwind", "wording"]),
+    ("nosigpipe", &["capture", "processor", "python", "report", "runtime", "settings", "symbols", "unwind", "wording"]),
 ];
 
 /// `cargo metadata` on the workspace.

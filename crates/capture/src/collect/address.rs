@@ -1,7 +1,7 @@
 //! What is known about the address of a fault.
 
 use crate::platform::Fault;
-use crate::process::{Map, Memory, Stack};
+use crate::process::{Map, Memory, ReadMemory, Stack};
 use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::String;

@@ -17,7 +17,7 @@ use output::Output;
 use targets::Shelf;
 
 use crate::platform::{self, Cause, DEBUG_DIRECTORIES, FLAGS_NAME, REGISTER_NAMES, Registers, Symbols, Unwinder};
-use crate::process::{Found, Map, Memory, Module, Stack, Thread};
+use crate::process::{Found, Map, Memory, Module, ReadMemory, Stack, Thread};
 use report::{Frame, Group, Report};
 use runtime::crash::handler::{self, incident};
 use runtime::crash::{Incident, copy, header, options, program};

@@ -12,7 +12,7 @@ use alloc::vec::Vec;
 use report::Exception;
 
 use crate::platform::thread_pointer;
-use crate::process::Memory;
+use crate::process::{Memory, ReadMemory};
 use symbols::demangle;
 
 /// `exception_class`: vendor and language. The last byte is 1 for one that stands for another (std::rethrow_exception).

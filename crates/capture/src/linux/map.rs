@@ -4,12 +4,13 @@ use alloc::borrow::ToOwned;
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
-use alloc::vec;
 use alloc::vec::Vec;
 
 use super::system;
 use crate::platform;
-use crate::process::{Map, Mapping, Memory, Module};
+use crate::process::{Map, Mapping, Memory, Module, ReadMemory};
+use unwind::elf::{self, Loaded, PT_DYNAMIC, PT_LOAD, Segment};
+use unwind::maps;
 
 /// What the unwinder and the names need of a module.
 pub struct Parts {
@@ -21,12 +22,6 @@ pub struct Parts {
     pub dynamic: Option<(u64, u64)>,
 }
 
-/// The ELF constants that are needed here (elf.h).
-const PT_LOAD: u32 = 1;
-const PT_DYNAMIC: u32 = 2;
-const PT_NOTE: u32 = 4;
-const PT_GNU_EH_FRAME: u32 = 0x6474_e550;
-const NT_GNU_BUILD_ID: u32 = 3;
 const DT_DEBUG: u64 = 21;
 
 /// Everything that is mapped. Also tells `memory`, for the case that the kernel does not let it look.
@@ -96,130 +91,30 @@ fn with_missing(own: Vec<(Mapping, u64)>, original: Vec<(Mapping, u64)>) -> Vec<
 }
 
 fn mapping(line: &str) -> Option<(Mapping, u64)> {
-    // 55e0c0a00000-55e0c0a02000 r--p 00000000 fe:00 1234   /usr/bin/true
-    let mut fields = line.splitn(6, ' ');
-    let (start, end) = fields.next()?.split_once('-')?;
-    let rights = fields.next()?.as_bytes();
-    let offset = u64::from_str_radix(fields.next()?, 16).ok()?;
-    let path = fields.nth(2).unwrap_or_default().trim_start();
+    let line = maps::line(line)?;
     let mapping = Mapping {
-        start: u64::from_str_radix(start, 16).ok()?,
-        end: u64::from_str_radix(end, 16).ok()?,
-        readable: rights.first() == Some(&b'r'),
-        writable: rights.get(1) == Some(&b'w'),
-        executable: rights.get(2) == Some(&b'x'),
+        start: line.start,
+        end: line.end,
+        readable: line.readable,
+        writable: line.writable,
+        executable: line.executable,
         copied: true,
-        path: path.to_owned(),
+        path: line.path.to_owned(),
     };
-    Some((mapping, offset))
+    Some((mapping, line.offset))
 }
 
-struct Segment {
-    kind: u32,
-    flags: u32,
-    offset: u64,
-    address: u64,
-    size: u64,
-}
-
-fn segments(memory: &mut Memory, header: u64) -> Option<Vec<Segment>> {
-    let elf = bytes(memory, header, 64)?;
-    if !elf.starts_with(b"\x7fELF\x02\x01") {
-        return None;
-    }
-    let table = word_at(&elf, 32)?;
-    let count = u16::from_le_bytes(elf.get(56..58)?.try_into().ok()?);
-    program_headers(memory, header + table, u64::from(count))
-}
-
-fn program_headers(memory: &mut Memory, table: u64, count: u64) -> Option<Vec<Segment>> {
-    let table = bytes(memory, table, 56 * usize::try_from(count).ok()?)?;
-    table
-        .chunks_exact(56)
-        .map(|entry| {
-            Some(Segment {
-                kind: u32::from_le_bytes(entry.get(..4)?.try_into().ok()?),
-                flags: u32::from_le_bytes(entry.get(4..8)?.try_into().ok()?),
-                offset: word_at(entry, 8)?,
-                address: word_at(entry, 16)?,
-                size: word_at(entry, 40)?,
-            })
-        })
-        .collect()
-}
-
-/// Bytes, if all are there.
-fn bytes(memory: &mut Memory, address: u64, length: usize) -> Option<Vec<u8>> {
-    let mut bytes = vec![0; length];
-    (memory.read(address, &mut bytes) == length).then_some(bytes)
-}
-
-fn word_at(bytes: &[u8], offset: usize) -> Option<u64> {
-    Some(u64::from_le_bytes(bytes.get(offset..offset + 8)?.try_into().ok()?))
-}
-
-/// The module whose headers are in this mapping. How far it reaches is what its program headers say: programs move their
-/// code to other memory, so that it can have huge pages, and the rest of its file need not be behind it any more.
+/// The module whose headers are in this mapping.
 fn module(memory: &mut Memory, map: &Map, mapping: &Mapping) -> Option<Module> {
-    let segments = segments(memory, mapping.start)?;
-    let first = segments.iter().find(|segment| segment.kind == PT_LOAD)?;
-    let bias = mapping.start.wrapping_sub(first.address.wrapping_sub(first.offset));
-    // A file that was only mapped to be read has no code where it should be.
-    let is_code = |segment: &Segment| {
-        segment.kind == PT_LOAD && segment.flags & 1 != 0 && map.is_code(bias.wrapping_add(segment.address))
-    };
-    if !segments.iter().any(is_code) {
-        return None;
-    }
-    let (start, end) = extent(&segments, bias)?;
-    let module = Module {
-        path: mapping.path.clone(),
-        start: start.min(mapping.start),
-        end,
-        bias,
-        build_id: Vec::new(),
-        parts: Parts { first_end: mapping.end, unwind_table: None, dynamic: None },
-    };
-    Some(finish(memory, &segments, module))
+    let loaded = elf::loaded_at(memory, mapping.start, |address| map.is_code(address))?;
+    Some(module_of(loaded, mapping.path.clone(), Some(mapping.end)))
 }
 
-/// The pages from a module's first to its last.
-fn extent(segments: &[Segment], bias: u64) -> Option<(u64, u64)> {
-    let pages = segments.iter().filter(|segment| segment.kind == PT_LOAD).map(|segment| {
-        let start = bias.wrapping_add(segment.address);
-        (start & !4095, start.checked_add(segment.size).map_or(0, |end| end.saturating_add(4095) & !4095))
-    });
-    pages.reduce(|(start, end), (from, to)| (start.min(from), end.max(to))).filter(|(start, end)| start < end)
-}
-
-fn finish(memory: &mut Memory, segments: &[Segment], mut module: Module) -> Module {
-    for segment in segments {
-        let address = module.bias.wrapping_add(segment.address);
-        match segment.kind {
-            PT_NOTE if module.build_id.is_empty() => {
-                module.build_id = build_id(memory, address, segment.size).unwrap_or_default();
-            }
-            PT_DYNAMIC => module.parts.dynamic = Some((address, segment.size)),
-            PT_GNU_EH_FRAME => module.parts.unwind_table = Some((address, segment.size)),
-            _ => {}
-        }
-    }
-    module
-}
-
-fn build_id(memory: &mut Memory, start: u64, size: u64) -> Option<Vec<u8>> {
-    let notes = bytes(memory, start, usize::try_from(size.min(4096)).ok()?)?;
-    let mut rest = notes.as_slice();
-    while let Some((header, after)) = rest.split_at_checked(12) {
-        let number = |at: usize| Some(u32::from_le_bytes(header.get(at..at + 4)?.try_into().ok()?));
-        let (name_size, size, kind) = (number(0)? as usize, number(4)? as usize, number(8)?);
-        let data = name_size.next_multiple_of(4);
-        if kind == NT_GNU_BUILD_ID && after.starts_with(b"GNU\0") {
-            return after.get(data..data + size).map(<[u8]>::to_vec);
-        }
-        rest = after.get(data + size.next_multiple_of(4)..)?;
-    }
-    None
+/// A module; where its first mapping does not have an end of its own, it is the module's.
+fn module_of(loaded: Loaded, path: String, first_end: Option<u64>) -> Module {
+    let Loaded { start, end, bias, build_id, unwind_table, dynamic } = loaded;
+    let parts = Parts { first_end: first_end.unwrap_or(end), unwind_table, dynamic };
+    Module { path, start, end, bias, build_id, parts }
 }
 
 /// Adds what is missing from the list that the dynamic loader keeps for debuggers (link.h), read but not locked: without
@@ -227,7 +122,7 @@ fn build_id(memory: &mut Memory, start: u64, size: u64) -> Option<Vec<u8>> {
 fn from_loader(memory: &mut Memory, mut map: Map) -> Map {
     let is_all = map.mappings.is_empty();
     let (headers, count) = system::program_headers();
-    let Some(own) = program_headers(memory, headers, count) else { return map };
+    let Some(own) = elf::program_headers(memory, headers, count) else { return map };
     let dynamic = |segments: &[Segment]| segments.iter().find(|s| s.kind == PT_DYNAMIC).map(|s| s.address);
     // PT_PHDR (6) says where the table would be without a bias.
     let bias = own.iter().find(|s| s.kind == 6).map_or(0, |s| headers.wrapping_sub(s.address));
@@ -248,7 +143,7 @@ fn from_loader(memory: &mut Memory, mut map: Map) -> Map {
             break;
         };
         if base != bias
-            && let Some(segments) = segments(memory, base)
+            && let Some(segments) = elf::segments(memory, base)
         {
             let path = memory.text(name);
             add(memory, &mut map, base, &segments, path, is_all);
@@ -261,12 +156,12 @@ fn from_loader(memory: &mut Memory, mut map: Map) -> Map {
 }
 
 fn add(memory: &mut Memory, map: &mut Map, bias: u64, segments: &[Segment], path: String, with_mappings: bool) {
-    let Some((start, end)) = extent(segments, bias) else { return };
+    let Some((start, end)) = elf::extent(segments, bias) else { return };
     if map.modules.iter().any(|module| module.start < end && start < module.end) {
         return;
     }
     for segment in segments.iter().filter(|segment| with_mappings && segment.kind == PT_LOAD) {
-        let Some((from, to)) = extent(core::slice::from_ref(segment), bias) else { continue };
+        let Some((from, to)) = elf::extent(core::slice::from_ref(segment), bias) else { continue };
         map.mappings.push(Mapping {
             start: from,
             end: to,
@@ -277,13 +172,7 @@ fn add(memory: &mut Memory, map: &mut Map, bias: u64, segments: &[Segment], path
             path: path.clone(),
         });
     }
-    let module = Module {
-        path,
-        start,
-        end,
-        bias,
-        build_id: Vec::new(),
-        parts: Parts { first_end: end, unwind_table: None, dynamic: None },
-    };
-    map.modules.push(finish(memory, segments, module));
+    if let Some(loaded) = elf::loaded(memory, segments, bias) {
+        map.modules.push(module_of(loaded, path, None));
+    }
 }

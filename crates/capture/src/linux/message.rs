@@ -4,7 +4,7 @@ use alloc::borrow::ToOwned;
 use alloc::string::String;
 use libc::c_int;
 
-use crate::process::{AskSymbols, Map, Memory, Module};
+use crate::process::{AskSymbols, Map, Memory, Module, ReadMemory};
 
 /// What libc said before it called abort(3), which it keeps for debuggers: struct { unsigned size; char text[]; }.
 pub fn last_words(signal: c_int, map: &Map, memory: &mut Memory, ask: &AskSymbols) -> Option<String> {

@@ -2,7 +2,6 @@
 
 mod context;
 mod exception;
-mod expression;
 mod map;
 mod message;
 mod symbols;

@@ -11,8 +11,10 @@ use core::num::NonZeroU64;
 
 use framehop::{CacheNative, ExplicitModuleSectionInfo, FrameAddress, UnwindRegsNative, Unwinder as _, UnwinderNative};
 
-use crate::platform::{FRAME_POINTER, Registers, code_address};
-use crate::process::{AskSymbols, Found, Frame, Map, Memory, Module, Stack, follows_call};
+use processor::follows_call;
+
+use crate::platform::{self, FRAME_POINTER, Registers, code_address};
+use crate::process::{AskSymbols, Found, Frame, Map, Memory, Module, ReadMemory, Stack};
 
 /// How far a search looks, in words.
 const SEARCH: u64 = 1024;
@@ -39,7 +41,8 @@ impl<'a> Unwinder<'a> {
     pub fn stack(&mut self, memory: &mut Memory, registers: &Registers) -> Stack {
         let mut walk = Walk::new(registers);
         let first = Frame::interrupted(registers.pc());
-        Stack::walk(first, self.deadline, |frame| self.step(memory, &mut walk, frame))
+        let deadline = self.deadline;
+        Stack::walk(first, || platform::nanoseconds() > deadline, |frame| self.step(memory, &mut walk, frame))
     }
 
     /// From a frame to its caller's.
@@ -132,7 +135,7 @@ impl<'a> Unwinder<'a> {
     }
 
     fn is_return_address(&self, memory: &mut Memory, address: u64) -> bool {
-        self.map.is_code(address) && follows_call(memory, address)
+        self.map.is_code(address) && follows_call(|at, code| memory.read(at, code), address)
     }
 
     /// Whether this is the function that the kernel has call a signal handler.

@@ -2,13 +2,11 @@
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
-use alloc::string::String;
-use alloc::vec;
 use alloc::vec::Vec;
 
 use libc::pid_t;
 
-use super::Mapping;
+use super::{Mapping, ReadMemory};
 use crate::platform::{self, PAGE};
 
 /// Pages kept; a stack that is walked to its end passes by many.
@@ -60,9 +58,10 @@ impl Memory {
         }
         self.pages.get(&number).map(|page| &**page)
     }
+}
 
-    /// Reads as many bytes as are there.
-    pub fn read(&mut self, address: u64, buffer: &mut [u8]) -> usize {
+impl ReadMemory for Memory {
+    fn read(&mut self, address: u64, buffer: &mut [u8]) -> usize {
         let mut done = 0;
         while done < buffer.len() {
             let Some(at) = address.checked_add(done as u64) else { break };
@@ -75,26 +74,6 @@ impl Memory {
             done += take;
         }
         done
-    }
-
-    /// The word at an address.
-    pub fn word(&mut self, address: u64) -> Option<u64> {
-        let mut bytes = [0; 8];
-        (self.read(address, &mut bytes) == 8).then(|| u64::from_le_bytes(bytes))
-    }
-
-    /// The half word at an address.
-    pub fn half(&mut self, address: u64) -> Option<u32> {
-        let mut bytes = [0; 4];
-        (self.read(address, &mut bytes) == 4).then(|| u32::from_le_bytes(bytes))
-    }
-
-    /// A string that ends in a zero byte, as far as it is there and reasonably long.
-    pub fn text(&mut self, address: u64) -> String {
-        let mut text = vec![0; 1024];
-        let length = self.read(address, &mut text);
-        let text = text.get(..length).and_then(|text| text.split(|&byte| byte == 0).next());
-        String::from_utf8_lossy(text.unwrap_or_default()).into_owned()
     }
 }
 

@@ -9,17 +9,14 @@
 //! - `unwind.rs`: `Unwinder`
 
 use alloc::string::String;
-mod calls;
 mod file;
 mod map;
 mod memory;
-mod stack;
 
-pub use calls::follows_call;
 pub use file::write_all;
 pub use map::{Map, Mapping, Module};
 pub use memory::Memory;
-pub use stack::{Found, Frame, Stack};
+pub use unwind::{Found, Frame, ReadMemory, Stack};
 
 use libc::pid_t;
 

@@ -1,14 +1,16 @@
 //! What differs by processor, and nothing else: registers, instructions, the frames that the kernel makes for signal
-//! handlers, and the code that can't be written in Rust. This room knows nobody.
+//! handlers, and the code that can't be written in Rust. This room knows nobody but the crate `processor`, which has what an
+//! unwinder needs of all that.
 //!
 //! Each processor's folder has the same names:
 //!
-//! - `mod.rs`: registers by their DWARF numbers, a call on another stack
-//! - `calls.rs`: whether a call instruction ends before an address
+//! - `mod.rs`: a call on another stack
 //! - `list.rs`: functions with variable arguments
 //! - on Linux, `context.rs`: what a handler is given, and a signal's frame
 //! - on Linux, `instruction.rs`: why an instruction faulted
 //! - on Linux, `asm.rs`: system calls, and functions that libc would otherwise be asked for
+
+pub use processor::*;
 
 #[cfg(target_arch = "aarch64")]
 mod aarch64;
@@ -92,33 +94,4 @@ pub enum Exception {
     Division,
     /// Any other.
     Other,
-}
-
-/// A thread's registers.
-#[derive(Clone, Copy)]
-pub struct Registers {
-    /// By DWARF number.
-    pub general: [u64; REGISTER_NAMES.len()],
-    /// The register of [`FLAGS_NAME`].
-    pub flags: u64,
-}
-
-impl Registers {
-    /// All zero.
-    pub const NONE: Self = Self { general: [0; REGISTER_NAMES.len()], flags: 0 };
-
-    /// The register of a DWARF number.
-    pub fn get(&self, number: usize) -> u64 {
-        self.general.get(number).copied().unwrap_or(0)
-    }
-
-    /// Program counter.
-    pub fn pc(&self) -> u64 {
-        code_address(self.get(PROGRAM_COUNTER))
-    }
-
-    /// Stack pointer.
-    pub fn sp(&self) -> u64 {
-        self.get(STACK_POINTER)
-    }
 }

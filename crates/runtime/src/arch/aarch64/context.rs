@@ -8,20 +8,11 @@ use core::ops::Range;
 
 use libc::{c_int, c_void, pid_t, ucontext_t};
 
-use super::super::{Access, Cause, Exception, Interrupted, Registers};
-use super::{LINK, PROGRAM_COUNTER, STACK_POINTER, is_canonical};
+use processor::{CONTEXT_IN_FRAME, MACHINE, PROGRAM_COUNTER, REGISTERS, Registers, STACK_POINTER, STATE, registers_in};
 
-/// Where a signal handler returns to, `__kernel_rt_sigreturn` in the vdso: `mov x8, #__NR_rt_sigreturn; svc #0`.
-pub const SIGNAL_RETURN: [u8; 8] = [0x68, 0x11, 0x80, 0xd2, 0x01, 0, 0, 0xd4];
-/// Where the ucontext is, from the stack pointer on that a handler returns with.
-pub const CONTEXT_IN_FRAME: u64 = 128;
-/// Where the siginfo is, from the ucontext on.
-pub const INFO_FROM_CONTEXT: i64 = -128;
-/// In a ucontext: the address of the fault, and behind it registers.
-const MACHINE: u64 = 176;
-const REGISTERS: u64 = MACHINE + 8;
-/// The state, behind 31 registers, the stack pointer and the program counter.
-const STATE: u64 = REGISTERS + 33 * 8;
+use super::super::{Access, Cause, Exception, Interrupted};
+use super::is_canonical;
+
 /// The records, aligned to 16.
 const RECORDS: u64 = STATE + 16;
 const RECORDS_SIZE: u64 = 4096;
@@ -217,16 +208,6 @@ fn trap_in(mut word: impl FnMut(u64) -> Option<u64>, context: u64) -> Option<Tra
     Some(Trap { syndrome: 0, address })
 }
 
-/// The registers in the ucontext at an address. `word` reads memory.
-pub fn registers_in(mut word: impl FnMut(u64) -> Option<u64>, context: u64) -> Option<Registers> {
-    let mut registers = Registers::NONE;
-    for (index, register) in registers.general.iter_mut().enumerate() {
-        *register = word(context.wrapping_add(REGISTERS + index as u64 * 8))?;
-    }
-    registers.flags = word(context.wrapping_add(STATE))?;
-    Some(registers)
-}
-
 /// The registers and the exception in the ucontext at an address, if it can be one. `word` reads memory.
 pub fn context_in(word: impl Fn(u64) -> Option<u64>, context: u64) -> Option<(Registers, Trap)> {
     let registers = registers_in(&word, context)?;
@@ -308,15 +289,6 @@ pub fn raise_by_instruction(signal: c_int) {
     }
 }
 
-/// Words of the registers that ptrace(2) tells (`user_regs_struct`).
-pub const USER_REGISTERS: usize = 34;
-
-/// Registers as ptrace(2) tells them.
-pub fn registers_of_user(all: &[u64; USER_REGISTERS]) -> Registers {
-    let [general @ .., flags] = *all;
-    Registers { general, flags }
-}
-
 /// The system call at whose return a signal has come; `None` where none was made just before. `read` reads memory that may not
 /// be there.
 ///
@@ -338,11 +310,6 @@ pub unsafe fn interrupted_call(
         result: registers.get(0).cast_signed(),
         arguments: [None, register(1), register(2), register(3), register(4), register(5)],
     })
-}
-
-/// Where a function that has not saved its return address returns to; `None` where the calling convention does not tell.
-pub fn link_of(registers: &Registers) -> Option<u64> {
-    Some(super::code_address(registers.get(LINK)))
 }
 
 /// Highest address of the frame and of what it has interrupted are apart by at least that, on one stack.

@@ -1,8 +1,7 @@
 //! As much of arm64's instructions as is needed to say why one of them faulted (Arm Architecture Reference Manual, C4). What
 //! is not understood is told as that.
 
-use super::super::Registers;
-use super::STACK_POINTER;
+use processor::{Registers, STACK_POINTER};
 
 /// `svc #0`
 pub const SYSTEM_CALL: u32 = 0xd400_0001;

@@ -4,13 +4,14 @@ use core::ops::Range;
 
 use libc::{c_int, c_void, pid_t, ucontext_t};
 
-use super::super::{Access, Cause, Exception, Interrupted, Registers};
-use super::{Instruction, PROGRAM_COUNTER, STACK_POINTER, executes, is_canonical, number};
+use processor::{
+    FLAGS_IN_CONTEXT, GREGS, IN_CONTEXT, PROGRAM_COUNTER, Registers, SIGINFO, STACK_POINTER, registers_in,
+};
 
-/// Where a register of a DWARF number stands in `gregs` (sys/ucontext.h).
-const IN_CONTEXT: [usize; 17] = [13, 12, 14, 11, 9, 8, 10, 15, 0, 1, 2, 3, 4, 5, 6, 7, 16];
-/// The same of the flags, of the code segment's selector, and of the last exception.
-const FLAGS_IN_CONTEXT: usize = 17;
+use super::super::{Access, Cause, Exception, Interrupted};
+use super::{Instruction, executes, is_canonical, number};
+
+/// Where the code segment's selector and the last exception stand in `gregs` (sys/ucontext.h).
 const SELECTORS_IN_CONTEXT: usize = 18;
 const ERROR_IN_CONTEXT: usize = 19;
 const TRAP_IN_CONTEXT: usize = 20;
@@ -28,12 +29,6 @@ const FLOATING_POINT: u64 = 16;
 const ALIGNMENT_CHECK: u64 = 17;
 const SIMD: u64 = 19;
 
-/// Where a signal handler returns to: `mov $__NR_rt_sigreturn, %rax; syscall`.
-pub const SIGNAL_RETURN: [u8; 9] = [0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05];
-/// Where the ucontext is, from the stack pointer on that a handler returns with.
-pub const CONTEXT_IN_FRAME: u64 = 0;
-/// Where the siginfo is, from the ucontext on.
-pub const INFO_FROM_CONTEXT: i64 = SIGINFO.cast_signed();
 /// Highest number of an exception, and one.
 const MOST: u64 = 32;
 
@@ -44,11 +39,6 @@ const SEGV_PKUERR: c_int = 4;
 const BUS_ADRERR: c_int = 2;
 const FPE_INTDIV: c_int = 1;
 const ILL_ILLOPN: c_int = 2;
-
-/// Offsets in what the kernel pushes for a handler, behind the address that it returns to (struct rt_sigframe): the
-/// registers in the ucontext, and the siginfo behind that.
-const GREGS: u64 = 40;
-const SIGINFO: u64 = 304;
 
 /// An exception, as the processor tells it to the kernel.
 #[derive(Clone, Copy)]
@@ -195,16 +185,6 @@ pub fn cause(
     }
 }
 
-/// The registers in the ucontext at an address. `word` reads memory.
-pub fn registers_in(mut word: impl FnMut(u64) -> Option<u64>, context: u64) -> Option<Registers> {
-    let mut registers = Registers::NONE;
-    for (register, index) in registers.general.iter_mut().zip(IN_CONTEXT) {
-        *register = word(context.wrapping_add(GREGS + index as u64 * 8))?;
-    }
-    registers.flags = word(context.wrapping_add(GREGS + FLAGS_IN_CONTEXT as u64 * 8))?;
-    Some(registers)
-}
-
 /// The registers and the exception in the ucontext at an address, if it can be one. `word` reads memory.
 pub fn context_in(word: impl Fn(u64) -> Option<u64>, context: u64) -> Option<(Registers, Trap)> {
     let greg = |index: usize| word(context.wrapping_add(GREGS + index as u64 * 8));
@@ -258,11 +238,6 @@ pub fn back_to_instruction(
         (libc::SIGSYS, _, [0x0f, 0x05] | [0xcd, 0x80]) if is_call => Some(2),
         _ => None,
     }
-}
-
-/// Where a function that has not saved its return address returns to: a call leaves it on the stack.
-pub fn link_of(_registers: &Registers) -> Option<u64> {
-    None
 }
 
 /// The registers in a signal handler's context.
@@ -374,16 +349,6 @@ pub unsafe fn interrupted_call(
     let register = |register| registers.get(register).cast_signed();
     // rax; rdi, rsi, rdx, r10, r8, r9
     Some(Interrupted { number, result: register(0), arguments: [5, 4, 1, 10, 8, 9].map(register).map(Some) })
-}
-
-/// Words of the registers that ptrace(2) tells (`user_regs_struct`).
-pub const USER_REGISTERS: usize = 27;
-
-/// Registers as ptrace(2) tells them.
-pub fn registers_of_user(all: &[u64; USER_REGISTERS]) -> Registers {
-    const IN_USER_REGS: [usize; 17] = [10, 12, 11, 5, 13, 14, 4, 19, 9, 8, 7, 6, 3, 2, 1, 0, 16];
-    let get = |index: usize| all.get(index).copied().unwrap_or(0);
-    Registers { general: IN_USER_REGS.map(get), flags: get(18) }
 }
 
 /// Whether libc gives the kernel the code that leaves a handler (SA_RESTORER), and tells programs of it.

@@ -1,8 +1,8 @@
 //! As much of x86_64's instructions as is needed to say why one of them faulted (Intel 64 and IA-32 Architectures Software
 //! Developer's Manual, volume 2). What is not understood is told as that.
 
-use super::PROGRAM_COUNTER;
 use crate::arch::{Cause, Registers};
+use processor::PROGRAM_COUNTER;
 
 /// Longest instruction.
 const LONGEST: u64 = 15;

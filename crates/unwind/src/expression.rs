@@ -1,11 +1,12 @@
 //! The part of DWARF's expressions that call frame information uses.
 
-use crate::platform::Registers;
-use crate::process::Memory;
 use alloc::vec::Vec;
 
+use crate::ReadMemory;
+use processor::Registers;
+
 /// Evaluates; `None` for anything unusual.
-pub fn evaluate(code: &[u8], memory: &mut Memory, registers: &Registers, initial: Option<u64>) -> Option<u64> {
+pub fn evaluate(code: &[u8], memory: &mut impl ReadMemory, registers: &Registers, initial: Option<u64>) -> Option<u64> {
     let mut stack: Vec<u64> = initial.into_iter().collect();
     let mut rest = code;
     while let Some((&operation, after)) = rest.split_first() {

@@ -3,8 +3,6 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-use crate::platform;
-
 /// Frames kept at the inner and at the outer end of a stack.
 const INNER: usize = 48;
 const OUTER: usize = 24;
@@ -12,18 +10,22 @@ const OUTER: usize = 24;
 /// How a frame was found.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Found {
+    /// By information that can be relied on.
     Surely,
+    /// By a search of the stack.
     ByScan,
 }
 
 /// One frame.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Frame {
+    /// Where it goes on.
     pub pc: u64,
     /// The thread was about to execute at `pc`; otherwise it returns there.
     pub interrupted: bool,
     /// A signal handler's return address, with the signal, its code and its address.
     pub signal: Option<(i32, i32, u64)>,
+    /// How it was found.
     pub found: Found,
 }
 
@@ -42,6 +44,7 @@ impl Frame {
 /// A stack; the middle of a very long one is only counted.
 #[derive(Clone, Default, PartialEq)]
 pub struct Stack {
+    /// Innermost first.
     pub frames: Vec<Frame>,
     /// How many were left out, and before which of those that are there.
     pub omitted: Option<(u64, u64)>,
@@ -55,8 +58,8 @@ impl Stack {
         self.frames.iter().any(|frame| frame.interrupted && frame.pc == pc)
     }
 
-    /// The frames from `first` on. `step` tells a frame's caller, and may correct the frame itself.
-    pub fn walk(first: Frame, deadline: u64, mut step: impl FnMut(&mut Frame) -> Option<Frame>) -> Self {
+    /// The frames from `first` on, while there is time. `step` tells a frame's caller, and may correct the frame itself.
+    pub fn walk(first: Frame, is_late: impl Fn() -> bool, mut step: impl FnMut(&mut Frame) -> Option<Frame>) -> Self {
         let mut inner = Vec::new();
         let mut outer = VecDeque::new();
         let mut count = 0u64;
@@ -72,7 +75,7 @@ impl Stack {
                 }
             }
             count += 1;
-            if count.is_multiple_of(256) && platform::nanoseconds() > deadline {
+            if count.is_multiple_of(256) && is_late() {
                 cut = true;
                 break;
             }

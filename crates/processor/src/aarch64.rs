@@ -1,0 +1,139 @@
+//! arm64.
+
+use super::Registers;
+
+/// Registers by their DWARF numbers (DWARF for the Arm 64-bit Architecture, 4.1), by the names that the system's debugger
+/// has for them.
+pub const REGISTER_NAMES: [&str; 33] = [
+    "x0",
+    "x1",
+    "x2",
+    "x3",
+    "x4",
+    "x5",
+    "x6",
+    "x7",
+    "x8",
+    "x9",
+    "x10",
+    "x11",
+    "x12",
+    "x13",
+    "x14",
+    "x15",
+    "x16",
+    "x17",
+    "x18",
+    "x19",
+    "x20",
+    "x21",
+    "x22",
+    "x23",
+    "x24",
+    "x25",
+    "x26",
+    "x27",
+    "x28",
+    FRAME_POINTER_NAME,
+    LINK_NAME,
+    "sp",
+    "pc",
+];
+const FRAME_POINTER_NAME: &str = if cfg!(target_os = "macos") { "fp" } else { "x29" };
+const LINK_NAME: &str = if cfg!(target_os = "macos") { "lr" } else { "x30" };
+/// Name of [`Registers::flags`].
+pub const FLAGS_NAME: &str = "cpsr";
+/// DWARF number of the frame pointer.
+pub const FRAME_POINTER: usize = 29;
+/// DWARF number of the register that a call leaves its return address in.
+pub const LINK: usize = 30;
+/// DWARF number of the stack pointer.
+pub const STACK_POINTER: usize = 31;
+/// Number of the program counter, here as in DWARF.
+pub const PROGRAM_COUNTER: usize = 32;
+
+/// DWARF number of the column that has the return address.
+pub const RETURN_ADDRESS: usize = LINK;
+/// Whether a call puts its return address on the stack.
+pub const CALLS_PUSH: bool = false;
+/// Registers that a function may have saved, and more.
+pub const SAVED_REGISTERS: usize = 28;
+
+impl Registers {
+    /// The return address, where a call leaves it in a register.
+    pub fn link(&self) -> Option<u64> {
+        Some(code_address(self.get(LINK)))
+    }
+}
+
+/// An address of code without the signature that arm64e, and so all of the system's libraries, puts into a pointer's
+/// unused bits.
+#[cfg(target_os = "macos")]
+pub fn code_address(pointer: u64) -> u64 {
+    pointer & 0x7fff_ffff_ffff
+}
+
+/// An address of code without the signature that functions compiled with `-mbranch-protection` put into its unused bits. The
+/// instruction does nothing on a processor that has no signatures.
+#[cfg(target_os = "linux")]
+pub fn code_address(pointer: u64) -> u64 {
+    let address;
+    // SAFETY: xpaclri, by its number among the hints, since assemblers may not know it; only its register changes.
+    unsafe {
+        core::arch::asm!("mov x30, {0}", "hint #7", "mov {1}, x30", in(reg) pointer, lateout(reg) address, out("x30") _,
+            options(nomem, nostack, preserves_flags));
+    }
+    address
+}
+
+/// Whether a call instruction ends just before an address. `read` reads memory, and says how many bytes were there.
+pub fn follows_call(read: impl FnOnce(u64, &mut [u8]) -> usize, address: u64) -> bool {
+    let Some(before) = address.checked_sub(4).filter(|before| before.is_multiple_of(4)) else { return false };
+    let mut code = [0; 4];
+    if read(before, &mut code) != code.len() {
+        return false;
+    }
+    let code = u32::from_le_bytes(code);
+    // bl; blr; blraaz, blrabz; blraa, blrab
+    code >> 26 == 0b10_0101
+        || code & 0xffff_fc1f == 0xd63f_0000
+        || code & 0xffff_f81f == 0xd63f_081f
+        || code & 0xffff_f800 == 0xd73f_0800
+}
+
+/// Where a signal handler returns to, `__kernel_rt_sigreturn` in the vdso: `mov x8, #__NR_rt_sigreturn; svc #0`.
+pub const SIGNAL_RETURN: [u8; 8] = [0x68, 0x11, 0x80, 0xd2, 0x01, 0, 0, 0xd4];
+/// Where the ucontext is, from the stack pointer on that a handler returns with.
+pub const CONTEXT_IN_FRAME: u64 = 128;
+/// Where the siginfo is, from the ucontext on.
+pub const INFO_FROM_CONTEXT: i64 = -128;
+/// The address of the fault in a ucontext, and behind it registers.
+pub const MACHINE: u64 = 176;
+/// Registers in a ucontext.
+pub const REGISTERS: u64 = MACHINE + 8;
+/// The state, behind 31 registers, the stack pointer and the program counter.
+pub const STATE: u64 = REGISTERS + 33 * 8;
+
+/// The registers in the ucontext at an address. `word` reads memory.
+pub fn registers_in(mut word: impl FnMut(u64) -> Option<u64>, context: u64) -> Option<Registers> {
+    let mut registers = Registers::NONE;
+    for (index, register) in registers.general.iter_mut().enumerate() {
+        *register = word(context.wrapping_add(REGISTERS + index as u64 * 8))?;
+    }
+    registers.flags = word(context.wrapping_add(STATE))?;
+    Some(registers)
+}
+
+/// Where a function that has not saved its return address returns to; `None` where the calling convention does not tell.
+pub fn link_of(registers: &Registers) -> Option<u64> {
+    Some(code_address(registers.get(LINK)))
+}
+
+/// Words of the registers that ptrace(2) tells (`user_regs_struct`).
+pub const USER_REGISTERS: usize = 34;
+
+/// Registers as ptrace(2) tells them.
+pub fn registers_of_user(all: &[u64; USER_REGISTERS]) -> Registers {
+    let [general @ .., flags] = *all;
+    Registers { general, flags }
+}

@@ -1,0 +1,19 @@
+//! Stacks of a process, whoever reads its memory: the library unwinds the process that it has crashed in, the launcher another
+//! one, from what it has copied of it.
+//!
+//! Linux's; of macOS only what a stack is.
+
+#![no_std]
+
+extern crate alloc;
+
+pub mod elf;
+mod expression;
+pub mod maps;
+mod memory;
+mod stack;
+mod unwinder;
+
+pub use memory::ReadMemory;
+pub use stack::{Found, Frame, Stack};
+pub use unwinder::{Clock, Image, Unwinder};

@@ -1,0 +1,388 @@
+//! Stacks, from given registers to their ends.
+//!
+//! Call frame information first, with all sixteen registers, since code that realigns its stack or keeps the frame
+//! address in another register needs more than rbp. Where there is none, or where it leads nowhere because the stack is
+//! damaged: what the calling convention promises, and at last a search.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use gimli::{
+    BaseAddresses, CfaRule, CieOrFde, DebugFrame, EhFrame, EhFrameHdr, EndianSlice, LittleEndian, RegisterRule,
+    UnwindContext, UnwindContextStorage, UnwindSection, UnwindTableRow, Vendor,
+};
+
+use crate::expression;
+use crate::{Found, Frame, ReadMemory, Stack};
+use processor::{
+    CALLS_PUSH, CONTEXT_IN_FRAME, FRAME_POINTER, INFO_FROM_CONTEXT, PROGRAM_COUNTER, RETURN_ADDRESS, Registers,
+    SIGNAL_RETURN, STACK_POINTER, code_address, follows_call, link_of, registers_in,
+};
+
+/// Whose instructions call frame information may have besides those that all have.
+const VENDOR: Vendor = if cfg!(target_arch = "aarch64") { Vendor::AArch64 } else { Vendor::Default };
+
+type Slice = EndianSlice<'static, LittleEndian>;
+
+/// How far a search looks, in words.
+const SEARCH: u64 = 1024;
+/// Longest distance between frames that is believed without call frame information.
+const LONGEST_FRAME: u64 = 16 << 20;
+
+/// What a row of call frame information says, kept for the next time that the same code is passed.
+#[derive(Clone)]
+struct Rules {
+    cfa: Cfa,
+    registers: Vec<(usize, Value)>,
+}
+
+#[derive(Clone, Copy)]
+enum Cfa {
+    Register(usize, i64),
+    Expression(&'static [u8]),
+}
+
+#[derive(Clone, Copy)]
+enum Value {
+    Undefined,
+    At(i64),
+    Is(i64),
+    Register(usize),
+    AtExpression(&'static [u8]),
+    IsExpression(&'static [u8]),
+}
+
+/// Where a module's call frame information is.
+enum Frames {
+    Table { header: gimli::ParsedEhFrameHdr<Slice>, frames: EhFrame<Slice>, bases: BaseAddresses },
+    Debug { frames: DebugFrame<Slice>, bias: u64 },
+}
+
+/// What is mapped in the process, as far as unwinding needs it. Content is that of files and of memory that does not change.
+pub trait Image {
+    /// Whether code can be at an address.
+    fn is_code(&self, address: u64) -> bool;
+    /// The number of the file that is mapped at an address with code in it.
+    fn module(&self, address: u64) -> Option<usize>;
+    /// Address and content of a module's .eh_frame_hdr.
+    fn unwind_table(&self, module: usize) -> Option<(u64, &'static [u8])>;
+    /// What stands from an address on, to the end of what is mapped there at least.
+    fn from(&self, address: u64) -> Option<&'static [u8]>;
+    /// A module's .debug_frame, and what its addresses have to be added to.
+    fn debug_frame(&self, module: usize) -> Option<(&'static [u8], u64)>;
+}
+
+/// When there is no time left.
+#[derive(Clone, Copy)]
+pub struct Clock {
+    /// What it is now, in nanoseconds.
+    pub now: fn() -> u64,
+    /// What it is then.
+    pub deadline: u64,
+}
+
+impl Clock {
+    fn is_late(self) -> bool {
+        (self.now)() > self.deadline
+    }
+}
+
+/// Unwinds the stacks of one process. `S` is where gimli keeps rows of call frame information.
+pub struct Unwinder<I: Image, S: UnwindContextStorage<usize>> {
+    image: I,
+    frames: BTreeMap<usize, Vec<Frames>>,
+    known: BTreeMap<u64, Option<Rules>>,
+    context: UnwindContext<usize, S>,
+    clock: Clock,
+}
+
+impl<I: Image, S: UnwindContextStorage<usize>> Unwinder<I, S> {
+    /// Unwinds what is mapped there, until the clock says that there is no time left.
+    pub fn new(image: I, clock: Clock) -> Self {
+        let context = UnwindContext::new_in();
+        Self { image, frames: BTreeMap::new(), known: BTreeMap::new(), context, clock }
+    }
+
+    /// The whole stack of a thread with these registers; `memory` has its stack.
+    pub fn stack(&mut self, memory: &mut impl ReadMemory, registers: &Registers) -> Stack {
+        let mut registers = *registers;
+        let first = Frame::interrupted(registers.pc());
+        let clock = self.clock;
+        Stack::walk(first, || clock.is_late(), |frame| self.step(memory, &mut registers, frame))
+    }
+
+    /// From a frame to its caller's, whose registers replace the given ones.
+    fn step(&mut self, memory: &mut impl ReadMemory, registers: &mut Registers, frame: &mut Frame) -> Option<Frame> {
+        if is_signal_return(memory, frame.pc) {
+            let context = registers.sp().wrapping_add(CONTEXT_IN_FRAME);
+            frame.signal = Some(signal_of(memory, context));
+            let interrupted = registers_in(|address| memory.word(address), context)?;
+            *registers = interrupted;
+            return Some(Frame::interrupted(registers.pc()));
+        }
+        let lookup = if frame.interrupted { frame.pc } else { frame.pc.wrapping_sub(1) };
+        if self.image.is_code(frame.pc)
+            && let Some(rules) = self.rules(lookup)
+        {
+            match follow(memory, registers, &rules, frame.interrupted) {
+                Step::End => return None,
+                Step::Caller(caller) => {
+                    if self.image.is_code(caller.pc()) {
+                        *registers = caller;
+                        return Some(Frame::caller(caller.pc()));
+                    }
+                    if is_signal_return(memory, caller.pc()) {
+                        *registers = caller;
+                        return Some(Frame::caller(caller.pc()));
+                    }
+                    // The return address is none: the stack is damaged from here on.
+                    if caller.pc() == 0 && !frame.interrupted {
+                        return None;
+                    }
+                    // Without the stack pointer, information that goes by it is wrong, but a frame record may still be right.
+                    if !CALLS_PUSH && let Some(frame) = self.by_frame_pointer(memory, registers) {
+                        return Some(frame);
+                    }
+                    return self.search(memory, registers, caller.sp());
+                }
+                Step::Lost => return self.search(memory, registers, registers.sp()),
+            }
+        }
+        self.without_information(memory, registers, frame)
+    }
+
+    /// By the calling convention: a call has pushed a return address, and most code has rbp pushed next.
+    fn without_information(
+        &mut self,
+        memory: &mut impl ReadMemory,
+        registers: &mut Registers,
+        frame: &Frame,
+    ) -> Option<Frame> {
+        let sp = registers.sp();
+        if frame.interrupted
+            && let Some(address) = self.return_of_call(memory, registers)
+            && self.is_return_address(memory, address)
+        {
+            // Jumped to by a call: through a null pointer, or into code that has not made a frame.
+            set(registers, PROGRAM_COUNTER, address);
+            set(registers, STACK_POINTER, if CALLS_PUSH { sp + 8 } else { sp });
+            return Some(Frame::caller(address));
+        }
+        if let Some(frame) = self.by_frame_pointer(memory, registers) {
+            return Some(frame);
+        }
+        if frame.interrupted || frame.found == Found::Surely { self.search(memory, registers, sp) } else { None }
+    }
+
+    /// Where a call that was made just now returns to, if it was.
+    fn return_of_call(&self, memory: &mut impl ReadMemory, registers: &Registers) -> Option<u64> {
+        /// A function is taken to be no longer than that. The register has an address in the function itself once it has
+        /// called another one, and the frame record, which it has made for that, has the true one.
+        const FUNCTION: u64 = 4096;
+        let Some(link) = link_of(registers) else { return memory.word(registers.sp()) };
+        let saved = memory.word(registers.get(FRAME_POINTER).wrapping_add(8)).map(code_address);
+        let is_new = saved != Some(link) && link.abs_diff(registers.pc()) > FUNCTION;
+        (!self.image.is_code(registers.pc()) || is_new).then_some(link)
+    }
+
+    /// By the frame pointer, which leads to the caller's and to the return address.
+    fn by_frame_pointer(&self, memory: &mut impl ReadMemory, registers: &mut Registers) -> Option<Frame> {
+        let (fp, sp) = (registers.get(FRAME_POINTER), registers.sp());
+        if fp < sp || fp - sp >= LONGEST_FRAME {
+            return None;
+        }
+        let (caller, address) = (memory.word(fp)?, code_address(memory.word(fp.wrapping_add(8))?));
+        if !self.is_return_address(memory, address) {
+            return None;
+        }
+        set(registers, PROGRAM_COUNTER, address);
+        set(registers, STACK_POINTER, fp + 16);
+        set(registers, FRAME_POINTER, caller);
+        Some(Frame::caller(address))
+    }
+
+    /// Looks for the next return address on the stack.
+    fn search(&mut self, memory: &mut impl ReadMemory, registers: &mut Registers, from: u64) -> Option<Frame> {
+        let from = from.next_multiple_of(8);
+        for place in (0..SEARCH).map(|word| from.wrapping_add(word * 8)) {
+            let address = code_address(memory.word(place)?);
+            if !self.is_return_address(memory, address) {
+                continue;
+            }
+            set(registers, PROGRAM_COUNTER, address);
+            set(registers, STACK_POINTER, place + 8);
+            // A frame pointer that was saved stands just below, if it was not destroyed.
+            if let Some(fp) = memory.word(place.wrapping_sub(8)).filter(|&fp| fp > place && fp - place < LONGEST_FRAME)
+            {
+                set(registers, FRAME_POINTER, fp);
+            }
+            return Some(Frame { found: Found::ByScan, ..Frame::caller(address) });
+        }
+        None
+    }
+
+    fn is_return_address(&self, memory: &mut impl ReadMemory, address: u64) -> bool {
+        self.image.is_code(address) && follows_call(|at, code| memory.read(at, code), address)
+    }
+
+    fn rules(&mut self, pc: u64) -> Option<Rules> {
+        if let Some(known) = self.known.get(&pc) {
+            return known.clone();
+        }
+        let rules = self.image.module(pc).and_then(|index| {
+            let image = &self.image;
+            let frames = self.frames.entry(index).or_insert_with(|| all_frames(image, index));
+            let context = &mut self.context;
+            frames.iter().find_map(|frames| look_up(frames, context, pc))
+        });
+        self.known.insert(pc, rules.clone());
+        rules
+    }
+}
+
+/// The sources of call frame information for a module, the one in memory first.
+fn all_frames(image: &impl Image, module: usize) -> Vec<Frames> {
+    let mut all = Vec::new();
+    if let Some((address, table)) = image.unwind_table(module) {
+        let bases = BaseAddresses::default().set_eh_frame_hdr(address);
+        if let Ok(header) = EhFrameHdr::new(table, LittleEndian).parse(&bases, 8)
+            && let Ok(start) = header.eh_frame_ptr().direct()
+            && let Some(frames) = image.from(start)
+        {
+            let bases = bases.set_eh_frame(start);
+            let mut frames = EhFrame::new(frames, LittleEndian);
+            frames.set_vendor(VENDOR);
+            all.push(Frames::Table { header, frames, bases });
+        }
+    }
+    if let Some((section, bias)) = image.debug_frame(module) {
+        let mut frames = DebugFrame::new(section, LittleEndian);
+        frames.set_address_size(8);
+        frames.set_vendor(VENDOR);
+        all.push(Frames::Debug { frames, bias });
+    }
+    all
+}
+
+fn look_up<S: UnwindContextStorage<usize>>(
+    frames: &Frames,
+    context: &mut UnwindContext<usize, S>,
+    pc: u64,
+) -> Option<Rules> {
+    match frames {
+        Frames::Table { header, frames, bases } => {
+            let table = header.table()?;
+            let entry = table.fde_for_address(frames, bases, pc, EhFrame::cie_from_offset).ok()?;
+            let row = entry.unwind_info_for_address(frames, bases, context, pc).ok()?;
+            rules_of(row, frames)
+        }
+        Frames::Debug { frames, bias } => {
+            let bases = BaseAddresses::default();
+            let pc = pc.wrapping_sub(*bias);
+            let mut entries = frames.entries(&bases);
+            while let Ok(Some(entry)) = entries.next() {
+                let CieOrFde::Fde(partial) = entry else { continue };
+                let Ok(entry) = partial.parse(DebugFrame::cie_from_offset) else { continue };
+                if entry.contains(pc) {
+                    let row = entry.unwind_info_for_address(frames, &bases, context, pc).ok()?;
+                    return rules_of(row, frames);
+                }
+            }
+            None
+        }
+    }
+}
+
+fn rules_of<R: UnwindContextStorage<usize>, S: UnwindSection<Slice>>(
+    row: &UnwindTableRow<usize, R>,
+    section: &S,
+) -> Option<Rules> {
+    let expression = |expression: &gimli::UnwindExpression<usize>| Some(expression.get(section).ok()?.0.slice());
+    let cfa = match row.cfa() {
+        CfaRule::RegisterAndOffset { register, offset } => Cfa::Register(usize::from(register.0), *offset),
+        CfaRule::Expression(at) => Cfa::Expression(expression(at)?),
+    };
+    let registers = row
+        .registers()
+        .filter_map(|(register, rule)| {
+            let value = match rule {
+                RegisterRule::Undefined => Value::Undefined,
+                RegisterRule::Offset(offset) => Value::At(*offset),
+                RegisterRule::ValOffset(offset) => Value::Is(*offset),
+                RegisterRule::Register(other) => Value::Register(usize::from(other.0)),
+                RegisterRule::Expression(at) => Value::AtExpression(expression(at)?),
+                RegisterRule::ValExpression(at) => Value::IsExpression(expression(at)?),
+                _ => return None,
+            };
+            Some((usize::from(register.0), value))
+        })
+        .collect();
+    Some(Rules { cfa, registers })
+}
+
+enum Step {
+    Caller(Registers),
+    /// The outermost function.
+    End,
+    /// The rules can't be right here.
+    Lost,
+}
+
+fn follow(memory: &mut impl ReadMemory, registers: &Registers, rules: &Rules, interrupted: bool) -> Step {
+    let cfa = match rules.cfa {
+        Cfa::Register(register, offset) => Some(registers.get(register).wrapping_add_signed(offset)),
+        Cfa::Expression(code) => expression::evaluate(code, memory, registers, None),
+    };
+    let Some(cfa) = cfa else { return Step::Lost };
+    // The stack grows downwards. A leaf's frame may be empty but for the return address.
+    if cfa < registers.sp() || cfa == registers.sp() && !interrupted {
+        return Step::Lost;
+    }
+    let mut caller = *registers;
+    set(&mut caller, STACK_POINTER, cfa);
+    let mut found = false;
+    for &(register, value) in &rules.registers {
+        let value = match value {
+            Value::Undefined if register == RETURN_ADDRESS => return Step::End,
+            Value::Undefined => continue,
+            Value::At(offset) => memory.word(cfa.wrapping_add_signed(offset)),
+            Value::Is(offset) => Some(cfa.wrapping_add_signed(offset)),
+            Value::Register(other) => Some(registers.get(other)),
+            Value::AtExpression(code) => {
+                expression::evaluate(code, memory, registers, Some(cfa)).and_then(|address| memory.word(address))
+            }
+            Value::IsExpression(code) => expression::evaluate(code, memory, registers, Some(cfa)),
+        };
+        match value {
+            Some(value) => set(&mut caller, register, value),
+            None if register == RETURN_ADDRESS => return Step::Lost,
+            None => {}
+        }
+        found |= register == RETURN_ADDRESS;
+    }
+    if RETURN_ADDRESS != PROGRAM_COUNTER {
+        // What has called nothing yet need not have saved the register.
+        found |= interrupted;
+        let address = code_address(caller.get(RETURN_ADDRESS));
+        set(&mut caller, PROGRAM_COUNTER, address);
+    }
+    if found { Step::Caller(caller) } else { Step::Lost }
+}
+
+fn set(registers: &mut Registers, number: usize, value: u64) {
+    if let Some(place) = registers.general.get_mut(number) {
+        *place = value;
+    }
+}
+
+/// Whether this is where a signal handler returns to.
+fn is_signal_return(memory: &mut impl ReadMemory, pc: u64) -> bool {
+    let mut code = [0; SIGNAL_RETURN.len()];
+    memory.read(pc, &mut code) == code.len() && code == SIGNAL_RETURN
+}
+
+fn signal_of(memory: &mut impl ReadMemory, context: u64) -> (i32, i32, u64) {
+    let info = context.wrapping_add_signed(INFO_FROM_CONTEXT);
+    let mut number = |at: u64| memory.half(info.wrapping_add(at)).unwrap_or(0).cast_signed();
+    (number(0), number(8), memory.word(info.wrapping_add(16)).unwrap_or(0))
+}
