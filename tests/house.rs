@@ -81,6 +81,19 @@ fn the_launcher_uses_nothing_that_exports_hooks() {
     }
 }
 
+/// For musl only the launcher is built, and the library's crates refuse musl: it gets along without them.
+#[test]
+fn for_musl_the_launcher_needs_none_of_the_librarys_crates() {
+    let arguments = ["tree", "--offline", "--locked", "--edges", "normal", "--prefix", "none", "--target"];
+    let output = cargo().args(arguments).arg("x86_64-unknown-linux-musl").current_dir(root()).output();
+    let output = output.expect("cargo runs");
+    let tree = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && tree.contains("clap v"), "{}", String::from_utf8_lossy(&output.stderr));
+    for word in ["runtime v", "capture v"] {
+        assert!(!tree.lines().any(|line| line.starts_with(word)), "{tree}");
+    }
+}
+
 /// What must not compile where a hook or a handler can reach it; each as an item that can follow any other.
 #[cfg(target_os = "linux")]
 const PLANTS: [(&str, &str); 6] = [
