@@ -19,6 +19,12 @@ const FLOOR: [u32; 2] = [2, 17];
 /// Where these functions live in one version or another of glibc. From 2.34 on all are in the first.
 const PARTS: [&str; 5] = ["libc.so.6", "libpthread.so.0", "libdl.so.2", "librt.so.1", "libm.so.6"];
 
+/// What the library gets along without, and looks for in the whole process: libc.so.6 has these since 2.34, before that they are in
+/// libraries of their own. If a version of libc.so.6 is named with such a name and libc.so.6 lacks it, loaders before 2.30 start
+/// nothing, be the reference weak or not (glibc's bug 24741). Each has one version that counts, the oldest, which is what a
+/// reference without one gets.
+const OF_NO_VERSION: [&str; 2] = ["dlsym", "pthread_setspecific"];
+
 type Failure = Box<dyn std::error::Error>;
 
 /// What the linker needs to know of a name.
@@ -146,7 +152,9 @@ fn build(compiler: &Path, path: &Path, soname: &str, symbols: &BTreeMap<String, 
             }
             None => functions += &(line("function") + ".zero 4\n"),
         }
-        by_version.entry(&symbol.version).or_default().push(name);
+        if !OF_NO_VERSION.contains(&name.as_str()) {
+            by_version.entry(&symbol.version).or_default().push(name);
+        }
     }
     let objects = objects.values().map(|(size, names)| format!(".balign 32\n{names}.zero {size}\n"));
     let assembly = functions + ".data\n" + &objects.collect::<String>();
@@ -154,18 +162,16 @@ fn build(compiler: &Path, path: &Path, soname: &str, symbols: &BTreeMap<String, 
     for (version, names) in &by_version {
         script += &format!("{version} {{ global: {}; }};\n", names.join("; "));
     }
-    // The whole version script must say what else there is: nothing.
-    script += "NOTHING { local: *; };\n";
     let (source, versions) = (path.with_extension("s"), path.with_extension("map"));
     fs::write(&source, assembly)?;
     fs::write(&versions, script)?;
-    let output = Command::new(compiler)
-        .args(["-shared", "-nostdlib", "-o"])
-        .arg(path)
-        .arg(&source)
-        .arg(format!("-Wl,-soname,{soname}"))
-        .arg(format!("-Wl,--version-script={}", versions.display()))
-        .output()?;
+    let mut command = Command::new(compiler);
+    command.args(["-shared", "-nostdlib", "-o"]).arg(path).arg(&source).arg(format!("-Wl,-soname,{soname}"));
+    // The linker takes no empty one.
+    if !by_version.is_empty() {
+        command.arg(format!("-Wl,--version-script={}", versions.display()));
+    }
+    let output = command.output()?;
     if !output.status.success() {
         return Err(format!("{}: {}", compiler.display(), String::from_utf8_lossy(&output.stderr)).into());
     }

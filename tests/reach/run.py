@@ -95,7 +95,8 @@ def calls(place):
         for call in ["write", "writev", "dprintf", "syscall", "sendfile", "splice", "splice-socket"]:
             for _ in range(4):
                 bare = place.run(place.program("calls"), "pipe", call, *threads, preload=False)
-                expect(bare[0] == -signal.SIGPIPE, call, bare)
+                # Kernel 4.4 has its own answer to a splice from a socket: EFAULT.
+                expect(bare[0] == -signal.SIGPIPE or bare == (0, "splice-socket -1 14\n", ""), call, bare)
                 seen = place.run(place.program("calls"), "pipe", call, *threads, scope="sockets")
                 expect(seen == bare, call, threads, seen)
             end, out, err = place.run(place.program("calls"), "pipe", call, *threads, scope="process")
