@@ -38,6 +38,11 @@ impl Memory {
         }
     }
 
+    /// Whether it is read by the kernel, which knows better than the list of mappings what can be read.
+    pub fn is_asked_of_the_kernel(&self) -> bool {
+        self.direct.is_none()
+    }
+
     fn page(&mut self, number: u64) -> Option<&[u8; PAGE]> {
         if !self.pages.contains_key(&number) {
             let mut page = Box::new([0; PAGE]);

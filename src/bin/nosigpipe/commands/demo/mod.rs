@@ -99,7 +99,9 @@ fn protected(library: &Path, clients: u32) -> Result<(), Failure> {
     // Old kernels (4.4) answer some of these writes by ECONNRESET, which raises nothing.
     let enough = u64::from(clients) - u64::from(clients) / 10;
     let counted = |count: u64| match count {
-        count if count < enough => Err(failed(&format!("{clients} broken pipes should have been counted, not {count}"))),
+        count if count < enough => {
+            Err(failed(&format!("{clients} broken pipes should have been counted, not {count}")))
+        }
         _ => Ok(()),
     };
     match process::inspect(pid) {
