@@ -9,7 +9,7 @@ use core::mem::MaybeUninit;
 use core::sync::atomic::Ordering::Relaxed;
 
 use runtime::state::{STATE, Stage};
-use runtime::{crash, hooks, platform, sigpipe};
+use runtime::{crash, fork, hooks, platform, sigpipe};
 use settings::options::{LIBRARY, Log, Options, PROCESS, SETTINGS, Scope};
 use wording::line::Line;
 
@@ -32,6 +32,8 @@ fn start() {
         }
         let pid = platform::pid();
         STATE.pid.store(pid as u32, Relaxed);
+        platform::set_own_process(pid);
+        fork::watch();
 
         let mut path: platform::PathBuffer = [MaybeUninit::uninit(); _];
         let executable = platform::executable_name(&mut path);

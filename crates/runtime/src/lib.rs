@@ -10,6 +10,7 @@
 
 pub mod arch;
 pub mod crash;
+pub mod fork;
 pub mod hooks;
 pub mod platform;
 pub mod signals;

@@ -21,23 +21,37 @@ use core::sync::atomic::{
     Ordering::{Acquire, Relaxed, Release, SeqCst},
 };
 
-use libc::{SIG_DFL, SIG_IGN, c_int, sighandler_t};
+use libc::{SIG_DFL, SIG_IGN, c_int};
 
-use crate::platform;
+use crate::platform::{self, Action};
 
-/// A signal's action, as `sigaction` sets and tells it.
+/// An action that was asked for, and who asked: what a program is told, whatever the kernel has.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Action {
-    /// `SIG_DFL`, `SIG_IGN` or the address of a handler.
-    pub handler: sighandler_t,
-    /// `SA_*`
-    pub flags: c_int,
-    /// Signals blocked meanwhile, bit n for signal n + 1, as the kernel has it.
-    pub mask: u64,
-    /// Linux: `sa_restorer`, of no use to a program; what it copies back with a structure tells where that came from.
-    pub restorer: usize,
-    /// Who asked for it.
+pub struct Request {
+    /// What is to be done with the signal.
+    pub action: Action,
+    /// Who asked for that.
     pub origin: Origin,
+}
+
+impl Request {
+    /// What nobody has asked for.
+    pub const fn inherited(action: Action) -> Self {
+        Self { action, origin: Origin::Inherited }
+    }
+
+    /// What the program has asked for, by `sigaction`.
+    pub const fn of_program(action: Action) -> Self {
+        Self { action, origin: Origin::Program }
+    }
+}
+
+impl core::ops::Deref for Request {
+    type Target = Action;
+
+    fn deref(&self) -> &Action {
+        &self.action
+    }
 }
 
 /// Who asked for an [`Action`].
@@ -58,27 +72,15 @@ impl Origin {
     const ALL: [Self; 4] = [Self::Inherited, Self::SetBySignalOverInherited, Self::Program, Self::ProgramBySignal];
 }
 
-impl Action {
-    /// An action without flags and mask.
-    pub const fn plain(handler: sighandler_t) -> Self {
-        Self { handler, flags: 0, mask: 0, restorer: 0, origin: Origin::Inherited }
-    }
-
-    /// Whether it has a handler of its own.
-    pub fn is_handler(&self) -> bool {
-        self.handler != SIG_DFL && self.handler != SIG_IGN
-    }
-}
-
 /// Actions that may be written at the same time. More writers than that make each other start again.
 const SLOTS: usize = 16;
 
 /// What the owner of a signal decides. All of it may be called in a signal handler.
 pub struct Rules {
     /// The action that the kernel gets for the one that the program has set.
-    pub kernel_action: fn(&Action) -> Action,
+    pub kernel_action: fn(&Request) -> Action,
     /// What is believed after the program has set an action, given what was believed before.
-    pub requested: fn(Action, &Action) -> Action,
+    pub requested: fn(Request, &Request) -> Request,
     /// Whether an action that the kernel has is one of the owner's, which the program must not see.
     pub is_ours: fn(&Action) -> bool,
     /// The action that the kernel has where a child that shares our memory asks for the default one: its table of actions is its
@@ -122,22 +124,24 @@ impl Slot {
         Self { claimed: AtomicU64::new(0), words: [const { AtomicU64::new(0) }; WORDS] }
     }
 
-    fn load(&self) -> Action {
+    fn load(&self) -> Request {
         let [handler, handler_high, mask, mask_high, restorer, restorer_high, flags, origin] =
             self.words.each_ref().map(|word| word.load(Relaxed) as u32);
         let whole = |low, high| u64::from(low) | u64::from(high) << 32;
-        Action {
-            handler: whole(handler, handler_high) as usize,
-            flags: flags.cast_signed(),
-            mask: whole(mask, mask_high),
-            restorer: whole(restorer, restorer_high) as usize,
+        Request {
+            action: Action {
+                handler: whole(handler, handler_high) as usize,
+                flags: flags.cast_signed(),
+                mask: whole(mask, mask_high),
+                restorer: whole(restorer, restorer_high) as usize,
+            },
             origin: Origin::ALL.get(origin as usize).copied().unwrap_or(Origin::Program),
         }
     }
 
     /// Writes an action. For the writer that has claimed the slot for this epoch.
-    fn store(&self, epoch: u64, action: &Action) -> Result<(), Overtaken> {
-        let (handler, mask, restorer) = (action.handler as u64, action.mask, action.restorer as u64);
+    fn store(&self, epoch: u64, request: &Request) -> Result<(), Overtaken> {
+        let (handler, mask, restorer) = (request.handler as u64, request.mask, request.restorer as u64);
         let data = [
             handler,
             handler >> 32,
@@ -145,8 +149,8 @@ impl Slot {
             mask >> 32,
             restorer,
             restorer >> 32,
-            u64::from(action.flags.cast_unsigned()),
-            action.origin as u64,
+            u64::from(request.flags.cast_unsigned()),
+            request.origin as u64,
         ];
         let epoch = epoch as u32;
         for (word, data) in self.words.iter().zip(data) {
@@ -194,21 +198,21 @@ impl Owned {
     }
 
     /// Takes the signal over, with what the program is to believe from now on. For the constructor.
-    pub fn own(&self, believed: Action) {
+    pub fn own(&self, believed: Request) {
         self.active.store(true, Release);
         self.replace(|_| believed);
     }
 
     /// Takes the signal over when the kernel already has what the rules make of this belief. For the constructor, before
     /// anything else was told.
-    pub fn own_as_is(&self, believed: Action) {
+    pub fn own_as_is(&self, believed: Request) {
         // The slot in force, and the first epoch: nobody else writes yet.
         let _ = self.slots.first().map(|first| first.store(1, &believed));
         self.active.store(true, Release);
     }
 
     /// What `sigaction` does: sets an action, or none, and returns what the program believed before.
-    pub fn sigaction(&self, new: Option<Action>) -> Action {
+    pub fn sigaction(&self, new: Option<Request>) -> Request {
         match new {
             None => self.believed(),
             Some(new) => self.replace(|before| (self.rules.requested)(new, before)),
@@ -218,7 +222,7 @@ impl Owned {
     /// The same in a child that shares our memory (vfork, CLONE_VM): what it sets goes to its own kernel table and
     /// must leave no trace here. So does that of a child by fork which a signal has interrupted before it could make our data
     /// its own.
-    pub fn sigaction_in_vm_child(&self, new: Option<Action>) -> Action {
+    pub fn sigaction_in_vm_child(&self, new: Option<Request>) -> Request {
         let before = platform::action(self.signal);
         if let Some(new) = new {
             self.set_in_vm_child(&new);
@@ -232,13 +236,13 @@ impl Owned {
     }
 
     /// What a child that shares our memory believes, by what the kernel has for it.
-    fn believed_by_vm_child(&self, kernels: &Action) -> Action {
+    fn believed_by_vm_child(&self, kernels: &Action) -> Request {
         if !(self.rules.is_ours)(kernels) {
-            return *kernels;
+            return Request::of_program(*kernels);
         }
         let believed = self.believed();
         let is_default = kernels.handler == (self.rules.vm_childs_default)().handler;
-        if is_default && believed.is_handler() { Action::plain(SIG_DFL) } else { believed }
+        if is_default && believed.is_handler() { Request::inherited(Action::plain(SIG_DFL)) } else { believed }
     }
 
     /// What `sigaction` does where another library's comes behind ours: that one is to see what the program sets and what
@@ -246,7 +250,7 @@ impl Owned {
     /// SIGPIPE rather SIG_IGN than the default.
     ///
     /// `None` with errno set when the other library's function has failed.
-    pub fn sigaction_by_next(&self, new: Option<Action>, is_vm_child: bool) -> Option<Action> {
+    pub fn sigaction_by_next(&self, new: Option<Request>, is_vm_child: bool) -> Option<Request> {
         /// Where a mask has no effect, this one tells what was put there to be found.
         const SHOWN: u64 = 1 << (libc::SIGTTIN - 1) | 1 << (libc::SIGTTOU - 1);
         let is_shown = |action: &Action| !action.is_handler() && action.mask == SHOWN;
@@ -254,11 +258,11 @@ impl Owned {
         let believed = if is_vm_child { self.believed_by_vm_child(&kernels) } else { self.believed() };
         let shown = match believed.handler {
             SIG_DFL if self.signal == libc::SIGPIPE => Action { mask: SHOWN, ..Action::plain(SIG_IGN) },
-            SIG_DFL | SIG_IGN => Action { mask: SHOWN, ..believed },
-            _ => believed,
+            SIG_DFL | SIG_IGN => Action { mask: SHOWN, ..believed.action },
+            _ => believed.action,
         };
         platform::show_action(self.signal, &shown);
-        let told = platform::real_sigaction(self.signal, new.as_ref());
+        let told = platform::real_sigaction(self.signal, new.as_ref().map(|new| &new.action));
         let now = platform::action(self.signal);
         let as_set = new.filter(|new| now.handler == new.handler && !is_shown(&now));
         if told.is_none() || is_shown(&now) || now.handler == shown.handler && as_set.is_none() {
@@ -273,14 +277,18 @@ impl Owned {
             self.set_in_vm_child(&now);
         } else {
             let (origin, restorer) = as_set.map_or((Origin::Program, 0), |new| (new.origin, new.restorer));
-            let now = Action { origin, restorer, ..now };
+            let now = Request { action: Action { restorer, ..now }, origin };
             self.replace(|before| (self.rules.requested)(now, before));
         }
-        told.map(|told| if is_shown(&told) || (self.rules.is_ours)(&told) { believed } else { told })
+        told.map(
+            |told| {
+                if is_shown(&told) || (self.rules.is_ours)(&told) { believed } else { Request::of_program(told) }
+            },
+        )
     }
 
     /// Makes a new believed action out of the one in force, tells the kernel, and returns the one before.
-    pub fn replace(&self, requested: impl Fn(&Action) -> Action) -> Action {
+    pub fn replace(&self, requested: impl Fn(&Request) -> Request) -> Request {
         let before = self.exchange(requested);
         self.apply();
         (self.rules.changed)(self.signal, &self.believed());
@@ -288,11 +296,11 @@ impl Owned {
     }
 
     /// What the program believes.
-    pub fn believed(&self) -> Action {
+    pub fn believed(&self) -> Request {
         self.current().1
     }
 
-    fn exchange(&self, requested: impl Fn(&Action) -> Action) -> Action {
+    fn exchange(&self, requested: impl Fn(&Request) -> Request) -> Request {
         loop {
             let (current, believed) = self.current();
             let epoch = current / SLOTS as u64;
@@ -348,14 +356,16 @@ impl Owned {
         self.lost.store(0, SeqCst);
     }
 
-    /// Waits until nobody is about to give the kernel what the rules said before [`Owned::policy_changed`].
-    /// They do it at once, unless one of them is interrupted, by us even, or for good: so the wait is bounded, and is
-    /// not repeated for those for whom it was in vain. What remains is a child that starts with an action that was
-    /// right a moment ago.
+    /// Waits until no thread is about to give the kernel what the rules said before [`Owned::policy_changed`].
+    ///
+    /// Such a thread does it at once, unless it was interrupted there: by us, if we run in a signal handler, or for good. So
+    /// the wait is bounded, and threads that were waited for in vain are not waited for again. At worst a child starts with
+    /// the action that was right a moment ago.
     pub fn wait_for_pending_updates(&self) {
-        const PATIENCE: u32 = 1000;
+        /// Calls of sched_yield(2).
+        const MAX_YIELDS: u32 = 1000;
         let lost = self.lost.load(Relaxed);
-        for _ in 0..PATIENCE {
+        for _ in 0..MAX_YIELDS {
             let applying = self.applying.load(SeqCst);
             if applying <= lost {
                 // Somebody who was thought to be lost has come back.
@@ -372,14 +382,15 @@ impl Owned {
         (self.rules.is_ours)(action)
     }
 
-    fn current(&self) -> (u64, Action) {
+    fn current(&self) -> (u64, Request) {
         loop {
             let current = self.current.load(Acquire);
-            let action = self.slots.get(current as usize % SLOTS).map_or(Action::plain(SIG_DFL), Slot::load);
+            let slot = self.slots.get(current as usize % SLOTS);
+            let request = slot.map_or(Request::inherited(Action::plain(SIG_DFL)), Slot::load);
             // Only a slot that is not in force is written, and no epoch comes twice.
             core::sync::atomic::fence(Acquire);
             if self.current.load(Relaxed) == current {
-                return (current, action);
+                return (current, request);
             }
         }
     }

@@ -6,7 +6,7 @@ use libc::c_int;
 
 #[cfg(target_os = "linux")]
 use super::is_active;
-use crate::sigpipe::is_own_process;
+use crate::platform::is_own_process;
 
 /// The signal that has killed the child which was waited for last; 0 if it has ended otherwise.
 static LAST_SIGNAL: AtomicI32 = AtomicI32::new(0);

@@ -14,8 +14,8 @@ use core::sync::atomic::{
 use libc::{c_int, c_void};
 
 use super::{handler::incident, header, options, ownership};
+use crate::platform::is_own_process;
 use crate::platform::{self, CopyEnd, CopyWork};
-use crate::sigpipe::is_own_process;
 
 /// Who writes a report, and with what memory. It is no part of this crate, since it allocates.
 pub struct Reporter {

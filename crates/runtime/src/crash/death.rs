@@ -3,8 +3,8 @@
 use libc::{SIGSYS, c_int, c_void, pid_t, siginfo_t};
 
 use super::{handler, ownership};
+use crate::platform::is_own_process;
 use crate::platform::{self, Fault};
-use crate::sigpipe::is_own_process;
 
 /// Makes the return from the handler the end of the process.
 ///

@@ -14,9 +14,8 @@ use libc::{SA_RESETHAND, SIG_DFL, SIG_IGN, SIGABRT, SIGSYS, c_int, c_void, pid_t
 use super::returns::Instruction;
 use super::{Incident, STARTED, child, copy, death, header, options, ownership, raw, returns, vm_child};
 use crate::arch;
-use crate::platform::{self, Cause, Fault};
+use crate::platform::{self, Cause, Fault, is_own_process};
 use crate::signals::Origin;
-use crate::sigpipe::{self, is_own_process};
 use crate::state::{STATE, State};
 use settings::options::Crash;
 
@@ -174,7 +173,12 @@ unsafe extern "C" fn handler(signal: c_int, info: *mut siginfo_t, context: *mut 
 unsafe fn die_without_a_call(fault: &Fault, context: *mut c_void) {
     static IS_TOLD: AtomicU32 = AtomicU32::new(0);
     if IS_TOLD.swap(1, Relaxed) == 0 {
-        header::write_forbidden(&Incident { fault: *fault, raised: *fault, pid: sigpipe::process(), ..NO_INCIDENT });
+        header::write_forbidden(&Incident {
+            fault: *fault,
+            raised: *fault,
+            pid: platform::own_process(),
+            ..NO_INCIDENT
+        });
     }
     if fault.is_by_instruction() {
         // SAFETY: as promised.

@@ -12,9 +12,8 @@ use libc::{
 };
 
 use super::{handler, options};
-use crate::platform;
-use crate::signals::{Action, Origin, Owned, Rules};
-use crate::sigpipe::is_own_process;
+use crate::platform::{self, Action, is_own_process};
+use crate::signals::{Origin, Owned, Request, Rules};
 use crate::state::STATE;
 use settings::options::Crash;
 
@@ -82,10 +81,7 @@ pub fn start(selected: u8) {
         }
         let before = platform::exchange_action(owned.signal(), &handler_action());
         // Nearly always it was the default action, and the kernel already has what that becomes.
-        owned.own_as_is(Action {
-            origin: if before.is_handler() { Origin::Program } else { Origin::Inherited },
-            ..before
-        });
+        owned.own_as_is(if before.is_handler() { Request::of_program(before) } else { Request::inherited(before) });
         if before.handler != SIG_DFL {
             owned.apply();
             publish_belief(owned.signal(), &before);
@@ -123,7 +119,7 @@ pub fn let_abort_through() {
         return;
     }
     if believed.handler == SIG_IGN {
-        let default = Action::plain(SIG_DFL);
+        let default = Request::inherited(Action::plain(SIG_DFL));
         if is_own {
             owned.replace(|now| if now.handler == SIG_IGN { default } else { *now });
         } else {
@@ -134,9 +130,9 @@ pub fn let_abort_through() {
 }
 
 /// Takes the program's handler away, if it still is the one in force.
-pub fn drop_handler(owned: &Owned, handler: &Action) {
+pub fn drop_handler(owned: &Owned, handler: &Request) {
     if is_own_process() {
-        owned.replace(|now| if now == handler { Action::plain(SIG_DFL) } else { *now });
+        owned.replace(|now| if now == handler { Request::inherited(Action::plain(SIG_DFL)) } else { *now });
     } else {
         platform::set_action(owned.signal(), &handler_action());
     }
@@ -157,30 +153,30 @@ pub fn is_dying() -> bool {
     DYING.load(Relaxed)
 }
 
-fn requested(new: Action, _before: &Action) -> Action {
-    Action { origin: new.origin, ..platform::as_kept(new) }
+fn requested(new: Request, _before: &Request) -> Request {
+    Request { action: platform::as_kept(new.action), ..new }
 }
 
 fn is_ours(action: &Action) -> bool {
     action.handler == handler::address() || action.handler == handler::trampoline_address()
 }
 
-fn kernel_action(requested: &Action) -> Action {
+fn kernel_action(requested: &Request) -> Action {
     match requested.handler {
         _ if is_dying() => Action::plain(SIG_DFL),
         SIG_DFL => handler_action(),
-        SIG_IGN => *requested,
+        SIG_IGN => requested.action,
         _ if options().crash == Crash::First
             || requested.origin == Origin::ProgramBySignal
             || requested.flags & SA_RESETHAND != 0 =>
         {
             trampoline_action(requested)
         }
-        _ => *requested,
+        _ => requested.action,
     }
 }
 
-fn kernel_action_in_front(requested: &Action) -> Action {
+fn kernel_action_in_front(requested: &Request) -> Action {
     if requested.is_handler() && !is_dying() { trampoline_action(requested) } else { kernel_action(requested) }
 }
 
@@ -191,7 +187,7 @@ fn handler_action() -> Action {
 
 /// The mask and the flags of a program's handler go to the kernel with the trampoline, so that the handler runs on the
 /// stack and with the signals blocked that it asked for.
-fn trampoline_action(requested: &Action) -> Action {
+fn trampoline_action(requested: &Request) -> Action {
     let flags = requested.flags & (SA_ONSTACK | SA_RESTART | SA_NODEFER) | SA_SIGINFO;
-    Action { handler: handler::trampoline_address(), flags, ..*requested }
+    Action { handler: handler::trampoline_address(), flags, ..requested.action }
 }

@@ -38,7 +38,7 @@ pub unsafe fn execvp(file: *const c_char, arguments: *const *const c_char) -> c_
             if environment == own {
                 real::execvp()(file, arguments)
             } else {
-                platform::hooks::execvp_with(file, arguments, environment)
+                super::system::execvp_with(file, arguments, environment)
             }
         }
     })

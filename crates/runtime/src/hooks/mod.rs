@@ -17,7 +17,14 @@ mod thread;
 #[macro_use]
 mod table;
 
-use crate::platform::hooks as platform;
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(target_os = "linux")]
+use linux as system;
+#[cfg(target_os = "macos")]
+mod macos;
+#[cfg(target_os = "macos")]
+use macos as system;
 
 use libc::{
     FILE, c_char, c_int, c_void, msghdr, pid_t, posix_spawn_file_actions_t, posix_spawnattr_t, pthread_attr_t,
@@ -29,118 +36,118 @@ hooks! {
     real    socket::socketpair(domain: c_int, kind: c_int, protocol: c_int, pair: *mut c_int) -> c_int;
     real    socket::accept(fd: c_int, address: *mut sockaddr, length: *mut socklen_t) -> c_int;
     #[cfg(target_os = "linux")]
-    real    platform::accept4(fd: c_int, address: *mut sockaddr, length: *mut socklen_t, flags: c_int) -> c_int;
+    real    linux::accept4(fd: c_int, address: *mut sockaddr, length: *mut socklen_t, flags: c_int) -> c_int;
     real    socket::send(fd: c_int, data: *const c_void, length: size_t, flags: c_int) -> ssize_t;
     real    socket::sendto(fd: c_int, data: *const c_void, length: size_t, flags: c_int, to: *const sockaddr, to_length: socklen_t) -> ssize_t;
     real    socket::sendmsg(fd: c_int, message: *const msghdr, flags: c_int) -> ssize_t;
     #[cfg(target_os = "linux")]
-    real    platform::sendmmsg(fd: c_int, messages: *mut libc::mmsghdr, count: libc::c_uint, flags: c_int) -> c_int;
+    real    linux::sendmmsg(fd: c_int, messages: *mut libc::mmsghdr, count: libc::c_uint, flags: c_int) -> c_int;
 
     #[cfg(target_os = "macos")]
-    real    platform::accept_nocancel = "accept$NOCANCEL"(fd: c_int, address: *mut sockaddr, length: *mut socklen_t) -> c_int;
+    real    macos::accept_nocancel = "accept$NOCANCEL"(fd: c_int, address: *mut sockaddr, length: *mut socklen_t) -> c_int;
     #[cfg(target_os = "macos")]
-    real    platform::send_nocancel = "send$NOCANCEL"(fd: c_int, data: *const c_void, length: size_t, flags: c_int) -> ssize_t;
+    real    macos::send_nocancel = "send$NOCANCEL"(fd: c_int, data: *const c_void, length: size_t, flags: c_int) -> ssize_t;
     #[cfg(target_os = "macos")]
-    real    platform::sendto_nocancel = "sendto$NOCANCEL"(fd: c_int, data: *const c_void, length: size_t, flags: c_int, to: *const sockaddr, to_length: socklen_t) -> ssize_t;
+    real    macos::sendto_nocancel = "sendto$NOCANCEL"(fd: c_int, data: *const c_void, length: size_t, flags: c_int, to: *const sockaddr, to_length: socklen_t) -> ssize_t;
     #[cfg(target_os = "macos")]
-    real    platform::sendmsg_nocancel = "sendmsg$NOCANCEL"(fd: c_int, message: *const msghdr, flags: c_int) -> ssize_t;
+    real    macos::sendmsg_nocancel = "sendmsg$NOCANCEL"(fd: c_int, message: *const msghdr, flags: c_int) -> ssize_t;
 
     // A descriptor that comes with a message may be a socket.
     #[cfg(target_os = "macos")]
-    real    platform::recvmsg(fd: c_int, message: *mut msghdr, flags: c_int) -> ssize_t;
+    real    macos::recvmsg(fd: c_int, message: *mut msghdr, flags: c_int) -> ssize_t;
     #[cfg(target_os = "macos")]
-    real    platform::recvmsg_nocancel = "recvmsg$NOCANCEL"(fd: c_int, message: *mut msghdr, flags: c_int) -> ssize_t;
+    real    macos::recvmsg_nocancel = "recvmsg$NOCANCEL"(fd: c_int, message: *mut msghdr, flags: c_int) -> ssize_t;
     #[cfg(target_os = "macos")]
-    real    platform::fileport_makefd(port: libc::mach_port_t) -> c_int;
+    real    macos::fileport_makefd(port: libc::mach_port_t) -> c_int;
     #[cfg(target_os = "macos")]
-    real    platform::xpc_fd_dup(object: *mut c_void) -> c_int;
+    real    macos::xpc_fd_dup(object: *mut c_void) -> c_int;
     #[cfg(target_os = "macos")]
-    real    platform::xpc_dictionary_dup_fd(dictionary: *mut c_void, key: *const c_char) -> c_int;
+    real    macos::xpc_dictionary_dup_fd(dictionary: *mut c_void, key: *const c_char) -> c_int;
     // No signal tells of their broken pipes, so these count them.
     #[cfg(target_os = "macos")]
-    real    platform::write(fd: c_int, data: *const c_void, length: size_t) -> ssize_t;
+    real    macos::write(fd: c_int, data: *const c_void, length: size_t) -> ssize_t;
     #[cfg(target_os = "macos")]
-    real    platform::write_nocancel = "write$NOCANCEL"(fd: c_int, data: *const c_void, length: size_t) -> ssize_t;
+    real    macos::write_nocancel = "write$NOCANCEL"(fd: c_int, data: *const c_void, length: size_t) -> ssize_t;
     #[cfg(target_os = "macos")]
-    real    platform::writev(fd: c_int, vectors: *const libc::iovec, count: c_int) -> ssize_t;
+    real    macos::writev(fd: c_int, vectors: *const libc::iovec, count: c_int) -> ssize_t;
     #[cfg(target_os = "macos")]
-    real    platform::writev_nocancel = "writev$NOCANCEL"(fd: c_int, vectors: *const libc::iovec, count: c_int) -> ssize_t;
+    real    macos::writev_nocancel = "writev$NOCANCEL"(fd: c_int, vectors: *const libc::iovec, count: c_int) -> ssize_t;
 
-    real    signal::sigaction(signum: c_int, new: *const sigaction_t, old: *mut sigaction_t) -> c_int;
+    instead signal::sigaction(signum: c_int, new: *const sigaction_t, old: *mut sigaction_t) -> c_int;
     #[cfg(target_os = "linux")]
-    instead platform::__sigaction(signum: c_int, new: *const sigaction_t, old: *mut sigaction_t) -> c_int;
+    instead linux::__sigaction(signum: c_int, new: *const sigaction_t, old: *mut sigaction_t) -> c_int;
     instead signal::signal(signum: c_int, handler: sighandler_t) -> sighandler_t;
     instead signal::bsd_signal(signum: c_int, handler: sighandler_t) -> sighandler_t;
     #[cfg(target_os = "linux")]
-    instead platform::ssignal(signum: c_int, handler: sighandler_t) -> sighandler_t;
+    instead linux::ssignal(signum: c_int, handler: sighandler_t) -> sighandler_t;
     #[cfg(target_os = "linux")]
-    instead platform::sysv_signal(signum: c_int, handler: sighandler_t) -> sighandler_t;
+    instead linux::sysv_signal(signum: c_int, handler: sighandler_t) -> sighandler_t;
     #[cfg(target_os = "linux")]
-    instead platform::__sysv_signal(signum: c_int, handler: sighandler_t) -> sighandler_t;
+    instead linux::__sysv_signal(signum: c_int, handler: sighandler_t) -> sighandler_t;
     instead signal::sigset(signum: c_int, disposition: sighandler_t) -> sighandler_t;
     instead signal::sigignore(signum: c_int) -> c_int;
     instead signal::siginterrupt(signum: c_int, interrupt: c_int) -> c_int;
     // By which a program sends itself a SIGPIPE that looks like the kernel's.
     #[cfg(target_os = "linux")]
-    later   platform::kill(pid: pid_t, signum: c_int) -> c_int;
+    later   linux::kill(pid: pid_t, signum: c_int) -> c_int;
     #[cfg(target_os = "linux")]
-    later   platform::killpg(group: pid_t, signum: c_int) -> c_int;
+    later   linux::killpg(group: pid_t, signum: c_int) -> c_int;
 
     real    thread::pthread_create(thread: *mut pthread_t, attributes: *const pthread_attr_t, routine: extern "C" fn(*mut c_void) -> *mut c_void, argument: *mut c_void) -> c_int;
 
     #[cfg(target_os = "linux")]
-    real    platform::pthread_key_create(key: *mut libc::pthread_key_t, destructor: Option<unsafe extern "C" fn(*mut c_void)>) -> c_int;
+    instead linux::pthread_key_create(key: *mut libc::pthread_key_t, destructor: Option<unsafe extern "C" fn(*mut c_void)>) -> c_int;
     // What the program makes its standard error. Looked up when they are called first: most programs never do.
     #[cfg(target_os = "linux")]
-    later   platform::dup2(old: c_int, new: c_int) -> c_int;
+    later   linux::dup2(old: c_int, new: c_int) -> c_int;
     #[cfg(target_os = "linux")]
-    later   platform::dup3(old: c_int, new: c_int, flags: c_int) -> c_int;
+    later   linux::dup3(old: c_int, new: c_int, flags: c_int) -> c_int;
     #[cfg(target_os = "linux")]
-    later   platform::freopen(path: *const c_char, mode: *const c_char, stream: *mut FILE) -> *mut FILE;
+    later   linux::freopen(path: *const c_char, mode: *const c_char, stream: *mut FILE) -> *mut FILE;
     #[cfg(target_os = "linux")]
-    later   platform::freopen64(path: *const c_char, mode: *const c_char, stream: *mut FILE) -> *mut FILE;
+    later   linux::freopen64(path: *const c_char, mode: *const c_char, stream: *mut FILE) -> *mut FILE;
 
     #[cfg(target_os = "linux")]
-    instead platform::_exit(status: c_int) -> !;
+    instead linux::_exit(status: c_int) -> !;
 
     // execl, execlp and execle are beside these, in list.rs: a line can't say their signature.
     real    exec::execve(path: *const c_char, arguments: *const *const c_char, environment: *const *const c_char) -> c_int;
     real    exec::execv(path: *const c_char, arguments: *const *const c_char) -> c_int;
     real    exec::execvp(file: *const c_char, arguments: *const *const c_char) -> c_int;
     #[cfg(target_os = "macos")]
-    real    platform::execvp_in = "execvP"(file: *const c_char, path: *const c_char, arguments: *const *mut c_char) -> c_int;
+    real    macos::execvp_in = "execvP"(file: *const c_char, path: *const c_char, arguments: *const *mut c_char) -> c_int;
     #[cfg(target_os = "linux")]
-    real    platform::execvpe(file: *const c_char, arguments: *const *const c_char, environment: *const *const c_char) -> c_int;
+    real    linux::execvpe(file: *const c_char, arguments: *const *const c_char, environment: *const *const c_char) -> c_int;
     #[cfg(target_os = "linux")]
-    real    platform::fexecve(fd: c_int, arguments: *const *const c_char, environment: *const *const c_char) -> c_int;
+    real    linux::fexecve(fd: c_int, arguments: *const *const c_char, environment: *const *const c_char) -> c_int;
     #[cfg(target_os = "linux")]
-    instead platform::execveat(directory: c_int, path: *const c_char, arguments: *const *const c_char, environment: *const *const c_char, flags: c_int) -> c_int;
+    instead linux::execveat(directory: c_int, path: *const c_char, arguments: *const *const c_char, environment: *const *const c_char, flags: c_int) -> c_int;
 
     #[cfg(target_os = "linux")]
-    caller  platform::posix_spawn(pid: *mut pid_t, path: *const c_char, actions: *const posix_spawn_file_actions_t, attributes: *const posix_spawnattr_t, arguments: *const *mut c_char, environment: *const *mut c_char) -> c_int;
+    caller  linux::posix_spawn(pid: *mut pid_t, path: *const c_char, actions: *const posix_spawn_file_actions_t, attributes: *const posix_spawnattr_t, arguments: *const *mut c_char, environment: *const *mut c_char) -> c_int;
     #[cfg(target_os = "macos")]
-    real    platform::posix_spawn(pid: *mut pid_t, path: *const c_char, actions: *const posix_spawn_file_actions_t, attributes: *const posix_spawnattr_t, arguments: *const *mut c_char, environment: *const *mut c_char) -> c_int;
+    real    macos::posix_spawn(pid: *mut pid_t, path: *const c_char, actions: *const posix_spawn_file_actions_t, attributes: *const posix_spawnattr_t, arguments: *const *mut c_char, environment: *const *mut c_char) -> c_int;
     #[cfg(target_os = "linux")]
-    caller  platform::posix_spawnp(pid: *mut pid_t, file: *const c_char, actions: *const posix_spawn_file_actions_t, attributes: *const posix_spawnattr_t, arguments: *const *mut c_char, environment: *const *mut c_char) -> c_int;
+    caller  linux::posix_spawnp(pid: *mut pid_t, file: *const c_char, actions: *const posix_spawn_file_actions_t, attributes: *const posix_spawnattr_t, arguments: *const *mut c_char, environment: *const *mut c_char) -> c_int;
     #[cfg(target_os = "macos")]
-    real    platform::posix_spawnp(pid: *mut pid_t, file: *const c_char, actions: *const posix_spawn_file_actions_t, attributes: *const posix_spawnattr_t, arguments: *const *mut c_char, environment: *const *mut c_char) -> c_int;
+    real    macos::posix_spawnp(pid: *mut pid_t, file: *const c_char, actions: *const posix_spawn_file_actions_t, attributes: *const posix_spawnattr_t, arguments: *const *mut c_char, environment: *const *mut c_char) -> c_int;
     real    spawn::system(command: *const c_char) -> c_int;
     #[cfg(target_os = "macos")]
-    real    platform::system_nocancel = "system$NOCANCEL"(command: *const c_char) -> c_int;
+    real    macos::system_nocancel = "system$NOCANCEL"(command: *const c_char) -> c_int;
     real    spawn::popen(command: *const c_char, mode: *const c_char) -> *mut FILE;
     #[cfg(target_os = "macos")]
-    real    platform::popen_extsn = "popen$DARWIN_EXTSN"(command: *const c_char, mode: *const c_char) -> *mut FILE;
+    real    macos::popen_extsn = "popen$DARWIN_EXTSN"(command: *const c_char, mode: *const c_char) -> *mut FILE;
     #[cfg(target_os = "linux")]
-    real    platform::wordexp(words: *const c_char, result: *mut c_void, flags: c_int) -> c_int;
+    real    linux::wordexp(words: *const c_char, result: *mut c_void, flags: c_int) -> c_int;
 
     #[cfg(target_os = "linux")]
-    later   platform::wait(status: *mut c_int) -> pid_t;
+    later   linux::wait(status: *mut c_int) -> pid_t;
     #[cfg(target_os = "linux")]
-    later   platform::waitpid(pid: pid_t, status: *mut c_int, options: c_int) -> pid_t;
+    later   linux::waitpid(pid: pid_t, status: *mut c_int, options: c_int) -> pid_t;
     #[cfg(target_os = "linux")]
-    later   platform::wait3(status: *mut c_int, options: c_int, usage: *mut c_void) -> pid_t;
+    later   linux::wait3(status: *mut c_int, options: c_int, usage: *mut c_void) -> pid_t;
     #[cfg(target_os = "linux")]
-    later   platform::wait4(pid: pid_t, status: *mut c_int, options: c_int, usage: *mut libc::rusage) -> pid_t;
+    later   linux::wait4(pid: pid_t, status: *mut c_int, options: c_int, usage: *mut libc::rusage) -> pid_t;
     #[cfg(target_os = "linux")]
-    later   platform::waitid(kind: libc::idtype_t, id: libc::id_t, info: *mut libc::siginfo_t, options: c_int) -> c_int;
+    later   linux::waitid(kind: libc::idtype_t, id: libc::id_t, info: *mut libc::siginfo_t, options: c_int) -> c_int;
 }

@@ -6,8 +6,9 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use libc::{EINVAL, SA_RESTART, SIG_ERR, SIG_IGN, c_int, sigaction as sigaction_t, sighandler_t};
 
-use crate::platform::{self, prototypes::SIG_HOLD};
-use crate::signals::{Action, Origin, Owned};
+use super::system::prototypes::SIG_HOLD;
+use crate::platform::{self, Action, is_own_process};
+use crate::signals::{Origin, Owned, Request};
 use crate::{crash, sigpipe};
 
 /// Signals that siginterrupt(3) was asked to let interrupt system calls, bit n for signal n + 1.
@@ -20,23 +21,21 @@ fn owned(signal: c_int) -> Option<&'static Owned> {
     crash::owned(signal)
 }
 
-fn change(owned: &Owned, new: Option<Action>) -> Action {
-    platform::keeping_errno(|| {
-        if sigpipe::is_own_process() { owned.sigaction(new) } else { owned.sigaction_in_vm_child(new) }
-    })
+fn change(owned: &Owned, new: Option<Request>) -> Request {
+    platform::keeping_errno(|| if is_own_process() { owned.sigaction(new) } else { owned.sigaction_in_vm_child(new) })
 }
 
 #[cold]
-fn by_next(owned: &Owned, new: Option<Action>) -> Option<Action> {
+fn by_next(owned: &Owned, new: Option<Request>) -> Option<Request> {
     let errno = platform::errno();
-    let before = owned.sigaction_by_next(new, !sigpipe::is_own_process())?;
+    let before = owned.sigaction_by_next(new, !is_own_process())?;
     platform::set_errno(errno);
     Some(before)
 }
 
 pub unsafe fn sigaction(signal: c_int, new: *const sigaction_t, old: *mut sigaction_t) -> c_int {
     // SAFETY: the caller's pointers are null or valid, as sigaction(2) demands.
-    let requested = (!new.is_null()).then(|| unsafe { platform::read(new) });
+    let requested = (!new.is_null()).then(|| Request::of_program(unsafe { platform::read(new) }));
     let Some(before) = set(signal, requested) else { return -1 };
     if !old.is_null() {
         // SAFETY: as above.
@@ -52,7 +51,7 @@ pub fn install(signum: c_int, handler: sighandler_t, flags: c_int, mask: u64, or
         platform::set_errno(EINVAL);
         return SIG_ERR;
     }
-    let requested = Action { flags, mask, origin, ..Action::plain(handler) };
+    let requested = Request { action: Action { flags, mask, ..Action::plain(handler) }, origin };
     set(signum, Some(requested)).map_or(SIG_ERR, |before| before.handler)
 }
 
@@ -86,7 +85,7 @@ pub unsafe fn sigset(number: c_int, disposition: sighandler_t) -> sighandler_t {
 }
 
 pub unsafe fn sigignore(number: c_int) -> c_int {
-    let requested = Action { origin: by_name(number), ..Action::plain(SIG_IGN) };
+    let requested = Request { action: Action::plain(SIG_IGN), origin: by_name(number) };
     if set(number, Some(requested)).is_some() { 0 } else { -1 }
 }
 
@@ -100,7 +99,8 @@ pub unsafe fn siginterrupt(signal: c_int, interrupt: c_int) -> c_int {
         INTERRUPTING.fetch_and(!bit, Relaxed);
         current.flags | SA_RESTART
     };
-    if set(signal, Some(Action { flags, ..current })).is_some() { 0 } else { -1 }
+    let requested = Request { action: Action { flags, ..current.action }, ..current };
+    if set(signal, Some(requested)).is_some() { 0 } else { -1 }
 }
 
 fn flags_of(signum: c_int) -> c_int {
@@ -108,10 +108,10 @@ fn flags_of(signum: c_int) -> c_int {
 }
 
 /// Sets an action, or none, and returns the one before; `None` with errno set when there is no such signal.
-fn set(signal: c_int, new: Option<Action>) -> Option<Action> {
+fn set(signal: c_int, new: Option<Request>) -> Option<Request> {
     match owned(signal) {
         Some(owned) if platform::is_sigaction_behind() && !crash::is_dying() => by_next(owned, new),
         Some(owned) => Some(change(owned, new)),
-        None => platform::real_sigaction(signal, new.as_ref()),
+        None => platform::real_sigaction(signal, new.as_ref().map(|new| &new.action)).map(Request::of_program),
     }
 }

@@ -20,7 +20,7 @@ macro_rules! hooks {
                     $crate::platform::interpose!(hook, $name);
 
                     // The line says what libc says, or this does not compile.
-                    const _: unsafe extern "C" fn($($type),*) -> $result = $crate::platform::prototypes::$name;
+                    const _: unsafe extern "C" fn($($type),*) -> $result = $crate::hooks::system::prototypes::$name;
                 }
             )*
         }
@@ -33,6 +33,7 @@ macro_rules! hooks {
         /// Looks up the real functions. For the constructor.
         pub fn resolve() {
             $crate::platform::look_up(|source| {
+                $crate::platform::resolve_own(source);
                 $( $(#[$condition])* { hooks! { @resolve $real $name source } } )*
             });
         }

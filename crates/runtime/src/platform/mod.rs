@@ -1,7 +1,6 @@
 //! One contract, two implementations. What each platform must provide, in files of the same names:
 //!
-//! - `action.rs`: [`set_action`], [`action`], and the conversion between [`Action`](crate::signals::Action) and
-//!   `libc::sigaction`
+//! - `action.rs`: [`set_action`], [`action`](fn@action), and the conversion between [`Action`] and `libc::sigaction`
 //! - `broken_pipe.rs`: what the system call was that raised SIGPIPE
 //! - `copy.rs`: [`in_a_copy`], a copy of the process for the crash report
 //! - `fault.rs`: [`Fault`], what a signal handler is told, and [`Registers`]
@@ -13,7 +12,7 @@
 //! - `real.rs`: [`real_function!`], how a hook finds the function that it stands in front of, and [`interpose!`], how
 //!   the loader finds the hook
 //!
-//! What both do in the same way is in `posix.rs`.
+//! What both have in common is here: `action.rs` and `own_process.rs`, and in `posix.rs` what both do in the same way.
 
 use core::net::SocketAddr;
 use core::sync::atomic::AtomicU32;
@@ -80,6 +79,12 @@ pub enum Peer {
     /// The kernel would not say.
     Unknown,
 }
+
+mod action;
+pub use action::Action;
+
+mod own_process;
+pub use own_process::{is_own_process, own_process, set_own_process};
 
 mod posix;
 pub use posix::*;

@@ -7,10 +7,10 @@ use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use libc::{SIG_DFL, SIG_IGN, SIGPIPE};
 
-use super::{SIGNAL, children_ignore, guard, is_own_process, log, scope_is, set_process, set_scope};
-use crate::signals::{Action, Origin};
+use super::{SIGNAL, children_ignore, guard, log, scope_is, set_scope};
+use crate::platform::{self, Action, is_own_process, own_process};
+use crate::signals::{Origin, Request};
 use crate::state::STATE;
-use crate::{crash, platform};
 use settings::options::Scope;
 
 /// Starts under way in this process, by all its threads.
@@ -27,48 +27,32 @@ pub(super) fn is_spawning() -> bool {
 }
 
 /// What the kernel has while something is started, where the program has asked for this.
-pub(super) fn while_starting(requested: &Action) -> Action {
+pub(super) fn while_starting(requested: &Request) -> Action {
     if children_ignore(requested) { Action::plain(SIG_IGN) } else { guard::action(requested) }
 }
 
-/// Asks to be told of every fork that libc makes. For the constructor.
-pub(super) fn watch_forks() {
-    platform::at_fork(forked);
-}
-
-/// In a forked child, before the program goes on.
-pub extern "C" fn forked() {
-    platform::keeping_errno(|| {
-        platform::forget_vm_children();
-        crash::adopt_forked_child();
-        if platform::is_filtered() {
-            // What follows makes system calls that fork would not have made. The kernel goes on with what it has.
-            SPAWNING.store(0, Relaxed);
-            SIGNAL.adopt_forked_child();
-            return;
-        }
-        set_process(platform::pid());
-        if SIGNAL.is_active() {
-            adopt_forked_child();
-        }
-    });
-}
-
-/// Makes this process's data its own after a fork: its scope is that of a child.
-fn adopt_forked_child() {
-    let pid = platform::pid();
-    set_process(pid);
+/// Makes this process's data its own after a fork: its scope is that of a child. No system call is made where it `is_filtered`: then
+/// the kernel goes on with what it has.
+pub fn adopt_forked_child(is_filtered: bool) {
+    if is_filtered {
+        SPAWNING.store(0, Relaxed);
+        SIGNAL.adopt_forked_child();
+        return;
+    }
+    if !SIGNAL.is_active() {
+        return;
+    }
     SPAWNING.store(0, Relaxed);
-    STATE.reset(pid as u32);
+    STATE.reset(own_process() as u32);
     log::adopt_forked_child();
     if scope_is(Scope::Process) {
         set_scope(Scope::Sockets);
     }
     SIGNAL.adopt_forked_child();
     SIGNAL.replace(|requested| match requested.origin {
-        Origin::Inherited if !children_ignore(requested) => Action::plain(SIG_DFL),
+        Origin::Inherited if !children_ignore(requested) => Request::inherited(Action::plain(SIG_DFL)),
         Origin::SetBySignalOverInherited if scope_is(Scope::Sockets) => {
-            Action { origin: Origin::ProgramBySignal, ..*requested }
+            Request { origin: Origin::ProgramBySignal, ..*requested }
         }
         _ => *requested,
     });

@@ -6,10 +6,10 @@ use libc::{
     SA_NODEFER, SA_ONSTACK, SA_RESETHAND, SA_RESTART, SA_SIGINFO, SIG_DFL, SIG_IGN, SIGPIPE, c_int, c_void, siginfo_t,
 };
 
-use super::{SIGNAL, is_own_process, log};
+use super::{SIGNAL, log};
 use crate::arch;
-use crate::platform::{self, Broken};
-use crate::signals::Action;
+use crate::platform::{self, Action, Broken, is_own_process};
+use crate::signals::Request;
 
 pub fn address() -> usize {
     guard_entry as *const () as usize
@@ -20,19 +20,19 @@ unsafe extern "C" fn guard_entry(_signal: c_int, _info: *mut siginfo_t, _context
     arch::signal_entry!(guard)
 }
 
-/// The guard handler in place of what the program has asked for. The mask and the flags of a program's handler go to the kernel with it, so that the
-/// handler runs on the stack and with the signals blocked that it asked for.
-pub fn action(requested: &Action) -> Action {
+/// The guard handler in place of what the program has asked for. The mask and the flags of a program's handler go to the kernel
+/// with it, so that the handler runs on the stack and with the signals blocked that it asked for.
+pub fn action(requested: &Request) -> Action {
     if !platform::SIGPIPE_IS_SYNCHRONOUS && requested.handler != SIG_IGN {
         // No socket raises the signal there, and whatever else does is the program's business.
-        return *requested;
+        return requested.action;
     }
     let (flags, mask) = if requested.is_handler() {
         (requested.flags & (SA_ONSTACK | SA_RESTART | SA_NODEFER), requested.mask)
     } else {
         (SA_ONSTACK | SA_RESTART, 0)
     };
-    Action { handler: address(), flags: flags | SA_SIGINFO, mask, ..*requested }
+    Action { handler: address(), flags: flags | SA_SIGINFO, mask, ..requested.action }
 }
 
 unsafe extern "C" fn guard(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
@@ -47,7 +47,8 @@ unsafe extern "C" fn guard(signal: c_int, info: *mut siginfo_t, context: *mut c_
         Broken::Other(..) | Broken::Nothing if requested.handler == SIG_DFL => die(),
         Broken::Other(..) | Broken::Nothing => {
             if requested.flags & SA_RESETHAND != 0 && is_own_process() {
-                SIGNAL.replace(|now| if *now == requested { Action { handler: SIG_DFL, ..requested } } else { *now });
+                let reset = Request { action: Action { handler: SIG_DFL, ..requested.action }, ..requested };
+                SIGNAL.replace(|now| if *now == requested { reset } else { *now });
             }
             platform::set_errno(errno);
             // The program's handler may leave by siglongjmp: nothing here is held.

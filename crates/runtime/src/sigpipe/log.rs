@@ -5,8 +5,8 @@ use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use libc::{EINVAL, EOPNOTSUPP, EPIPE, c_int};
 
-use super::{is_own_process, scope_is};
-use crate::platform::{self, Peer};
+use super::scope_is;
+use crate::platform::{self, Peer, is_own_process};
 use crate::state::{CALLS, Call, STATE};
 use settings::options::{Log, Scope};
 use wording::line::Line;

@@ -7,17 +7,15 @@ mod children;
 mod guard;
 mod log;
 
-#[cfg(target_os = "linux")]
-pub use children::forked;
-pub use children::{Spawn, children_need_default};
+pub use children::{Spawn, adopt_forked_child, children_need_default};
 pub use log::failed_send;
 
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering::Relaxed};
 
-use libc::{SIG_DFL, SIG_IGN, SIGPIPE, c_int, pid_t};
+use libc::{SIG_DFL, SIG_IGN, SIGPIPE, c_int};
 
-use crate::platform;
-use crate::signals::{Action, Origin, Owned, Rules};
+use crate::platform::{self, Action};
+use crate::signals::{Origin, Owned, Request, Rules};
 use crate::state::{Disposition, STATE};
 use settings::options::{Log, Scope};
 
@@ -34,8 +32,6 @@ const OURS: u64 = 1 << (SIGPIPE - 1) | 1 << (libc::SIGTTIN - 1);
 
 /// What `send` and its family add to their flags; in force before the constructor has run.
 static FLAG: AtomicI32 = AtomicI32::new(platform::NOSIGNAL);
-/// The process that the static data belongs to; a vforked child sees its parent's.
-static PROCESS: AtomicI32 = AtomicI32::new(0);
 static SCOPE: AtomicU32 = AtomicU32::new(Scope::Off as u32);
 /// Whether the process was started with SIGPIPE ignored.
 static STARTED_IGNORED: AtomicBool = AtomicBool::new(false);
@@ -55,12 +51,6 @@ pub fn configure_socket(fd: c_int) {
     }
 }
 
-/// Whether the calling process is the one that our static data belongs to, not a child that shares its memory. A process that has
-/// forbidden itself system calls is asked for its pid only while such a child is known to be there.
-pub fn is_own_process() -> bool {
-    platform::is_filtered() && !platform::may_be_vm_child() || platform::pid() == PROCESS.load(Relaxed)
-}
-
 /// Whether a SIGPIPE comes to the guard handler, whatever the program believes.
 #[cfg(target_os = "linux")]
 pub fn is_handled() -> bool {
@@ -76,21 +66,10 @@ fn set_scope(scope: Scope) {
     STATE.scope.store(scope as u32, Relaxed);
 }
 
-/// The process that this is, as it was noted at load and by fork.
-pub fn process() -> pid_t {
-    PROCESS.load(Relaxed)
-}
-
-fn set_process(pid: pid_t) {
-    PROCESS.store(pid, Relaxed);
-}
-
 /// Puts the scope in force. For the constructor.
 pub fn start(scope: Scope, log: Log) {
-    set_process(platform::pid());
     set_scope(scope);
     STATE.log.store(log as u32, Relaxed);
-    children::watch_forks();
     if scope == Scope::Off {
         FLAG.store(0, Relaxed);
         return;
@@ -103,7 +82,7 @@ pub fn start(scope: Scope, log: Log) {
     STARTED_IGNORED.store(found.handler == SIG_IGN, Relaxed);
     SIGNAL.own(if found.is_handler() {
         // Another library's constructor was first.
-        Action { origin: Origin::Program, ..found }
+        Request::of_program(found)
     } else {
         at_start(found.handler == SIG_IGN)
     });
@@ -115,12 +94,12 @@ pub fn keep_out() {
 }
 
 /// What the program is told as long as nobody has set SIGPIPE.
-fn at_start(ignored: bool) -> Action {
+fn at_start(ignored: bool) -> Request {
     let made_ignored = !ignored && (scope_is(Scope::Process) || scope_is(Scope::Tree));
-    Action {
+    Request::inherited(Action {
         restorer: if made_ignored { restorer_mark() } else { 0 },
         ..Action::plain(if ignored || made_ignored { SIG_IGN } else { SIG_DFL })
-    }
+    })
 }
 
 /// Told as `sa_restorer` of a SIG_IGN that nobody asked for. A program that saves the structure and sets it again
@@ -130,7 +109,7 @@ fn restorer_mark() -> usize {
 }
 
 /// What the program is to believe after it has set an action, given what was in force.
-fn requested(new: Action, before: &Action) -> Action {
+fn requested(new: Request, before: &Request) -> Request {
     let by_signal = new.origin == Origin::ProgramBySignal;
     let ignores = new.handler == SIG_IGN;
     let origin = if ignores
@@ -145,8 +124,9 @@ fn requested(new: Action, before: &Action) -> Action {
     } else {
         new.origin
     };
-    let kept = Action { origin, ..platform::as_kept(new) };
-    if origin == Origin::Inherited { Action { restorer: restorer_mark(), ..kept } } else { kept }
+    let kept = platform::as_kept(new.action);
+    let action = if origin == Origin::Inherited { Action { restorer: restorer_mark(), ..kept } } else { kept };
+    Request { action, origin }
 }
 
 /// Tells `nosigpipe status` what the program believes.
@@ -166,7 +146,7 @@ fn is_ours(action: &Action) -> bool {
 }
 
 /// The policy: what the kernel has for what the program has asked for.
-fn kernel_action(requested: &Action) -> Action {
+fn kernel_action(requested: &Request) -> Action {
     if children::is_spawning() {
         return children::while_starting(requested);
     }
@@ -180,7 +160,7 @@ fn kernel_action(requested: &Action) -> Action {
 }
 
 /// Whether what the program starts now is to start with SIGPIPE ignored.
-fn children_ignore(requested: &Action) -> bool {
+fn children_ignore(requested: &Request) -> bool {
     requested.handler == SIG_IGN
         && (requested.origin != Origin::Inherited || scope_is(Scope::Tree) || STARTED_IGNORED.load(Relaxed))
 }

@@ -12,6 +12,7 @@ use gimli::{
 };
 
 use super::image::{Image, image_of};
+use super::real::Real;
 use crate::arch::{self, PROGRAM_COUNTER, RETURN_ADDRESS, Registers, STACK_POINTER, code_address};
 
 /// Functions between abort and the system call that sends the signal: raise and what it consists of. Twice what any
@@ -32,12 +33,15 @@ impl UnwindContextStorage<usize> for Room {
     type Stack = [UnwindTableRow<usize, Self>; 3];
 }
 
+/// libc's abort(3), behind our hook; looked up when it is asked for first.
+pub static ABORT: Real = Real::new(ptr::null(), "abort\0");
+
 /// Whether the thread with these registers is in abort(3), or in what abort calls.
 ///
 /// Reads the stack of the calling thread, which is intact: the signal was raised by a call. Takes 2 KiB of stack.
 #[inline(never)]
 pub fn is_in_abort(registers: &Registers) -> bool {
-    let abort = super::hooks::real_abort();
+    let abort = ABORT.address_or_refusal() as u64;
     // What a library in front of libc calls abort may be elsewhere than raise.
     let images = [image_of(abort), image_of(registers.pc())];
     let mut registers = *registers;

@@ -9,8 +9,7 @@ use libc::{c_int, sigaction as sigaction_t};
 use super::next::{Answer, Library, Name, libraries};
 use super::{delivery, system_call};
 use crate::arch;
-use crate::hooks::real;
-use crate::signals::{Action, Origin};
+use crate::platform::Action;
 
 /// `SA_RESTORER`: set by glibc in every action it gives to an x86_64 kernel, and told back to the program.
 pub(super) const SA_RESTORER: c_int = 0x0400_0000;
@@ -59,6 +58,14 @@ pub(super) fn told_restorer() -> usize {
     if arch::LIBC_SETS_RESTORER { RESTORER.load(Relaxed) } else { 0 }
 }
 
+/// The next library's function, behind our hook.
+pub(super) mod real_sigaction {
+    use libc::{c_int, sigaction as sigaction_t};
+
+    super::super::real_function! { sigaction(signal: c_int, new: *const sigaction_t, old: *mut sigaction_t) -> c_int }
+    super::super::looked_up_at_load! {}
+}
+
 type Sigaction = unsafe extern "C" fn(c_int, *const sigaction_t, *mut sigaction_t) -> c_int;
 
 const SIGACTION: Name = Name::new("sigaction\0");
@@ -71,7 +78,7 @@ fn is_libc(library: &Library) -> bool {
 
 fn sigaction_of_libc() -> Option<Sigaction> {
     if !is_sigaction_behind() {
-        return Some(real::sigaction());
+        return Some(real_sigaction::real());
     }
     let libc = libraries().flatten().find(is_libc)?;
     match libc.find(&SIGACTION) {
@@ -171,7 +178,7 @@ pub(super) fn in_kernel(signal: c_int, new: Option<&Action>, relayed: bool) -> O
         return None;
     }
     let [handler, flags, restorer, mask] = old;
-    let old = Action { handler, flags: flags as c_int, mask: mask as u64, restorer, origin: Origin::Program };
+    let old = Action { handler, flags: flags as c_int, mask: mask as u64, restorer };
     Some(delivery::without_relay(old, signal))
 }
 
@@ -185,7 +192,7 @@ fn next_sigaction(signal: c_int, new: Option<&Action>) -> Option<Action> {
             write(native.as_mut_ptr(), new);
             native.as_ptr()
         });
-        (real::sigaction()(signal, new, old.as_mut_ptr()) == 0).then(|| read(old.as_ptr()))
+        (real_sigaction::real()(signal, new, old.as_mut_ptr()) == 0).then(|| read(old.as_ptr()))
     }
 }
 
@@ -201,7 +208,6 @@ pub unsafe fn read(native: *const sigaction_t) -> Action {
             flags: (*native).sa_flags,
             mask: (&raw const (*native).sa_mask).cast::<u64>().read(),
             restorer: (*native).sa_restorer.map_or(0, |restorer| restorer as usize),
-            origin: Origin::Program,
         }
     }
 }

@@ -24,7 +24,7 @@ use super::action::{self, RESTORER, SA_RESTORER, in_kernel, told_restorer};
 use super::next::is_of_go;
 use super::{PAGE, is_filtered};
 use crate::arch::{self, frame as layout};
-use crate::signals::Action;
+use crate::platform::Action;
 
 /// In the place of `sa_restorer`: what follows is a handler.
 const HANDLER: usize = 1 << 63;
@@ -94,7 +94,7 @@ pub(super) fn is_relayed(signal: c_int, new: &Action) -> bool {
             return false;
         }
         // A child by vfork has the kernel's table for itself.
-        if crate::sigpipe::is_own_process() {
+        if crate::platform::is_own_process() {
             start_relaying();
         }
     }
@@ -110,7 +110,7 @@ pub(super) fn relay_of(signal: c_int, new: &Action, native: [usize; 4]) -> [usiz
     let info = if new.flags & SA_SIGINFO != 0 { WITH_INFO } else { 0 };
     let handler = new.handler | HANDLER | info;
     let kept = usize::try_from(signal).ok().and_then(|signal| HANDLERS.get(signal));
-    if let Some(kept) = kept.filter(|_| crate::sigpipe::is_own_process()) {
+    if let Some(kept) = kept.filter(|_| crate::platform::is_own_process()) {
         kept.store(handler, Relaxed);
     }
     let [_, flags, _, mask] = native;

@@ -41,7 +41,7 @@ arch::system_calls! { failed, ".weak":
 
 /// Where a failed system call jumps to, with the kernel's answer where the kernel has left it.
 #[unsafe(naked)]
-pub(super) extern "C" fn failed() -> isize {
+pub(crate) extern "C" fn failed() -> isize {
     arch::failed!(fail)
 }
 

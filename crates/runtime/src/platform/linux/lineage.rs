@@ -10,8 +10,8 @@ use libc::{c_char, pid_t};
 
 use super::maps::shares_file_with;
 use super::program_memory::ProgramMemory;
+use crate::platform::is_own_process;
 use crate::platform::{map, unmap};
-use crate::sigpipe::is_own_process;
 
 /// What is added to environments that don't have it; null where the process's own has it, and hands it on by itself.
 static ENTRY: AtomicPtr<c_char> = AtomicPtr::new(ptr::null_mut());

@@ -7,7 +7,6 @@ use core::sync::atomic::{AtomicI32, Ordering::Relaxed};
 use libc::{c_int, c_void, pid_t};
 
 use crate::arch;
-use crate::hooks::real;
 
 /// What every size of a page is a multiple of: within so much, either all may be read or nothing.
 pub const PAGE: usize = 4096;
@@ -209,13 +208,21 @@ pub fn map_reserve(memory: *mut u8, size: usize) -> bool {
 pub fn new_key(destructor: unsafe extern "C" fn(*mut c_void)) -> u32 {
     let mut key = 0;
     // SAFETY: the library, and so the destructor, is never unloaded.
-    if unsafe { real::pthread_key_create()(&raw mut key, Some(destructor)) } == 0 { key } else { u32::MAX }
+    if unsafe { real_key_create::real()(&raw mut key, Some(destructor)) } == 0 { key } else { u32::MAX }
 }
 
 /// Sets the calling thread's value of a key. The first keys of a process need no malloc for that (glibc: 32).
 pub fn set_key(key: u32, value: *mut u8) -> bool {
     // SAFETY: setting a value dereferences nothing; a key that does not exist is an error.
     super::optional::pthread_setspecific().is_some_and(|set| unsafe { set(key, value.cast()) == 0 })
+}
+
+/// pthread_key_create(3), behind our hook.
+pub mod real_key_create {
+    use core::ffi::{c_int, c_void};
+
+    super::super::real_function! { pthread_key_create(key: *mut libc::pthread_key_t, destructor: Option<unsafe extern "C" fn(*mut c_void)>) -> c_int }
+    super::super::looked_up_at_load! {}
 }
 
 mod real_key_delete {

@@ -32,7 +32,7 @@ impl Name {
     }
 
     /// Whether a string is this name.
-    pub(super) unsafe fn is(&self, string: *const u8) -> bool {
+    pub(crate) unsafe fn is(&self, string: *const u8) -> bool {
         // SAFETY: a string, of which nothing is read behind a byte that differs, such as its end.
         self.text.bytes().enumerate().all(|(index, byte)| unsafe { string.add(index).read() } == byte)
     }
@@ -57,10 +57,10 @@ pub enum Answer {
 
 /// `struct link_map` of link.h, as far as it is public.
 #[repr(C)]
-pub(super) struct LinkMap {
-    pub(super) base: usize,
+pub(crate) struct LinkMap {
+    pub(crate) base: usize,
     name: *const u8,
-    pub(super) dynamic: *const Dynamic,
+    pub(crate) dynamic: *const Dynamic,
     /// The loader may append to the list, or take from it, at the same time.
     next: AtomicPtr<LinkMap>,
     previous: *const LinkMap,
@@ -75,21 +75,21 @@ struct Debug {
 
 /// `Elf64_Dyn`
 #[repr(C)]
-pub(super) struct Dynamic {
-    pub(super) tag: usize,
-    pub(super) value: usize,
+pub(crate) struct Dynamic {
+    pub(crate) tag: usize,
+    pub(crate) value: usize,
 }
 
 const DT_NULL: usize = 0;
-pub(super) const DT_STRTAB: usize = 5;
-pub(super) const DT_SYMTAB: usize = 6;
+pub(crate) const DT_STRTAB: usize = 5;
+pub(crate) const DT_SYMTAB: usize = 6;
 const DT_DEBUG: usize = 21;
-pub(super) const DT_GNU_HASH: usize = 0x6fff_fef5;
-pub(super) const DT_VERSYM: usize = 0x6fff_fff0;
+pub(crate) const DT_GNU_HASH: usize = 0x6fff_fef5;
+pub(crate) const DT_VERSYM: usize = 0x6fff_fff0;
 
 const STT_FUNC: u8 = 2;
 /// Bit of a version index: this is not the default version of the name.
-pub(super) const VERSYM_HIDDEN: u16 = 0x8000;
+pub(crate) const VERSYM_HIDDEN: u16 = 0x8000;
 
 unsafe extern "C" {
     /// Our own dynamic section, by which the loader's list knows us; from the linker.
@@ -132,7 +132,7 @@ pub fn load_addresses() -> impl Iterator<Item = usize> {
 }
 
 /// The entry of the file that an address of code is in: that which begins last before it. Nothing is read but the list.
-pub(super) fn file_of(code: usize) -> Option<&'static LinkMap> {
+pub(crate) fn file_of(code: usize) -> Option<&'static LinkMap> {
     let mut next = first_library();
     let mut holder: Option<&LinkMap> = None;
     // SAFETY: as above.
@@ -252,7 +252,7 @@ fn first_library() -> *const LinkMap {
 }
 
 /// The entries of a dynamic section, which ends in one that says so.
-pub(super) unsafe fn entries(first: *const Dynamic) -> impl Iterator<Item = &'static Dynamic> {
+pub(crate) unsafe fn entries(first: *const Dynamic) -> impl Iterator<Item = &'static Dynamic> {
     // SAFETY: the section is mapped as long as its library is, and nothing behind its last entry is read.
     (0..).map(move |index| unsafe { &*first.add(index) }).take_while(|entry| entry.tag != DT_NULL)
 }
@@ -269,7 +269,7 @@ pub struct Library {
 
 impl Library {
     /// None when the library has no names in the usual place.
-    pub(super) unsafe fn read(entry: &LinkMap) -> Option<Self> {
+    pub(crate) unsafe fn read(entry: &LinkMap) -> Option<Self> {
         let mut library = Self {
             base: entry.base,
             symbols: ptr::null(),

@@ -43,6 +43,12 @@ pub fn look_up(each: impl Fn(&Source)) {
     }
 }
 
+/// Looks up the functions that this layer calls itself although there are hooks in front of them. For the constructor.
+pub fn resolve_own(source: &Source) {
+    super::action::real_sigaction::resolve(source);
+    super::memory::real_key_create::resolve(source);
+}
+
 impl Real {
     /// Not looked up yet; `name` ends in a zero byte.
     pub const fn new(first: *const (), name: &'static str) -> Self {
@@ -163,6 +169,7 @@ pub(crate) use real_function;
 /// Beside [`real_function!`]: `resolve`, by which the constructor has the function looked up.
 macro_rules! looked_up_at_load {
     () => {
+        /// Looks the function up, where the constructor is.
         pub fn resolve(source: &$crate::platform::Source) {
             REAL.resolve(source);
         }

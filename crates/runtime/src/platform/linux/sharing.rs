@@ -13,7 +13,7 @@ use crate::arch;
 
 /// Children that run in this process's memory: those of vfork until they have gone, others for ever, since nobody tells
 /// when they do.
-pub(super) static VM_CHILDREN: AtomicU32 = AtomicU32::new(0);
+pub(crate) static VM_CHILDREN: AtomicU32 = AtomicU32::new(0);
 
 /// Whether the process has installed a seccomp filter. One that it was started with does not count: the loader and
 /// our constructor have needed the same calls already.
@@ -37,9 +37,9 @@ pub fn forget_vm_children() {
 /// Runs a call that installs a filter. From before it, since it may concern all threads at once.
 ///
 /// `filter` is the address of the structure that the program gives to the kernel; 0 for the strict mode.
-pub(super) fn filtering<T: PartialOrd + Default>(filter: usize, install: impl FnOnce() -> T) -> T {
+pub(crate) fn filtering<T: PartialOrd + Default>(filter: usize, install: impl FnOnce() -> T) -> T {
     // A vforked child's filter is its own.
-    if !crate::sigpipe::is_own_process() {
+    if !super::super::is_own_process() {
         return install();
     }
     let before = FILTERED.swap(true, Relaxed);

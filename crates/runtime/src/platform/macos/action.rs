@@ -6,8 +6,7 @@ use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use libc::{SIG_IGN, SIGPIPE, c_int, sigaction as sigaction_t, sigset_t};
 
-use crate::hooks::real;
-use crate::signals::{Action, Origin};
+use crate::platform::Action;
 
 /// Flags that the kernel keeps for a signal other than SIGCHLD (bsd/kern/kern_sig.c, sigaction); it drops others.
 const KEPT_FLAGS: c_int =
@@ -62,7 +61,7 @@ pub fn real_sigaction(signal: c_int, new: Option<&Action>) -> Option<Action> {
             fill(native.as_mut_ptr(), new);
             native.as_ptr()
         });
-        (real::sigaction()(signal, new, old.as_mut_ptr()) == 0).then(|| read(old.as_ptr()))
+        (libc::sigaction(signal, new, old.as_mut_ptr()) == 0).then(|| read(old.as_ptr()))
     }
 }
 
@@ -74,7 +73,7 @@ pub unsafe fn read(native: *const sigaction_t) -> Action {
     // SAFETY: as promised.
     let (handler, flags, mask) = unsafe { ((*native).sa_sigaction, (*native).sa_flags, u64::from((*native).sa_mask)) };
     let restorer = if handler == SIG_IGN && mask == MARK { MARKED.load(Relaxed) } else { 0 };
-    Action { handler, flags, mask, restorer, origin: Origin::Program }
+    Action { handler, flags, mask, restorer }
 }
 
 /// Writes an action into the program's structure, as the real function does.

@@ -54,6 +54,7 @@ pub(crate) use real_function;
 /// Beside [`real_function!`]: `resolve`, which has nothing to look up here.
 macro_rules! looked_up_at_load {
     () => {
+        /// Nothing is to be looked up.
         pub fn resolve(_: &$crate::platform::Source) {}
     };
 }
@@ -66,6 +67,9 @@ pub struct Source;
 pub fn look_up(each: impl Fn(&Source)) {
     each(&Source);
 }
+
+/// What Linux looks up for itself: here the linker has done so.
+pub fn resolve_own(_: &Source) {}
 
 /// Whether the program's calls come to the hooks. With an inserted library the system may allow to load it and forbid
 /// to interpose (AMFI); then dlsym(3), which answers with the replacement even to ourselves, answers with the original.

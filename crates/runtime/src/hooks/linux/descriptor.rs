@@ -3,8 +3,8 @@
 use libc::{FILE, STDERR_FILENO, c_char, c_int};
 
 use crate::hooks::real;
+use crate::platform::is_own_process;
 use crate::platform::stderr_was_put_there;
-use crate::sigpipe::is_own_process;
 
 pub unsafe fn dup2(old: c_int, new: c_int) -> c_int {
     // SAFETY: the caller's arguments, as the caller gave them.

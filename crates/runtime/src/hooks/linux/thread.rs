@@ -4,8 +4,7 @@
 use libc::{c_int, c_void};
 
 use crate::crash;
-use crate::hooks::real;
-use crate::platform::{exit_now, real_function};
+use crate::platform::{exit_now, real_function, real_key_create};
 
 /// What the process would end with is the crash.
 pub unsafe fn _exit(status: c_int) -> ! {
@@ -50,7 +49,7 @@ pub unsafe fn pthread_key_create(
     destructor: Option<unsafe extern "C" fn(*mut c_void)>,
 ) -> c_int {
     // SAFETY: the caller's arguments, as the caller gave them.
-    let create = || unsafe { real::pthread_key_create()(key, destructor) };
+    let create = || unsafe { real_key_create::real()(key, destructor) };
     match create() {
         libc::EAGAIN if crash::give_key_up() => create(),
         result => result,

@@ -36,7 +36,7 @@ pub unsafe fn killpg(group: pid_t, signum: c_int) -> c_int {
 /// Notes a SIGPIPE that may come to this process, unless it is a child that shares our memory: then its registers must suffice.
 #[cold]
 fn note(may_be_for_us: bool) {
-    if may_be_for_us && sigpipe::is_own_process() && sigpipe::is_handled() {
+    if may_be_for_us && platform::is_own_process() && sigpipe::is_handled() {
         platform::ask_for_sigpipe();
     }
 }

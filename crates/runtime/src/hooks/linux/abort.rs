@@ -4,8 +4,6 @@
 //! raises it again: nobody would hear of that end. So what it does in the end is done before it begins. Behind these hooks, libc's
 //! function finds the stack and the registers as its caller has left them.
 
-use core::ffi::c_void;
-
 use crate::arch::passing_hook;
 use crate::crash;
 use crate::platform::{Real, keeping_errno};
@@ -19,30 +17,28 @@ fn real(function: &Real) -> *const () {
 }
 
 macro_rules! ends_in_abort {
-    ($($name:ident;)*) => {$(
+    ($name:ident) => {
+        ends_in_abort! { $name: {
+            /// Looked up when it is called first.
+            static REAL: Real = Real::new(core::ptr::null(), concat!(stringify!($name), "\0"));
+            &REAL
+        } }
+    };
+    ($name:ident: $real:expr) => {
         mod $name {
             use super::*;
 
-            pub static REAL: Real = Real::new(core::ptr::null(), concat!(stringify!($name), "\0"));
-
             unsafe extern "C" fn before() -> *const () {
-                real(&REAL)
+                real($real)
             }
 
             passing_hook! { $name => before }
         }
-    )*};
+    };
 }
 
-ends_in_abort! {
-    abort;
-    __assert_fail;
-    __assert_perror_fail;
-    __assert;
-    __stack_chk_fail;
-}
-
-/// The address of libc's abort(3).
-pub fn real_abort() -> u64 {
-    abort::REAL.address_or_refusal() as *const c_void as u64
-}
+ends_in_abort! { abort: &crate::platform::ABORT }
+ends_in_abort! { __assert_fail }
+ends_in_abort! { __assert_perror_fail }
+ends_in_abort! { __assert }
+ends_in_abort! { __stack_chk_fail }

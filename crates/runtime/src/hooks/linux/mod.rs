@@ -5,13 +5,13 @@ mod calls;
 mod descriptor;
 mod exec;
 mod list;
+pub mod prototypes;
 mod signal;
 mod socket;
 mod spawn;
 mod thread;
 mod wait;
 
-pub use abort::real_abort;
 pub use descriptor::{dup2, dup3, freopen, freopen64};
 pub use exec::{execveat, execvp_with, execvpe, fexecve};
 pub use signal::{__sigaction, __sysv_signal, kill, killpg, ssignal, sysv_signal};

@@ -8,10 +8,10 @@ use core::sync::atomic::Ordering::Relaxed;
 
 use libc::{c_int, c_long, c_ulong, pid_t, stack_t};
 
-use super::super::freestanding::failed;
-use super::super::sharing::{VM_CHILDREN, filtering};
 use crate::arch;
 use crate::crash;
+use crate::platform::freestanding::failed;
+use crate::platform::sharing::{VM_CHILDREN, filtering};
 use crate::platform::{self, real_function};
 
 /// vfork(2). The child has our stack: the return address must not be on it while the child runs, which is why this is
@@ -121,7 +121,7 @@ unsafe extern "C" fn special(
         _ if is_fork(number) => {
             let result = call();
             if result == 0 {
-                crate::sigpipe::forked();
+                crate::fork::forked();
             }
             result
         }

@@ -6,6 +6,7 @@
 
 mod exec;
 mod list;
+pub mod prototypes;
 mod socket;
 mod spawn;
 mod write;

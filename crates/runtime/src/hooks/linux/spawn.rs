@@ -2,10 +2,10 @@
 
 use libc::{c_char, c_int, c_void, pid_t, posix_spawn_file_actions_t, posix_spawnattr_t};
 
-use super::super::next::Name;
-use super::super::version::old_version;
 use crate::hooks::real;
 use crate::hooks::spawn::{self, PosixSpawn};
+use crate::platform::next::Name;
+use crate::platform::version::old_version;
 use crate::sigpipe::Spawn;
 
 /// libc runs a shell for what is to be substituted.

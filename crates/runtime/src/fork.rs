@@ -1,0 +1,24 @@
+//! What fork(2) means for this library: the child's data becomes its own.
+
+use crate::platform::{self, set_own_process};
+use crate::{crash, sigpipe};
+
+/// Asks to be told of every fork that libc makes. For the constructor.
+pub fn watch() {
+    platform::at_fork(forked);
+}
+
+/// In a forked child, before the program goes on.
+pub extern "C" fn forked() {
+    platform::keeping_errno(|| {
+        platform::forget_vm_children();
+        crash::adopt_forked_child();
+        // Under a filter the child goes on with what the kernel has: anything else takes system calls that fork would not have
+        // made.
+        let is_filtered = platform::is_filtered();
+        if !is_filtered {
+            set_own_process(platform::pid());
+        }
+        sigpipe::adopt_forked_child(is_filtered);
+    });
+}
