@@ -19,8 +19,8 @@ use targets::Shelf;
 use crate::platform::{self, Cause, DEBUG_DIRECTORIES, FLAGS_NAME, REGISTER_NAMES, Registers, Symbols, Unwinder};
 use crate::process::{Found, Map, Memory, Module, ReadMemory, Stack, Thread};
 use report::{Frame, Group, Report};
-use runtime::crash::handler::{self, incident};
-use runtime::crash::{Incident, copy, header, options, program};
+use runtime::crash::reporter::{self, progress};
+use runtime::crash::{self, Incident, header, incident, options, program};
 use settings::options::{Format, Threads};
 use symbols::{DebugFiles, hex};
 use wording::words;
@@ -64,14 +64,15 @@ pub fn write(stderr: i32, lines: bool, others: Result<(), &str>) {
     if let Some(why) = why_not {
         note = platform::missing_threads(incident.pid, incident.tid, why);
     }
-    let incident = handler::incident();
+    // The unwinder may have corrected it.
+    let incident = crash::incident();
     let stack = stack.unwrap_or_else(|| unwinder.stack(&mut memory.borrow_mut(), &registers));
     publish(&stack);
 
     let mut report = describe_crash(&map, &mut memory.borrow_mut(), &stack, &symbolizer);
     if is_for_copy && (options().format == Format::Text || !options().is_on_stderr()) {
         output.say(&report::text::head(&report));
-        if let Some(progress) = copy::progress() {
+        if let Some(progress) = progress() {
             progress.header.store(1, Relaxed);
         }
     }
@@ -186,7 +187,7 @@ fn crashed_thread(others: &mut [Thread], unwinder: &mut Unwinder, deadline: u64)
     for (to, from) in name.iter_mut().zip(thread.name.bytes()) {
         *to = from;
     }
-    handler::correct_incident(Incident {
+    crash::correct_incident(Incident {
         fault,
         cause: platform::cause(&fault),
         is_raised_again: true,
@@ -209,11 +210,11 @@ fn open(path: &str) -> Option<&'static [u8]> {
 
 /// Publishes the frames found so far, so that the process can print them if the copy dies from here on.
 fn publish(stack: &Stack) {
-    let Some(progress) = copy::progress() else { return };
+    let Some(progress) = progress() else { return };
     for (slot, frame) in progress.frames.iter().zip(&stack.frames) {
         slot.store(frame.pc, Relaxed);
     }
-    let known = stack.frames.len().min(copy::FRAMES);
+    let known = stack.frames.len().min(reporter::FRAMES);
     progress.known.store(known as u32, Release);
 }
 
@@ -285,7 +286,7 @@ impl Symbolizer<'_> {
         let in_time = platform::nanoseconds() < self.deadline;
         let lookup = frame.offset.wrapping_sub(u64::from(!raw.interrupted));
         let names = in_time.then(|| self.with(module, |symbols| symbols.names(lookup))).flatten().unwrap_or_default();
-        let is_ours = module.contains(handler::address() as u64);
+        let is_ours = module.contains(crash::own_code() as u64);
         if names.is_empty() || is_ours {
             // The library is stripped, and of its functions only that they are ours is of interest.
             let function = if is_ours { "nosigpipe".to_owned() } else { String::new() };

@@ -3,8 +3,8 @@
 use crate::platform;
 use alloc::format;
 use alloc::string::{String, ToString};
-use runtime::crash::handler::incident;
-use runtime::crash::{header, program};
+
+use runtime::crash::{header, incident, program};
 use wording::line::Shown;
 use wording::words;
 

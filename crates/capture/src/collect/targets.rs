@@ -11,8 +11,9 @@ use core::sync::atomic::Ordering::Relaxed;
 use super::output::Output;
 use crate::platform::{self, LogSocket};
 use report::{Report, text};
-use runtime::crash::handler::incident;
-use runtime::crash::{copy, options, program};
+
+use runtime::crash::reporter::progress;
+use runtime::crash::{incident, options, program};
 use settings::options::{TARGETS, TO_JOURNAL, TO_SYSLOG};
 use wording::words;
 
@@ -30,7 +31,7 @@ const SEVERITY: u32 = 2;
 
 /// Tells everybody who was named. False if one of them did not take it, and there is no other who has all of the report.
 pub fn tell(report: &Report, output: &Output) -> bool {
-    let is_told = copy::progress().is_some_and(|progress| progress.logged.swap(1, Relaxed) != 0);
+    let is_told = progress().is_some_and(|progress| progress.logged.swap(1, Relaxed) != 0);
     // What is in such a process is nobody's business; its environment is not trusted anyway.
     if is_told || platform::is_confidential() {
         return true;

@@ -5,7 +5,7 @@ use core::sync::atomic::{AtomicI32, Ordering::Relaxed};
 use libc::c_int;
 
 #[cfg(target_os = "linux")]
-use super::is_active;
+use super::settings::is_active;
 use crate::platform::is_own_process;
 
 /// The signal that has killed the child which was waited for last; 0 if it has ended otherwise.

@@ -4,87 +4,24 @@
 //! and crash: its parent waits, bounded, and writes what it can itself if this fails. Where no copy can be made, the same
 //! runs in the crashed thread on a stack of its own.
 
-use core::fmt;
 use core::ptr;
-use core::sync::atomic::{
-    AtomicPtr, AtomicU32, AtomicU64,
-    Ordering::{Acquire, Relaxed, Release},
-};
+use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use libc::{c_int, c_void};
 
-use super::{handler::incident, header, options, ownership};
+use super::incident::incident;
+use super::reporter::{Progress, progress, reporter, set_progress, take_progress};
+use super::settings::{CRASH_SIGNALS, options};
+use super::{header, ownership};
 use crate::platform::is_own_process;
 use crate::platform::{self, CopyEnd, CopyWork};
 
-/// Who writes a report, and with what memory. It is no part of this crate, since it allocates.
-pub struct Reporter {
-    /// Writes the whole report, to `stderr` (-1 for none) and wherever else it goes; without debug information unless it is
-    /// `full`, and without the other threads for the reason that `others` says.
-    pub write: fn(stderr: c_int, full: bool, others: Result<(), &'static str>),
-    /// Forgets all memory that an earlier attempt at a report has used.
-    pub start_anew: fn(),
-    /// Writes the name of a function, as its symbol has it, as people write it.
-    pub demangle: fn(symbol: &[u8], to: &mut dyn fmt::Write),
-    /// Names inaccessible pages, by their address and size in bytes, that become memory when the kernel has no other.
-    pub keep_in_reserve: fn(start: usize, size: usize),
-    /// Lets the other threads go on, which the report has stopped.
-    pub resume_threads: fn(),
-}
-
-/// Before [`start`].
-static NO_REPORTER: Reporter = Reporter {
-    write: |_, _, _| {},
-    start_anew: || {},
-    demangle: |_, _| {},
-    keep_in_reserve: |_, _| {},
-    resume_threads: || {},
-};
-
-static REPORTER: AtomicPtr<Reporter> = AtomicPtr::new((&raw const NO_REPORTER).cast_mut());
-
-/// For the constructor.
-pub fn start(reporter: &'static Reporter) {
-    REPORTER.store(ptr::from_ref(reporter).cast_mut(), Release);
-}
-
-/// Who writes the report.
-pub fn reporter() -> &'static Reporter {
-    // SAFETY: nobody, or what `start` was given; both stay, and are only read.
-    unsafe { &*REPORTER.load(Acquire) }
-}
-
-/// What is known of the report while it is being written.
-#[repr(C)]
-pub struct Progress {
-    /// 1 when it is done.
-    done: AtomicU32,
-    /// 1 when the copy has written the first lines, where that is left to it.
-    pub header: AtomicU32,
-    /// 1 when the copy has told the system's log and the like: a second copy does not tell them again.
-    pub logged: AtomicU32,
-    /// How many of `frames` are known.
-    pub known: AtomicU32,
-    /// The crashed thread's program counter and return addresses.
-    pub frames: [AtomicU64; FRAMES],
-}
-
-/// Frames that fit into the shared page.
-pub const FRAMES: usize = 256;
-
-static PROGRESS: AtomicPtr<Progress> = AtomicPtr::new(ptr::null_mut());
 /// How much the next copy tries to report.
 static LEVEL: AtomicU32 = AtomicU32::new(FULL);
 
 const FULL: u32 = 0;
 /// Without debug information and without the other threads.
 const CAREFUL: u32 = 1;
-
-/// What is known, if anything is.
-pub fn progress() -> Option<&'static Progress> {
-    // SAFETY: null, or a page that stays.
-    unsafe { PROGRESS.load(Acquire).as_ref() }
-}
 
 /// Has the report written; whether it was.
 #[inline(never)]
@@ -96,7 +33,7 @@ pub fn write() -> bool {
     }
     let page = platform::map(platform::PAGE, libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED);
     const { assert!(size_of::<Progress>() <= platform::PAGE) }; // signal-safe: at compile time
-    PROGRESS.store(page.cast(), Release);
+    set_progress(page.cast());
     let stack = new_stack();
     let top = stack.map_or(ptr::null_mut(), |(stack, size)| stack.wrapping_add(size));
     let mut is_written = false;
@@ -137,7 +74,7 @@ pub fn write() -> bool {
 /// Lets the other threads go on, which the report has stopped.
 pub fn resume_threads() {
     (reporter().resume_threads)();
-    let page = PROGRESS.swap(ptr::null_mut(), Relaxed);
+    let page = take_progress();
     if !page.is_null() {
         // SAFETY: the copy has ended, and nobody else knows the page.
         unsafe { platform::unmap(page.cast(), platform::PAGE) };
@@ -156,12 +93,12 @@ pub fn new_stack() -> Option<(*mut u8, usize)> {
 /// First of all in a copy.
 pub fn begin(_: *const c_void) {
     ownership::default_everywhere();
-    platform::block(!ownership::CRASH_SIGNALS);
+    platform::block(!CRASH_SIGNALS);
 }
 
 /// In a copy of a process that is not the one to which all this belongs: where this copy notes how far it is, and how much it tries to report.
 pub fn take_over(progress: *mut Progress, is_careful: bool) {
-    PROGRESS.store(progress, Release);
+    set_progress(progress);
     LEVEL.store(if is_careful { CAREFUL } else { FULL }, Relaxed);
     header::start();
     (reporter().start_anew)();

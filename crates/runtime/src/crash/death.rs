@@ -2,7 +2,8 @@
 
 use libc::{SIGSYS, c_int, c_void, pid_t, siginfo_t};
 
-use super::{handler, ownership};
+use super::incident::incident;
+use super::ownership;
 use crate::platform::is_own_process;
 use crate::platform::{self, Fault};
 
@@ -77,7 +78,7 @@ pub fn now(signal: c_int) -> ! {
         block_all(signal);
         end(signal)
     }
-    let incident = handler::incident();
+    let incident = incident();
     let signal = incident.raised.signal;
     let is_default = ownership::restore_default(signal);
     block_all(signal);

@@ -3,82 +3,28 @@
 //! [`handler`] is what the kernel has in place of the default action; [`trampoline`] stands in front of a handler of the
 //! program whose return means something.
 
-use core::cell::UnsafeCell;
-use core::sync::atomic::{
-    AtomicI32, AtomicU32, AtomicU64,
-    Ordering::{AcqRel, Acquire, Relaxed, Release},
-};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use libc::{SA_RESETHAND, SIG_DFL, SIG_IGN, SIGABRT, SIGSYS, c_int, c_void, pid_t, siginfo_t};
 
+use super::incident::{self, Claim, Incident, NO_INCIDENT, begin, claim, release};
+use super::ownership::Entries;
 use super::returns::Instruction;
-use super::{Incident, STARTED, child, copy, death, header, options, ownership, raw, returns, vm_child};
+use super::settings::{CRASH_SIGNALS, options};
+use super::{child, copy, death, header, ownership, raw, returns, vm_child};
 use crate::arch;
-use crate::platform::{self, Cause, Fault, is_own_process};
+use crate::platform::{self, Fault, is_own_process};
 use crate::signals::Origin;
 use crate::state::{STATE, State};
 use settings::options::Crash;
 
-/// Who is reporting: pid and tid in the halves of a word, 0 for nobody.
-static CLAIM: AtomicU64 = AtomicU64::new(0);
-
-struct Reported(UnsafeCell<Incident>);
-
-// SAFETY: only the thread that holds the claim reads and writes it. The claim is taken by an exchange that acquires what the thread
-// before has released, or left when it died. A copy of the process has one thread, and a copy of this.
-unsafe impl Sync for Reported {}
-
-static INCIDENT: Reported = Reported(UnsafeCell::new(NO_INCIDENT));
-
-/// Whose crash is, or was last, under report; 0 for nobody's. Every thread that crashes asks for it, with or without the claim.
-static PROCESS: AtomicI32 = AtomicI32::new(0);
-
-/// Before anything has happened.
-const NO_INCIDENT: Incident = Incident {
-    fault: Fault::NONE,
-    raised: Fault::NONE,
-    is_raised_again: false,
-    cause: Cause::Unknown,
-    info: [0; 16],
-    pid: 0,
-    tid: 0,
-    thread: [0; 16],
-    time: (0, 0),
-    uptime: 0,
-    deadline: 0,
-};
-
-/// Nanoseconds from a report's deadline to the end of the process, whatever it waits for: for what can be told without waiting.
-pub const GRACE: u64 = 300_000_000;
-
-/// The crash under report. Only for the thread that holds the claim, and for a copy of the process; nobody keeps it over a call
-/// of [`correct_incident`].
-pub fn incident() -> &'static Incident {
-    // SAFETY: what is promised above; who notes the incident does so field by field, so that a crash in between may read it.
-    unsafe { &*INCIDENT.0.get() }
-}
-
-/// In a copy of the process, which knows more: what the report is about.
-pub fn correct_incident(incident: Incident) {
-    PROCESS.store(incident.pid, Relaxed);
-    // SAFETY: the copy has one thread, and nobody keeps a borrow of it.
-    unsafe { *INCIDENT.0.get() = incident };
-}
-
-/// In a copy that a child has made which runs in its parent's memory: the crash is that child's, whatever its parent is reporting.
-pub fn take_over(incident: Incident) {
-    CLAIM.store(word(incident.pid, incident.tid), Relaxed);
-    correct_incident(incident);
-}
-
-/// The address of [`handler`].
-pub fn address() -> usize {
-    handler_entry as *const () as usize
-}
-
-/// The address of [`trampoline`].
-pub fn trampoline_address() -> usize {
-    trampoline_entry as *const () as usize
+/// What the kernel is told of the handlers in this file.
+pub fn entries() -> Entries {
+    Entries {
+        handler: handler_entry as *const () as usize,
+        trampoline: trampoline_entry as *const () as usize,
+        forbidden_call: forbidden_call as *const () as usize,
+    }
 }
 
 #[unsafe(naked)]
@@ -91,26 +37,15 @@ unsafe extern "C" fn trampoline_entry(_signal: c_int, _info: *mut siginfo_t, _co
     arch::signal_entry!(trampoline)
 }
 
-/// In a forked child: a report that was under way in its parent is not this process's.
-pub fn adopt_forked_child() {
-    CLAIM.store(0, Relaxed);
-}
-
 /// Whether what a handler was called for has interrupted the handling of a crash, by the signals that are blocked: no program
 /// blocks those that libc keeps for itself. Nothing is noted for it, since a child by vfork must not.
 ///
 /// # Safety
 /// `context` is what the kernel gave to the running handler.
 unsafe fn is_handling(context: *const c_void) -> bool {
-    const OTHERS: u64 = !(ownership::CRASH_SIGNALS | 1 << (libc::SIGKILL - 1) | 1 << (libc::SIGSTOP - 1));
+    const OTHERS: u64 = !(CRASH_SIGNALS | 1 << (libc::SIGKILL - 1) | 1 << (libc::SIGSTOP - 1));
     // SAFETY: as promised.
     unsafe { platform::interrupted_mask(context) & OTHERS == OTHERS }
-}
-
-/// From here on a crash is handled. SIGSYS must not be blocked, or a call of ours that is trapped would end the process.
-/// Returns what was blocked.
-fn begin() -> u64 {
-    platform::block(!ownership::CRASH_SIGNALS)
 }
 
 /// Lets a system call of our own that a filter traps fail; whether this signal is that. Makes no system call.
@@ -150,7 +85,7 @@ unsafe extern "C" fn handler(signal: c_int, info: *mut siginfo_t, context: *mut 
     if unsafe { platform::interrupted_mask(context) } & 1 << (SIGSYS - 1) != 0 {
         begin();
     }
-    if platform::is_copy_of(PROCESS.load(Relaxed)) {
+    if platform::is_copy_of(incident::reported_process()) {
         platform::exit_now(1);
     }
     let (pid, tid) = (platform::pid(), platform::tid());
@@ -222,7 +157,7 @@ fn ends_as_its_child(fault: &Fault) -> bool {
 /// # Safety
 /// The kernel calls it, as a handler with SA_SIGINFO.
 #[unsafe(naked)]
-pub unsafe extern "C" fn forbidden_call(_signal: c_int, _info: *mut siginfo_t, _context: *mut c_void) {
+unsafe extern "C" fn forbidden_call(_signal: c_int, _info: *mut siginfo_t, _context: *mut c_void) {
     arch::signal_entry!(fail_call)
 }
 
@@ -317,37 +252,6 @@ fn is_new(pc: u64) -> bool {
         .unwrap_or(false)
 }
 
-/// Does not return as long as another thread of this process is about to report and die: the process must end of its
-/// crash, not of an exit that would never have been reached. Bounded by the report's deadline.
-pub fn wait_for_crash_in_progress() {
-    if CLAIM.load(Acquire) == 0 {
-        return;
-    }
-    // With these signals blocked a call that is trapped is known for ours, and fails; else the program's handler would see it.
-    let before = begin();
-    wait_for_holder();
-    platform::block(before);
-}
-
-/// Waits until the thread that holds the claim has ended, or has had longer than a report may take.
-fn wait_for_holder() {
-    let (pid, tid) = (platform::pid(), platform::tid());
-    let deadline = platform::nanoseconds() + (u64::from(options().crash_timeout) + 1) * 1_000_000_000;
-    loop {
-        let holder = CLAIM.load(Acquire);
-        let holder_tid = holder as u32 as pid_t;
-        if holder == 0
-            || (holder >> 32) as pid_t != pid
-            || holder_tid == tid
-            || !platform::is_alive(pid, holder_tid)
-            || platform::nanoseconds() > deadline
-        {
-            return;
-        }
-        platform::sleep(5_000_000);
-    }
-}
-
 /// Reports the crash, if that is still to be done; whether the process is to end now.
 ///
 /// # Safety
@@ -376,14 +280,13 @@ unsafe fn report(pid: pid_t, tid: pid_t, fault: &Fault, info: *const siginfo_t) 
         Claim::Refused => return true,
     }
     // SAFETY: as promised, and we hold the claim.
-    unsafe { happened(pid, tid, fault, info, INCIDENT.0.get()) };
-    PROCESS.store(pid, Relaxed);
-    let deadline = incident().deadline;
+    unsafe { incident::note_claimed(pid, tid, fault, info) };
+    let deadline = incident::incident().deadline;
     if is_own_process() {
         State::count(&STATE.crash_reports);
     }
-    let before = platform::block(!ownership::CRASH_SIGNALS);
-    platform::limit_time(tid, fault.signal, deadline + GRACE);
+    let before = platform::block(!CRASH_SIGNALS);
+    platform::limit_time(tid, fault.signal, deadline + incident::GRACE);
     if !copy::write() {
         raw::write();
     }
@@ -399,76 +302,8 @@ unsafe fn report(pid: pid_t, tid: pid_t, fault: &Fault, info: *const siginfo_t) 
 unsafe fn report_in_vm_child(pid: pid_t, tid: pid_t, fault: &Fault, info: *const siginfo_t) {
     let mut incident = NO_INCIDENT;
     // SAFETY: as promised.
-    unsafe { happened(pid, tid, fault, info, &raw mut incident) };
+    unsafe { incident::note(pid, tid, fault, info, &raw mut incident) };
     vm_child::report(incident);
-}
-
-/// Notes what is known of the crash at once. In place, and in a frame of its own: all this runs on the program's alternate stack,
-/// and Rust's are of 8 KiB, of which its own handler may have used some. Field by field, and through a pointer: if this crashes,
-/// the handler reads what is there.
-///
-/// # Safety
-/// `info` is what the kernel gave to the running handler; `incident` is nobody else's.
-#[inline(never)]
-unsafe fn happened(pid: pid_t, tid: pid_t, fault: &Fault, info: *const siginfo_t, incident: *mut Incident) {
-    let now = platform::nanoseconds();
-    // SAFETY: as promised. A siginfo is at most as large as the field for it: 128 bytes on Linux, 104 on macOS.
-    unsafe {
-        (*incident).raised = *fault;
-        let behind = platform::fault_behind(fault);
-        (*incident).is_raised_again = behind.is_some();
-        (*incident).fault = behind.unwrap_or(*fault);
-        (*incident).cause = platform::cause(&(*incident).fault);
-        (*incident).info = [0; 16];
-        const { assert!(size_of::<siginfo_t>() <= size_of::<[u64; 16]>()) }; // signal-safe: at compile time
-        (&raw mut (*incident).info).cast::<siginfo_t>().copy_from_nonoverlapping(info, 1);
-        ((*incident).pid, (*incident).tid) = (pid, tid);
-        let mut thread = [0; 16];
-        platform::thread_name(&mut thread);
-        (*incident).thread = thread;
-        (*incident).time = platform::time_of_day();
-        (*incident).uptime = now.saturating_sub(STARTED.load(Relaxed));
-        (*incident).deadline = now + u64::from(options().crash_timeout) * 1_000_000_000;
-    }
-}
-
-enum Claim {
-    Ours,
-    /// By this very thread, before.
-    Already,
-    /// Another thread's report took all the time that there was.
-    Refused,
-}
-
-fn word(pid: pid_t, tid: pid_t) -> u64 {
-    u64::from(pid.cast_unsigned()) << 32 | u64::from(tid.cast_unsigned())
-}
-
-fn claim(pid: pid_t, tid: pid_t) -> Claim {
-    let mine = word(pid, tid);
-    let deadline = platform::nanoseconds() + (u64::from(options().crash_timeout) + 5) * 1_000_000_000;
-    loop {
-        let holder = CLAIM.load(Acquire);
-        if holder == mine {
-            return Claim::Already;
-        }
-        let (holder_pid, holder_tid) = ((holder >> 32) as pid_t, holder as u32 as pid_t);
-        // Where there are no copies, a vforked child that crashed has left its claim in our memory.
-        let abandoned = holder == 0 || holder_pid != pid || !platform::is_alive(pid, holder_tid);
-        if abandoned {
-            if CLAIM.compare_exchange(holder, mine, AcqRel, Relaxed).is_ok() {
-                return Claim::Ours;
-            }
-        } else if platform::nanoseconds() > deadline {
-            return Claim::Refused;
-        } else {
-            platform::sleep(5_000_000);
-        }
-    }
-}
-
-fn release(pid: pid_t, tid: pid_t) {
-    let _ = CLAIM.compare_exchange(word(pid, tid), 0, Release, Relaxed);
 }
 
 /// Whether SIGABRT was raised by abort(3), which does not return whatever the handler does.

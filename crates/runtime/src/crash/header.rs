@@ -7,7 +7,9 @@ use core::sync::atomic::{
     Ordering::{AcqRel, Relaxed},
 };
 
-use super::{Incident, handler::incident, options, program};
+use super::incident::{Incident, incident};
+use super::reporter::progress;
+use super::settings::{options, program};
 use crate::arch;
 use crate::platform::{self, Access, Cause};
 use settings::options::Format;
@@ -58,7 +60,7 @@ pub fn is_for_copy() -> bool {
 
 /// When there has been no copy, or it has crashed: writes the first lines if they are missing.
 pub fn write_if_missing() {
-    let is_written = super::copy::progress().is_some_and(|progress| progress.header.load(Relaxed) != 0);
+    let is_written = progress().is_some_and(|progress| progress.header.load(Relaxed) != 0);
     let is_json = options().format == Format::Json && options().is_on_stderr();
     if is_json || is_for_copy() && !is_written {
         write_now();

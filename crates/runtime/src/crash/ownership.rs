@@ -2,16 +2,16 @@
 //! it is as ever.
 //!
 //! A handler that the program sets by sigaction(2) goes to the kernel as it is: the program owns the signal. Only where
-//! its return would matter to us, a `handler::trampoline` stands in front of it.
+//! its return would matter to us, the trampoline (`handler.rs`) stands in front of it.
 
-use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
 use libc::{
     SA_NODEFER, SA_ONSTACK, SA_RESETHAND, SA_RESTART, SA_SIGINFO, SIG_DFL, SIG_IGN, SIGABRT, SIGBUS, SIGFPE, SIGILL,
     SIGSEGV, SIGSYS, SIGTRAP, c_int,
 };
 
-use super::{handler, options};
+use super::settings::{CRASH_SIGNALS, options};
 use crate::platform::{self, Action, is_own_process};
 use crate::signals::{Origin, Owned, Request, Rules};
 use crate::state::STATE;
@@ -34,14 +34,21 @@ static SIGNALS: [Owned; 7] = [
     Owned::new(SIGSYS, RULES_IN_FRONT),
 ];
 
-/// All of them, as a signal mask.
-pub const CRASH_SIGNALS: u64 = 1 << (SIGSEGV - 1)
-    | 1 << (SIGBUS - 1)
-    | 1 << (SIGILL - 1)
-    | 1 << (SIGFPE - 1)
-    | 1 << (SIGABRT - 1)
-    | 1 << (SIGTRAP - 1)
-    | 1 << (SIGSYS - 1);
+/// Addresses of the handlers, which know this file.
+#[derive(Clone, Copy)]
+pub struct Entries {
+    /// In place of the default action.
+    pub handler: usize,
+    /// In front of a handler of the program.
+    pub trampoline: usize,
+    /// In a copy, for system calls that a sandbox traps.
+    pub forbidden_call: usize,
+}
+
+/// What [`start`] was given.
+static HANDLER: AtomicUsize = AtomicUsize::new(0);
+static TRAMPOLINE: AtomicUsize = AtomicUsize::new(0);
+static FORBIDDEN_CALL: AtomicUsize = AtomicUsize::new(0);
 
 /// Set when the process is about to die: the kernel gets the default action, whatever is asked for.
 static DYING: AtomicBool = AtomicBool::new(false);
@@ -73,7 +80,10 @@ fn publish_belief(signal: c_int, believed: &Action) {
 }
 
 /// Takes over the signals whose bits are set. For the constructor.
-pub fn start(selected: u8) {
+pub fn start(selected: u8, entries: Entries) {
+    HANDLER.store(entries.handler, Relaxed);
+    TRAMPOLINE.store(entries.trampoline, Relaxed);
+    FORBIDDEN_CALL.store(entries.forbidden_call, Relaxed);
     platform::learn_restorer(SIGSEGV);
     for (index, owned) in SIGNALS.iter().enumerate() {
         if selected & 1 << index == 0 {
@@ -144,7 +154,7 @@ pub fn default_everywhere() {
     for owned in &SIGNALS {
         platform::set_action(owned.signal(), &Action::plain(SIG_DFL));
     }
-    let forbidden = handler::forbidden_call as *const () as usize;
+    let forbidden = FORBIDDEN_CALL.load(Relaxed);
     platform::set_action(SIGSYS, &Action { flags: SA_SIGINFO | SA_NODEFER, ..Action::plain(forbidden) });
 }
 
@@ -158,7 +168,7 @@ fn requested(new: Request, _before: &Request) -> Request {
 }
 
 fn is_ours(action: &Action) -> bool {
-    action.handler == handler::address() || action.handler == handler::trampoline_address()
+    action.handler == HANDLER.load(Relaxed) || action.handler == TRAMPOLINE.load(Relaxed)
 }
 
 fn kernel_action(requested: &Request) -> Action {
@@ -182,12 +192,12 @@ fn kernel_action_in_front(requested: &Request) -> Action {
 
 /// SA_NODEFER, and no crash signal in the mask: a crash in our own handler comes to it, too. Everything else waits.
 fn handler_action() -> Action {
-    Action { flags: SA_SIGINFO | SA_ONSTACK | SA_NODEFER, mask: !CRASH_SIGNALS, ..Action::plain(handler::address()) }
+    Action { flags: SA_SIGINFO | SA_ONSTACK | SA_NODEFER, mask: !CRASH_SIGNALS, ..Action::plain(HANDLER.load(Relaxed)) }
 }
 
 /// The mask and the flags of a program's handler go to the kernel with the trampoline, so that the handler runs on the
 /// stack and with the signals blocked that it asked for.
 fn trampoline_action(requested: &Request) -> Action {
     let flags = requested.flags & (SA_ONSTACK | SA_RESTART | SA_NODEFER) | SA_SIGINFO;
-    Action { handler: handler::trampoline_address(), flags, ..requested.action }
+    Action { handler: TRAMPOLINE.load(Relaxed), flags, ..requested.action }
 }

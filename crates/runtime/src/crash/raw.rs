@@ -7,9 +7,9 @@ use core::sync::atomic::{
     Ordering::{Acquire, Relaxed},
 };
 
-use super::copy;
-use super::handler::incident;
 use super::header;
+use super::incident::incident;
+use super::reporter::{progress, reporter};
 use crate::platform;
 use wording::line::Line;
 
@@ -39,7 +39,7 @@ pub fn write_after_crash() {
 
 fn frames() {
     let registers = &incident().raised.registers;
-    if let Some(progress) = copy::progress()
+    if let Some(progress) = progress()
         && let known @ 1.. = progress.known.load(Acquire) as usize
     {
         for (index, frame) in progress.frames.iter().take(known.min(FRAMES)).enumerate() {
@@ -103,7 +103,7 @@ fn write_frame(index: usize, address: u64) {
         let mut name = [0; 256];
         if let Some((length, offset)) = platform::symbol_at(start, address, &mut name) {
             let mut text = Line::<256>::empty();
-            (copy::reporter().demangle)(name.get(..length).unwrap_or_default(), &mut text);
+            (reporter().demangle)(name.get(..length).unwrap_or_default(), &mut text);
             line.push(b" ");
             line.push_foreign(text.bytes(), 256);
             let _ = write!(line, "+{offset:#x}");

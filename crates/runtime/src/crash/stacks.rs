@@ -20,7 +20,7 @@ use core::sync::atomic::{
 use libc::{c_int, c_void};
 use once_cell::race::OnceNonZeroUsize;
 
-use super::copy::reporter;
+use super::reporter::reporter;
 use crate::platform::{self, PAGE};
 
 /// What the arena has when the kernel has nothing left.

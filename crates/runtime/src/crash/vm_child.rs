@@ -8,14 +8,17 @@ use core::ptr;
 
 use libc::{c_int, c_void};
 
-use super::{Incident, copy, handler, header, options, raw};
+use super::incident::{self, Incident};
+use super::reporter::Progress;
+use super::settings::options;
+use super::{copy, header, raw};
 use crate::platform::{self, CopyEnd, CopyWork};
 
 /// What a copy is told. It lies above the copy's stack, in memory that was mapped for it.
 struct Task {
     incident: Incident,
     effort: Effort,
-    progress: *mut copy::Progress,
+    progress: *mut Progress,
 }
 
 /// How much a copy tries to report.
@@ -31,7 +34,7 @@ enum Effort {
 #[inline(never)]
 pub fn report(incident: Incident) {
     let handlers = platform::block(!(1 << (libc::SIGSYS - 1)));
-    let timers = platform::set_timers(incident.tid, incident.raised.signal, incident.deadline + handler::GRACE);
+    let timers = platform::set_timers(incident.tid, incident.raised.signal, incident.deadline + incident::GRACE);
     if (header::has_reader() || options().report.is_some()) && !by_copies(&incident) {
         header::write_least(&incident);
     }
@@ -85,7 +88,7 @@ fn begin(task: *const c_void) {
     let task = unsafe { &*task.cast::<Task>() };
     copy::begin(ptr::null());
     copy::take_over(task.progress, task.effort != Effort::Full);
-    handler::take_over(task.incident);
+    incident::take_over(task.incident);
     match task.effort {
         Effort::Full => header::write(),
         Effort::Careful => {}

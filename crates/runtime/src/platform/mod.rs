@@ -1,7 +1,7 @@
 //! One contract, two implementations. What each platform must provide, in files of the same names:
 //!
 //! - `action.rs`: [`set_action`], [`action`](fn@action), and the conversion between [`Action`] and `libc::sigaction`
-//! - `broken_pipe.rs`: what the system call was that raised SIGPIPE
+//! - `broken_pipe.rs`: what the kernel tells of the system call that raised SIGPIPE
 //! - `copy.rs`: [`in_a_copy`], a copy of the process for the crash report
 //! - `fault.rs`: [`Fault`], what a signal handler is told, and [`Registers`]
 //! - `memory.rs`: memory without malloc and without faults; alternate stacks
@@ -19,22 +19,9 @@ use core::sync::atomic::AtomicU32;
 
 use libc::{c_int, c_void, pid_t};
 
-use crate::state::Call;
-
 pub use crate::arch::{
     Access, Cause, FLAGS_NAME, FRAME_POINTER, REGISTER_NAMES, Registers, call_on_stack, code_address,
 };
-
-/// What broke, for the guard handler.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Broken {
-    /// A socket.
-    Socket(Call, c_int),
-    /// A pipe, a FIFO, anything else that is not a socket, or a socketpair that stands in for a pipe.
-    Other(Call, c_int),
-    /// Nothing: somebody sent the signal.
-    Nothing,
-}
 
 /// What a copy of the crashed process is for.
 #[derive(Clone, Copy)]

@@ -6,9 +6,9 @@ use libc::{
     SA_NODEFER, SA_ONSTACK, SA_RESETHAND, SA_RESTART, SA_SIGINFO, SIG_DFL, SIG_IGN, SIGPIPE, c_int, c_void, siginfo_t,
 };
 
-use super::{SIGNAL, log};
+use super::{Broken, SIGNAL, log, system};
 use crate::arch;
-use crate::platform::{self, Action, Broken, is_own_process};
+use crate::platform::{self, Action, is_own_process};
 use crate::signals::Request;
 
 pub fn address() -> usize {
@@ -38,7 +38,7 @@ pub fn action(requested: &Request) -> Action {
 unsafe extern "C" fn guard(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
     let errno = platform::errno();
     // SAFETY: the kernel calls us as it calls a handler with SA_SIGINFO.
-    let broken = unsafe { platform::broken(info, context) };
+    let broken = unsafe { system::broken(info, context) };
     let requested = SIGNAL.believed();
     match broken {
         Broken::Socket(call, fd) => log::survived(call, fd),

@@ -3,7 +3,7 @@
 use core::fmt::Write;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 
-use libc::{EINVAL, EOPNOTSUPP, EPIPE, c_int};
+use libc::c_int;
 
 use super::scope_is;
 use crate::platform::{self, Peer, is_own_process};
@@ -32,21 +32,6 @@ pub(super) fn start(log: Log) {
 
 pub(super) fn adopt_forked_child() {
     LEFT_OUT.store(0, Relaxed);
-}
-
-/// To be called when `send` or a relative has failed and the flag was added to it. Whether it must be called again
-/// without the flag. Keeps errno.
-#[cold]
-#[inline(never)]
-pub fn failed_send(call: Call, fd: c_int) -> bool {
-    platform::keeping_errno(|| match platform::errno() {
-        EPIPE => {
-            survived(call, fd);
-            false
-        }
-        EINVAL | EOPNOTSUPP => platform::refuses_flags(fd),
-        _ => false,
-    })
 }
 
 /// Counts a broken pipe that the program has survived, and tells of it.

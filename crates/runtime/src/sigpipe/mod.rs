@@ -7,17 +7,38 @@ mod children;
 mod guard;
 mod log;
 
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(target_os = "linux")]
+use linux as system;
+#[cfg(target_os = "macos")]
+mod macos;
+#[cfg(target_os = "macos")]
+use macos as system;
+
 pub use children::{Spawn, adopt_forked_child, children_need_default};
-pub use log::failed_send;
+#[cfg(target_os = "linux")]
+pub use linux::ask_for_sigpipe;
 
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering::Relaxed};
 
-use libc::{SIG_DFL, SIG_IGN, SIGPIPE, c_int};
+use libc::{EINVAL, EOPNOTSUPP, EPIPE, SIG_DFL, SIG_IGN, SIGPIPE, c_int};
 
 use crate::platform::{self, Action};
 use crate::signals::{Origin, Owned, Request, Rules};
-use crate::state::{Disposition, STATE};
+use crate::state::{Call, Disposition, STATE};
 use settings::options::{Log, Scope};
+
+/// What broke, for the guard handler.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Broken {
+    /// A socket.
+    Socket(Call, c_int),
+    /// A pipe, a FIFO, anything else that is not a socket, or a socketpair that stands in for a pipe.
+    Other(Call, c_int),
+    /// Nothing: somebody sent the signal.
+    Nothing,
+}
 
 /// SIGPIPE, once the constructor has run and the scope is not `off`.
 pub static SIGNAL: Owned = Owned::new(
@@ -51,6 +72,21 @@ pub fn configure_socket(fd: c_int) {
     }
 }
 
+/// To be called when `send` or a relative has failed and the flag was added to it. Whether it must be called again
+/// without the flag. Keeps errno.
+#[cold]
+#[inline(never)]
+pub fn failed_send(call: Call, fd: c_int) -> bool {
+    platform::keeping_errno(|| match platform::errno() {
+        EPIPE => {
+            log::survived(call, fd);
+            false
+        }
+        EINVAL | EOPNOTSUPP => platform::refuses_flags(fd),
+        _ => false,
+    })
+}
+
 /// Whether a SIGPIPE comes to the guard handler, whatever the program believes.
 #[cfg(target_os = "linux")]
 pub fn is_handled() -> bool {
@@ -77,6 +113,7 @@ pub fn start(scope: Scope, log: Log) {
     COUNTING.store(log != Log::Off && platform::SIGPIPE_IS_SYNCHRONOUS, Relaxed);
     log::start(log);
     platform::configure_open_sockets();
+    system::start();
     platform::learn_restorer(SIGPIPE);
     let found = platform::action(SIGPIPE);
     STARTED_IGNORED.store(found.handler == SIG_IGN, Relaxed);

@@ -37,6 +37,6 @@ pub unsafe fn killpg(group: pid_t, signum: c_int) -> c_int {
 #[cold]
 fn note(may_be_for_us: bool) {
     if may_be_for_us && platform::is_own_process() && sigpipe::is_handled() {
-        platform::ask_for_sigpipe();
+        sigpipe::ask_for_sigpipe();
     }
 }

@@ -1,177 +1,44 @@
-//! What broke when SIGPIPE came.
-//!
-//! The kernel raises SIGPIPE for the thread whose call failed, and marks it as a process marks a kill(2) of itself:
-//! SI_USER with the process's own pid. What tells them apart are the interrupted registers. At the return of a system
-//! call the kernel preserves all of them but rax, which has the result, and rcx and r11; so the arguments are still
-//! there, and in most code the number is, too, as the operand of the instruction before `syscall`, or where that instruction
-//! or those of the callers have put it (`arch/x86_64/number.rs`). On arm64 the number is in
-//! a register of its own, and the result where the first argument was, which mostly is the descriptor: there all descriptors
-//! are asked (`descriptors.rs`).
-//!
-//! Only two things raise it: a FIFO or pipe whose readers are gone, and a socket. That a pipe broke can be proved: the
-//! descriptor that the call wrote to is one, and poll(2) reports POLLERR on it. That a socket broke can't be: another
-//! thread may have closed the descriptor since, and its number may be anything by now; the failing write may have been
-//! io_uring's, which is done at the end of whatever call comes next, or between two instructions. So what is no broken
-//! pipe, and nobody has sent, was a socket.
+//! What the kernel tells of a broken pipe: the registers that SIGPIPE has interrupted, and what poll(2) says of a descriptor.
 
-use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use libc::{c_int, c_void};
 
-use libc::{SIGPIPE, c_int, c_long, c_void, siginfo_t};
-
-use super::{descriptors, is_filtered, is_pipe, is_socket, next, optional, pid, stands_in_for_pipe};
+use super::{descriptors, is_filtered, is_pipe, next, optional, pid};
 use crate::arch::{self, Interrupted};
-use crate::platform::Broken;
-use crate::state::Call;
 
-/// Whether a SIGPIPE handler can tell what broke.
+/// Whether SIGPIPE comes to the thread whose call failed, at that call's return, so that a handler can tell what broke.
 pub const SIGPIPE_IS_SYNCHRONOUS: bool = true;
 
-/// Whether the program has sent itself a SIGPIPE by kill(3) that has not come yet.
-static ASKED_FOR: AtomicBool = AtomicBool::new(false);
-
-/// Notes that the program sends itself a SIGPIPE in a way that the signal does not tell. Another thread may get it, or this
-/// one later, when it no longer blocks it: wherever that is, the registers there say nothing.
-pub fn ask_for_sigpipe() {
-    ASKED_FOR.store(true, Relaxed);
-}
-
-/// Tells what broke when SIGPIPE came.
+/// The system call at whose return a signal came, as far as the interrupted registers tell.
 ///
 /// # Safety
-/// The pointers are those that the kernel gave to a handler with SA_SIGINFO.
-#[inline(never)]
-pub unsafe fn broken(info: *const siginfo_t, context: *const c_void) -> Broken {
-    // SAFETY: as promised; SI_USER says that si_pid is valid.
-    let (code, sender) = unsafe { ((*info).si_code, (*info).si_pid()) };
-    if code != libc::SI_USER || sender != pid() {
-        return Broken::Nothing;
-    }
+/// `context` is what the kernel gave to a handler with SA_SIGINFO.
+pub unsafe fn interrupted_call(context: *const c_void) -> Option<Interrupted> {
     let read =
         |address: u64, bytes: &mut [u8]| !is_filtered() && super::read_memory(pid(), address, bytes) == bytes.len();
     let libc = || Some((next::code_of_libc()?, optional::__register_atfork().is_none()));
     // SAFETY: as promised.
-    let call = unsafe { arch::interrupted_call(context, read, libc) };
-    match call.and_then(|call| what_broke(&call)) {
-        Some(found) => {
-            if found == Broken::Nothing {
-                // This is what kill(3) has noted.
-                ASKED_FOR.store(false, Relaxed);
-            }
-            found
-        }
-        None if ASKED_FOR.swap(false, Relaxed) => Broken::Nothing,
-        // A signal that was blocked while the call failed comes when it is unblocked, and then only the descriptors can tell:
-        // programs that block all signals, such as script(1), write to standard streams.
-        None => match [libc::STDOUT_FILENO, libc::STDERR_FILENO].into_iter().find(|&fd| is_broken_pipe(fd)) {
-            Some(fd) => Broken::Other(Call::Other, fd),
-            // Nobody knows; a socket, then.
-            None => Broken::Socket(Call::Other, -1),
-        },
-    }
-}
-
-/// What a system call broke at whose return the signal came; `None` when it tells nothing.
-#[inline(never)]
-fn what_broke(call: &Interrupted) -> Option<Broken> {
-    let [first, second, third, ..] = call.arguments.map(|argument| argument.map(|argument| argument as c_int));
-    let is_error = call.result == -c_long::from(libc::EPIPE);
-    // A call that was broken off after it had sent some of its data returns how much that was (kTLS, sendfile, pipes).
-    let may_have_written = is_error || call.result > 0;
-    let (name, fd) = match call.number {
-        Some(libc::SYS_kill | libc::SYS_pidfd_send_signal) | None if call.result == 0 && second == Some(SIGPIPE) => {
-            return Some(Broken::Nothing);
-        }
-        _ if !may_have_written => return None,
-        Some(libc::SYS_write) => (Call::Write, first),
-        Some(libc::SYS_writev | libc::SYS_pwritev) => (Call::Writev, first),
-        Some(libc::SYS_pwritev2) => (Call::Pwritev2, first),
-        // A pipe is no socket: these end otherwise there.
-        Some(libc::SYS_sendto) if is_error && first.is_none() => return Some(Broken::Socket(Call::Sendto, -1)),
-        Some(libc::SYS_sendmsg) if is_error && first.is_none() => return Some(Broken::Socket(Call::Sendmsg, -1)),
-        Some(libc::SYS_sendmmsg) if is_error && first.is_none() => return Some(Broken::Socket(Call::Sendmmsg, -1)),
-        Some(libc::SYS_sendto) => (Call::Sendto, first),
-        Some(libc::SYS_sendmsg) => (Call::Sendmsg, first),
-        Some(libc::SYS_sendmmsg) => (Call::Sendmmsg, first),
-        Some(libc::SYS_sendfile) => (Call::Sendfile, first),
-        Some(libc::SYS_splice) => (Call::Splice, third),
-        Some(libc::SYS_tee) => (Call::Other, second),
-        Some(libc::SYS_vmsplice) => (Call::Other, first),
-        // The descriptor that broke is in the ring.
-        Some(libc::SYS_io_uring_enter) => return Some(Broken::Socket(Call::IoUringEnter, first.unwrap_or(-1))),
-        // What looks like a number can be another operand (`mov r8d, ...`), and no call but one on a pipe or a socket
-        // returns EPIPE.
-        Some(_) if !is_error => return None,
-        Some(_) | None => unknown(call),
-    };
-    let Some(fd) = fd else { return by_all_descriptors(name, is_error) };
-    if is_broken_pipe(fd) {
-        return Some(Broken::Other(name, fd));
-    }
-    if is_error {
-        // Where it was no socket, something else has the number by now.
-        return Some(if stands_in_for_pipe(fd) { Broken::Other(name, fd) } else { Broken::Socket(name, fd) });
-    }
-    let is_sure = is_socket(fd) == Some(true) && !ASKED_FOR.load(Relaxed);
-    is_sure.then_some(Broken::Socket(name, fd))
-}
-
-/// The descriptor that a call without a number has written to, most likely.
-fn unknown(call: &Interrupted) -> (Call, Option<c_int>) {
-    let [Some(first), Some(second), Some(third), ..] = call.arguments.map(|argument| argument.map(|it| it as c_int))
-    else {
-        return (Call::Other, None);
-    };
-    let [_, source_offset, _, offset, length, flags] = call.arguments.map(Option::unwrap_or_default);
-    match () {
-        // All others write to their first argument.
-        () if is_broken_pipe(first) => (Call::Other, Some(first)),
-        // tee and splice from a pipe.
-        () if is_read_end_of_pipe(first) && is_broken_pipe(third) => (Call::Splice, Some(third)),
-        () if is_read_end_of_pipe(first) => (Call::Other, Some(second)),
-        // splice from a file: no offset in the pipe, a length, and no flags but its own four. With other calls these
-        // registers have anything, and the third argument is a length.
-        () if is_socket(first) == Some(false)
-            && (source_offset == 0 || source_offset > 0xffff)
-            && offset == 0
-            && length > 0
-            && (0..16).contains(&flags)
-            && is_broken_pipe(third) =>
-        {
-            (Call::Splice, Some(third))
-        }
-        () => (Call::Other, Some(first)),
-    }
-}
-
-/// What broke where the descriptor is lost, since the result is in the register that it was in: a pipe, if one of the process's
-/// is broken and none of its sockets is; a socket, if no pipe is. Where both are, nobody can tell, and the program lives.
-#[cold]
-#[inline(never)]
-fn by_all_descriptors(name: Call, is_error: bool) -> Option<Broken> {
-    let found = descriptors::broken();
-    match (found.pipe, found.socket) {
-        (Some(pipe), None) => Some(Broken::Other(name, pipe)),
-        (None, Some(socket)) if found.sockets == 1 => {
-            Some(if stands_in_for_pipe(socket) { Broken::Other(name, socket) } else { Broken::Socket(name, socket) })
-        }
-        _ if is_error => Some(Broken::Socket(name, -1)),
-        _ => None,
-    }
+    unsafe { arch::interrupted_call(context, read, libc) }
 }
 
 /// Whether a descriptor is a pipe's or FIFO's end to be written to, and nobody has the other end.
 ///
 /// Its number may go from a pipe to a socket and back between our questions. But a socket that can't be written to any
 /// more reports POLLHUP, which the end of a pipe that is written to never does.
-pub(super) fn is_broken_pipe(fd: c_int) -> bool {
+pub fn is_broken_pipe(fd: c_int) -> bool {
     const WORST: i16 = libc::POLLERR | libc::POLLHUP | libc::POLLNVAL;
     let mut end = libc::pollfd { fd, events: 0, revents: 0 };
     let ready = super::freestanding::poll(core::slice::from_mut(&mut end), 0);
     ready == 1 && end.revents & WORST == libc::POLLERR && is_pipe(fd)
 }
 
-fn is_read_end_of_pipe(fd: c_int) -> bool {
+/// Whether a descriptor is the end of a pipe or FIFO that is read from.
+pub fn is_read_end_of_pipe(fd: c_int) -> bool {
     // SAFETY: F_GETFL only looks.
     let flags = unsafe { libc::fcntl(fd, libc::F_GETFL) };
     flags != -1 && flags & libc::O_ACCMODE == libc::O_RDONLY && is_pipe(fd)
+}
+
+/// Which of the process's descriptors are broken.
+pub fn broken_descriptors() -> descriptors::Broken {
+    descriptors::broken()
 }

@@ -9,7 +9,7 @@ use super::{broken_pipe::is_broken_pipe, is_socket};
 
 /// What was found.
 #[derive(Default)]
-pub(super) struct Found {
+pub struct Broken {
     /// A pipe that nobody reads any more.
     pub pipe: Option<c_int>,
     /// A socket whose other end is gone.
@@ -25,9 +25,9 @@ const PATIENCE: u64 = 30_000_000;
 const AT_ONCE: usize = 64;
 
 /// Looks at all descriptors, in ascending order where /proc is there, else by their numbers.
-pub(super) fn broken() -> Found {
+pub(super) fn broken() -> Broken {
     let deadline = own_time() + PATIENCE;
-    let mut found = Found::default();
+    let mut found = Broken::default();
     let mut asked = [libc::pollfd { fd: -1, events: 0, revents: 0 }; AT_ONCE];
     let mut count = 0;
     let mut ask = |fd: Option<c_int>| {
@@ -66,7 +66,7 @@ fn own_time() -> u64 {
     time.tv_sec.unsigned_abs() * 1_000_000_000 + time.tv_nsec.unsigned_abs()
 }
 
-fn look(asked: &mut [libc::pollfd], found: &mut Found) {
+fn look(asked: &mut [libc::pollfd], found: &mut Broken) {
     if asked.is_empty() || super::freestanding::poll(asked, 0) <= 0 {
         return;
     }

@@ -2,7 +2,6 @@
 
 use core::mem::MaybeUninit;
 use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
-use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use libc::{c_int, sockaddr_in, sockaddr_in6, socklen_t};
 
@@ -14,19 +13,7 @@ pub const NOSIGNAL: c_int = libc::MSG_NOSIGNAL;
 /// What must be done to a new socket: nothing on Linux.
 pub fn configure_socket(_fd: c_int) {}
 
-/// Inode of the socket that each standard stream was at load; 0 where it was none.
-static STANDARD_STREAMS: [AtomicU64; 3] = [const { AtomicU64::new(0) }; 3];
-
-/// What must be done to the sockets that are open at load: standard streams are noted, for [`is_standard_pair`].
-pub fn configure_open_sockets() {
-    for (fd, noted) in (0..).zip(&STANDARD_STREAMS) {
-        if let Some(stat) = stat_of(fd).filter(is_stat_of_socket) {
-            noted.store(stat.st_ino, Relaxed);
-        }
-    }
-}
-
-/// The same for a program that asks for it and wants to know: only whether `fd` is a socket.
+/// What [`configure_socket`] does, for a program that asks for it and wants to know whether it worked: only whether `fd` is a socket.
 pub fn configure_socket_or_fail(fd: c_int) -> c_int {
     if socket_option(fd, libc::SO_TYPE).is_some() { 0 } else { -1 }
 }
@@ -48,17 +35,26 @@ pub fn is_pipe(fd: c_int) -> bool {
     stat_of(fd).is_some_and(|stat| stat.st_mode & libc::S_IFMT == libc::S_IFIFO)
 }
 
-/// Whether a descriptor is a socket that is a pipe in all but name, so that who writes to it expects what a pipe does.
-///
-/// ksh93 makes its pipelines of socket pairs, and one-way by shutdown(2) and by a mode that no other socket has. And what a
-/// shell or a supervisor gives a program as its standard streams (sshd without a terminal, node): `while :; do echo y; done`
-/// must end there.
-pub fn stands_in_for_pipe(fd: c_int) -> bool {
-    const ONLY_TO_BE_WRITTEN: libc::mode_t = libc::S_IFSOCK | libc::S_IWUSR;
-    stat_of(fd).is_some_and(|stat| stat.st_mode == ONLY_TO_BE_WRITTEN) || is_standard_pair(fd)
+/// What must be done to the sockets that are open at load: nothing on Linux.
+pub fn configure_open_sockets() {}
+
+/// Whether a descriptor is one end of a connection between two UNIX sockets that have no names, as socketpair(2) makes it.
+pub fn is_unnamed_pair(fd: c_int) -> bool {
+    type Name = unsafe extern "C" fn(c_int, *mut libc::sockaddr, *mut socklen_t) -> c_int;
+    let is_unnamed = |name: Name| {
+        let mut address = MaybeUninit::<libc::sockaddr>::zeroed();
+        let mut length = size_of::<libc::sockaddr>() as socklen_t;
+        // SAFETY: the kernel writes at most `length` bytes into `address`, and says how many there would have been.
+        let result = unsafe { name(fd, address.as_mut_ptr(), &raw mut length) };
+        result == 0 && length as usize == size_of::<libc::sa_family_t>()
+    };
+    socket_option(fd, libc::SO_DOMAIN) == Some(libc::AF_UNIX)
+        && is_unnamed(libc::getsockname)
+        && is_unnamed(libc::getpeername)
 }
 
-fn is_stat_of_socket(stat: &libc::stat) -> bool {
+/// Whether that is a socket's.
+pub fn is_stat_of_socket(stat: &libc::stat) -> bool {
     stat.st_mode & libc::S_IFMT == libc::S_IFSOCK
 }
 
@@ -72,25 +68,6 @@ pub fn stat_of(fd: c_int) -> Option<libc::stat> {
 /// Whether a descriptor is a regular file's.
 pub fn is_regular_file(fd: c_int) -> bool {
     stat_of(fd).is_some_and(|stat| stat.st_mode & libc::S_IFMT == libc::S_IFREG)
-}
-
-/// Whether a descriptor is a standard stream that the program was executed with, and one end of a socketpair(2): a
-/// connection between two that have no names. (A server that has closed its standard streams may have any socket there.)
-fn is_standard_pair(fd: c_int) -> bool {
-    type Name = unsafe extern "C" fn(c_int, *mut libc::sockaddr, *mut socklen_t) -> c_int;
-    let is_unnamed = |name: Name| {
-        let mut address = MaybeUninit::<libc::sockaddr>::zeroed();
-        let mut length = size_of::<libc::sockaddr>() as socklen_t;
-        // SAFETY: the kernel writes at most `length` bytes into `address`, and says how many there would have been.
-        let result = unsafe { name(fd, address.as_mut_ptr(), &raw mut length) };
-        result == 0 && length as usize == size_of::<libc::sa_family_t>()
-    };
-    let noted = usize::try_from(fd).ok().and_then(|fd| STANDARD_STREAMS.get(fd)).map_or(0, |noted| noted.load(Relaxed));
-    noted != 0
-        && stat_of(fd).is_some_and(|stat| stat.st_ino == noted)
-        && socket_option(fd, libc::SO_DOMAIN) == Some(libc::AF_UNIX)
-        && is_unnamed(libc::getsockname)
-        && is_unnamed(libc::getpeername)
 }
 
 /// Address of a socket's peer, even when the connection is gone: getpeername(2) answers ENOTCONN then, SO_PEERNAME
@@ -112,13 +89,13 @@ pub fn peer_of(fd: c_int) -> Peer {
 }
 
 fn peer_name<T>(fd: c_int) -> Option<T> {
-    const SO_PEERNAME: c_int = 28;
     let mut address = MaybeUninit::<T>::zeroed();
     let mut length = size_of::<T>() as socklen_t;
     // SAFETY: the kernel writes at most `length` bytes into `address`, and T is a socket address: integers, for which
     // all zero bytes are valid.
     unsafe {
-        let result = libc::getsockopt(fd, libc::SOL_SOCKET, SO_PEERNAME, address.as_mut_ptr().cast(), &raw mut length);
+        let result =
+            libc::getsockopt(fd, libc::SOL_SOCKET, libc::SO_PEERNAME, address.as_mut_ptr().cast(), &raw mut length);
         (result == 0).then(|| address.assume_init())
     }
 }

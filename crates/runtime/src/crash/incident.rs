@@ -1,0 +1,224 @@
+//! The crash under report, and the claim: the right of one thread to report its crash, while others wait.
+//!
+//! Only who holds the claim, or runs in a copy of the process, writes the incident; everybody else in `crash` reads it.
+
+use core::cell::UnsafeCell;
+use core::sync::atomic::{
+    AtomicI32, AtomicU64,
+    Ordering::{AcqRel, Acquire, Relaxed, Release},
+};
+
+use libc::{pid_t, siginfo_t};
+
+use super::settings::{CRASH_SIGNALS, options, started};
+use crate::platform::{self, Cause, Fault};
+
+/// A crash, as the copy of the process finds it in its memory.
+#[derive(Clone, Copy)]
+pub struct Incident {
+    /// What the report is about.
+    pub fault: Fault,
+    /// The signal that came: the same, unless a handler of the program has raised it for the fault.
+    pub raised: Fault,
+    /// Whether it has: `raised` is not all that happened.
+    pub is_raised_again: bool,
+    /// Why the processor refused the instruction.
+    pub cause: Cause,
+    /// The whole siginfo.
+    pub info: [u64; 16],
+    /// The process that crashed.
+    pub pid: pid_t,
+    /// The thread that crashed.
+    pub tid: pid_t,
+    /// Zero-padded.
+    pub thread: [u8; 16],
+    /// Seconds and nanoseconds since 1970.
+    pub time: (i64, u32),
+    /// Nanoseconds.
+    pub uptime: u64,
+    /// When the report must be done, on the clock of [`platform::nanoseconds`].
+    pub deadline: u64,
+}
+
+/// The thread that reports: its pid in the upper 32 bits, its tid in the lower; 0 for none.
+static CLAIM: AtomicU64 = AtomicU64::new(0);
+
+struct Reported(UnsafeCell<Incident>);
+
+// SAFETY: only the thread that holds the claim reads and writes it. The claim is taken by an exchange that acquires what the thread
+// before has released, or left when it died. A copy of the process has one thread, and a copy of this.
+unsafe impl Sync for Reported {}
+
+static INCIDENT: Reported = Reported(UnsafeCell::new(NO_INCIDENT));
+
+/// Pid of the process whose crash is, or was last, under report; 0 for none. Every thread that crashes reads it, with or without
+/// the claim.
+static PROCESS: AtomicI32 = AtomicI32::new(0);
+
+/// Before anything has happened.
+pub const NO_INCIDENT: Incident = Incident {
+    fault: Fault::NONE,
+    raised: Fault::NONE,
+    is_raised_again: false,
+    cause: Cause::Unknown,
+    info: [0; 16],
+    pid: 0,
+    tid: 0,
+    thread: [0; 16],
+    time: (0, 0),
+    uptime: 0,
+    deadline: 0,
+};
+
+/// Nanoseconds from a report's deadline to the end of the process, whatever it waits for: for what can be told without waiting.
+pub const GRACE: u64 = 300_000_000;
+
+/// The crash under report. Only for the thread that holds the claim, and for a copy of the process; nobody keeps it over a call
+/// of [`correct_incident`].
+pub fn incident() -> &'static Incident {
+    // SAFETY: what is promised above; who notes the incident does so field by field, so that a crash in between may read it.
+    unsafe { &*INCIDENT.0.get() }
+}
+
+/// Pid of the process whose crash is, or was last, under report; 0 for none.
+pub fn reported_process() -> pid_t {
+    PROCESS.load(Relaxed)
+}
+
+/// Notes the crash of the thread that holds the claim, for [`incident()`].
+///
+/// # Safety
+/// `info` is what the kernel gave to the running handler, and the caller holds the claim.
+pub unsafe fn note_claimed(pid: pid_t, tid: pid_t, fault: &Fault, info: *const siginfo_t) {
+    // SAFETY: as promised.
+    unsafe { note(pid, tid, fault, info, INCIDENT.0.get()) };
+    PROCESS.store(pid, Relaxed);
+}
+
+/// In a copy of the process, which knows more: what the report is about.
+pub fn correct_incident(incident: Incident) {
+    PROCESS.store(incident.pid, Relaxed);
+    // SAFETY: the copy has one thread, and nobody keeps a borrow of it.
+    unsafe { *INCIDENT.0.get() = incident };
+}
+
+/// In a copy that a child has made which runs in its parent's memory: the crash is that child's, whatever its parent is reporting.
+pub fn take_over(incident: Incident) {
+    CLAIM.store(packed(incident.pid, incident.tid), Relaxed);
+    correct_incident(incident);
+}
+
+/// In a forked child: a report that was under way in its parent is not this process's.
+pub fn adopt_forked_child() {
+    CLAIM.store(0, Relaxed);
+}
+
+/// From here on a crash is handled. SIGSYS must not be blocked, or a call of ours that is trapped would end the process.
+/// Returns what was blocked.
+pub fn begin() -> u64 {
+    platform::block(!CRASH_SIGNALS)
+}
+
+/// Does not return as long as another thread of this process is about to report and die: the process must end of its
+/// crash, not of an exit that would never have been reached. Bounded by the report's deadline.
+pub fn wait_for_crash_in_progress() {
+    if CLAIM.load(Acquire) == 0 {
+        return;
+    }
+    // With these signals blocked a call that is trapped is known for ours, and fails; else the program's handler would see it.
+    let before = begin();
+    wait_for_holder();
+    platform::block(before);
+}
+
+/// Waits until the thread that holds the claim has ended, or has had longer than a report may take.
+fn wait_for_holder() {
+    let (pid, tid) = (platform::pid(), platform::tid());
+    let deadline = platform::nanoseconds() + (u64::from(options().crash_timeout) + 1) * 1_000_000_000;
+    loop {
+        let holder = CLAIM.load(Acquire);
+        let holder_tid = holder as u32 as pid_t;
+        if holder == 0
+            || (holder >> 32) as pid_t != pid
+            || holder_tid == tid
+            || !platform::is_alive(pid, holder_tid)
+            || platform::nanoseconds() > deadline
+        {
+            return;
+        }
+        platform::sleep(5_000_000);
+    }
+}
+
+/// Notes what is known of the crash at once. In place, and in a frame of its own: all this runs on the program's alternate stack,
+/// and Rust's are of 8 KiB, of which its own handler may have used some. Field by field, and through a pointer: if this crashes,
+/// the handler reads what is there.
+///
+/// # Safety
+/// `info` is what the kernel gave to the running handler; `incident` is nobody else's.
+#[inline(never)]
+pub unsafe fn note(pid: pid_t, tid: pid_t, fault: &Fault, info: *const siginfo_t, incident: *mut Incident) {
+    let now = platform::nanoseconds();
+    // SAFETY: as promised. A siginfo is at most as large as the field for it: 128 bytes on Linux, 104 on macOS.
+    unsafe {
+        (*incident).raised = *fault;
+        let behind = platform::fault_behind(fault);
+        (*incident).is_raised_again = behind.is_some();
+        (*incident).fault = behind.unwrap_or(*fault);
+        (*incident).cause = platform::cause(&(*incident).fault);
+        (*incident).info = [0; 16];
+        const { assert!(size_of::<siginfo_t>() <= size_of::<[u64; 16]>()) }; // signal-safe: at compile time
+        (&raw mut (*incident).info).cast::<siginfo_t>().copy_from_nonoverlapping(info, 1);
+        ((*incident).pid, (*incident).tid) = (pid, tid);
+        let mut thread = [0; 16];
+        platform::thread_name(&mut thread);
+        (*incident).thread = thread;
+        (*incident).time = platform::time_of_day();
+        (*incident).uptime = now.saturating_sub(started());
+        (*incident).deadline = now + u64::from(options().crash_timeout) * 1_000_000_000;
+    }
+}
+
+/// What became of an attempt to get the claim.
+pub enum Claim {
+    /// It is ours.
+    Ours,
+    /// By this very thread, before.
+    Already,
+    /// Another thread's report took all the time that there was.
+    Refused,
+}
+
+/// pid and tid in one word.
+fn packed(pid: pid_t, tid: pid_t) -> u64 {
+    u64::from(pid.cast_unsigned()) << 32 | u64::from(tid.cast_unsigned())
+}
+
+/// Gets the claim, as soon as no living thread of this process has it.
+pub fn claim(pid: pid_t, tid: pid_t) -> Claim {
+    let mine = packed(pid, tid);
+    let deadline = platform::nanoseconds() + (u64::from(options().crash_timeout) + 5) * 1_000_000_000;
+    loop {
+        let holder = CLAIM.load(Acquire);
+        if holder == mine {
+            return Claim::Already;
+        }
+        let (holder_pid, holder_tid) = ((holder >> 32) as pid_t, holder as u32 as pid_t);
+        // Where there are no copies, a vforked child that crashed has left its claim in our memory.
+        let abandoned = holder == 0 || holder_pid != pid || !platform::is_alive(pid, holder_tid);
+        if abandoned {
+            if CLAIM.compare_exchange(holder, mine, AcqRel, Relaxed).is_ok() {
+                return Claim::Ours;
+            }
+        } else if platform::nanoseconds() > deadline {
+            return Claim::Refused;
+        } else {
+            platform::sleep(5_000_000);
+        }
+    }
+}
+
+/// Gives the claim back.
+pub fn release(pid: pid_t, tid: pid_t) {
+    let _ = CLAIM.compare_exchange(packed(pid, tid), 0, Release, Relaxed);
+}
