@@ -62,6 +62,141 @@ fn each_crate_knows_only_those_below_it() {
     }
 }
 
+/// The modules of `runtime`, from below to above: each may name those before it. `sigpipe` and `crash` do not know each other.
+const MODULES: [(&str, &[&str]); 8] = [
+    ("arch", &[]),
+    ("state", &[]),
+    ("platform", &["arch"]),
+    ("signals", &["platform"]),
+    ("sigpipe", &["arch", "platform", "signals", "state"]),
+    ("crash", &["arch", "platform", "signals", "state"]),
+    ("fork", &["crash", "platform", "sigpipe"]),
+    ("hooks", &["arch", "crash", "fork", "platform", "signals", "sigpipe", "state"]),
+];
+
+/// The files of `crash`, from below to above; `mod.rs` knows all of them.
+const CRASH: [&str; 14] = [
+    "settings",
+    "reporter",
+    "returns",
+    "child",
+    "incident",
+    "ownership",
+    "header",
+    "raw",
+    "death",
+    "copy",
+    "stacks",
+    "vm_child",
+    "handler",
+    "mod",
+];
+
+/// Names that follow this word and `::` in a source text, comments left out: `super::a` and `super::{a, b::c}`.
+fn named_after(word: &str, text: &str) -> Vec<String> {
+    let is_part = |c: char| c.is_alphanumeric() || c == '_';
+    let code: String =
+        text.lines().map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join("\n");
+    let mut names = Vec::new();
+    for (at, found) in code.match_indices(&format!("{word}::")) {
+        if code[..at].ends_with(is_part) || code[..at].ends_with("super::") {
+            continue;
+        }
+        let rest = &code[at + found.len()..];
+        // The first name of each path; what stands in inner braces belongs to the name before them.
+        let (mut depth, mut path) = (0, String::new());
+        for c in rest.chars() {
+            match c {
+                '{' => depth += 1,
+                '}' => depth -= 1,
+                _ if depth == 1 && c != ',' => path.push(c),
+                _ if depth == 0 && is_part(c) => path.push(c),
+                _ => {}
+            }
+            if depth == 0 && !is_part(c) || depth == 1 && c == ',' {
+                names.push(path.trim().split(|c| !is_part(c)).next().unwrap_or_default().to_owned());
+                path.clear();
+            }
+            if depth == 0 && !is_part(c) {
+                break;
+            }
+        }
+    }
+    names
+}
+
+/// What a file of `runtime` names that it may not know; `path` begins in `src`.
+fn upward(path: &str, text: &str) -> Vec<String> {
+    let (room, file) = path.split_once('/').unwrap_or((path.trim_end_matches(".rs"), ""));
+    let mut found = Vec::new();
+    if room != "lib" {
+        let (_, may_know) =
+            MODULES.iter().find(|(name, _)| *name == room).unwrap_or_else(|| panic!("{path}: which room?"));
+        let is_known =
+            |name: &str| !MODULES.iter().any(|(room, _)| *room == name) || may_know.contains(&name) || name == room;
+        found.extend(
+            named_after("crate", text)
+                .into_iter()
+                .filter(|name| !is_known(name))
+                .map(|name| format!("{path} names {name}")),
+        );
+    }
+    if room == "crash" {
+        let rank = |name: &str| CRASH.iter().position(|file| *file == name);
+        let own = rank(file.trim_end_matches(".rs")).unwrap_or_else(|| panic!("{path}: above which files?"));
+        let names = named_after("super", text).into_iter().chain(named_after("crate::crash", text));
+        found.extend(
+            names.filter(|name| rank(name).is_none_or(|rank| rank > own)).map(|name| format!("{path} names {name}")),
+        );
+    }
+    found
+}
+
+#[test]
+fn each_module_of_the_runtime_knows_only_those_below_it() {
+    let source = root().join("crates/runtime/src");
+    let mut folders = vec![source.clone()];
+    let (mut found, mut files) = (Vec::new(), 0);
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).expect("a folder").flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                files += 1;
+                let name = path.strip_prefix(&source).expect("a part of it").to_string_lossy().into_owned();
+                found.extend(upward(&name, &fs::read_to_string(&path).expect("a source file")));
+            }
+        }
+    }
+    assert!(files > 50, "only {files} files were read");
+    assert_eq!(found, [""; 0]);
+}
+
+#[test]
+fn an_arrow_that_runs_up_is_seen() {
+    for (path, text) in [
+        ("arch/x86_64/mod.rs", "use crate::platform;"),
+        ("platform/linux/action.rs", "use crate::hooks::real;"),
+        ("platform/linux/action.rs", "use crate::arch;\nuse crate::{\n    arch, signals::{Owned, Request},\n};"),
+        ("sigpipe/children.rs", "fn forked() { crate::crash::adopt_forked_child() }"),
+        ("crash/death.rs", "use crate::sigpipe::SIGNAL;"),
+        ("crash/header.rs", "use super::handler::address;"),
+        ("crash/incident.rs", "use super::{settings, copy};"),
+        ("crash/header.rs", "use crate::crash::handler;"),
+        ("crash/header.rs", "use super::{incident::{Incident, incident}, handler};"),
+    ] {
+        assert!(!upward(path, text).is_empty(), "{path}: {text}");
+    }
+    for (path, text) in [
+        ("platform/linux/action.rs", "use crate::arch; // not crate::hooks"),
+        ("hooks/socket.rs", "use super::real;\nuse crate::platform::{self, Action};"),
+        ("crash/handler.rs", "use super::{copy, incident::Incident};"),
+    ] {
+        assert_eq!(upward(path, text), [""; 0], "{path}: {text}");
+    }
+}
+
 /// The launcher shares a package with the library. If it used the crate that exports the hooks, it would hook itself.
 #[test]
 fn the_launcher_uses_nothing_that_exports_hooks() {

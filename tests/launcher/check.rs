@@ -42,7 +42,7 @@ fn each_call_is_listed_with_its_cover() {
         assert_eq!(covered(&report, call), "counted");
     }
     assert_eq!(covered(&check(program("break")), "write"), "disposition");
-    assert_eq!(covered(&check("bash"), "sigaction"), "disposition");
+    assert_eq!(covered(&check("bash"), "sigaction"), "action");
     assert_eq!(covered(&check("bash"), "execve"), "child");
 }
 

@@ -275,7 +275,7 @@ class Check(unittest.TestCase):
         report = json.loads(text)
         self.assertEqual((report["verdict"], report["missing"]), ("works", []))
         covered = {call["call"]: call["covered"] for call in report["calls"]}
-        for call, way in (("socketpair", "option"), ("send", "flag"), ("write", "counted"), ("signal", "disposition")):
+        for call, way in (("socketpair", "option"), ("send", "flag"), ("write", "counted"), ("signal", "action")):
             self.assertEqual(covered[call], way)
         self.assertNotIn("none", covered.values())
         # std's client imports these, and they are nobody's business.

@@ -71,7 +71,7 @@ pub static WAYS: [Way; 6] = [
         ],
     },
     Way {
-        id: "disposition",
+        id: "action",
         explanation: "what the program sets for SIGPIPE is kept and told back; its sockets stay safe",
         needs_hook: true,
         calls: &[

@@ -67,7 +67,7 @@ pub static WAYS: [Way; 7] = [
         ],
     },
     Way {
-        id: "disposition",
+        id: "action",
         explanation: "what the program sets for SIGPIPE holds and is told back; its sockets stay safe",
         needs_hook: true,
         calls: &["sigaction", "signal", "bsd_signal", "sigset", "sigignore", "siginterrupt"],
