@@ -130,8 +130,7 @@ fn upward(path: &str, text: &str) -> Vec<String> {
     let (room, file) = path.split_once('/').unwrap_or((path.trim_end_matches(".rs"), ""));
     let mut found = Vec::new();
     if room != "lib" {
-        let (_, may_know) =
-            MODULES.iter().find(|(name, _)| *name == room).unwrap_or_else(|| panic!("{path}: which room?"));
+        let (_, may_know) = MODULES.iter().find(|(name, _)| *name == room).expect("MODULES names the module");
         let is_known =
             |name: &str| !MODULES.iter().any(|(room, _)| *room == name) || may_know.contains(&name) || name == room;
         found.extend(
@@ -143,7 +142,7 @@ fn upward(path: &str, text: &str) -> Vec<String> {
     }
     if room == "crash" {
         let rank = |name: &str| CRASH.iter().position(|file| *file == name);
-        let own = rank(file.trim_end_matches(".rs")).unwrap_or_else(|| panic!("{path}: above which files?"));
+        let own = rank(file.trim_end_matches(".rs")).expect("CRASH names the file");
         let names = named_after("super", text).into_iter().chain(named_after("crate::crash", text));
         found.extend(
             names.filter(|name| rank(name).is_none_or(|rank| rank > own)).map(|name| format!("{path} names {name}")),
