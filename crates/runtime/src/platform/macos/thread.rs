@@ -131,9 +131,9 @@ pub fn write_until(fd: c_int, bytes: &[u8], patience: u64, deadline: u64) -> boo
     const PIPE_BUF: usize = 512;
     super::without_sigpipe(fd, || {
         let mut written = 0;
-        let mut deadline = nanoseconds().saturating_add(patience).min(deadline);
+        let mut stalled_at = nanoseconds().saturating_add(patience).min(deadline);
         while let Some(rest) = bytes.get(written..).filter(|rest| !rest.is_empty()) {
-            let left = deadline.saturating_sub(nanoseconds());
+            let left = stalled_at.saturating_sub(nanoseconds());
             let mut poll = libc::pollfd { fd, events: libc::POLLOUT, revents: 0 };
             let milliseconds = (left / 1_000_000).min(1_000) as c_int;
             // SAFETY: one pollfd, ours.
@@ -149,7 +149,7 @@ pub fn write_until(fd: c_int, bytes: &[u8], patience: u64, deadline: u64) -> boo
             match usize::try_from(unsafe { libc::write(fd, rest.as_ptr().cast(), take) }) {
                 Ok(done) if done > 0 => {
                     written += done;
-                    deadline = nanoseconds().saturating_add(patience).min(deadline);
+                    stalled_at = nanoseconds().saturating_add(patience).min(deadline);
                 }
                 _ if matches!(super::errno(), libc::EINTR | libc::EAGAIN) && left > 0 => {}
                 _ => return false,
