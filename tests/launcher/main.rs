@@ -11,6 +11,7 @@
 mod attempt;
 mod check;
 mod completions;
+mod debuginfod;
 mod demo;
 mod doctor;
 mod env;

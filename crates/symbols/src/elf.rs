@@ -62,6 +62,13 @@ impl File {
         note.get(16..)
     }
 
+    /// The build id of the file that has what several debug files have in common (`.gnu_debugaltlink`), in hexadecimal digits.
+    pub fn supplementary_build_id(&self) -> Option<String> {
+        let link = self.section(".gnu_debugaltlink")?;
+        let end = link.iter().position(|&byte| byte == 0)?;
+        link.get(end + 1..).map(hex)
+    }
+
     fn has_debug_info(&self) -> bool {
         self.sections.section_by_name(Endianness::Little, b".debug_info").is_some()
     }
@@ -137,6 +144,16 @@ fn exported_symbol((symbols, strings): (&'static [u8], &'static [u8]), address: 
     (!name.is_empty()).then_some((name, offset))
 }
 
+/// A file of this build id in the directories of debug files: as distributions lay it out, or `BUILDID/debuginfo`, as debuginfod's
+/// clients do.
+pub fn open_debug_file(build_id: &str, debug_files: DebugFiles) -> Option<&'static [u8]> {
+    let (first, rest) = build_id.split_at_checked(2)?;
+    debug_files.directories.iter().find_map(|directory| {
+        (debug_files.open)(&format!("{directory}/.build-id/{first}/{rest}.debug"))
+            .or_else(|| (debug_files.open)(&format!("{directory}/{build_id}/debuginfo")))
+    })
+}
+
 /// All that is known about one module's addresses.
 pub struct Symbols {
     /// The module's file, and its debug file.
@@ -160,14 +177,14 @@ impl Symbols {
     ) -> Self {
         let same = |file: &File| build_id.is_empty() || file.build_id().is_none_or(|id| hex(id) == build_id);
         let open = |path: &str| (debug_files.open)(path).and_then(File::parse).filter(same);
-        let own = image.and_then(File::parse).or_else(|| open(path));
+        let own = image.and_then(File::parse).or_else(|| open(path)).or_else(|| {
+            let fetched = |directory: &String| open(&format!("{directory}/{build_id}/executable"));
+            debug_files.directories.iter().filter(|_| !build_id.is_empty()).find_map(fetched)
+        });
         let mut files: Vec<File> = own.into_iter().collect();
         if !own.is_some_and(|own| own.has_debug_info()) {
-            let by_id = |directory: &String| {
-                let (first, rest) = build_id.split_at_checked(2)?;
-                open(&format!("{directory}/.build-id/{first}/{rest}.debug"))
-            };
-            let separate = debug_files.directories.iter().find_map(by_id).or_else(|| {
+            let by_id = open_debug_file(build_id, debug_files).and_then(File::parse).filter(same);
+            let separate = by_id.or_else(|| {
                 let link = own?.section(".gnu_debuglink")?;
                 let name = core::str::from_utf8(link.split(|&byte| byte == 0).next()?).ok()?;
                 let (directory, _) = path.rsplit_once('/')?;
@@ -191,6 +208,11 @@ impl Symbols {
         };
         let package = lines.as_ref().and_then(|_| (debug_files.open)(&format!("{path}.dwp"))).and_then(File::parse);
         Self { files, exported: None, lines, package, open: debug_files.open }
+    }
+
+    /// Whether there is debug information.
+    pub fn has_lines(&self) -> bool {
+        self.lines.is_some()
     }
 
     /// A section of the module's files.
@@ -264,10 +286,7 @@ fn context(file: &File, debug_files: DebugFiles) -> Option<Context<Reader>> {
     {
         let id = hex(id);
         let name = String::from_utf8_lossy(name);
-        let by_id = id.split_at_checked(2).and_then(|(first, rest)| {
-            let path = |directory: &String| format!("{directory}/.build-id/{first}/{rest}.debug");
-            debug_files.directories.iter().find_map(|directory| (debug_files.open)(&path(directory)))
-        });
+        let by_id = open_debug_file(&id, debug_files);
         // The name is relative to the debug file, whose place is one of these.
         let other = by_id.or_else(|| {
             let name = name.trim_start_matches("../");

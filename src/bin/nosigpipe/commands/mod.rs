@@ -1,10 +1,11 @@
 //! The commands: a file each, with its part of the command line (`command`) and what it does (`run`). `metrics`,
-//! `handlers` and `tree` are parts of `status`, `annotation` and `source` are parts of `report`.
+//! `handlers` and `tree` are parts of `status`, `annotation`, `debuginfod` and `source` are parts of `report`.
 
 pub mod annotation;
 pub mod attempt;
 pub mod check;
 pub mod completions;
+pub mod debuginfod;
 pub mod demo;
 pub mod doctor;
 pub mod env;

@@ -10,7 +10,7 @@ use std::path::Path;
 use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint};
 use serde_json::Value;
 
-use crate::commands::{annotation, source};
+use crate::commands::{annotation, debuginfod, source};
 use crate::exit::{Failure, OK};
 use crate::output;
 use report::{Context, Exception, Frame, Group, GroupMemory, Module, Report, SCHEMA, text};
@@ -22,7 +22,10 @@ pub fn command() -> Command {
         .about("Print a crash report that was written with NOSIGPIPE_FORMAT=json")
         .long_about(
             "Print a crash report that was written with NOSIGPIPE_FORMAT=json. With --debug-dir, functions, files and \
-             lines are looked up again, in debug files found there by the modules' build ids. Where the source file of \
+             lines are looked up again, in debug files found there by the modules' build ids; so they are, without being \
+             asked for, in what this user's debuginfod clients have fetched. With --debuginfod, what is missing is fetched \
+             from the servers in DEBUGINFOD_URLS (DEBUGINFOD_TIMEOUT, _MAXTIME, _MAXSIZE and _CACHE_PATH hold as in \
+             debuginfod-client-config(7); https needs curl). Where the source file of \
              the program's own frame is on this machine, its lines are shown; on a terminal in colour, unless NO_COLOR is \
              set. Standard input can be given as -.",
         )
@@ -46,7 +49,20 @@ pub fn command() -> Command {
                 .value_name("DIR")
                 .value_hint(ValueHint::DirPath)
                 .action(ArgAction::Append)
-                .help("Directory with .build-id/xx/yyyy.debug files, as /usr/lib/debug; can be given several times"),
+                .help(
+                    "Directory with .build-id/xx/yyyy.debug files, as /usr/lib/debug, or with BUILDID/debuginfo, as a cache \
+                     of debuginfod's; can be given several times",
+                ),
+        )
+        .arg(
+            Arg::new("debuginfod")
+                .long("debuginfod")
+                .value_name("URLS")
+                .num_args(0..=1)
+                .require_equals(true)
+                .default_missing_value("")
+                .value_hint(ValueHint::Url)
+                .help("Fetch missing debug files from debuginfod servers: these, with spaces between, or DEBUGINFOD_URLS"),
         )
 }
 
@@ -64,9 +80,16 @@ pub fn run(matches: &ArgMatches) -> Result<u8, Failure> {
     };
     let mut report =
         parse(&content).map_err(|problem| Failure::refused(format!("{}: {problem}", output::name(file))))?;
-    let directories: Vec<String> = matches.get_many("debug-dir").unwrap_or_default().cloned().collect();
+    let mut directories: Vec<String> = matches.get_many("debug-dir").unwrap_or_default().cloned().collect();
     for directory in &directories {
         std::fs::read_dir(directory).map_err(|error| Failure::about(output::name(directory), &error))?;
+    }
+    let servers =
+        matches.get_one::<String>("debuginfod").map(|urls| debuginfod::Servers::new(urls, map_file)).transpose()?;
+    directories.extend(debuginfod::caches().into_iter().filter(|cache| debuginfod::has_any(cache, &report.modules)));
+    if let Some(mut servers) = servers {
+        directories.push(servers.cache());
+        servers.fetch(&report, &directories);
     }
     if !directories.is_empty() {
         resolve_again(&mut report, &directories);
