@@ -92,21 +92,21 @@ pub struct Thread {
 }
 
 impl Thread {
-    /// Whether it is the kernel's thread of this number, in the process's own PID namespace.
+    /// What may be its number in the kernel, as gettid(2) has it in the process's own PID namespace.
+    pub fn numbers(&self, memory: &mut dyn Memory) -> impl Iterator<Item = i32> + use<> {
+        // struct pthread has the number, too, in all versions of Python: glibc's, then musl's (1.2).
+        const PLACES: [u64; 2] = if cfg!(target_arch = "aarch64") { [208, 32] } else { [720, 48] };
+        let in_pthread = PLACES.map(|place| {
+            let is_aligned = self.pthread & 7 == 0;
+            is_aligned.then(|| memory.half(self.pthread.wrapping_add(place))).flatten().map(u64::from)
+        });
+        let all = [Some(self.native), in_pthread[0], in_pthread[1]];
+        all.into_iter().flatten().filter_map(|number| i32::try_from(number).ok()).filter(|&number| number > 0)
+    }
+
+    /// Whether it is the kernel's thread of this number.
     pub fn is(&self, memory: &mut dyn Memory, tid: i32) -> bool {
-        // struct pthread has the number, too, and after fork(2) that one is up to date.
-        let places: &[u64] = if cfg!(target_arch = "aarch64") {
-            // glibc behind the control block, musl 1.2
-            &[208, 32]
-        } else {
-            &[720, 48]
-        };
-        let wanted = u64::from(tid.cast_unsigned());
-        self.native == wanted
-            || self.pthread & 7 == 0
-                && places.iter().any(|place| {
-                    memory.half(self.pthread.wrapping_add(*place)).is_some_and(|tid| u64::from(tid) == wanted)
-                })
+        self.numbers(memory).any(|number| number == tid)
     }
 }
 

@@ -3,7 +3,7 @@
 use alloc::string::String;
 use core::fmt::Write;
 
-use super::{Context, Exception, Frame, Report, SCHEMA};
+use super::{Context, Exception, Frame, Python, Report, SCHEMA};
 use wording::line::is_harmless;
 use wording::words;
 
@@ -80,6 +80,7 @@ pub fn whole(report: &Report) -> String {
             json.signed("tid", report.tid);
             json.text("name", &report.thread);
             frames(json, &report.frames, report.omitted, report.cut);
+            python(json, &report.python);
             json.key("registers");
             json.object(|json| {
                 for (name, value) in &report.registers {
@@ -104,9 +105,13 @@ pub fn whole(report: &Report) -> String {
                     });
                 });
                 frames(json, &group.frames, group.omitted, group.cut);
+                python(json, &group.python);
             });
         });
         json.text("other_threads_note", &report.threads_note);
+        if !report.python_note.is_empty() {
+            json.text("python_note", &report.python_note);
+        }
         json.key("modules");
         json.array(&report.modules, |json, module| {
             json.object(|json| {
@@ -206,11 +211,40 @@ fn frames(json: &mut Json, frames: &[Frame], omitted: Option<(u64, u64)>, cut: b
             }
         });
     });
+    gaps(json, omitted, cut);
+}
+
+fn gaps(json: &mut Json, omitted: Option<(u64, u64)>, cut: bool) {
     if let Some((count, before)) = omitted {
         json.number("omitted_frames", count);
         json.number("omitted_before", before);
     }
     json.flag("incomplete", cut);
+}
+
+fn python(json: &mut Json, stack: &Python) {
+    if stack.frames.is_empty() && !stack.cut {
+        return;
+    }
+    json.key("python");
+    json.object(|json| {
+        json.key("frames");
+        json.array(&stack.frames, |json, frame| {
+            json.object(|json| {
+                if !frame.function.is_empty() {
+                    json.text("function", &frame.function);
+                }
+                if !frame.file.is_empty() {
+                    json.text("file", &frame.file);
+                    json.number("line", frame.line);
+                }
+                if frame.interpreter != 0 {
+                    json.number("interpreter", frame.interpreter);
+                }
+            });
+        });
+        gaps(json, stack.omitted, stack.cut);
+    });
 }
 
 #[derive(Default)]

@@ -78,6 +78,10 @@ pub struct Report {
     pub omitted: Option<(u64, u64)>,
     /// Whether there was no time to follow the stack to its end.
     pub cut: bool,
+    /// What Python has called in it.
+    pub python: Python,
+    /// Why Python's stacks are missing, where the process runs Python and they can't be read.
+    pub python_note: String,
     /// The others.
     pub threads: Vec<Group>,
     /// Why there are no others, or not all.
@@ -124,6 +128,10 @@ impl Report {
             if !frame.file.is_empty() {
                 let _ = write!(text, " at {}:{}", Shown(frame.file.as_bytes(), 200), frame.line);
             }
+        }
+        if let Some(frame) = self.python.culprit() {
+            let _ = write!(text, ", in Python function {}", Shown(frame.function.as_bytes(), 200));
+            let _ = write!(text, " at {}:{}", Shown(frame.file.as_bytes(), 200), frame.line);
         }
         if !self.fingerprint.is_empty() {
             let _ = write!(text, " [fingerprint {}]", Shown(self.fingerprint.as_bytes(), 16));
@@ -268,6 +276,46 @@ pub struct Group {
     pub omitted: Option<(u64, u64)>,
     /// Whether there was no time to follow the stack to its end.
     pub cut: bool,
+    /// What Python has called in each of them.
+    pub python: Python,
+}
+
+/// The Python stack of a thread; empty where the thread runs none.
+#[derive(Clone, Default, PartialEq)]
+pub struct Python {
+    /// Newest first.
+    pub frames: Vec<PythonFrame>,
+    /// How many frames were left out in the middle, and before which index.
+    pub omitted: Option<(u64, u64)>,
+    /// Whether it could not be followed to its end.
+    pub cut: bool,
+}
+
+/// One Python function that has not returned.
+#[derive(Clone, Default, PartialEq)]
+pub struct PythonFrame {
+    /// Its qualified name, or its name in versions before 3.11; empty when it can't be read.
+    pub function: String,
+    /// Source file; empty when it can't be read.
+    pub file: String,
+    /// Line in that file; 0 when there is none.
+    pub line: u64,
+    /// The number of the interpreter that runs it; 0 is the main one.
+    pub interpreter: u64,
+}
+
+impl Python {
+    /// The newest function that is the program's own: neither of Python's standard library nor without a file.
+    #[must_use]
+    pub fn culprit(&self) -> Option<&PythonFrame> {
+        let is_own = |frame: &&PythonFrame| {
+            let is_installed = ["/site-packages/", "/dist-packages/"].iter().any(|part| frame.file.contains(part));
+            !frame.file.is_empty()
+                && !frame.file.starts_with("<frozen ")
+                && (is_installed || !frame.file.contains("/lib/python3"))
+        };
+        self.frames.iter().find(is_own).or(self.frames.first())
+    }
 }
 
 /// One function that has not returned.

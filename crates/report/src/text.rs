@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::string::String;
 use core::fmt::Write;
 
-use super::{Frame, Group, Module, Report};
+use super::{Frame, Group, Module, Python, PythonFrame, Report};
 use wording::line::Shown;
 use wording::words::plural;
 
@@ -90,6 +90,10 @@ pub fn findings(report: &Report) -> String {
     if culprit.is_some() || !report.fingerprint.is_empty() {
         text.push('\n');
     }
+    if let Some(frame) = report.python.culprit() {
+        text.push_str("  in Python function ");
+        python_frame(&mut text, frame);
+    }
     text
 }
 
@@ -109,6 +113,10 @@ pub fn crashed_thread(report: &Report) -> String {
     let mut text = String::new();
     let _ = writeln!(text, "stack of thread {} \"{}\", which crashed:", report.tid, shown(&report.thread));
     frames(&mut text, &report.frames, (report.omitted, report.cut), &report.modules, true);
+    python(&mut text, &report.python);
+    if !report.python_note.is_empty() {
+        let _ = writeln!(text, "  {}", shown(&report.python_note));
+    }
     text
 }
 
@@ -116,7 +124,7 @@ pub fn crashed_thread(report: &Report) -> String {
 #[must_use]
 pub fn other_threads(report: &Report) -> String {
     let mut text = String::new();
-    for Group { threads, frames: stack, omitted, cut } in &report.threads {
+    for Group { threads, frames: stack, omitted, cut, python: python_stack } in &report.threads {
         if let [(tid, name)] = threads.as_slice() {
             let _ = writeln!(text, "stack of thread {tid} \"{}\":", shown(name));
         } else {
@@ -125,6 +133,7 @@ pub fn other_threads(report: &Report) -> String {
             text.push('\n');
         }
         frames(&mut text, stack, (*omitted, *cut), &report.modules, false);
+        python(&mut text, python_stack);
     }
     if !report.threads_note.is_empty() {
         let _ = writeln!(text, "{}", shown(&report.threads_note));
@@ -312,4 +321,56 @@ fn frames(text: &mut String, frames: &[Frame], (omitted, cut): Gaps, modules: &[
     if cut {
         text.push_str("  ...  and its callers: there was no time to follow the stack to its end\n");
     }
+}
+
+/// What Python has called in a thread.
+fn python(text: &mut String, stack: &Python) {
+    if stack.frames.is_empty() && !stack.cut {
+        return;
+    }
+    text.push_str("  in Python:\n");
+    let mut repeated = 0u64;
+    for (index, frame) in stack.frames.iter().enumerate() {
+        let is_gap = |at: usize| stack.omitted.is_some_and(|(_, before)| before == at as u64);
+        let is_same = |other: Option<usize>| other.is_some_and(|other| stack.frames.get(other) == Some(frame));
+        // As with the native frames: of a recursion the first and the last are shown.
+        if is_same(index.checked_sub(1)) && is_same(Some(index + 1)) && !is_gap(index) && !is_gap(index + 1) {
+            repeated += 1;
+            continue;
+        }
+        if repeated > 0 {
+            let _ = writeln!(text, "    ...  {repeated} time{} the same", plural(repeated));
+            repeated = 0;
+        }
+        let mut number = index as u64;
+        if let Some((count, before)) = stack.omitted {
+            if number == before {
+                let _ = writeln!(text, "    ...  {count} more frame{}", plural(count));
+            }
+            if number >= before {
+                number += count;
+            }
+        }
+        let _ = write!(text, "    #{number:<2} ");
+        python_frame(text, frame);
+    }
+    if stack.cut {
+        text.push_str("    ...  and the rest of it can't be read\n");
+    }
+}
+
+/// One of its functions, and the end of the line.
+fn python_frame(text: &mut String, frame: &PythonFrame) {
+    let function = if frame.function.is_empty() { "unknown" } else { &frame.function };
+    let _ = write!(text, "{}", shown(function));
+    if !frame.file.is_empty() {
+        let _ = write!(text, " at {}", shown(&frame.file));
+        if frame.line != 0 {
+            let _ = write!(text, ":{}", frame.line);
+        }
+    }
+    if frame.interpreter != 0 {
+        let _ = write!(text, " (interpreter {})", frame.interpreter);
+    }
+    text.push('\n');
 }

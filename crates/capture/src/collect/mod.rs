@@ -11,14 +11,16 @@ use core::sync::atomic::Ordering::{Relaxed, Release};
 
 mod address;
 mod output;
+mod python;
 mod targets;
 
 use output::Output;
+use python::Pythons;
 use targets::Shelf;
 
 use crate::platform::{self, Cause, DEBUG_DIRECTORIES, FLAGS_NAME, REGISTER_NAMES, Registers, Symbols, Unwinder};
 use crate::process::{Found, Map, Memory, Module, ReadMemory, Stack, Thread};
-use report::{Frame, Group, Report};
+use report::{Frame, Group, Python, Report};
 use runtime::crash::reporter::{self, progress};
 use runtime::crash::{self, Incident, header, incident, options, program};
 use settings::options::{Format, Threads};
@@ -81,6 +83,10 @@ pub fn write(stderr: i32, lines: bool, others: Result<(), &str>) {
     }
     (report.frames, report.omitted) = symbolizer.frames(&stack);
     report.cut = stack.cut;
+    let pythons = Pythons::find(&map, &mut memory.borrow_mut());
+    let threads = pythons.threads(&mut memory.borrow_mut());
+    report.python = threads.stack(&mut memory.borrow_mut(), incident.tid);
+    report.python_note = threads.note();
     if incident.fault.signal == libc::SIGABRT {
         let calls = |function: &str| report.frames.iter().any(|frame| frame.function.starts_with(function));
         // What has been thrown and has not arrived is on its way to the end. libc++abi's functions there have no names.
@@ -120,7 +126,7 @@ pub fn write(stderr: i32, lines: bool, others: Result<(), &str>) {
     }
     let is_told = targets::tell(&report, &output);
     let late;
-    (report.threads, late) = groups(&others, now + left / 2, &mut unwinder, &symbolizer);
+    (report.threads, late) = groups(&others, now + left / 2, &mut unwinder, &symbolizer, &pythons);
     report.threads_note = if late == 0 {
         note
     } else {
@@ -370,11 +376,18 @@ fn details(report: &mut Report, memory: &mut Memory) {
 }
 
 /// The other threads' stacks, equal ones once, those of many threads first; and how many threads there was no time for.
-fn groups(threads: &[Thread], deadline: u64, unwinder: &mut Unwinder, symbolizer: &Symbolizer) -> (Vec<Group>, usize) {
+fn groups(
+    threads: &[Thread],
+    deadline: u64,
+    unwinder: &mut Unwinder,
+    symbolizer: &Symbolizer,
+    pythons: &Pythons,
+) -> (Vec<Group>, usize) {
     // They stand still, but have run on since the copy was made: their stacks are read where they are.
     let mut memory = Memory::of(incident().pid);
-    let mut found: Vec<(Stack, Vec<(i64, String)>)> = Vec::new();
+    let mut found: Vec<(Stack, Python, Vec<(i64, String)>)> = Vec::new();
     let mut late = 0;
+    let in_python = pythons.threads(&mut memory);
     for thread in threads {
         if platform::nanoseconds() > deadline {
             late += 1;
@@ -382,14 +395,15 @@ fn groups(threads: &[Thread], deadline: u64, unwinder: &mut Unwinder, symbolizer
         }
         let stack = thread.registers.map(|registers| unwinder.stack(&mut memory, &registers)).unwrap_or_default();
         let who = (i64::from(thread.tid), thread.name.clone());
-        match found.iter_mut().find(|(known, _)| *known == stack) {
-            Some((_, threads)) => threads.push(who),
-            None => found.push((stack, vec![who])),
+        let python = in_python.stack(&mut memory, thread.tid);
+        match found.iter_mut().find(|(known, in_python, _)| *known == stack && *in_python == python) {
+            Some((_, _, threads)) => threads.push(who),
+            None => found.push((stack, python, vec![who])),
         }
     }
-    let groups = found.into_iter().map(|(stack, threads)| {
+    let groups = found.into_iter().map(|(stack, python, threads)| {
         let (frames, omitted) = symbolizer.frames(&stack);
-        Group { threads, frames, omitted, cut: stack.cut }
+        Group { threads, frames, omitted, cut: stack.cut, python }
     });
     (groups.collect(), late)
 }

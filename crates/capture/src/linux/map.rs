@@ -22,6 +22,11 @@ pub struct Parts {
     pub dynamic: Option<(u64, u64)>,
 }
 
+/// Address and length of what leads to a module's exported names, where the crate `python` can look them up.
+pub fn exports(module: &Module) -> Option<(u64, u64)> {
+    module.parts.dynamic
+}
+
 const DT_DEBUG: u64 = 21;
 
 /// Everything that is mapped. Also tells `memory`, for the case that the kernel does not let it look.

@@ -182,3 +182,8 @@ fn module(map: &Map, start: u64, path: String) -> Option<Module> {
     let build_id = file.uuid().map(Vec::from).unwrap_or_default();
     Some(Module { path, start, end: start + text.size, bias, build_id, parts: Parts { file, data } })
 }
+
+/// Address and length of what leads to a module's exported names, where the crate `python` can look them up: not those of Mach-O.
+pub fn exports(_: &Module) -> Option<(u64, u64)> {
+    None
+}

@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::commands::{annotation, debuginfod, source};
 use crate::exit::{Failure, OK};
 use crate::output;
-use report::{Context, Exception, Frame, Group, GroupMemory, Module, Report, SCHEMA, text};
+use report::{Context, Exception, Frame, Group, GroupMemory, Module, Python, PythonFrame, Report, SCHEMA, text};
 use symbols::{DebugFiles, Name, elf, macho};
 use wording::words;
 
@@ -169,6 +169,8 @@ fn report(value: &Value) -> Report {
         frames: frames(thread),
         omitted: omitted(thread),
         cut: thread["incomplete"].as_bool().unwrap_or(false),
+        python: python(&thread["python"]),
+        python_note: string(&value["python_note"]),
         threads: list(&value["other_threads"]).map(group).collect(),
         threads_note: string(&value["other_threads_note"]),
         modules: list(&value["modules"]).map(module).collect(),
@@ -219,6 +221,21 @@ fn group(value: &Value) -> Group {
     Group {
         threads: threads.collect(),
         frames: frames(value),
+        omitted: omitted(value),
+        cut: value["incomplete"].as_bool().unwrap_or(false),
+        python: python(&value["python"]),
+    }
+}
+
+fn python(value: &Value) -> Python {
+    let frame = |frame: &Value| PythonFrame {
+        function: string(&frame["function"]),
+        file: string(&frame["file"]),
+        line: frame["line"].as_u64().unwrap_or(0),
+        interpreter: frame["interpreter"].as_u64().unwrap_or(0),
+    };
+    Python {
+        frames: list(&value["frames"]).map(frame).collect(),
         omitted: omitted(value),
         cut: value["incomplete"].as_bool().unwrap_or(false),
     }
