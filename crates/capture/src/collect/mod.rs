@@ -385,7 +385,7 @@ fn groups(
 ) -> (Vec<Group>, usize) {
     // They stand still, but have run on since the copy was made: their stacks are read where they are.
     let mut memory = Memory::of(incident().pid);
-    let mut found: Vec<(Stack, Python, Vec<(i64, String)>)> = Vec::new();
+    let mut found: Vec<((Stack, Python), Vec<(i64, String)>)> = Vec::new();
     let mut late = 0;
     let in_python = pythons.threads(&mut memory);
     for thread in threads {
@@ -395,13 +395,13 @@ fn groups(
         }
         let stack = thread.registers.map(|registers| unwinder.stack(&mut memory, &registers)).unwrap_or_default();
         let who = (i64::from(thread.tid), thread.name.clone());
-        let python = in_python.stack(&mut memory, thread.tid);
-        match found.iter_mut().find(|(known, in_python, _)| *known == stack && *in_python == python) {
-            Some((_, _, threads)) => threads.push(who),
-            None => found.push((stack, python, vec![who])),
+        let stacks = (stack, in_python.stack(&mut memory, thread.tid));
+        match found.iter_mut().find(|(known, _)| *known == stacks) {
+            Some((_, threads)) => threads.push(who),
+            None => found.push((stacks, vec![who])),
         }
     }
-    let groups = found.into_iter().map(|(stack, python, threads)| {
+    let groups = found.into_iter().map(|((stack, python), threads)| {
         let (frames, omitted) = symbolizer.frames(&stack);
         Group { threads, frames, omitted, cut: stack.cut, python }
     });
