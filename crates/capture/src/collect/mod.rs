@@ -375,6 +375,8 @@ fn details(report: &mut Report, memory: &mut Memory) {
     report.instructions = (start, code);
 }
 
+type NumberAndName = (i64, String);
+
 /// The other threads' stacks, equal ones once, those of many threads first; and how many threads there was no time for.
 fn groups(
     threads: &[Thread],
@@ -385,7 +387,7 @@ fn groups(
 ) -> (Vec<Group>, usize) {
     // They stand still, but have run on since the copy was made: their stacks are read where they are.
     let mut memory = Memory::of(incident().pid);
-    let mut found: Vec<((Stack, Python), Vec<(i64, String)>)> = Vec::new();
+    let mut found: Vec<((Stack, Python), Vec<NumberAndName>)> = Vec::new();
     let mut late = 0;
     let in_python = pythons.threads(&mut memory);
     for thread in threads {
