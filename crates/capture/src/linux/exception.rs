@@ -20,6 +20,9 @@ const CLASSES: [u64; 2] = [u64::from_be_bytes(*b"GNUCC++\0"), u64::from_be_bytes
 /// From `exceptionType` to struct _Unwind_Exception, with which the runtimes pass an exception on; and that structure's size.
 const TYPE: u64 = 80;
 const HEADER: u64 = 32;
+/// From `handlerCount`, an int, to struct _Unwind_Exception; and a number of handlers that is none any more.
+const HANDLER_COUNT: u64 = 40;
+const MOST_HANDLERS: u32 = 1000;
 /// Exceptions in exceptions that are told.
 const NESTED: usize = 8;
 /// Base classes that are looked at for one exception.
@@ -36,7 +39,9 @@ pub fn exceptions(memory: &mut Memory, sp: u64) -> Vec<Exception> {
     };
     let Some(header) = header else { return found };
     let Some((class, object)) = object_of(memory, header) else { return found };
-    let is_rethrown = class & 1 != 0;
+    // A handler counts once more when it has thrown its exception again and that got no further (__cxa_rethrow, __cxa_begin_catch).
+    let handlers = memory.half(header.wrapping_sub(HANDLER_COUNT)).filter(|handlers| *handlers <= MOST_HANDLERS);
+    let is_rethrown = class & 1 != 0 || handlers.is_some_and(|handlers| handlers > 1);
     let mut next = Some(object);
     while let Some(object) = next.take().filter(|&object| object != 0 && found.len() < NESTED) {
         let Some(kind) = memory.word(object.wrapping_sub(HEADER + TYPE)) else { break };
