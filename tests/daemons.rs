@@ -13,6 +13,8 @@
     reason = "what cannot be set up has failed the test"
 )]
 
+#[path = "daemons/attempt.rs"]
+mod attempt;
 #[path = "daemons/table.rs"]
 mod table;
 
@@ -77,6 +79,22 @@ daemons! {
     java_behind;
     java_before;
 }
+
+/// `nosigpipe try` on each: what it says of their deaths is what strace says.
+macro_rules! tried {
+    ($($name:ident)*) => {
+        mod try_says_what_strace_sees {
+            use super::*;
+            $(#[test] fn $name() {
+                if is_root() {
+                    attempt::says_what_strace_sees(&table::$name());
+                }
+            })*
+        }
+    };
+}
+
+tried! { vsftpd apache_event apache_prefork memcached redis unbound haproxy nginx lighttpd mosquitto mariadb }
 
 fn is_root() -> bool {
     // SAFETY: it has no memory to get wrong.

@@ -51,7 +51,8 @@ pub fn command() -> Command {
             "Start PROGRAM, a server, as it is and then with the library, find the TCP ports on which it listens, and \
              have clients come and go away in all the ways in which clients do. Say what became of it, and whether it \
              answers. Clients come from this machine only, and everything that was started is ended. It is for \
-             servers that may be tried, not for one in service.",
+             servers that may be tried, not for one in service. Processes that live for one client only are seen to \
+             die of SIGPIPE where the kernel tells of that: as root, on the machine itself.",
         )
         .arg(
             Arg::new("clients")
@@ -112,6 +113,8 @@ struct Row {
     answers: bool,
     /// Its processes that have ended, though the server goes on.
     gone: usize,
+    /// Those that SIGPIPE has ended, long-lived or not, though the server goes on.
+    dead: usize,
     counted: BTreeMap<&'static str, u64>,
 }
 
@@ -125,7 +128,9 @@ impl Row {
             Some(end) => format!("{end} after {} clients", self.clients),
             None => format!("there after {} clients", self.clients),
         };
-        if self.gone > 0 && self.end.is_none() {
+        if self.dead > 0 && self.end.is_none() {
+            let _ = write!(text, "; {} of its processes died of SIGPIPE", self.dead);
+        } else if self.gone > 0 && self.end.is_none() {
             let _ = write!(text, "; {} of its processes ended", self.gone);
         }
         if self.end.is_none() {
@@ -259,6 +264,8 @@ impl Plan {
         // Fewer than the shortest queue of connections that servers ask for.
         const BATCH: u32 = 4;
         let before = server.processes();
+        // What asking had ended is no client's doing.
+        server.deaths_of_sigpipe();
         let mut clients = 0;
         while clients < self.clients && Instant::now() < self.deadline {
             server::stopped()?;
@@ -291,6 +298,7 @@ impl Plan {
             by_sigpipe: !is_there && server.died_of_sigpipe(),
             answers,
             gone: before.iter().filter(|pid| !now.contains(pid)).count(),
+            dead: server.deaths_of_sigpipe(),
             counted: server.count(),
         })
     }
@@ -310,9 +318,14 @@ fn verdict(bare: &[Row], with: &[Row]) -> String {
     let total = |rows: &[Row]| rows.iter().map(|row| row.clients).sum::<u32>();
     let died = bare.iter().filter(|row| row.end.is_some()).count();
     let by_sigpipe = bare.iter().filter(|row| row.by_sigpipe).count();
+    let dead = |rows: &[Row]| match rows.iter().map(|row| row.dead).sum() {
+        0 => String::new(),
+        1 => ", but a process of it died of SIGPIPE".into(),
+        dead => format!(", but {dead} processes of it died of SIGPIPE"),
+    };
     let mut text = String::from("\n");
     let _ = if died == 0 {
-        writeln!(text, "As it is, it survived {} vanishing clients.", total(bare))
+        writeln!(text, "As it is, it survived {} vanishing clients{}.", total(bare), dead(bare))
     } else {
         writeln!(text, "As it is, it ended in {died} of {} ways, {by_sigpipe} of them by SIGPIPE.", bare.len())
     };
@@ -321,8 +334,9 @@ fn verdict(bare: &[Row], with: &[Row]) -> String {
     let _ = if bad == 0 {
         writeln!(
             text,
-            "With the library, it survived {} vanishing clients and answers; {epipe} broken pipes were counted.",
-            total(with)
+            "With the library, it survived {} vanishing clients and answers{}; {epipe} broken pipes were counted.",
+            total(with),
+            dead(with)
         )
     } else {
         writeln!(text, "With the library, it did not survive or answer in {bad} of {} ways.", with.len())

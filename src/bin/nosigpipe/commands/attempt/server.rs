@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use crate::exit::Failure;
 use crate::output;
-use crate::platform::family::{Listener, descendants, listeners};
+use crate::platform::family::{Deaths, Listener, descendants, listeners};
 use crate::platform::{LIBRARY, PRELOAD, process};
 
 /// Somebody has pressed Ctrl-C or wants us to end: the server has to be ended first.
@@ -55,6 +55,8 @@ pub struct Server {
     ends: Vec<(u32, ExitStatus)>,
     /// Broken pipes that were counted, by process and call, when last looked at.
     counted: BTreeMap<(u32, &'static str), u64>,
+    /// What the kernel tells of all of them, where it does.
+    deaths: Option<Deaths>,
     /// All of it is ended already: what is there now belongs to the next one.
     is_over: bool,
     /// Where it listens.
@@ -94,12 +96,14 @@ impl Server {
         command.stdin(Stdio::null()).stdout(output(&said)?).stderr(output(&said)?);
         // So that Ctrl-C comes to us alone, and the server is ended in order.
         command.process_group(0);
+        let deaths = Deaths::watch();
         let child = command.spawn().map_err(|error| failed(&error))?;
         let mut server = Self {
             said,
             first: child.id(),
             ends: Vec::new(),
             counted: BTreeMap::new(),
+            deaths,
             is_over: false,
             listeners: Vec::new(),
         };
@@ -177,6 +181,11 @@ impl Server {
     /// Whether SIGPIPE has ended it or a process of it.
     pub fn died_of_sigpipe(&self) -> bool {
         self.ends.iter().any(|(_, status)| status.signal() == Some(libc::SIGPIPE) || status.code() == Some(141))
+    }
+
+    /// How many of its processes SIGPIPE has ended since this was asked last, as far as the kernel tells.
+    pub fn deaths_of_sigpipe(&mut self) -> usize {
+        self.deaths.as_mut().map_or(0, Deaths::of_sigpipe)
     }
 
     /// Its processes, to see later which have gone.

@@ -3,6 +3,7 @@
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+pub use super::deaths::Deaths;
 use super::process::{all, parent_of};
 
 /// A listening TCP socket, and who has it.

@@ -1,6 +1,7 @@
 //! Linux: ELF, ld.so, procfs.
 
 mod coverage;
+mod deaths;
 mod dependencies;
 mod elf;
 mod facts;
