@@ -16,6 +16,7 @@ fn a_wrong_value_is_one_line_and_the_default_holds() {
         ("NOSIGPIPE_CRASH_TIMEOUT", "0", "from 1 to 3600"),
         ("NOSIGPIPE_CRASH_TIMEOUT", "99999999999999999999999", "from 1 to 3600"),
         ("NOSIGPIPE_THREADS", "none", "all or crashed"),
+        ("NOSIGPIPE_VALUES", "yes", "off or on"),
         ("NOSIGPIPE_REPORT", "relative/directory", "stderr, syslog, journal or an absolute directory"),
         ("NOSIGPIPE_REPORT", "syslog,", "stderr, syslog, journal or an absolute directory"),
         ("NOSIGPIPE_REPORT", "stderr,mail", "stderr, syslog, journal or an absolute directory"),

@@ -4,8 +4,19 @@ use harness::bare;
 
 use crate::scratch::{assert_refused, nosigpipe};
 
-const FLAGS: [&str; 10] =
-    ["scope", "crash", "crash-signals", "crash-timeout", "threads", "report", "format", "core", "only", "log"];
+const FLAGS: [&str; 11] = [
+    "scope",
+    "crash",
+    "crash-signals",
+    "crash-timeout",
+    "threads",
+    "values",
+    "report",
+    "format",
+    "core",
+    "only",
+    "log",
+];
 
 #[test]
 fn help_and_manual_page_show_every_setting_with_its_variable() {

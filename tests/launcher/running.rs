@@ -81,6 +81,7 @@ fn each_flag_becomes_its_variable_and_comes_before_it() {
         ("crash-signals", "segv,abrt"),
         ("crash-timeout", "3"),
         ("threads", "crashed"),
+        ("values", "on"),
         ("report", "/tmp"),
         ("format", "json"),
         ("core", "0"),

@@ -52,6 +52,12 @@ pub const STACK_POINTER: usize = 31;
 /// Number of the program counter, here as in DWARF.
 pub const PROGRAM_COUNTER: usize = 32;
 
+/// Whether a register, by its DWARF number, has the same value after a call as before: x19 to x29 and sp (AAPCS64, 6.1.1).
+#[must_use]
+pub fn is_kept_by_calls(number: usize) -> bool {
+    matches!(number, 19..=29 | 31)
+}
+
 /// DWARF number of the column that has the return address.
 pub const RETURN_ADDRESS: usize = LINK;
 /// Whether a call puts its return address on the stack.

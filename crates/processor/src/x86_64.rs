@@ -15,6 +15,12 @@ pub const STACK_POINTER: usize = 7;
 /// Number of the program counter, here as in DWARF.
 pub const PROGRAM_COUNTER: usize = 16;
 
+/// Whether a register, by its DWARF number, has the same value after a call as before: rbx, rbp, rsp, r12 to r15 (System V ABI, x86_64, 3.2.1).
+#[must_use]
+pub fn is_kept_by_calls(number: usize) -> bool {
+    matches!(number, 3 | 6 | 7 | 12..=15)
+}
+
 /// DWARF number of the column that has the return address.
 pub const RETURN_ADDRESS: usize = PROGRAM_COUNTER;
 

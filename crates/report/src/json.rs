@@ -3,7 +3,7 @@
 use alloc::string::String;
 use core::fmt::Write;
 
-use super::{Context, Exception, Frame, Python, Report, SCHEMA};
+use super::{Context, Exception, Frame, Python, Report, SCHEMA, Variable};
 use wording::line::is_harmless;
 use wording::words;
 
@@ -209,6 +209,8 @@ fn frames(json: &mut Json, frames: &[Frame], omitted: Option<(u64, u64)>, cut: b
             if !frame.found_by.is_empty() {
                 json.text("found_by", &frame.found_by);
             }
+            variables(json, "arguments", &frame.arguments);
+            variables(json, "locals", &frame.locals);
         });
     });
     gaps(json, omitted, cut);
@@ -244,6 +246,19 @@ fn python(json: &mut Json, stack: &Python) {
             });
         });
         gaps(json, stack.omitted, stack.cut);
+    });
+}
+
+fn variables(json: &mut Json, key: &str, variables: &[Variable]) {
+    if variables.is_empty() {
+        return;
+    }
+    json.key(key);
+    json.array(variables, |json, variable| {
+        json.object(|json| {
+            json.text("name", &variable.name);
+            json.text("value", &variable.value);
+        });
     });
 }
 

@@ -343,6 +343,19 @@ pub struct Frame {
     pub note: String,
     /// `scan` when it was found by searching the stack, and may be left over from an earlier call.
     pub found_by: String,
+    /// Its arguments, if they were asked for and are known.
+    pub arguments: Vec<Variable>,
+    /// The same of its local variables.
+    pub locals: Vec<Variable>,
+}
+
+/// A variable and its value.
+#[derive(Clone, Default, PartialEq)]
+pub struct Variable {
+    /// Its name in the source.
+    pub name: String,
+    /// Its value, as a debugger would show it.
+    pub value: String,
 }
 
 /// A file that is mapped with code in it.

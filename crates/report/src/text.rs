@@ -292,6 +292,13 @@ fn frames(text: &mut String, frames: &[Frame], (omitted, cut): Gaps, modules: &[
         } else {
             let _ = write!(text, "{}", shown(&frame.function));
         }
+        for (index, argument) in frame.arguments.iter().enumerate() {
+            let before = if index == 0 { " (" } else { ", " };
+            let _ = write!(text, "{before}{}={}", shown(&argument.name), shown(&argument.value));
+        }
+        if !frame.arguments.is_empty() {
+            text.push(')');
+        }
         if !frame.file.is_empty() {
             let _ = write!(text, " at {}:{}", shown(&frame.file), frame.line);
         } else if let (false, Some(offset)) = (frame.function.is_empty(), frame.function_offset) {
@@ -317,6 +324,9 @@ fn frames(text: &mut String, frames: &[Frame], (omitted, cut): Gaps, modules: &[
             None => text.push_str(" [no file]"),
         }
         text.push('\n');
+        for local in &frame.locals {
+            let _ = writeln!(text, "        {} = {}", shown(&local.name), shown(&local.value));
+        }
     }
     if cut {
         text.push_str("  ...  and its callers: there was no time to follow the stack to its end\n");

@@ -37,7 +37,7 @@ pub struct Setting {
 }
 
 /// Every setting, in the order in which help shows them.
-pub static SETTINGS: [Setting; 12] = [
+pub static SETTINGS: [Setting; 13] = [
     Setting {
         variable: "NOSIGPIPE_SCOPE",
         flag: "scope",
@@ -81,6 +81,15 @@ pub static SETTINGS: [Setting; 12] = [
         default: "all",
         help: "Threads whose stacks a crash report shows",
         parse: |o, v| word(&mut o.threads, v, Threads::WORDS),
+    },
+    Setting {
+        variable: "NOSIGPIPE_VALUES",
+        flag: "values",
+        allowed: "off or on",
+        default: "off",
+        help: "Show arguments and local variables of the crashed stack, where there is debug information. They may have \
+               secrets in them",
+        parse: |o, v| word(&mut o.values, v, Values::WORDS),
     },
     Setting {
         variable: "NOSIGPIPE_REPORT",
@@ -207,6 +216,15 @@ pub enum Threads {
     Crashed,
 }
 
+/// `NOSIGPIPE_VALUES`
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Values {
+    /// Names and lines only.
+    Off,
+    /// With arguments and local variables.
+    On,
+}
+
 /// `NOSIGPIPE_FORMAT`
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u32)]
@@ -268,6 +286,7 @@ words! {
     Scope { Process = "process", Sockets = "sockets", Tree = "tree", Off = "off" }
     Crash { Last = "last", First = "first", Off = "off" }
     Threads { All = "all", Crashed = "crashed" }
+    Values { Off = "off", On = "on" }
     Format { Text = "text", Json = "json" }
     Log { Off = "off", BrokenPipes = "broken-pipes", Summary = "summary" }
 }
@@ -288,6 +307,8 @@ pub struct Options {
     pub crash_timeout: u32,
     /// `NOSIGPIPE_THREADS`
     pub threads: Threads,
+    /// `NOSIGPIPE_VALUES`
+    pub values: Values,
     /// `NOSIGPIPE_REPORT`: the directory, where one is named.
     pub report: Option<&'static [u8]>,
     /// `NOSIGPIPE_REPORT`: what else is named, as bits; see [`TARGETS`].
@@ -314,6 +335,7 @@ impl Options {
         crash_signals: 0x7f,
         crash_timeout: 10,
         threads: Threads::All,
+        values: Values::Off,
         report: None,
         targets: 0,
         report_keep: 20,

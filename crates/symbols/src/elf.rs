@@ -17,6 +17,7 @@ use object::read::elf::{FileHeader, SectionHeader, SectionTable, Sym};
 use ruzstd::decoding::FrameDecoder;
 
 use super::{DebugFiles, Name, Reader, frames, hex, is_wanted, reader, with_symbol, xz};
+use crate::values::{Code, Function, Process, State, Variables};
 
 type Elf = elf::FileHeader64<Endianness>;
 
@@ -250,6 +251,34 @@ impl Symbols {
         with_symbol(names.unwrap_or_default(), symbol)
     }
 
+    /// The function that an address is in, if debug information knows it.
+    pub fn function(&self, address: u64, process: &mut dyn Process) -> Option<Function> {
+        self.code(address)?.function(process)
+    }
+
+    /// Arguments and variables of the functions that [`names`](Self::names) has for this frame.
+    pub fn variables(&self, function: &Function, state: &State, process: &mut dyn Process) -> Vec<Variables> {
+        self.code(state.lookup).map(|code| code.variables(function, state, process)).unwrap_or_default()
+    }
+
+    /// What registers were when `function` called `callee`, which is in a module with the bias beside it. It returns to
+    /// `return_address`, of the file.
+    pub fn entry_values(
+        &self,
+        function: &Function,
+        return_address: u64,
+        callee: (&Function, u64),
+        state: &State,
+        process: &mut dyn Process,
+    ) -> Vec<(u16, u64)> {
+        let code = self.code(state.lookup);
+        code.map(|code| code.entry_values(function, return_address, callee, state, process)).unwrap_or_default()
+    }
+
+    fn code(&self, address: u64) -> Option<Code<'_>> {
+        Code::new(self.lines.as_ref()?, address, |load| self.split(load))
+    }
+
     /// The part of the debug information that is in a .dwo file, or in the .dwp file that has those of the whole module.
     fn split(&self, load: &SplitDwarfLoad<Reader>) -> Option<Dwarf<Reader>> {
         if let Some(package) = self.package {
@@ -276,7 +305,9 @@ impl Symbols {
 fn context(file: &File, debug_files: DebugFiles) -> Option<Context<Reader>> {
     let load = |file: File| {
         move |id: gimli::SectionId| {
-            Ok::<_, gimli::Error>(reader(is_wanted(id).then(|| file.section(id.name())).flatten()))
+            Ok::<_, gimli::Error>(reader(
+                is_wanted(id, debug_files.variables).then(|| file.section(id.name())).flatten(),
+            ))
         }
     };
     let mut dwarf = Dwarf::load(load(*file)).ok()?;

@@ -13,6 +13,7 @@ use alloc::vec::Vec;
 pub mod demangle;
 pub mod elf;
 pub mod macho;
+pub mod values;
 mod xz;
 
 use alloc::sync::Arc;
@@ -24,13 +25,15 @@ pub use demangle::demangle;
 
 type Reader = EndianSlice<'static, LittleEndian>;
 
-/// Where debug files are, and how a file comes into memory for good.
+/// Where debug files are, how a file comes into memory for good, and what is read of them.
 #[derive(Clone, Copy)]
 pub struct DebugFiles<'a> {
     /// Where distributions put debug files, such as `/usr/lib/debug`.
     pub directories: &'a [String],
     /// Maps a whole file for reading.
     pub open: fn(&str) -> Option<&'static [u8]>,
+    /// Whether to read where variables are, too.
+    pub variables: bool,
 }
 
 /// What an address is called.
@@ -101,10 +104,11 @@ fn with_symbol(mut names: Vec<Name>, symbol: Option<(&[u8], u64)>) -> Vec<Name> 
     names
 }
 
-/// The sections that names and lines come from; the others are as large, and would have to be decompressed.
-fn is_wanted(id: gimli::SectionId) -> bool {
+/// The sections that names and lines come from, or variables; the others are as large, and would have to be decompressed.
+fn is_wanted(id: gimli::SectionId, variables: bool) -> bool {
     use gimli::SectionId as Id;
-    matches!(
+    let is_for_variables = matches!(id, Id::DebugLoc | Id::DebugLocLists | Id::DebugTypes);
+    let is_for_names = matches!(
         id,
         Id::DebugAbbrev
             | Id::DebugAddr
@@ -116,7 +120,8 @@ fn is_wanted(id: gimli::SectionId) -> bool {
             | Id::DebugRngLists
             | Id::DebugStr
             | Id::DebugStrOffsets
-    )
+    );
+    is_for_names || variables && is_for_variables
 }
 
 fn reader(section: Option<&'static [u8]>) -> Reader {

@@ -207,7 +207,7 @@ impl File {
     }
 
     fn context(&self) -> Option<Context<Reader>> {
-        let section = |id: gimli::SectionId| is_wanted(id).then(|| self.dwarf_section(id.name())).flatten();
+        let section = |id: gimli::SectionId| is_wanted(id, false).then(|| self.dwarf_section(id.name())).flatten();
         self.dwarf_section(".debug_info")?;
         let dwarf = Dwarf::load(|id| Ok::<_, gimli::Error>(reader(section(id)))).ok()?;
         Context::from_dwarf(dwarf).ok()

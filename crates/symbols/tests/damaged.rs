@@ -7,9 +7,10 @@
 
 use std::time::{Duration, Instant};
 
+use symbols::values::{Process, State};
 use symbols::{DebugFiles, demangle, elf, macho};
 
-const NO_DEBUG_FILES: DebugFiles<'static> = DebugFiles { directories: &[], open: |_| None };
+const NO_DEBUG_FILES: DebugFiles<'static> = DebugFiles { directories: &[], open: |_| None, variables: true };
 
 /// xorshift64*, which is no good for anything but this.
 struct Numbers(u64);
@@ -83,6 +84,39 @@ fn read_elf(bytes: &'static [u8]) {
         let _ = symbols.names(address);
     }
     let _ = symbols.object("main");
+    let _ = read_variables(&symbols);
+}
+
+/// Reads the variables of what is at some addresses; how many values there were.
+fn read_variables(symbols: &elf::Symbols) -> usize {
+    let mut count = 0;
+    // Memory that has something everywhere, and a stack that leads nowhere.
+    struct Everywhere(u32);
+    impl Process for Everywhere {
+        fn read(&mut self, address: u64, bytes: &mut [u8]) -> usize {
+            bytes.iter_mut().zip(address as u8..).for_each(|(to, byte)| *to = byte);
+            bytes.len()
+        }
+
+        fn is_late(&mut self) -> bool {
+            self.0 += 1;
+            self.0 > 10_000
+        }
+    }
+    let registers: Vec<_> = (0..17).map(|number| Some(0x10_0000 + number)).collect();
+    for address in (0x1100..0x1200).step_by(32) {
+        let entry = [(5, address), (4, 1)];
+        let state = State { lookup: address, bias: 0x5000, registers: &registers, cfa: Some(0x7000), entry: &entry };
+        let process = &mut Everywhere(0);
+        if let Some(function) = symbols.function(address, process) {
+            let variables = symbols.variables(&function, &state, process);
+            count += variables.iter().map(|of| of.arguments.len() + of.locals.len()).sum::<usize>();
+            for back in 0..16 {
+                let _ = symbols.entry_values(&function, address + back, (&function, 0x5000), &state, process);
+            }
+        }
+    }
+    count
 }
 
 #[test]
@@ -155,6 +189,9 @@ fn the_undamaged_file_has_names_and_lines() {
     let symbols = elf::Symbols::find("/nowhere", "", Some(bytes), NO_DEBUG_FILES, true);
     let found = (0x1000..0x1100).flat_map(|address| symbols.names(address)).collect::<Vec<_>>();
     assert!(found.iter().any(|name| name.function == "main" && name.line == 3), "no main in line 3");
+    let bytes: &'static [u8] = Box::leak(compiled(&["-O0"]).into_boxed_slice());
+    let symbols = elf::Symbols::find("/nowhere", "", Some(bytes), NO_DEBUG_FILES, true);
+    assert_ne!(read_variables(&symbols), 0, "no argument of any function");
 }
 
 #[test]

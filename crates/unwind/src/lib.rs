@@ -16,4 +16,4 @@ mod unwinder;
 
 pub use memory::ReadMemory;
 pub use stack::{Found, Frame, Stack};
-pub use unwinder::{Clock, Image, Unwinder};
+pub use unwinder::{Clock, FrameRegisters, Image, Unwinder};

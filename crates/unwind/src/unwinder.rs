@@ -52,6 +52,23 @@ enum Value {
     IsExpression(&'static [u8]),
 }
 
+/// How many registers there are.
+const REGISTERS: usize = processor::REGISTER_NAMES.len();
+
+/// A frame's registers.
+pub struct FrameRegisters {
+    /// Where it goes on.
+    pub pc: u64,
+    /// Whether it was about to execute there; otherwise it returns there.
+    pub interrupted: bool,
+    /// False for the return address of a signal handler.
+    pub is_function: bool,
+    /// By their DWARF numbers; `None` for those that are not known any more.
+    pub known: Vec<Option<u64>>,
+    /// The canonical frame address, where call frame information tells it.
+    pub cfa: Option<u64>,
+}
+
 /// Where a module's call frame information is.
 enum Frames {
     Table { header: gimli::ParsedEhFrameHdr<Slice>, frames: EhFrame<Slice>, bases: BaseAddresses },
@@ -109,6 +126,54 @@ impl<I: Image, S: UnwindContextStorage<usize>> Unwinder<I, S> {
         let first = Frame::interrupted(registers.pc());
         let clock = self.clock;
         Stack::walk(first, || clock.is_late(), |frame| self.step(memory, &mut registers, frame))
+    }
+
+    /// The registers of the innermost frames, as far as they are known.
+    pub fn registers(
+        &mut self,
+        memory: &mut impl ReadMemory,
+        registers: &Registers,
+        most: usize,
+    ) -> Vec<FrameRegisters> {
+        let mut found: Vec<FrameRegisters> = Vec::new();
+        let mut registers = *registers;
+        let mut frame = Frame::interrupted(registers.pc());
+        let mut is_known = [true; REGISTERS];
+        while found.len() < most {
+            let known = registers.general.iter().zip(is_known).map(|(&value, known)| known.then_some(value)).collect();
+            found.push(FrameRegisters {
+                pc: frame.pc,
+                interrupted: frame.interrupted,
+                is_function: true,
+                known,
+                cfa: None,
+            });
+            let lookup = if frame.interrupted { frame.pc } else { frame.pc.wrapping_sub(1) };
+            let Some(caller) = self.step(memory, &mut registers, &mut frame) else { break };
+            let is_by_rules = frame.signal.is_none() && caller.found == Found::Surely;
+            let rules = self.rules(lookup).filter(|_| is_by_rules);
+            if let Some(last) = found.last_mut() {
+                last.is_function = frame.signal.is_none();
+                // Where the stack was before the call.
+                last.cfa = rules.is_some().then(|| registers.sp());
+            }
+            if frame.signal.is_some() {
+                is_known = [true; REGISTERS];
+            } else {
+                for (number, known) in is_known.iter_mut().enumerate() {
+                    // A function may change other registers without saving them.
+                    let is_saved = |rules: &Rules| rules.registers.iter().any(|(register, _)| *register == number);
+                    *known = match &rules {
+                        Some(rules) => is_saved(rules) || *known && processor::is_kept_by_calls(number),
+                        None => false,
+                    } || number == STACK_POINTER
+                        || number == PROGRAM_COUNTER
+                        || number == FRAME_POINTER && caller.found == Found::Surely;
+                }
+            }
+            frame = caller;
+        }
+        found
     }
 
     /// From a frame to its caller's, whose registers replace the given ones.

@@ -23,7 +23,7 @@ use crate::process::{Found, Map, Memory, Module, ReadMemory, Stack, Thread};
 use report::{Frame, Group, Python, Report};
 use runtime::crash::reporter::{self, progress};
 use runtime::crash::{self, Incident, header, incident, options, program};
-use settings::options::{Format, Threads};
+use settings::options::{Format, Threads, Values};
 use symbols::{DebugFiles, hex};
 use wording::words;
 
@@ -38,8 +38,9 @@ pub fn write(stderr: i32, lines: bool, others: Result<(), &str>) {
     let is_for_copy = header::is_for_copy();
     let memory = RefCell::new(Memory::own());
     let map = platform::read_map(&mut memory.borrow_mut());
+    let has_values = lines && options().values == Values::On;
     let directories: Vec<String> = DEBUG_DIRECTORIES.iter().map(|&directory| directory.to_owned()).collect();
-    let debug_files = DebugFiles { directories: &directories, open };
+    let debug_files = DebugFiles { directories: &directories, open, variables: has_values };
     let now = platform::nanoseconds();
     let left = incident.deadline.saturating_sub(now);
     // What is left after that is for writing: a report without some names is better than none.
@@ -87,6 +88,11 @@ pub fn write(stderr: i32, lines: bool, others: Result<(), &str>) {
     let threads = pythons.threads(&mut memory.borrow_mut());
     report.python = threads.stack(&mut memory.borrow_mut(), incident.tid);
     report.python_note = threads.note();
+    if has_values {
+        let deadline = platform::nanoseconds() + left / 8;
+        let memory = &mut memory.borrow_mut();
+        platform::add_values(&mut report.frames, &registers, (&map, &ask), &mut unwinder, memory, deadline);
+    }
     if incident.fault.signal == libc::SIGABRT {
         let calls = |function: &str| report.frames.iter().any(|frame| frame.function.starts_with(function));
         // What has been thrown and has not arrived is on its way to the end. libc++abi's functions there have no names.

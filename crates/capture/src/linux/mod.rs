@@ -9,6 +9,7 @@ mod system;
 mod targets;
 mod threads;
 mod unwind;
+mod values;
 
 pub use context::*;
 pub use exception::*;
@@ -19,6 +20,7 @@ pub use system::*;
 pub use targets::*;
 pub use threads::*;
 pub use unwind::*;
+pub use values::*;
 
 /// Who has sent a signal, of a siginfo on the stack: its pid stands where an address would be.
 pub fn sender_of(code: i32, address: u64) -> Option<u32> {

@@ -1,10 +1,12 @@
 //! Stacks of the crashed process.
 
+use alloc::vec::Vec;
+
 use processor::Registers;
 
 use crate::platform::{self, Room};
 use crate::process::{AskSymbols, Map, Memory, Stack};
-use unwind::{Clock, Image};
+use unwind::{Clock, FrameRegisters, Image};
 
 /// What is mapped, and what the modules' files have.
 struct Mapped<'a> {
@@ -51,5 +53,10 @@ impl<'a> Unwinder<'a> {
     /// The whole stack of a thread with these registers; `memory` has its stack.
     pub fn stack(&mut self, memory: &mut Memory, registers: &Registers) -> Stack {
         self.0.stack(memory, registers)
+    }
+
+    /// The registers of the innermost frames of such a stack, as far as they are known.
+    pub fn registers(&mut self, memory: &mut Memory, registers: &Registers, most: usize) -> Vec<FrameRegisters> {
+        self.0.registers(memory, registers, most)
     }
 }

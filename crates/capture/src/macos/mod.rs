@@ -7,6 +7,7 @@ mod system;
 mod targets;
 mod threads;
 mod unwind;
+mod values;
 
 pub use map::*;
 pub use message::*;
@@ -15,6 +16,7 @@ pub use system::*;
 pub use targets::*;
 pub use threads::*;
 pub use unwind::*;
+pub use values::*;
 
 /// Who has sent a signal, of a siginfo on the stack: that is not read here.
 pub fn sender_of(_code: i32, _address: u64) -> Option<u32> {

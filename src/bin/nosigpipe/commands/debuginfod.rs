@@ -140,7 +140,7 @@ impl Servers {
             else {
                 continue;
             };
-            let debug_files = DebugFiles { directories, open: self.map_file };
+            let debug_files = DebugFiles { directories, open: self.map_file, variables: false };
             let id = module.build_id.as_str();
             if self.urls.is_empty()
                 || !seen.insert(id.to_owned())

@@ -13,7 +13,9 @@ use serde_json::Value;
 use crate::commands::{annotation, debuginfod, source};
 use crate::exit::{Failure, OK};
 use crate::output;
-use report::{Context, Exception, Frame, Group, GroupMemory, Module, Python, PythonFrame, Report, SCHEMA, text};
+use report::{
+    Context, Exception, Frame, Group, GroupMemory, Module, Python, PythonFrame, Report, SCHEMA, Variable, text,
+};
 use symbols::{DebugFiles, Name, elf, macho};
 use wording::words;
 
@@ -254,8 +256,14 @@ fn frames(value: &Value) -> Vec<Frame> {
         interrupted: frame["interrupted"].as_bool().unwrap_or(false),
         note: string(&frame["note"]),
         found_by: string(&frame["found_by"]),
+        arguments: list(&frame["arguments"]).map(variable).collect(),
+        locals: list(&frame["locals"]).map(variable).collect(),
     };
     list(&value["frames"]).map(frame).collect()
+}
+
+fn variable(value: &Value) -> Variable {
+    Variable { name: string(&value["name"]), value: string(&value["value"]) }
 }
 
 fn module(value: &Value) -> Module {
@@ -331,7 +339,7 @@ impl Symbols {
 /// Looks every frame up again; where nothing is found, what the report says stays.
 fn resolve_again(report: &mut Report, directories: &[String]) {
     let open = |path: &str| map_file(path);
-    let debug_files = DebugFiles { directories, open };
+    let debug_files = DebugFiles { directories, open, variables: false };
     let mut symbols = BTreeMap::new();
     let modules = report.modules.clone();
     let mut resolve = |frames: &mut Vec<Frame>, omitted: &mut Option<(u64, u64)>| {
@@ -355,8 +363,15 @@ fn resolve_again(report: &mut Report, directories: &[String]) {
                 after.push(frame);
                 continue;
             }
-            inlined.clear();
-            after.extend(names.into_iter().map(|name| Frame {
+            // The values are those of the functions that the report knew; with as many of them now, they are the same.
+            inlined.push(frame.clone());
+            let mut values: Vec<_> = inlined.drain(..).map(|frame| (frame.arguments, frame.locals)).collect();
+            if values.len() != names.len() {
+                values = vec![Default::default(); names.len()];
+            }
+            after.extend(names.into_iter().zip(values).map(|(name, (arguments, locals))| Frame {
+                arguments,
+                locals,
                 function: name.function,
                 function_offset: name.function_offset.map(|offset| offset + u64::from(!frame.interrupted)),
                 file: name.file,

@@ -140,7 +140,7 @@ fn crashing(library: &Path) -> Result<(), Failure> {
     let executable = env::current_exe().map_err(|error| Failure::about("own executable", &error))?;
     say("\nThe same server again, with a mistake in it that one request finds:")?;
     let mut command = Process::new(&executable);
-    command.args(["run", "--library"]).arg(library).arg("--").arg(&executable).arg(server::NAME);
+    command.args(["run", "--values=on", "--library"]).arg(library).arg("--").arg(&executable).arg(server::NAME);
     let mut server = Server::start(&mut command)?;
     server.expect_answer()?;
     say(&format!(
