@@ -80,6 +80,13 @@ unsafe extern "C" fn handler(signal: c_int, info: *mut siginfo_t, context: *mut 
         // SAFETY: as above.
         return unsafe { die_without_a_call(&fault, context) };
     }
+    // SAFETY: as above.
+    unsafe {
+        if platform::is_to_be_held_back(&fault, context) {
+            platform::hold_back(platform::tid(), signal, info, context);
+            return platform::set_errno(errno);
+        }
+    }
     // The kernel has blocked the others for us.
     // SAFETY: as above.
     if unsafe { platform::interrupted_mask(context) } & 1 << (SIGSYS - 1) != 0 {
@@ -188,7 +195,16 @@ unsafe extern "C" fn trampoline(signal: c_int, info: *mut siginfo_t, context: *m
     }
     // SAFETY: as above.
     let fault = unsafe { platform::fault(signal, info, context) };
-    if fault.is_by_instruction() && returns::was_futile(&fault) {
+    // SAFETY: as above.
+    let is_blocked = unsafe {
+        if platform::is_to_be_held_back(&fault, context) {
+            platform::hold_back(platform::tid(), signal, info, context);
+            return platform::set_errno(errno);
+        }
+        platform::stands_in(platform::interrupted_mask(context))
+    };
+    // The kernel would not ask a handler whose signal is blocked.
+    if fault.is_by_instruction() && (is_blocked || returns::was_futile(&fault)) {
         begin();
         ownership::drop_handler(owned, &requested);
         // SAFETY: both are what the kernel gave us.

@@ -72,8 +72,9 @@ pub fn owned(signal: c_int) -> Option<&'static Owned> {
     SIGNALS.get(index_of(signal)?).filter(|owned| owned.is_active())
 }
 
-/// Tells `nosigpipe status` what the program believes.
+/// Tells `nosigpipe status` what the program believes, and notes whether that is the default action.
 fn publish_belief(signal: c_int, believed: &Action) {
+    platform::note_default(signal, believed.handler == SIG_DFL);
     if let Some(slot) = index_of(signal).and_then(|index| STATE.crash_beliefs.get(index)) {
         slot.store(believed.handler as u64, Relaxed);
     }
@@ -92,7 +93,9 @@ pub fn start(selected: u8, entries: Entries) {
         let before = platform::exchange_action(owned.signal(), &handler_action());
         // Nearly always it was the default action, and the kernel already has what that becomes.
         owned.own_as_is(if before.is_handler() { Request::of_program(before) } else { Request::inherited(before) });
-        if before.handler != SIG_DFL {
+        if before.handler == SIG_DFL {
+            platform::note_default(owned.signal(), true);
+        } else {
             owned.apply();
             publish_belief(owned.signal(), &before);
         }
@@ -178,6 +181,8 @@ fn kernel_action(requested: &Request) -> Action {
         SIG_IGN => requested.action,
         _ if options().crash == Crash::First
             || requested.origin == Origin::ProgramBySignal
+            // It must not run in threads where the program has blocked the signal.
+            || platform::masks_stand_in()
             || requested.flags & SA_RESETHAND != 0 =>
         {
             trampoline_action(requested)
@@ -190,9 +195,11 @@ fn kernel_action_in_front(requested: &Request) -> Action {
     if requested.is_handler() && !is_dying() { trampoline_action(requested) } else { kernel_action(requested) }
 }
 
-/// SA_NODEFER, and no crash signal in the mask: a crash in our own handler comes to it, too. Everything else waits.
+/// SA_NODEFER, and no crash signal in the mask: a crash in our own handler comes to it, too. Everything else waits. SA_RESTART for
+/// what the program goes on after.
 fn handler_action() -> Action {
-    Action { flags: SA_SIGINFO | SA_ONSTACK | SA_NODEFER, mask: !CRASH_SIGNALS, ..Action::plain(HANDLER.load(Relaxed)) }
+    let flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER | SA_RESTART;
+    Action { flags, mask: !CRASH_SIGNALS, ..Action::plain(HANDLER.load(Relaxed)) }
 }
 
 /// The mask and the flags of a program's handler go to the kernel with the trampoline, so that the handler runs on the

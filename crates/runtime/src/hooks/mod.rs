@@ -93,6 +93,20 @@ hooks! {
     #[cfg(target_os = "linux")]
     later   linux::killpg(group: pid_t, signum: c_int) -> c_int;
 
+    // Where a thread blocks all signals, its own faults are let through.
+    #[cfg(target_os = "linux")]
+    later   linux::pthread_sigmask(how: c_int, set: *const libc::sigset_t, old: *mut libc::sigset_t) -> c_int;
+    #[cfg(target_os = "linux")]
+    later   linux::sigprocmask(how: c_int, set: *const libc::sigset_t, old: *mut libc::sigset_t) -> c_int;
+    #[cfg(target_os = "linux")]
+    instead linux::sighold(signum: c_int) -> c_int;
+    #[cfg(target_os = "linux")]
+    instead linux::sigrelse(signum: c_int) -> c_int;
+    #[cfg(target_os = "linux")]
+    instead linux::sigblock(mask: c_int) -> c_int;
+    #[cfg(target_os = "linux")]
+    instead linux::siggetmask() -> c_int;
+
     real    thread::pthread_create(thread: *mut pthread_t, attributes: *const pthread_attr_t, routine: extern "C" fn(*mut c_void) -> *mut c_void, argument: *mut c_void) -> c_int;
 
     #[cfg(target_os = "linux")]

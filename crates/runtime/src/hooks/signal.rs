@@ -112,6 +112,10 @@ fn set(signal: c_int, new: Option<Request>) -> Option<Request> {
     match owned(signal) {
         Some(owned) if platform::is_sigaction_behind() && !crash::is_dying() => by_next(owned, new),
         Some(owned) => Some(change(owned, new)),
-        None => platform::real_sigaction(signal, new.as_ref().map(|new| &new.action)).map(Request::of_program),
+        None => {
+            let new = new.map(|new| Action { mask: platform::stand_in(new.mask), ..new.action });
+            let before = platform::real_sigaction(signal, new.as_ref())?;
+            Some(Request::of_program(Action { mask: platform::told(before.mask), ..before }))
+        }
     }
 }

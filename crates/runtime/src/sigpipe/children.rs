@@ -60,7 +60,10 @@ pub fn adopt_forked_child(is_filtered: bool) {
 
 /// In force while libc starts a program on behalf of this process (posix_spawn, system, popen), and while the process
 /// itself tries to become another program.
-pub struct Spawn(Changed);
+pub struct Spawn {
+    disposition: Changed,
+    _mask: platform::MaskAsSet,
+}
 
 /// Whose disposition had to be changed.
 enum Changed {
@@ -74,30 +77,36 @@ enum Changed {
 impl Spawn {
     /// To be kept until the call has returned.
     pub fn begin() -> Self {
+        Self { disposition: Changed::begin(), _mask: platform::MaskAsSet::begin() }
+    }
+}
+
+impl Changed {
+    fn begin() -> Self {
         // The kernel's action has to be changed for what is started, by a call that a filter may kill for.
         if !SIGNAL.is_active() || platform::is_filtered() {
-            return Self(Changed::Nothing);
+            return Self::Nothing;
         }
         platform::keeping_errno(|| {
             if is_own_process() {
                 SPAWNING.fetch_add(1, Relaxed);
                 SIGNAL.policy_changed();
                 SIGNAL.wait_for_pending_updates();
-                return Self(Changed::Process);
+                return Self::Process;
             }
             let current = platform::action(SIGPIPE);
             if !SIGNAL.is_ours(&current) {
-                return Self(Changed::Nothing);
+                return Self::Nothing;
             }
             platform::set_action(SIGPIPE, &while_starting(&SIGNAL.believed()));
-            Self(Changed::VmChild(current))
+            Self::VmChild(current)
         })
     }
 }
 
 impl Drop for Spawn {
     fn drop(&mut self) {
-        match &self.0 {
+        match &self.disposition {
             Changed::Nothing => {}
             Changed::Process => platform::keeping_errno(|| {
                 SPAWNING.fetch_sub(1, Relaxed);

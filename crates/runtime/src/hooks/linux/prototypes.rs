@@ -19,6 +19,14 @@ unsafe extern "C" {
     /// sigset(3)
     pub fn sigset(signal: c_int, disposition: sighandler_t) -> sighandler_t;
     /// sigset(3)
+    pub fn sighold(signal: c_int) -> c_int;
+    /// sigset(3)
+    pub fn sigrelse(signal: c_int) -> c_int;
+    /// sigvec(3)
+    pub fn sigblock(mask: c_int) -> c_int;
+    /// sigvec(3)
+    pub fn siggetmask() -> c_int;
+    /// sigset(3)
     pub fn sigignore(signal: c_int) -> c_int;
     /// siginterrupt(3)
     pub fn siginterrupt(signal: c_int, interrupt: c_int) -> c_int;

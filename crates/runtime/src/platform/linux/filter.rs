@@ -28,7 +28,7 @@ const NONE: i32 = -1;
 
 /// Every call that a report may make, with arguments with which it does nothing, but which look to a filter like those of the report.
 /// The first keeps a child that is killed for trying from leaving a core file.
-const CALLS: [(c_long, [i32; 4]); 63] = [
+const CALLS: [(c_long, [i32; 4]); 64] = [
     (libc::SYS_prlimit64, [0, libc::RLIMIT_CORE as i32, 0, 0]),
     (libc::SYS_clone, [libc::CLONE_CHILD_SETTID | libc::CLONE_UNTRACED | libc::CLONE_SIGHAND, 0, 0, 0]),
     (libc::SYS_wait4, [NO_REPORTER, 0, libc::WNOHANG | libc::__WALL, 0]),
@@ -44,6 +44,7 @@ const CALLS: [(c_long, [i32; 4]); 63] = [
     (libc::SYS_rt_sigprocmask, [libc::SIG_SETMASK, 0, 0, 8]),
     (libc::SYS_rt_sigpending, [0, 0, 0, 0]),
     (libc::SYS_rt_tgsigqueueinfo, [NO_REPORTER, NO_REPORTER, 0, 0]),
+    (libc::SYS_rt_sigqueueinfo, [NO_REPORTER, 0, 0, 0]),
     (libc::SYS_tgkill, [NO_REPORTER, NO_REPORTER, 0, 0]),
     (libc::SYS_kill, [NO_REPORTER, 0, 0, 0]),
     (libc::SYS_sigaltstack, [0; 4]),

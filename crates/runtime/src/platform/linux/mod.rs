@@ -19,6 +19,7 @@ pub(crate) mod freestanding;
 mod image;
 mod lineage;
 mod maps;
+mod mask;
 mod memory;
 mod missing;
 pub(crate) mod next;
@@ -46,6 +47,10 @@ pub use filter::{forbids_reports, is_forbidden, learn_filter, learn_forbidden};
 pub use freestanding::{own_call, poll, system_call};
 pub use lineage::*;
 pub use maps::*;
+pub use mask::{
+    MaskAsSet, change_mask, hold_back, is_nearly_full, is_to_be_held_back, masks_stand_in, note_default, stand_in,
+    stands_in, told,
+};
 pub use memory::*;
 pub use optional::at_fork;
 pub use process::*;

@@ -143,14 +143,14 @@ pub fn write_stderr(bytes: &[u8]) -> bool {
         return false;
     }
     let was_pending = is_pending(libc::SIGPIPE);
-    let was_blocked = change_mask(libc::SIG_BLOCK, libc::SIGPIPE);
+    let was_blocked = super::change_mask(libc::SIG_BLOCK, libc::SIGPIPE);
     // SAFETY: the bytes are the caller's. Raw, so that no interposed write runs in a signal handler.
     let written = unsafe { own_call(libc::SYS_write, fd, bytes.as_ptr(), bytes.len()) };
     if written < 0 && errno() == libc::EPIPE && !was_pending {
         take_pending(libc::SIGPIPE);
     }
     if !was_blocked {
-        change_mask(libc::SIG_UNBLOCK, libc::SIGPIPE);
+        super::change_mask(libc::SIG_UNBLOCK, libc::SIGPIPE);
     }
     written >= 0
 }
@@ -191,20 +191,11 @@ pub fn seconds() -> u64 {
     now.tv_sec.unsigned_abs()
 }
 
-/// Blocks or unblocks (SIG_BLOCK, SIG_UNBLOCK) one signal in the calling thread; whether it was blocked.
-pub fn change_mask(how: c_int, signal: c_int) -> bool {
-    let set = 1u64 << (signal - 1);
-    let mut before = 0u64;
-    // SAFETY: both are kernel signal sets of the size given.
-    unsafe { own_call(libc::SYS_rt_sigprocmask, how, &raw const set, &raw mut before, size_of::<u64>()) };
-    before & set != 0
-}
-
 /// Sends the calling thread a signal and lets it come, whether it was blocked or not.
 pub fn raise_unblocked(signal: c_int) {
     // SAFETY: no pointers.
     unsafe { own_call(libc::SYS_tgkill, pid(), libc::gettid(), signal) };
-    change_mask(libc::SIG_UNBLOCK, signal);
+    super::change_mask(libc::SIG_UNBLOCK, signal);
 }
 
 /// Whether the kernel might write a core file of the process when it started (prctl(2), PR_GET_DUMPABLE): a program that may

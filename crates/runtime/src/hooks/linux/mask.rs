@@ -1,0 +1,112 @@
+//! Which signals a thread blocks: where it blocks all, faults are let through ([`stand_in`]).
+
+use core::mem::MaybeUninit;
+
+use libc::{SIG_BLOCK, SIG_SETMASK, SIG_UNBLOCK, c_int, sigset_t};
+
+use crate::hooks::real;
+use crate::platform::{self, is_nearly_full, masks_stand_in, stand_in, told};
+
+/// pthread_sigmask(3) and sigprocmask(2), which are one in all but how they tell of errors.
+type Change = unsafe extern "C" fn(c_int, *const sigset_t, *mut sigset_t) -> c_int;
+
+pub unsafe fn pthread_sigmask(how: c_int, set: *const sigset_t, old: *mut sigset_t) -> c_int {
+    // SAFETY: the caller's arguments, as the caller gave them.
+    unsafe { change(real::pthread_sigmask(), how, set, old) }
+}
+
+pub unsafe fn sigprocmask(how: c_int, set: *const sigset_t, old: *mut sigset_t) -> c_int {
+    // SAFETY: the caller's arguments, as the caller gave them.
+    unsafe { change(real::sigprocmask(), how, set, old) }
+}
+
+pub unsafe fn sighold(signal: c_int) -> c_int {
+    change_one(SIG_BLOCK, signal)
+}
+
+pub unsafe fn sigrelse(signal: c_int) -> c_int {
+    change_one(SIG_UNBLOCK, signal)
+}
+
+fn change_one(how: c_int, signal: c_int) -> c_int {
+    // libc keeps two for itself.
+    if !(1..=platform::LAST_SIGNAL).contains(&signal) || matches!(signal, 32 | 33) {
+        platform::set_errno(libc::EINVAL);
+        return -1;
+    }
+    platform::change_mask(how, signal);
+    0
+}
+
+/// A mask of BSD's has the first 32 signals.
+pub unsafe fn sigblock(mask: c_int) -> c_int {
+    let mut set = MaybeUninit::<sigset_t>::zeroed();
+    let mut old = MaybeUninit::<sigset_t>::zeroed();
+    // SAFETY: both sets are ours.
+    unsafe {
+        set.as_mut_ptr().cast::<u64>().write(mask.cast_unsigned().into());
+        change(real::sigprocmask(), SIG_BLOCK, set.as_ptr(), old.as_mut_ptr());
+        kernels(old.as_ptr()).read() as c_int
+    }
+}
+
+pub unsafe fn siggetmask() -> c_int {
+    // SAFETY: no preconditions.
+    unsafe { sigblock(0) }
+}
+
+#[inline(always)]
+unsafe fn change(real: Change, how: c_int, set: *const sigset_t, old: *mut sigset_t) -> c_int {
+    // SAFETY: the caller's arguments, as the caller gave them; as in libc, a wild set is the caller's SIGSEGV.
+    unsafe {
+        if !masks_stand_in() && (set.is_null() || !is_nearly_full(kernels(set).read())) {
+            return real(how, set, old);
+        }
+        change_and_tell(real, how, set, old)
+    }
+}
+
+/// The kernel's set, the first eight bytes of libc's.
+fn kernels(set: *const sigset_t) -> *const u64 {
+    set.cast()
+}
+
+/// One call as a rule, with the mask that may stand for the one that was asked for. What that becomes together with what was blocked before
+/// is known only then.
+#[cold]
+#[inline(never)]
+unsafe fn change_and_tell(real: Change, how: c_int, set: *const sigset_t, old: *mut sigset_t) -> c_int {
+    let mut before = MaybeUninit::<sigset_t>::zeroed();
+    let mut asked = MaybeUninit::<sigset_t>::zeroed();
+    // The kernel is to say whether the caller's can be written to.
+    let old = if old.is_null() { before.as_mut_ptr() } else { old };
+    // SAFETY: the caller's arguments, or sets of our own in their place; what was written to by the call can be read.
+    unsafe {
+        // They may be the same.
+        let requested = (!set.is_null()).then(|| kernels(set).read());
+        let given = requested.map(|requested| if how == SIG_UNBLOCK { requested } else { stand_in(requested) });
+        if let Some(given) = given {
+            asked.as_mut_ptr().cast::<u64>().write(given);
+        }
+        let result = real(how, if given.is_some() { asked.as_ptr() } else { set }, old);
+        if result != 0 {
+            return result;
+        }
+        let before = kernels(old).read();
+        let believed = told(before);
+        old.cast::<u64>().write(believed);
+        if let (Some(requested), Some(given)) = (requested, given) {
+            let (wanted, is) = match how {
+                SIG_BLOCK => (believed | requested, before | given),
+                SIG_UNBLOCK => (believed & !requested, before & !given),
+                _ => (requested, given),
+            };
+            let kernels = stand_in(wanted);
+            if kernels != is {
+                asked.as_mut_ptr().cast::<u64>().write(kernels);
+                real(SIG_SETMASK, asked.as_ptr(), core::ptr::null_mut());
+            }
+        }
+        0
+    }
+}

@@ -1,0 +1,183 @@
+//! Which signals a thread blocks, as the program has it and as the kernel has it.
+//!
+//! A fault whose signal is blocked is the end of the process, and the kernel asks nobody: no handler, no report. Programs block
+//! all signals in their worker threads, around fork and in `sa_mask`, so that another thread gets what is sent; they do not mean their own
+//! faults. So where a program blocks all signals, and leaves the faults to their default action, the kernel gets a mask without these:
+//! [`stand_in`]. The program is told what it has set: [`told`].
+//!
+//! Nothing is noted for a thread. A mask that lacks exactly the signals of faults, and has what only sigfillset(3) sets, stands for one
+//! that has them, too: so it is inherited by threads and children, saved by sigsetjmp(3) and getcontext(3), restored by siglongjmp(3), and by the
+//! return from a handler, all of which libc and the kernel do without us.
+//!
+//! A signal of these that somebody has sent, and that the program has blocked, comes to our handler: there it becomes pending again, and is
+//! blocked indeed from then on ([`hold_back`]).
+
+use core::sync::atomic::{
+    AtomicU32, AtomicU64,
+    Ordering::{Acquire, Relaxed, Release},
+};
+
+use libc::{SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP, c_int, c_void, pid_t, siginfo_t, ucontext_t};
+
+use super::action::mask_of;
+use super::freestanding::own_call;
+use super::{block, is_filtered, pid, send, send_again};
+use crate::platform::is_own_process;
+use crate::platform::{Fault, keeping_errno};
+
+/// The signals of faults.
+const FAULTS: u64 = 1 << (SIGSEGV - 1) | 1 << (SIGBUS - 1) | 1 << (SIGFPE - 1) | 1 << (SIGILL - 1) | 1 << (SIGTRAP - 1);
+/// What is set besides in a set of all signals, whatever was taken out of it: signals without a meaning of their own, from the first that
+/// no libc keeps for itself on; and SIGSYS, which programs that leave faults out of a set leave out with them.
+const OTHERS: u64 = !0 << (35 - 1) | 1 << (SIGSYS - 1);
+
+/// Whether masks stand for others in this process: one of the following.
+static USE: AtomicU32 = AtomicU32::new(NOT_YET);
+const NOT_YET: u32 = 0;
+/// From the first mask on that stands for another.
+const IN_USE: u32 = 1;
+/// The program has set such a mask itself before: it means what it says, here.
+const NEVER: u32 = 2;
+
+/// Which of the signals of faults are ours, and have their default action as the program has it.
+static DEFAULT: AtomicU64 = AtomicU64::new(0);
+
+/// Notes for a signal that is ours whether its action is the default one, as the program has it.
+pub fn note_default(signal: c_int, is_default: bool) {
+    if is_default {
+        DEFAULT.fetch_or(mask_of(signal), Relaxed);
+    } else {
+        DEFAULT.fetch_and(!mask_of(signal), Relaxed);
+    }
+}
+
+/// Whether masks stand for others here.
+#[inline(always)]
+pub fn masks_stand_in() -> bool {
+    USE.load(Acquire) == IN_USE
+}
+
+/// Whether a mask has what only a set of all signals has.
+#[inline(always)]
+pub fn is_nearly_full(mask: u64) -> bool {
+    mask & OTHERS == OTHERS
+}
+
+/// The mask for the kernel, where the program wants this.
+#[inline(always)]
+pub fn stand_in(mask: u64) -> u64 {
+    if is_nearly_full(mask) { without_faults(mask) } else { mask }
+}
+
+#[cold]
+fn without_faults(mask: u64) -> u64 {
+    let faults = mask & FAULTS;
+    // A child that shares our memory notes nothing there; and faults that are not ours are not let through.
+    if !matches!(faults, 0 | FAULTS) || !is_own_process() || DEFAULT.load(Relaxed) & FAULTS != FAULTS {
+        return mask;
+    }
+    let next = if faults == 0 { NEVER } else { IN_USE };
+    let now = USE.compare_exchange(NOT_YET, next, Release, Relaxed).map_or_else(|now| now, |_| next);
+    if now == IN_USE { mask & !FAULTS } else { mask }
+}
+
+/// What the program has set, of a mask that the kernel has.
+#[inline(always)]
+pub fn told(mask: u64) -> u64 {
+    if stands_in(mask) { mask | FAULTS } else { mask }
+}
+
+/// Whether a mask that the kernel has stands for one with the signals of faults in it.
+#[inline(always)]
+pub fn stands_in(mask: u64) -> bool {
+    mask & (OTHERS | FAULTS) == OTHERS && masks_stand_in()
+}
+
+/// Blocks or unblocks one signal, as the program has asked; whether it was blocked before.
+pub fn change_mask(how: c_int, signal: c_int) -> bool {
+    let set = mask_of(signal);
+    let mut before = 0u64;
+    // SAFETY: both are kernel signal sets of the size given.
+    unsafe { own_call(libc::SYS_rt_sigprocmask, how, &raw const set, &raw mut before, size_of::<u64>()) };
+    let believed = told(before);
+    if believed != before && set & (FAULTS | OTHERS) != 0 {
+        block(stand_in(if how == libc::SIG_BLOCK { believed | set } else { believed & !set }));
+    }
+    believed & set != 0
+}
+
+/// While a program is started by this thread: the kernel has the mask that the program has set, since what is started inherits it.
+pub struct MaskAsSet(u64);
+
+impl MaskAsSet {
+    /// To be kept until the program has been started, or could not be.
+    #[inline(always)]
+    pub fn begin() -> Self {
+        if masks_stand_in() { Self::set() } else { Self(0) }
+    }
+
+    #[cold]
+    fn set() -> Self {
+        // What a filter has to say to this call is not known.
+        if is_filtered() {
+            return Self(0);
+        }
+        keeping_errno(|| {
+            let mut before = 0u64;
+            // SAFETY: the set is ours and of the size given.
+            unsafe { own_call(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, 0, &raw mut before, size_of::<u64>()) };
+            if !stands_in(before) {
+                return Self(0);
+            }
+            block(before | FAULTS);
+            Self(before)
+        })
+    }
+}
+
+impl Drop for MaskAsSet {
+    #[inline(always)]
+    fn drop(&mut self) {
+        if self.0 != 0 {
+            keeping_errno(|| block(self.0));
+        }
+    }
+}
+
+/// Whether a signal that has come to a handler was sent to a thread whose program has it blocked.
+///
+/// # Safety
+/// `context` is what the kernel gave to the running handler, with this fault.
+pub unsafe fn is_to_be_held_back(fault: &Fault, context: *const c_void) -> bool {
+    // SAFETY: as promised.
+    !fault.is_forced() && mask_of(fault.signal) & FAULTS != 0 && stands_in(unsafe { super::interrupted_mask(context) })
+}
+
+/// Makes a signal pending that was sent, for the thread or for the process, as it was, with its siginfo. The interrupted thread blocks it
+/// from now on, and the other signals of faults: one that comes to another thread of the kind goes the same way.
+///
+/// # Safety
+/// `info` and `context` are what the kernel gave to the running handler.
+pub unsafe fn hold_back(tid: pid_t, signal: c_int, info: *const siginfo_t, context: *mut c_void) {
+    block(!(1 << (SIGSYS - 1)));
+    // SAFETY: as promised; the kernel's set is the first eight bytes of uc_sigmask.
+    let code = unsafe {
+        *(&raw mut (*context.cast::<ucontext_t>()).uc_sigmask).cast::<u64>() |= FAULTS;
+        (*info).si_code
+    };
+    let pid = pid();
+    // tkill(2) and the kernel itself name the thread.
+    let is_for_thread = code == libc::SI_TKILL || code > 0;
+    // SAFETY: as promised.
+    let is_sent = unsafe {
+        if is_for_thread {
+            send_again(pid, tid, signal, info)
+        } else {
+            own_call(libc::SYS_rt_sigqueueinfo, pid, signal, info) == 0
+        }
+    };
+    if !is_sent {
+        // No memory for the siginfo is left to this user.
+        send(pid, tid, signal);
+    }
+}
