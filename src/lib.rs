@@ -36,6 +36,6 @@ mod start;
 
 use capture::arena::Arena;
 
-/// Only who writes a crash report allocates, never from malloc.
+/// Only the writing of a crash report allocates, never from malloc.
 #[global_allocator]
 static ARENA: Arena = Arena;

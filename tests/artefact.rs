@@ -16,11 +16,11 @@ fn names(tool: &str, arguments: &[&str], keep: impl Fn(&str) -> Option<String>) 
 fn it_exports_the_hook_table_and_its_own_names_and_nothing_else() {
     let exported = names("nm", &["-D", "--defined-only"], |line| line.split_whitespace().last().map(str::to_owned));
     let table =
-        fs::read_to_string(root().join("crates/runtime/src/hooks/mod.rs")).unwrap_or_else(|error| panic!("{error}"));
+        fs::read_to_string(root().join("crates/hooktable/src/lib.rs")).unwrap_or_else(|error| panic!("{error}"));
     let mac_only = "cfg(target_os = \"macos\")";
     let hooked = table.lines().zip(table.lines().skip(1)).filter(|(before, _)| !before.contains(mac_only)).filter_map(
         |(_, line)| {
-            let line = ["real ", "later ", "caller ", "instead "]
+            let line = ["wraps ", "wraps_later ", "wraps_for_caller ", "replaces "]
                 .iter()
                 .find_map(|kind| line.trim_start().strip_prefix(kind))?;
             Some(line.split_once("::")?.1.split_once('(')?.0.to_owned())

@@ -4,7 +4,6 @@
 #![expect(clippy::expect_used, reason = "what cannot be set up has failed the test")]
 
 use std::fs;
-#[cfg(target_os = "linux")]
 use std::path::Path;
 use std::process::Command;
 
@@ -12,7 +11,10 @@ use harness::root;
 use serde_json::Value;
 
 /// Which crates of ours a crate's code may depend on. What only tests use is free.
-const MAY_KNOW: [(&str, &[&str]); 10] = [
+const MAY_KNOW: [(&str, &[&str]); 13] = [
+    ("policy", &[]),
+    ("hooktable", &[]),
+    ("exchange", &[]),
     ("settings", &[]),
     ("wording", &[]),
     ("symbols", &[]),
@@ -20,9 +22,23 @@ const MAY_KNOW: [(&str, &[&str]); 10] = [
     ("unwind", &["processor"]),
     ("python", &[]),
     ("report", &["wording"]),
-    ("runtime", &["processor", "settings", "wording"]),
+    ("runtime", &["exchange", "hooktable", "policy", "processor", "settings", "wording"]),
     ("capture", &["processor", "python", "report", "runtime", "settings", "symbols", "unwind", "wording"]),
-    ("nosigpipe", &["capture", "processor", "python", "report", "runtime", "settings", "symbols", "unwind", "wording"]),
+    (
+        "nosigpipe",
+        &[
+            "capture",
+            "hooktable",
+            "processor",
+            "python",
+            "report",
+            "runtime",
+            "settings",
+            "symbols",
+            "unwind",
+            "wording",
+        ],
+    ),
 ];
 
 /// `cargo metadata` on the workspace.
@@ -50,7 +66,7 @@ fn cargo() -> Command {
 fn each_crate_knows_only_those_below_it() {
     let packages = packages();
     let ours: Vec<&str> = packages.iter().map(name).collect();
-    for package in packages.iter().filter(|package| name(package) != "harness") {
+    for package in packages.iter().filter(|package| !["fuzzed", "harness"].contains(&name(package))) {
         let user = name(package);
         let (_, allowed) =
             MAY_KNOW.iter().find(|(known, _)| *known == user).unwrap_or_else(|| panic!("{user}: whom may it know?"));
@@ -194,6 +210,58 @@ fn an_arrow_that_runs_up_is_seen() {
     ] {
         assert_eq!(upward(path, text), [""; 0], "{path}: {text}");
     }
+}
+
+/// Whether a name stands in a text as a word.
+fn has_word(text: &str, word: &str) -> bool {
+    let is_part = |c: char| c.is_alphanumeric() || c == '_';
+    text.match_indices(word).any(|(at, _)| {
+        let (before, after) = (text.split_at(at).0, text.split_at(at + word.len()).1);
+        !before.ends_with(is_part) && !after.starts_with(is_part)
+    })
+}
+
+/// All text in a folder's files of these kinds.
+fn sources(folder: &Path, kinds: &[&str]) -> String {
+    let mut text = String::new();
+    for entry in fs::read_dir(folder).expect("a folder").flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            text.push_str(&sources(&path, kinds));
+        } else if path.extension().and_then(|kind| kind.to_str()).is_some_and(|kind| kinds.contains(&kind)) {
+            text.push_str(&fs::read_to_string(&path).unwrap_or_default());
+        }
+    }
+    text
+}
+
+/// A line without a body does not compile; one that no test program calls is found here.
+#[test]
+fn each_hook_has_a_test() {
+    let table = fs::read_to_string(root().join("crates/hooktable/src/lib.rs")).expect("the table");
+    let [programs, macos] = [&["c", "cpp", "py"][..], &["rs", "py"]].map(|kinds| {
+        let folders = if kinds.contains(&"c") { &["programs", "cases"][..] } else { &["macos"] };
+        folders.iter().map(|folder| sources(&root().join("tests").join(folder), kinds)).collect::<String>()
+    });
+    let (mut system, mut hooks, mut untested) = ("", 0, Vec::new());
+    for line in table.lines().map(str::trim) {
+        if let Some(rest) = line.strip_prefix("#[cfg(target_os = \"") {
+            system = rest.split('"').next().unwrap_or_default();
+            continue;
+        }
+        if line.starts_with("wraps") || line.starts_with("replaces") {
+            let path = line.split('(').next().unwrap_or_default().split("::").nth(1).unwrap_or_default();
+            let name = path.split('"').nth(1).unwrap_or(path).trim();
+            hooks += 1;
+            let tests = if system == "macos" { &macos } else { &programs };
+            if !has_word(tests, name) {
+                untested.push(name.to_owned());
+            }
+        }
+        system = "";
+    }
+    assert!(hooks > 60, "only {hooks} hooks were found");
+    assert_eq!(untested, [""; 0], "no test program calls these");
 }
 
 /// The launcher shares a package with the library. If it used the crate that exports the hooks, it would hook itself.

@@ -54,6 +54,8 @@ int main(int argc, char **argv) {
             dup3(append_to("file"), 2, 0);
         } else if (!strcmp(way, "freopen")) {
             if (!freopen("file", "a", stderr)) return 9;
+        } else if (!strcmp(way, "freopen64")) {
+            if (!freopen64("file", "a", stderr)) return 9;
         } else if (!strcmp(way, "dup")) { // daemons of old
             close(0), close(1), close(2);
             open("file", O_RDWR | O_CREAT, 0600), dup(0), dup(0);

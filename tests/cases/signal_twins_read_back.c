@@ -6,6 +6,7 @@
 
 typedef void (*handler_t)(int);
 extern handler_t bsd_signal(int, handler_t), ssignal(int, handler_t), sysv_signal(int, handler_t), __sysv_signal(int, handler_t), sigset(int, handler_t);
+extern int __sigaction(int, const struct sigaction *, struct sigaction *);
 extern int siginterrupt(int, int), sigignore(int);
 
 static void handler(int number) {}
@@ -33,6 +34,9 @@ int main(void) {
                 twins[j].install(number, handler);
                 show(twins[j].name, number);
             }
+            struct sigaction by_twin = {.sa_handler = handler, .sa_flags = SA_RESTART};
+            __sigaction(number, &by_twin, 0);
+            show("__sigaction", number);
             sigignore(number);
             show("sigignore", number);
             signal(number, handler);

@@ -214,7 +214,7 @@ pub struct GroupMemory {
     pub used: u64,
     /// How much may be, where there is a limit.
     pub limit: Option<u64>,
-    /// How many processes of the group were killed for want of memory.
+    /// How many processes of the group were killed because its memory was used up.
     pub kills: Option<u64>,
 }
 

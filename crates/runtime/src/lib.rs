@@ -4,7 +4,7 @@
 //! no `Box`, no `format!`, no `to_vec` and no lock to be had. On macOS redhook, which exports the hooks, needs the standard
 //! library; that the same files are compiled for Linux, too, holds the law for what both systems share.
 //!
-//! Who writes a crash report does allocate: it is handed to [`crash::start`] as [`crash::Reporter`].
+//! What writes a crash report does allocate: it is handed to [`crash::start`] as [`crash::Reporter`].
 
 #![cfg_attr(target_os = "linux", no_std)]
 

@@ -337,7 +337,14 @@ fn look_up<S: UnwindContextStorage<usize>>(
     match frames {
         Frames::Table { header, frames, bases } => {
             let table = header.table()?;
-            let entry = table.fde_for_address(frames, bases, pc, EhFrame::cie_from_offset).ok()?;
+            let pointer = table.lookup(pc, bases).ok()?;
+            // gimli subtracts these without having compared them.
+            pointer.direct().ok()?.checked_sub(header.eh_frame_ptr().direct().ok()?)?;
+            let offset = table.pointer_to_offset(pointer).ok()?;
+            let entry = frames.fde_from_offset(bases, offset, EhFrame::cie_from_offset).ok()?;
+            if !entry.contains(pc) {
+                return None;
+            }
             let row = entry.unwind_info_for_address(frames, bases, context, pc).ok()?;
             rules_of(row, frames)
         }

@@ -223,7 +223,8 @@ unsafe extern "C" fn trampoline(signal: c_int, info: *mut siginfo_t, context: *m
     if requested.flags & SA_RESETHAND != 0 {
         ownership::drop_handler(owned, &requested);
     }
-    // What `signal` has installed for an error is reset after it has run; but who repairs the fault is not done with it.
+    // A handler that `signal` has installed for an error is reset after it has run, unless it has repaired the fault: such a
+    // handler will be needed again.
     let may_give_up = requested.origin == Origin::ProgramBySignal && fault.is_by_instruction();
     let instruction = may_give_up.then(|| Instruction::of(&fault));
     platform::set_errno(errno);

@@ -17,7 +17,7 @@ use wording::head::Head;
 use wording::line::{Line, Shown};
 use wording::words;
 
-/// Whether a reader of standard error has kept us waiting in vain: nobody waits for it again.
+/// Whether standard error's reader has stopped reading: it was waited for once, and is not waited for again.
 static STALLED: AtomicBool = AtomicBool::new(false);
 
 /// How long such a reader may take to read on.

@@ -1,4 +1,4 @@
-//! Who has the crash signals: their default action becomes "report, then default action", and the program believes that
+//! The actions of the crash signals: the default action becomes "report, then default action", and the program believes that
 //! it is as ever.
 //!
 //! A handler that the program sets by sigaction(2) goes to the kernel as it is: the program owns the signal. Only where

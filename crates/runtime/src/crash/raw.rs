@@ -48,7 +48,8 @@ fn frames() {
         return;
     }
     write_frame(0, registers.pc());
-    // By frame pointers, for want of anything better; the return address of a call through a wild pointer is on top.
+    // By frame pointers, since there is no call frame information here. After a call through a wild pointer, the return address is on
+    // top of the stack.
     let mut index = 1;
     let mut fp = registers.get(platform::FRAME_POINTER);
     let mut above = registers.sp();

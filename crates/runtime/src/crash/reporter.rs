@@ -1,4 +1,4 @@
-//! Who writes a report, and how far the report is.
+//! What writes a report (it is handed down by the constructor), and how far the report is.
 
 use core::fmt;
 use core::ptr;
@@ -9,7 +9,7 @@ use core::sync::atomic::{
 
 use libc::c_int;
 
-/// Who writes a report, and with what memory. It is no part of this crate, since it allocates.
+/// What writes a report, and the memory that it uses. It is no part of this crate, since it allocates.
 pub struct Reporter {
     /// Writes the whole report, to `stderr` (-1 for none) and wherever else it goes; without debug information unless it is
     /// `full`, and without the other threads for the reason that `others` says.
@@ -40,7 +40,7 @@ pub fn start(reporter: &'static Reporter) {
     REPORTER.store(ptr::from_ref(reporter).cast_mut(), Release);
 }
 
-/// Who writes the report.
+/// What writes the report.
 pub fn reporter() -> &'static Reporter {
     // SAFETY: nobody, or what `start` was given; both stay, and are only read.
     unsafe { &*REPORTER.load(Acquire) }

@@ -37,7 +37,7 @@ pub struct Settings {
 }
 
 // SAFETY: written by the constructor alone, before it has a handler installed and sets ACTIVE (Release); read by those handlers, and
-// by who has seen ACTIVE (Acquire) or a claim. Threads that another library's constructor has started before do neither.
+// by threads that have seen ACTIVE (Acquire) or hold the claim. Threads that another library's constructor has started before do neither.
 unsafe impl Sync for Settings {}
 
 static SETTINGS: Settings = Settings {

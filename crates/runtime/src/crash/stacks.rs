@@ -7,7 +7,7 @@
 //! The thread that makes another takes a stack out of a slab, the new one takes it into use, and gives it back when it
 //! ends: in the destructor of a thread-specific key which asks to be called again until it is among the last, and even then
 //! not before the kernel has forgotten the thread, since other destructors may overflow the stack, too. Where the process has forbidden itself system calls, threads start
-//! without one, and who has one keeps it.
+//! without one, and threads that have one keep it.
 
 use core::cell::UnsafeCell;
 use core::num::NonZeroUsize;

@@ -1,10 +1,10 @@
-//! What a line of the hook table becomes.
+//! What a line of the hook table becomes here.
 
 /// Declares the hooks and what belongs to each of them.
 macro_rules! hooks {
     ($(
         $(#[$condition:meta])*
-        $real:ident $family:ident :: $name:ident $(= $symbol:literal)? ( $($argument:ident : $type:ty),* ) -> $result:ty;
+        $real:ident $role:ident $family:ident :: $name:ident $(= $symbol:literal)? ( $($argument:ident : $type:ty),* ) -> $result:ty;
     )*) => {
         /// A module for each hook, since each has items of the same names.
         mod hooked {
@@ -39,7 +39,7 @@ macro_rules! hooks {
         }
     };
     // A body that is told its caller, too.
-    (@hook caller $family:ident :: $name:ident ( $($argument:ident : $type:ty),* ) -> $result:ty) => {
+    (@hook wraps_for_caller $family:ident :: $name:ident ( $($argument:ident : $type:ty),* ) -> $result:ty) => {
         unsafe extern "C" fn hook($($argument : $type,)* caller: usize) -> $result {
             // SAFETY: the arguments are the caller's, for the function of this name.
             unsafe { $crate::hooks::$family::$name($($argument,)* caller) }
@@ -67,34 +67,34 @@ macro_rules! hooks {
             unsafe { $crate::hooks::$family::$name($($argument),*) }
         }
     };
-    (@real $name:ident ( $($argument:ident : $type:ty),* ) -> $result:ty) => {
+    (@wraps $name:ident ( $($argument:ident : $type:ty),* ) -> $result:ty) => {
         $crate::platform::real_function! { $name ( $($argument : $type),* ) -> $result }
         $crate::platform::looked_up_at_load! {}
     };
-    (@caller $name:ident ( $($argument:ident : $type:ty),* ) -> $result:ty) => {
+    (@wraps_for_caller $name:ident ( $($argument:ident : $type:ty),* ) -> $result:ty) => {
         $crate::platform::real_function! { $name ( $($argument : $type),* ) -> $result }
         $crate::platform::looked_up_at_load! {}
     };
-    (@later $name:ident ( $($argument:ident : $type:ty),* ) -> $result:ty) => {
+    (@wraps_later $name:ident ( $($argument:ident : $type:ty),* ) -> $result:ty) => {
         $crate::platform::real_function! { $name ( $($argument : $type),* ) -> $result }
     };
-    (@instead $name:ident ( $($argument:ident : $type:ty),* ) -> $result:ty) => {};
-    (@export real $name:ident) => {
+    (@replaces $name:ident ( $($argument:ident : $type:ty),* ) -> $result:ty) => {};
+    (@export wraps $name:ident) => {
         pub use super::hooked::$name::real as $name;
     };
-    (@export caller $name:ident) => {
+    (@export wraps_for_caller $name:ident) => {
         pub use super::hooked::$name::real as $name;
     };
-    (@export later $name:ident) => {
+    (@export wraps_later $name:ident) => {
         pub use super::hooked::$name::real as $name;
     };
-    (@export instead $name:ident) => {};
-    (@resolve real $name:ident $source:ident) => {
+    (@export replaces $name:ident) => {};
+    (@resolve wraps $name:ident $source:ident) => {
         hooked::$name::resolve($source);
     };
-    (@resolve caller $name:ident $source:ident) => {
+    (@resolve wraps_for_caller $name:ident $source:ident) => {
         hooked::$name::resolve($source);
     };
-    (@resolve later $name:ident $source:ident) => {};
-    (@resolve instead $name:ident $source:ident) => {};
+    (@resolve wraps_later $name:ident $source:ident) => {};
+    (@resolve replaces $name:ident $source:ident) => {};
 }

@@ -10,6 +10,8 @@ use super::{Broken, SIGNAL, log, system};
 use crate::arch;
 use crate::platform::{self, Action, is_own_process};
 use crate::signals::Request;
+use crate::state::Call;
+use policy::{Broke, Disposition, Outcome};
 
 pub fn address() -> usize {
     guard_entry as *const () as usize
@@ -40,12 +42,21 @@ unsafe extern "C" fn guard(signal: c_int, info: *mut siginfo_t, context: *mut c_
     // SAFETY: the kernel calls us as it calls a handler with SA_SIGINFO.
     let broken = unsafe { system::broken(info, context) };
     let requested = SIGNAL.believed();
-    match broken {
-        Broken::Socket(call, fd) => log::survived(call, fd),
-        Broken::Other(call, fd) if requested.handler == SIG_IGN => log::survived(call, fd),
-        Broken::Nothing if requested.handler == SIG_IGN => {}
-        Broken::Other(..) | Broken::Nothing if requested.handler == SIG_DFL => die(),
-        Broken::Other(..) | Broken::Nothing => {
+    let (broke, call, fd) = match broken {
+        Broken::Socket(call, fd) => (Broke::Socket, call, fd),
+        Broken::Other(call, fd) => (Broke::Pipe, call, fd),
+        Broken::Nothing => (Broke::Nothing, Call::Other, -1),
+    };
+    let disposition = match requested.handler {
+        SIG_DFL => Disposition::Default,
+        SIG_IGN => Disposition::Ignore,
+        _ => Disposition::Handler,
+    };
+    match policy::outcome(broke, disposition) {
+        Outcome::Survive => log::survived(call, fd),
+        Outcome::Swallow => {}
+        Outcome::Die => die(),
+        Outcome::Call => {
             if requested.flags & SA_RESETHAND != 0 && is_own_process() {
                 let reset = Request { action: Action { handler: SIG_DFL, ..requested.action }, ..requested };
                 SIGNAL.replace(|now| if *now == requested { reset } else { *now });

@@ -76,7 +76,7 @@ pub unsafe fn broken(info: *const siginfo_t, context: *const c_void) -> Broken {
     }
 }
 
-/// What a system call broke at whose return the signal came; `None` when it tells nothing.
+/// What the interrupted system call has broken; `None` when it tells nothing.
 #[inline(never)]
 fn what_broke(call: &Interrupted) -> Option<Broken> {
     let [first, second, third, ..] = call.arguments.map(|argument| argument.map(|argument| argument as c_int));

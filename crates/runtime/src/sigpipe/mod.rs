@@ -27,6 +27,7 @@ use libc::{EINVAL, EOPNOTSUPP, EPIPE, SIG_DFL, SIG_IGN, SIGPIPE, c_int};
 use crate::platform::{self, Action};
 use crate::signals::{Origin, Owned, Request, Rules};
 use crate::state::{Call, Disposition, STATE};
+use policy::Set;
 use settings::options::{Log, Scope};
 
 /// What broke, for the guard handler.
@@ -147,20 +148,12 @@ fn restorer_mark() -> usize {
 
 /// What the program is to believe after it has set an action, given what was in force.
 fn requested(new: Request, before: &Request) -> Request {
-    let by_signal = new.origin == Origin::ProgramBySignal;
-    let ignores = new.handler == SIG_IGN;
-    let origin = if ignores
-        && (new.restorer == restorer_mark() || by_signal && before.origin == Origin::SetBySignalOverInherited)
-    {
-        Origin::Inherited
-    } else if by_signal
-        && !ignores
-        && (before.origin == Origin::SetBySignalOverInherited || before.restorer == restorer_mark())
-    {
-        Origin::SetBySignalOverInherited
-    } else {
-        new.origin
+    let set = |request: &Request| Set {
+        origin: request.origin,
+        ignores: request.handler == SIG_IGN,
+        is_marked: request.restorer == restorer_mark(),
     };
+    let origin = policy::origin(set(&new), set(before));
     let kept = platform::as_kept(new.action);
     let action = if origin == Origin::Inherited { Action { restorer: restorer_mark(), ..kept } } else { kept };
     Request { action, origin }

@@ -13,7 +13,7 @@ use crate::platform::{process, why_not_loaded, why_not_loaded_below};
 use settings::layout::Stage;
 use settings::options::Scope;
 
-/// Processes that are looked into. Who makes more than that in one tree makes them on purpose, or has lost count.
+/// Processes that are looked into. A tree with more than that has been made on purpose, or by mistake.
 const MOST: usize = 10_000;
 /// How far lines are indented at most, in generations; deeper ones have their depth in front.
 const INDENTED: usize = 20;

@@ -589,7 +589,7 @@ macro_rules! syscall_function {
             "b.eq 3f",
             "2:",
             "svc #0",
-            // For who is asked whose call it was: nothing of ours is on the stack or in the link register here.
+            // `is_own_forbidden_call` asks whose call this is: nothing of ours is on the stack or in the link register here.
             ".hidden syscall_has_returned",
             ".globl syscall_has_returned",
             "syscall_has_returned:",

@@ -507,7 +507,7 @@ macro_rules! syscall_function {
             // For a handler of SIGPIPE (number.rs).
             "mov [rsp - 8], rax",
             "syscall",
-            // For who is asked whose call it was: nothing of ours is on the stack here.
+            // `is_own_forbidden_call` asks whose call this is: nothing of ours is on the stack here.
             ".hidden syscall_has_returned",
             ".globl syscall_has_returned",
             "syscall_has_returned:",

@@ -283,12 +283,10 @@ unsafe fn clone(
     unsafe { crate::arch::clone_and_run(c_long::from(flags), top, parents.as_ptr(), childs.as_ptr(), function) }
 }
 
-const PR_SET_PTRACER: c_int = 0x5961_6d61;
-
 /// Lets that child read our registers and memory where Yama restricts who may (prctl(2), PR_SET_PTRACER).
 fn allow_tracing_by(child: pid_t) {
     // SAFETY: no memory is involved.
-    unsafe { own_call(libc::SYS_prctl, PR_SET_PTRACER, c_long::from(child), 0, 0, 0) };
+    unsafe { own_call(libc::SYS_prctl, libc::PR_SET_PTRACER, c_long::from(child), 0, 0, 0) };
 }
 
 /// A process that has changed its user may not be looked into by its own kind: set*id clears the flag of prctl(2),
@@ -367,7 +365,6 @@ fn wake(word: &AtomicU32) {
 /// Closes every descriptor but the first three, one more, and what the platform keeps for reports; the process has its own
 /// table of them.
 fn close_others(kept: c_int) {
-    const SYS_CLOSE_RANGE: c_long = 436;
     let directory = super::directory_descriptor();
     let (low, high) = (kept.min(directory), kept.max(directory));
     let mut from = 3;
@@ -377,7 +374,7 @@ fn close_others(kept: c_int) {
         }
         // SAFETY: nothing here uses any of them.
         unsafe {
-            if own_call(SYS_CLOSE_RANGE, from, c_long::from(end) - 1, 0) != 0 {
+            if own_call(libc::SYS_close_range, from, c_long::from(end) - 1, 0) != 0 {
                 for fd in from..end.min(1024) {
                     libc::close(fd);
                 }
@@ -397,7 +394,7 @@ fn move_stderr() -> c_int {
         };
         let moved = libc::fcntl(stderr, libc::F_DUPFD_CLOEXEC, 3);
         if moved < 0 {
-            // No other number may be had.
+            // There is no other number left (RLIMIT_NOFILE).
             return stderr;
         }
         libc::close(stderr);

@@ -1,4 +1,4 @@
-//! Which of the process's descriptors are broken, for a processor on which the call at whose return SIGPIPE came does not
+//! Which of the process's descriptors are broken, for a processor on which the interrupted call does not
 //! tell its descriptor any more. A FIFO's write end is broken exactly when poll(2) says POLLERR, a socket's other end is gone
 //! when it says POLLHUP or POLLERR.
 

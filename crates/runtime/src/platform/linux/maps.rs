@@ -1,4 +1,4 @@
-//! /proc/self/maps for those who may not allocate.
+//! /proc/self/maps, read without allocating.
 
 use core::ffi::CStr;
 use core::fmt::Write;

@@ -88,9 +88,8 @@ fn read_by_pipe(address: u64, buffer: &mut [u8]) -> usize {
 
 /// What the kernel needs on a signal stack (AT_MINSIGSTKSZ, getauxval(3)).
 pub fn minimum_signal_stack() -> usize {
-    const AT_MINSIGSTKSZ: libc::c_ulong = 51;
     // SAFETY: getauxval reads the auxiliary vector and has no preconditions.
-    let size = unsafe { libc::getauxval(AT_MINSIGSTKSZ) } as usize;
+    let size = unsafe { libc::getauxval(libc::AT_MINSIGSTKSZ) } as usize;
     size.clamp(libc::MINSIGSTKSZ, 1 << 20)
 }
 

@@ -2,7 +2,7 @@
 //! with a child, or has forbidden itself calls.
 //!
 //! Neither can be asked of the kernel without a call that a filter may kill for, so the functions by which programs do it
-//! are hooked (`hooks/calls.rs`). Who makes the bare system call is not seen.
+//! are hooked (`hooks/calls.rs`). A program that makes the bare system call is not seen.
 
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 

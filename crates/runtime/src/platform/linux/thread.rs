@@ -30,11 +30,10 @@ pub fn tid() -> pid_t {
 /// The same where a filter forbids the question: where libc has the kernel tell of a thread's end, it keeps its id.
 #[cold]
 fn tid_of_libc() -> pid_t {
-    const PR_GET_TID_ADDRESS: c_int = 40;
     let mut address = core::ptr::null::<pid_t>();
     // SAFETY: the kernel writes one pointer, to a word of libc's that stays as long as the thread.
     unsafe {
-        let found = own_call(libc::SYS_prctl, PR_GET_TID_ADDRESS, &raw mut address) == 0 && !address.is_null();
+        let found = own_call(libc::SYS_prctl, libc::PR_GET_TID_ADDRESS, &raw mut address) == 0 && !address.is_null();
         if found { address.read() } else { -1 }
     }
 }

@@ -1,22 +1,16 @@
 //! Other threads of another process, by ptrace(2).
 
 use super::freestanding::own_call;
-use libc::{c_int, c_long, c_void, pid_t};
+use libc::{c_int, c_void, pid_t};
 
 use crate::arch::{Registers, USER_REGISTERS, registers_of_user};
-
-const PTRACE_SEIZE: c_long = 0x4206;
-const PTRACE_INTERRUPT: c_long = 0x4207;
-const PTRACE_GETREGSET: c_long = 0x4204;
-/// The general registers (elf.h).
-const NT_PRSTATUS: c_long = 1;
 
 /// Takes hold of a thread; whether that is allowed.
 pub fn seize(thread: pid_t) -> bool {
     // SAFETY: no memory is involved.
     unsafe {
-        own_call(libc::SYS_ptrace, PTRACE_SEIZE, thread, 0, 0) == 0
-            && own_call(libc::SYS_ptrace, PTRACE_INTERRUPT, thread, 0, 0) == 0
+        own_call(libc::SYS_ptrace, libc::PTRACE_SEIZE, thread, 0, 0) == 0
+            && own_call(libc::SYS_ptrace, libc::PTRACE_INTERRUPT, thread, 0, 0) == 0
     }
 }
 
@@ -46,9 +40,10 @@ pub fn seized(thread: pid_t) -> Seized {
 /// Registers of a thread that stands still.
 pub fn registers_of(thread: pid_t) -> Option<Registers> {
     let mut all = [0u64; USER_REGISTERS];
-    let mut place = libc::iovec { iov_base: all.as_mut_ptr().cast(), iov_len: size_of_val(&all) };
-    let place = &raw mut place;
+    let mut room = libc::iovec { iov_base: all.as_mut_ptr().cast(), iov_len: size_of_val(&all) };
+    let room = &raw mut room;
     // SAFETY: the kernel writes as much as there is room for.
-    let done = unsafe { own_call(libc::SYS_ptrace, PTRACE_GETREGSET, thread, NT_PRSTATUS, place.cast::<c_void>()) };
+    let done =
+        unsafe { own_call(libc::SYS_ptrace, libc::PTRACE_GETREGSET, thread, libc::NT_PRSTATUS, room.cast::<c_void>()) };
     (done == 0).then(|| registers_of_user(&all))
 }

@@ -1,4 +1,4 @@
-//! Images by dyld's own list, for those who may neither allocate nor take dyld's locks.
+//! Images by dyld's own list, read without allocating and without dyld's locks.
 //!
 //! The list is where the kernel says it is, and is read as foreign memory: a crash in the middle of dlopen leaves it
 //! null or stale, which costs names and nothing else.

@@ -188,13 +188,11 @@ pub fn may_be_written(poll: &libc::pollfd) -> bool {
 /// Runs `body`, whose writes to `fd` raise no SIGPIPE. Blocking the signal would not do: it goes to the process, and any
 /// other thread would take it.
 pub fn without_sigpipe<T>(fd: c_int, body: impl FnOnce() -> T) -> T {
-    const F_SETNOSIGPIPE: c_int = 73;
-    const F_GETNOSIGPIPE: c_int = 74;
-    // The flag is the pipe's, and so everybody's who has it open: it is only there for the moment of the write.
+    // The flag belongs to the pipe, and all processes that have it open share it: so it is set for the moment of the write alone.
     // SAFETY: fcntl takes an int here.
-    let set = |on: c_int| unsafe { libc::fcntl(fd, F_SETNOSIGPIPE, on) == 0 };
+    let set = |on: c_int| unsafe { libc::fcntl(fd, libc::F_SETNOSIGPIPE, on) == 0 };
     // SAFETY: as above.
-    let borrowed = unsafe { libc::fcntl(fd, F_GETNOSIGPIPE) == 0 } && set(1);
+    let borrowed = unsafe { libc::fcntl(fd, libc::F_GETNOSIGPIPE) == 0 } && set(1);
     let value = body();
     if borrowed {
         keeping_errno(|| set(0));

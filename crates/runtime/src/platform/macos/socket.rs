@@ -43,7 +43,6 @@ fn set_option(fd: c_int) -> bool {
 /// Does it to every socket that is open already: what the process was started with, and what libraries with earlier
 /// constructors made. For the constructor.
 pub fn configure_open_sockets() {
-    const PROC_PIDLISTFDS: c_int = 1;
     const PROX_FDTYPE_SOCKET: u32 = 2;
     /// sys/proc_info.h
     #[repr(C)]
@@ -57,7 +56,7 @@ pub fn configure_open_sockets() {
     let list = |memory: *mut c_void, bytes: usize| -> usize {
         let bytes = c_int::try_from(bytes).unwrap_or(c_int::MAX);
         // SAFETY: writes at most `bytes` bytes to `place`; with a null pointer, it only says how many it would need.
-        let written = unsafe { libc::proc_pidinfo(libc::getpid(), PROC_PIDLISTFDS, 0, memory, bytes) };
+        let written = unsafe { libc::proc_pidinfo(libc::getpid(), libc::PROC_PIDLISTFDS, 0, memory, bytes) };
         usize::try_from(written).unwrap_or(0)
     };
     let configure = |entries: *const ProcFdinfo, bytes: usize| {

@@ -179,7 +179,7 @@ impl Target {
         Some(Slow { client, rest: rest.to_vec() })
     }
 
-    /// A client that goes away. A server that does not take it any more is noticed by who asks next.
+    /// A client that goes away. A server that does not accept it any more is noticed when the next request is made.
     pub fn vanish(&self, way: Way) -> io::Result<()> {
         let mut client = connect(self.address)?;
         match way {

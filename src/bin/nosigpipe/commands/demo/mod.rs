@@ -198,7 +198,7 @@ impl Server {
     }
 
     /// Has that many clients send a request and go away, before the server comes to them: it is kept busy meanwhile by
-    /// one that takes its time and then gets its answer. So no client's end depends on who is faster.
+    /// one that takes its time and then gets its answer. So no client's end depends on whether it or the server is faster.
     fn be_left_by(&self, clients: u32) -> Result<(), Failure> {
         let all = || {
             let mut slow = self.connect()?;

@@ -1,5 +1,7 @@
 //! How calls are covered on Linux.
 
+use hooktable::Role;
+
 use crate::coverage::Way;
 
 /// Every way, in the order in which they are shown. What is listed nowhere can neither raise SIGPIPE nor change it.
@@ -8,12 +10,14 @@ pub static WAYS: [Way; 6] = [
         id: "flag",
         explanation: "MSG_NOSIGNAL is added at the call",
         needs_hook: true,
-        calls: &["send", "sendto", "sendmsg", "sendmmsg"],
+        roles: &[Role::Send],
+        calls: &[],
     },
     Way {
         id: "disposition",
         explanation: "a broken socket is EPIPE: ignored by the kernel (scope process), or by the guard handler (sockets)",
         needs_hook: false,
+        roles: &[],
         calls: &[
             "write",
             "__write",
@@ -74,50 +78,22 @@ pub static WAYS: [Way; 6] = [
         id: "action",
         explanation: "what the program sets for SIGPIPE is kept and told back; its sockets stay safe",
         needs_hook: true,
-        calls: &[
-            "sigaction",
-            "__sigaction",
-            "signal",
-            "bsd_signal",
-            "ssignal",
-            "sysv_signal",
-            "__sysv_signal",
-            "sigset",
-            "sigignore",
-            "siginterrupt",
-        ],
+        roles: &[Role::Action],
+        calls: &[],
     },
     Way {
         id: "child",
         explanation: "what is started has the SIGPIPE that this program itself was started with",
         needs_hook: true,
-        calls: &[
-            "execl",
-            "execle",
-            "execlp",
-            "execv",
-            "execve",
-            "execveat",
-            "execvp",
-            "execvpe",
-            "fexecve",
-            "posix_spawn",
-            "posix_spawnp",
-            "system",
-            "popen",
-            "wordexp",
-        ],
+        roles: &[Role::Child],
+        calls: &["execl", "execle", "execlp"],
     },
     Way {
         id: "fork",
         explanation: "libc tells the library, and the rest happens when the child calls exec",
         needs_hook: false,
+        roles: &[],
         calls: &["fork", "vfork", "__fork", "_Fork"],
     },
-    Way {
-        id: "counted",
-        explanation: "counted",
-        needs_hook: true,
-        calls: &["socket", "socketpair", "accept", "accept4"],
-    },
+    Way { id: "counted", explanation: "counted", needs_hook: true, roles: &[Role::Socket], calls: &[] },
 ];

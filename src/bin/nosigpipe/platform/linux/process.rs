@@ -97,21 +97,14 @@ impl Process {
 fn mappings(pid: u32) -> io::Result<Vec<Mapping>> {
     let text = fs::read(format!("/proc/{pid}/maps"))?;
     let text = String::from_utf8_lossy(&text);
-    let parse = |line: &str| {
-        // start-end permissions offset device inode path; the path may have spaces in it.
-        let mut fields = line.splitn(6, ' ');
-        let (start, end) = fields.next()?.split_once('-')?;
-        let offset = fields.nth(1)?;
-        let path = fields.nth(2)?.trim_start();
-        let number = |text| u64::from_str_radix(text, 16).ok();
-        path.starts_with('/').then_some(Mapping {
-            start: number(start)?,
-            end: number(end)?,
-            offset: number(offset)?,
-            path: path.to_owned(),
-        })
+    let with_file = |line| unwind::maps::line(line).filter(|line| line.path.starts_with('/'));
+    let mapping = |line: unwind::maps::Line| Mapping {
+        start: line.start,
+        end: line.end,
+        offset: line.offset,
+        path: line.path.to_owned(),
     };
-    Ok(text.lines().filter_map(parse).collect())
+    Ok(text.lines().filter_map(with_file).map(mapping).collect())
 }
 
 /// How long a process is searched for the library; a large one takes a hundredth of that.

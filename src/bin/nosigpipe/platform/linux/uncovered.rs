@@ -9,8 +9,6 @@ use super::process::{inspect, parent_of};
 use super::{Image, PRELOAD};
 use crate::output;
 
-/// Type of the auxiliary vector's entry for a program with more rights than its caller (getauxval(3)).
-const AT_SECURE: u64 = 23;
 /// Ancestors that are looked at: longer chains are made on purpose.
 const GENERATIONS: usize = 32;
 
@@ -84,6 +82,6 @@ fn is_secure(pid: u32) -> bool {
     words.chunks_exact(16).any(|entry| {
         let word =
             |at: usize| entry.get(at..at + 8).and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_le_bytes);
-        word(0) == AT_SECURE && word(8) != 0
+        word(0) == libc::AT_SECURE && word(8) != 0
     })
 }

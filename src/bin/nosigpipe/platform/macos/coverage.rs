@@ -1,5 +1,7 @@
 //! How calls are covered on macOS, where sockets are made silent once and no handler tells sockets from pipes.
 
+use hooktable::Role;
+
 use crate::coverage::Way;
 
 /// Every way, in the order in which they are shown. What is listed nowhere can neither raise SIGPIPE nor change it.
@@ -8,34 +10,28 @@ pub static WAYS: [Way; 7] = [
         id: "option",
         explanation: "the sockets get SO_NOSIGPIPE, which every later call on them obeys",
         needs_hook: true,
-        calls: &[
-            "socket",
-            "socketpair",
-            "accept",
-            "accept$NOCANCEL",
-            "recvmsg",
-            "recvmsg$NOCANCEL",
-            "fileport_makefd",
-            "xpc_fd_dup",
-            "xpc_dictionary_dup_fd",
-        ],
+        roles: &[Role::Socket],
+        calls: &[],
     },
     Way {
         id: "flag",
         explanation: "MSG_NOSIGNAL is added at the call, too; broken pipes are counted",
         needs_hook: true,
-        calls: &["send", "sendto", "sendmsg", "send$NOCANCEL", "sendto$NOCANCEL", "sendmsg$NOCANCEL"],
+        roles: &[Role::Send],
+        calls: &[],
     },
     Way {
         id: "counted",
         explanation: "covered by the socket's option, and in scope process a broken pipe is EPIPE, too; counted",
         needs_hook: true,
-        calls: &["write", "writev", "write$NOCANCEL", "writev$NOCANCEL"],
+        roles: &[Role::Write],
+        calls: &[],
     },
     Way {
         id: "disposition",
         explanation: "covered by the socket's option, and in scope process a broken pipe is EPIPE, too; not counted",
         needs_hook: false,
+        roles: &[],
         calls: &[
             "pwrite",
             "pwritev",
@@ -70,32 +66,21 @@ pub static WAYS: [Way; 7] = [
         id: "action",
         explanation: "what the program sets for SIGPIPE holds and is told back; its sockets stay safe",
         needs_hook: true,
-        calls: &["sigaction", "signal", "bsd_signal", "sigset", "sigignore", "siginterrupt"],
+        roles: &[Role::Action],
+        calls: &[],
     },
     Way {
         id: "child",
         explanation: "what is started has the SIGPIPE that this program itself was started with",
         needs_hook: true,
-        calls: &[
-            "execl",
-            "execle",
-            "execlp",
-            "execv",
-            "execve",
-            "execvp",
-            "execvP",
-            "posix_spawn",
-            "posix_spawnp",
-            "system",
-            "system$NOCANCEL",
-            "popen",
-            "popen$DARWIN_EXTSN",
-        ],
+        roles: &[Role::Child],
+        calls: &["execl", "execle", "execlp"],
     },
     Way {
         id: "fork",
         explanation: "libc tells the library, and the rest happens when the child calls exec",
         needs_hook: false,
+        roles: &[],
         calls: &["fork", "vfork", "forkpty"],
     },
 ];

@@ -1,0 +1,176 @@
+//! THE HOOK TABLE: one line for each function of libc that the library stands in front of.
+//!
+//! Who wants to make something of the lines has a macro of its own called with all of them: `runtime` makes the hooks, the launcher
+//! what `nosigpipe check` says of a call. docs/adding-a-hook.md is the recipe. A line says:
+//!
+//! 1. What the hook does with the real function:
+//!    - `wraps`: it calls that, which the constructor looks up, so that no signal handler or vforked child is the first that needs it;
+//!    - `wraps_for_caller`: the same, and its body on Linux is told its return address;
+//!    - `wraps_later`: the first call looks the real function up, since most programs never call it;
+//!    - `replaces`: it never calls it.
+//! 2. Its [`Role`], from which `nosigpipe check` knows how a program's calls are covered.
+//! 3. The family, whose file in `crates/runtime/src/hooks/` has the body, and the name and the signature, which the compiler compares
+//!    with libc's. Where libc's name is none that Rust can write, it stands behind ours.
+//!
+//! The functions whose signatures a line can't say (execl and its like, vfork, clone, abort) are beside the table, in
+//! `crates/runtime/src/hooks/`.
+
+#![no_std]
+
+/// What a hook is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Role {
+    /// It makes a socket, or brings one.
+    Socket,
+    /// It sends, with flags.
+    Send,
+    /// It writes, to whatever it is.
+    Write,
+    /// It sets or asks for a signal's action.
+    Action,
+    /// It starts a program.
+    Child,
+    /// Anything else.
+    Other,
+}
+
+/// Calls a macro with all lines of the table.
+#[macro_export]
+macro_rules! for_each_hook {
+    ($macro:ident) => {
+        $macro! {
+            wraps            Socket socket::socket(domain: c_int, kind: c_int, protocol: c_int) -> c_int;
+            wraps            Socket socket::socketpair(domain: c_int, kind: c_int, protocol: c_int, pair: *mut c_int) -> c_int;
+            wraps            Socket socket::accept(fd: c_int, address: *mut sockaddr, length: *mut socklen_t) -> c_int;
+            #[cfg(target_os = "linux")]
+            wraps            Socket linux::accept4(fd: c_int, address: *mut sockaddr, length: *mut socklen_t, flags: c_int) -> c_int;
+            wraps            Send   socket::send(fd: c_int, data: *const c_void, length: size_t, flags: c_int) -> ssize_t;
+            wraps            Send   socket::sendto(fd: c_int, data: *const c_void, length: size_t, flags: c_int, to: *const sockaddr, to_length: socklen_t) -> ssize_t;
+            wraps            Send   socket::sendmsg(fd: c_int, message: *const msghdr, flags: c_int) -> ssize_t;
+            #[cfg(target_os = "linux")]
+            wraps            Send   linux::sendmmsg(fd: c_int, messages: *mut libc::mmsghdr, count: libc::c_uint, flags: c_int) -> c_int;
+
+            #[cfg(target_os = "macos")]
+            wraps            Socket macos::accept_nocancel = "accept$NOCANCEL"(fd: c_int, address: *mut sockaddr, length: *mut socklen_t) -> c_int;
+            #[cfg(target_os = "macos")]
+            wraps            Send   macos::send_nocancel = "send$NOCANCEL"(fd: c_int, data: *const c_void, length: size_t, flags: c_int) -> ssize_t;
+            #[cfg(target_os = "macos")]
+            wraps            Send   macos::sendto_nocancel = "sendto$NOCANCEL"(fd: c_int, data: *const c_void, length: size_t, flags: c_int, to: *const sockaddr, to_length: socklen_t) -> ssize_t;
+            #[cfg(target_os = "macos")]
+            wraps            Send   macos::sendmsg_nocancel = "sendmsg$NOCANCEL"(fd: c_int, message: *const msghdr, flags: c_int) -> ssize_t;
+
+            // A descriptor that comes with a message may be a socket.
+            #[cfg(target_os = "macos")]
+            wraps            Socket macos::recvmsg(fd: c_int, message: *mut msghdr, flags: c_int) -> ssize_t;
+            #[cfg(target_os = "macos")]
+            wraps            Socket macos::recvmsg_nocancel = "recvmsg$NOCANCEL"(fd: c_int, message: *mut msghdr, flags: c_int) -> ssize_t;
+            #[cfg(target_os = "macos")]
+            wraps            Socket macos::fileport_makefd(port: libc::mach_port_t) -> c_int;
+            #[cfg(target_os = "macos")]
+            wraps            Socket macos::xpc_fd_dup(object: *mut c_void) -> c_int;
+            #[cfg(target_os = "macos")]
+            wraps            Socket macos::xpc_dictionary_dup_fd(dictionary: *mut c_void, key: *const c_char) -> c_int;
+            // No signal tells of their broken pipes, so these count them.
+            #[cfg(target_os = "macos")]
+            wraps            Write  macos::write(fd: c_int, data: *const c_void, length: size_t) -> ssize_t;
+            #[cfg(target_os = "macos")]
+            wraps            Write  macos::write_nocancel = "write$NOCANCEL"(fd: c_int, data: *const c_void, length: size_t) -> ssize_t;
+            #[cfg(target_os = "macos")]
+            wraps            Write  macos::writev(fd: c_int, vectors: *const libc::iovec, count: c_int) -> ssize_t;
+            #[cfg(target_os = "macos")]
+            wraps            Write  macos::writev_nocancel = "writev$NOCANCEL"(fd: c_int, vectors: *const libc::iovec, count: c_int) -> ssize_t;
+
+            replaces         Action signal::sigaction(signum: c_int, new: *const sigaction_t, old: *mut sigaction_t) -> c_int;
+            #[cfg(target_os = "linux")]
+            replaces         Action linux::__sigaction(signum: c_int, new: *const sigaction_t, old: *mut sigaction_t) -> c_int;
+            replaces         Action signal::signal(signum: c_int, handler: sighandler_t) -> sighandler_t;
+            replaces         Action signal::bsd_signal(signum: c_int, handler: sighandler_t) -> sighandler_t;
+            #[cfg(target_os = "linux")]
+            replaces         Action linux::ssignal(signum: c_int, handler: sighandler_t) -> sighandler_t;
+            #[cfg(target_os = "linux")]
+            replaces         Action linux::sysv_signal(signum: c_int, handler: sighandler_t) -> sighandler_t;
+            #[cfg(target_os = "linux")]
+            replaces         Action linux::__sysv_signal(signum: c_int, handler: sighandler_t) -> sighandler_t;
+            replaces         Action signal::sigset(signum: c_int, disposition: sighandler_t) -> sighandler_t;
+            replaces         Action signal::sigignore(signum: c_int) -> c_int;
+            replaces         Action signal::siginterrupt(signum: c_int, interrupt: c_int) -> c_int;
+            // By which a program sends itself a SIGPIPE that looks like the kernel's.
+            #[cfg(target_os = "linux")]
+            wraps_later      Other  linux::kill(pid: pid_t, signum: c_int) -> c_int;
+            #[cfg(target_os = "linux")]
+            wraps_later      Other  linux::killpg(group: pid_t, signum: c_int) -> c_int;
+
+            // Where a thread blocks all signals, its own faults are let through.
+            #[cfg(target_os = "linux")]
+            wraps_later      Other  linux::pthread_sigmask(how: c_int, set: *const libc::sigset_t, old: *mut libc::sigset_t) -> c_int;
+            #[cfg(target_os = "linux")]
+            wraps_later      Other  linux::sigprocmask(how: c_int, set: *const libc::sigset_t, old: *mut libc::sigset_t) -> c_int;
+            #[cfg(target_os = "linux")]
+            replaces         Other  linux::sighold(signum: c_int) -> c_int;
+            #[cfg(target_os = "linux")]
+            replaces         Other  linux::sigrelse(signum: c_int) -> c_int;
+            #[cfg(target_os = "linux")]
+            replaces         Other  linux::sigblock(mask: c_int) -> c_int;
+            #[cfg(target_os = "linux")]
+            replaces         Other  linux::siggetmask() -> c_int;
+
+            wraps            Other  thread::pthread_create(thread: *mut pthread_t, attributes: *const pthread_attr_t, routine: extern "C" fn(*mut c_void) -> *mut c_void, argument: *mut c_void) -> c_int;
+
+            #[cfg(target_os = "linux")]
+            replaces         Other  linux::pthread_key_create(key: *mut libc::pthread_key_t, destructor: Option<unsafe extern "C" fn(*mut c_void)>) -> c_int;
+            // What the program makes its standard error. Looked up when they are called first: most programs never do.
+            #[cfg(target_os = "linux")]
+            wraps_later      Other  linux::dup2(old: c_int, new: c_int) -> c_int;
+            #[cfg(target_os = "linux")]
+            wraps_later      Other  linux::dup3(old: c_int, new: c_int, flags: c_int) -> c_int;
+            #[cfg(target_os = "linux")]
+            wraps_later      Other  linux::freopen(path: *const c_char, mode: *const c_char, stream: *mut FILE) -> *mut FILE;
+            #[cfg(target_os = "linux")]
+            wraps_later      Other  linux::freopen64(path: *const c_char, mode: *const c_char, stream: *mut FILE) -> *mut FILE;
+
+            #[cfg(target_os = "linux")]
+            replaces         Other  linux::_exit(status: c_int) -> !;
+
+            // execl, execlp and execle are beside these, in list.rs: a line can't say their signature.
+            wraps            Child  exec::execve(path: *const c_char, arguments: *const *const c_char, environment: *const *const c_char) -> c_int;
+            wraps            Child  exec::execv(path: *const c_char, arguments: *const *const c_char) -> c_int;
+            wraps            Child  exec::execvp(file: *const c_char, arguments: *const *const c_char) -> c_int;
+            #[cfg(target_os = "macos")]
+            wraps            Child  macos::execvp_in = "execvP"(file: *const c_char, path: *const c_char, arguments: *const *mut c_char) -> c_int;
+            #[cfg(target_os = "linux")]
+            wraps            Child  linux::execvpe(file: *const c_char, arguments: *const *const c_char, environment: *const *const c_char) -> c_int;
+            #[cfg(target_os = "linux")]
+            wraps            Child  linux::fexecve(fd: c_int, arguments: *const *const c_char, environment: *const *const c_char) -> c_int;
+            #[cfg(target_os = "linux")]
+            replaces         Child  linux::execveat(directory: c_int, path: *const c_char, arguments: *const *const c_char, environment: *const *const c_char, flags: c_int) -> c_int;
+
+            #[cfg(target_os = "linux")]
+            wraps_for_caller Child  linux::posix_spawn(pid: *mut pid_t, path: *const c_char, actions: *const posix_spawn_file_actions_t, attributes: *const posix_spawnattr_t, arguments: *const *mut c_char, environment: *const *mut c_char) -> c_int;
+            #[cfg(target_os = "macos")]
+            wraps            Child  macos::posix_spawn(pid: *mut pid_t, path: *const c_char, actions: *const posix_spawn_file_actions_t, attributes: *const posix_spawnattr_t, arguments: *const *mut c_char, environment: *const *mut c_char) -> c_int;
+            #[cfg(target_os = "linux")]
+            wraps_for_caller Child  linux::posix_spawnp(pid: *mut pid_t, file: *const c_char, actions: *const posix_spawn_file_actions_t, attributes: *const posix_spawnattr_t, arguments: *const *mut c_char, environment: *const *mut c_char) -> c_int;
+            #[cfg(target_os = "macos")]
+            wraps            Child  macos::posix_spawnp(pid: *mut pid_t, file: *const c_char, actions: *const posix_spawn_file_actions_t, attributes: *const posix_spawnattr_t, arguments: *const *mut c_char, environment: *const *mut c_char) -> c_int;
+            wraps            Child  spawn::system(command: *const c_char) -> c_int;
+            #[cfg(target_os = "macos")]
+            wraps            Child  macos::system_nocancel = "system$NOCANCEL"(command: *const c_char) -> c_int;
+            wraps            Child  spawn::popen(command: *const c_char, mode: *const c_char) -> *mut FILE;
+            #[cfg(target_os = "macos")]
+            wraps            Child  macos::popen_extsn = "popen$DARWIN_EXTSN"(command: *const c_char, mode: *const c_char) -> *mut FILE;
+            #[cfg(target_os = "linux")]
+            wraps            Child  linux::wordexp(words: *const c_char, result: *mut c_void, flags: c_int) -> c_int;
+
+            #[cfg(target_os = "linux")]
+            wraps_later      Other  linux::wait(status: *mut c_int) -> pid_t;
+            #[cfg(target_os = "linux")]
+            wraps_later      Other  linux::waitpid(pid: pid_t, status: *mut c_int, options: c_int) -> pid_t;
+            #[cfg(target_os = "linux")]
+            wraps_later      Other  linux::wait3(status: *mut c_int, options: c_int, usage: *mut c_void) -> pid_t;
+            #[cfg(target_os = "linux")]
+            wraps_later      Other  linux::wait4(pid: pid_t, status: *mut c_int, options: c_int, usage: *mut libc::rusage) -> pid_t;
+            #[cfg(target_os = "linux")]
+            wraps_later      Other  linux::waitid(kind: libc::idtype_t, id: libc::id_t, info: *mut libc::siginfo_t, options: c_int) -> c_int;
+        }
+    };
+}
