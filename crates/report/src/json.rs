@@ -3,7 +3,7 @@
 use alloc::string::String;
 use core::fmt::Write;
 
-use super::{Context, Exception, Frame, Python, Report, SCHEMA, Variable};
+use super::{Context, Exception, Frame, Module, Python, Report, SCHEMA, Variable};
 use wording::line::is_harmless;
 use wording::words;
 
@@ -112,22 +112,26 @@ pub fn whole(report: &Report) -> String {
         if !report.python_note.is_empty() {
             json.text("python_note", &report.python_note);
         }
-        json.key("modules");
-        json.array(&report.modules, |json, module| {
-            json.object(|json| {
-                json.text("path", &module.path);
-                json.text("build_id", &module.build_id);
-                json.address("start", module.start);
-                json.address("end", module.end);
-                json.address("bias", module.bias);
-            });
-        });
+        modules(json, &report.modules);
         json.text("modules_note", &report.modules_note);
         context(json, &report.context);
         json.text("summary", &report.summary());
     });
     json.out.push('\n');
     json.out
+}
+
+pub(crate) fn modules(json: &mut Json, modules: &[Module]) {
+    json.key("modules");
+    json.array(modules, |json, module| {
+        json.object(|json| {
+            json.text("path", &module.path);
+            json.text("build_id", &module.build_id);
+            json.address("start", module.start);
+            json.address("end", module.end);
+            json.address("bias", module.bias);
+        });
+    });
 }
 
 fn context(json: &mut Json, context: &Context) {
@@ -182,7 +186,7 @@ fn exception_members(json: &mut Json, exception: &Exception) {
     json.flag("rethrown", exception.is_rethrown);
 }
 
-fn frames(json: &mut Json, frames: &[Frame], omitted: Option<(u64, u64)>, cut: bool) {
+pub(crate) fn frames(json: &mut Json, frames: &[Frame], omitted: Option<(u64, u64)>, cut: bool) {
     json.key("frames");
     json.array(frames, |json, frame| {
         json.object(|json| {
@@ -263,14 +267,14 @@ fn variables(json: &mut Json, key: &str, variables: &[Variable]) {
 }
 
 #[derive(Default)]
-struct Json {
-    out: String,
+pub(crate) struct Json {
+    pub(crate) out: String,
     /// Whether a comma is due before the next thing.
     comma: bool,
 }
 
 impl Json {
-    fn object(&mut self, body: impl FnOnce(&mut Self)) {
+    pub(crate) fn object(&mut self, body: impl FnOnce(&mut Self)) {
         self.separate();
         self.out.push('{');
         self.comma = false;
@@ -279,7 +283,7 @@ impl Json {
         self.comma = true;
     }
 
-    fn array<T>(&mut self, items: &[T], each: impl Fn(&mut Self, &T)) {
+    pub(crate) fn array<T>(&mut self, items: &[T], each: impl Fn(&mut Self, &T)) {
         self.separate();
         self.out.push('[');
         self.comma = false;
@@ -296,25 +300,31 @@ impl Json {
         }
     }
 
-    fn key(&mut self, key: &str) {
+    pub(crate) fn key(&mut self, key: &str) {
         self.separate();
         let _ = write!(self.out, "\"{key}\":");
         self.comma = false;
     }
 
-    fn number(&mut self, key: &str, value: u64) {
+    pub(crate) fn number(&mut self, key: &str, value: u64) {
         self.key(key);
         let _ = write!(self.out, "{value}");
         self.comma = true;
     }
 
-    fn signed(&mut self, key: &str, value: i64) {
+    pub(crate) fn signed(&mut self, key: &str, value: i64) {
         self.key(key);
         let _ = write!(self.out, "{value}");
         self.comma = true;
     }
 
-    fn flag(&mut self, key: &str, value: bool) {
+    /// A number in an array.
+    pub(crate) fn integer(&mut self, value: i64) {
+        self.separate();
+        let _ = write!(self.out, "{value}");
+    }
+
+    pub(crate) fn flag(&mut self, key: &str, value: bool) {
         if value {
             self.key(key);
             self.out.push_str("true");
@@ -323,13 +333,13 @@ impl Json {
     }
 
     /// Addresses are strings: JSON's numbers have 53 bits in many readers.
-    fn address(&mut self, key: &str, value: u64) {
+    pub(crate) fn address(&mut self, key: &str, value: u64) {
         self.key(key);
         let _ = write!(self.out, "\"{value:#x}\"");
         self.comma = true;
     }
 
-    fn text(&mut self, key: &str, value: &str) {
+    pub(crate) fn text(&mut self, key: &str, value: &str) {
         self.key(key);
         self.out.push('"');
         for character in value.chars() {

@@ -11,6 +11,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 pub mod fingerprint;
 pub mod json;
+pub mod stacks;
 pub mod text;
 
 use core::fmt::Write;

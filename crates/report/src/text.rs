@@ -42,7 +42,7 @@ pub fn summary(report: &Report) -> String {
 const MOST: usize = 16384;
 
 /// Text from outside as it is shown.
-fn shown(text: &str) -> Shown<'_> {
+pub(crate) fn shown(text: &str) -> Shown<'_> {
     Shown(text.as_bytes(), MOST)
 }
 
@@ -235,7 +235,7 @@ pub fn context(report: &Report) -> String {
 }
 
 /// Threads of the same name whose ids follow each other as a range.
-fn many(text: &mut String, threads: &[(i64, String)]) {
+pub(crate) fn many(text: &mut String, threads: &[(i64, String)]) {
     let mut rest = threads;
     let mut separator = "";
     while let Some(((first, name), _)) = rest.split_first() {
@@ -251,9 +251,9 @@ fn many(text: &mut String, threads: &[(i64, String)]) {
     }
 }
 
-type Gaps = (Option<(u64, u64)>, bool);
+pub(crate) type Gaps = (Option<(u64, u64)>, bool);
 
-fn frames(text: &mut String, frames: &[Frame], (omitted, cut): Gaps, modules: &[Module], ids: bool) {
+pub(crate) fn frames(text: &mut String, frames: &[Frame], (omitted, cut): Gaps, modules: &[Module], ids: bool) {
     if frames.is_empty() {
         text.push_str("  unknown\n");
     }

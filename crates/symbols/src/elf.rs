@@ -221,6 +221,13 @@ impl Symbols {
         self.files.iter().find_map(|file| file.section(name))
     }
 
+    /// A section of the module's own file with the address that the file has for it.
+    pub fn section_with_address(&self, name: &str) -> Option<(u64, &'static [u8])> {
+        let file = self.files.first()?;
+        let (_, section) = file.sections.section_by_name(Endianness::Little, name.as_bytes())?;
+        Some((section.sh_addr(Endianness::Little), file.section(name)?))
+    }
+
     /// Where the module's file has a variable.
     pub fn object(&self, name: &str) -> Option<u64> {
         let file = self.files.first()?;

@@ -71,7 +71,11 @@ pub struct FrameRegisters {
 
 /// Where a module's call frame information is.
 enum Frames {
+    /// .eh_frame with the table of .eh_frame_hdr.
     Table { header: gimli::ParsedEhFrameHdr<Slice>, frames: EhFrame<Slice>, bases: BaseAddresses },
+    /// .eh_frame alone.
+    List { frames: EhFrame<Slice>, bases: BaseAddresses },
+    /// .debug_frame
     Debug { frames: DebugFrame<Slice>, bias: u64 },
 }
 
@@ -85,6 +89,10 @@ pub trait Image {
     fn unwind_table(&self, module: usize) -> Option<(u64, &'static [u8])>;
     /// What stands from an address on, to the end of what is mapped there at least.
     fn from(&self, address: u64) -> Option<&'static [u8]>;
+    /// Address and content of a module's .eh_frame, where that is known without an .eh_frame_hdr; static programs have none.
+    fn call_frames(&self, _module: usize) -> Option<(u64, &'static [u8])> {
+        None
+    }
     /// A module's .debug_frame, and what its addresses have to be added to.
     fn debug_frame(&self, module: usize) -> Option<(&'static [u8], u64)>;
 }
@@ -111,13 +119,23 @@ pub struct Unwinder<I: Image, S: UnwindContextStorage<usize>> {
     known: BTreeMap<u64, Option<Rules>>,
     context: UnwindContext<usize, S>,
     clock: Clock,
+    most_guesses: u32,
+    /// Frames in a row that were found by a search.
+    guesses: u32,
 }
 
 impl<I: Image, S: UnwindContextStorage<usize>> Unwinder<I, S> {
     /// Unwinds what is mapped there, until the clock says that there is no time left.
     pub fn new(image: I, clock: Clock) -> Self {
         let context = UnwindContext::new_in();
-        Self { image, frames: BTreeMap::new(), known: BTreeMap::new(), context, clock }
+        Self { image, frames: BTreeMap::new(), known: BTreeMap::new(), context, clock, most_guesses: 1, guesses: 0 }
+    }
+
+    /// Has so many frames in a row looked for on the stack, where code has no call frame information (musl's) and its frames no
+    /// pointers. Each may be wrong.
+    #[must_use]
+    pub fn with_guesses(self, most_guesses: u32) -> Self {
+        Self { most_guesses, ..self }
     }
 
     /// The whole stack of a thread with these registers; `memory` has its stack.
@@ -125,6 +143,7 @@ impl<I: Image, S: UnwindContextStorage<usize>> Unwinder<I, S> {
         let mut registers = *registers;
         let first = Frame::interrupted(registers.pc());
         let clock = self.clock;
+        self.guesses = 0;
         Stack::walk(first, || clock.is_late(), |frame| self.step(memory, &mut registers, frame))
     }
 
@@ -236,7 +255,8 @@ impl<I: Image, S: UnwindContextStorage<usize>> Unwinder<I, S> {
         if let Some(frame) = self.by_frame_pointer(memory, registers) {
             return Some(frame);
         }
-        if frame.interrupted || frame.found == Found::Surely { self.search(memory, registers, sp) } else { None }
+        self.guesses = if frame.found == Found::ByScan { self.guesses + 1 } else { 0 };
+        if frame.interrupted || self.guesses < self.most_guesses { self.search(memory, registers, sp) } else { None }
     }
 
     /// Where a call that was made just now returns to, if it was.
@@ -320,6 +340,13 @@ fn all_frames(image: &impl Image, module: usize) -> Vec<Frames> {
             all.push(Frames::Table { header, frames, bases });
         }
     }
+    if all.is_empty()
+        && let Some((address, content)) = image.call_frames(module)
+    {
+        let mut frames = EhFrame::new(content, LittleEndian);
+        frames.set_vendor(VENDOR);
+        all.push(Frames::List { frames, bases: BaseAddresses::default().set_eh_frame(address) });
+    }
     if let Some((section, bias)) = image.debug_frame(module) {
         let mut frames = DebugFrame::new(section, LittleEndian);
         frames.set_address_size(8);
@@ -348,21 +375,32 @@ fn look_up<S: UnwindContextStorage<usize>>(
             let row = entry.unwind_info_for_address(frames, bases, context, pc).ok()?;
             rules_of(row, frames)
         }
+        Frames::List { frames, bases } => search_list(frames, bases, EhFrame::cie_from_offset, context, pc),
         Frames::Debug { frames, bias } => {
             let bases = BaseAddresses::default();
-            let pc = pc.wrapping_sub(*bias);
-            let mut entries = frames.entries(&bases);
-            while let Ok(Some(entry)) = entries.next() {
-                let CieOrFde::Fde(partial) = entry else { continue };
-                let Ok(entry) = partial.parse(DebugFrame::cie_from_offset) else { continue };
-                if entry.contains(pc) {
-                    let row = entry.unwind_info_for_address(frames, &bases, context, pc).ok()?;
-                    return rules_of(row, frames);
-                }
-            }
-            None
+            search_list(frames, &bases, DebugFrame::cie_from_offset, context, pc.wrapping_sub(*bias))
         }
     }
+}
+
+/// Goes through all entries, where no table leads to one.
+fn search_list<S: UnwindContextStorage<usize>, F: UnwindSection<Slice>>(
+    frames: &F,
+    bases: &BaseAddresses,
+    cie: impl Fn(&F, &BaseAddresses, F::Offset) -> gimli::Result<gimli::CommonInformationEntry<Slice>> + Copy,
+    context: &mut UnwindContext<usize, S>,
+    pc: u64,
+) -> Option<Rules> {
+    let mut entries = frames.entries(bases);
+    while let Ok(Some(entry)) = entries.next() {
+        let CieOrFde::Fde(partial) = entry else { continue };
+        let Ok(entry) = partial.parse(cie) else { continue };
+        if entry.contains(pc) {
+            let row = entry.unwind_info_for_address(frames, bases, context, pc).ok()?;
+            return rules_of(row, frames);
+        }
+    }
+    None
 }
 
 fn rules_of<R: UnwindContextStorage<usize>, S: UnwindSection<Slice>>(

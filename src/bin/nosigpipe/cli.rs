@@ -7,7 +7,7 @@ use std::path::Path;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgMatches, Command};
 
-use crate::commands::{attempt, check, completions, demo, doctor, env, man, report, run, status};
+use crate::commands::{attempt, check, completions, demo, doctor, env, man, report, run, stack, status};
 use crate::exit::{self, Failure};
 use crate::output;
 use settings::options::SETTINGS;
@@ -41,12 +41,13 @@ const GROUPS: [(Group, &str); 3] = [
 ];
 
 /// Every command, in the order in which help shows them.
-const COMMANDS: [Entry; 12] = [
+const COMMANDS: [Entry; 13] = [
     Entry { group: Group::Start, command: run::command, run: run::run },
     Entry { group: Group::Start, command: check::command, run: check::run },
     Entry { group: Group::Start, command: env::command, run: env::run },
     Entry { group: Group::Start, command: attempt::command, run: attempt::run },
     Entry { group: Group::Look, command: status::command, run: status::run },
+    Entry { group: Group::Look, command: stack::command, run: stack::run },
     Entry { group: Group::Look, command: report::command, run: report::run },
     Entry { group: Group::Installation, command: doctor::command, run: doctor::run },
     Entry { group: Group::Internal, command: doctor::trial_command, run: doctor::trial },

@@ -21,15 +21,15 @@ pub const NOT_WELL: u8 = 1;
 pub const NOT_ACTING: u8 = 1;
 /// `status`: the library is not loaded.
 pub const NOT_LOADED: u8 = 2;
-/// `status`: no such process.
+/// `status`, `stack`: no such process.
 pub const NO_PROCESS: u8 = 3;
-/// `status`: no permission to look into the process.
+/// `status`, `stack`: no permission to look into the process.
 pub const NO_PERMISSION: u8 = 4;
 /// `status`: the library in the process is of a version that this launcher does not know.
 pub const UNKNOWN_VERSION: u8 = 5;
 
 /// Every exit code, as help and man page show it.
-pub const TABLE: [(&str, &str); 12] = [
+pub const TABLE: [(&str, &str); 13] = [
     ("run", "the program's own, since nosigpipe becomes the program; otherwise:"),
     ("125", "nosigpipe failed, was used wrongly, or refused to start the program and said why"),
     ("126", "the program was found but can't be executed"),
@@ -37,6 +37,7 @@ pub const TABLE: [(&str, &str); 12] = [
     ("check", "0 if run would start the program, or the code that run would end with"),
     ("status", "0 the library is in force; 1 it is loaded but does not act; 2 it is not loaded"),
     ("", "3 no such process; 4 no permission to look; 5 the library there is of an unknown version"),
+    ("stack", "0; of the first process that could not be looked into: 3 there is none, 4 no permission"),
     ("doctor", "0 the library works here; 1 it does not, or something that it should do does not"),
     ("try", "0 with the library it survived and answers; 1 it did not"),
     ("demo", "0 it went as promised; 1 it did not"),

@@ -15,5 +15,6 @@ pub mod metrics;
 pub mod report;
 pub mod run;
 pub mod source;
+pub mod stack;
 pub mod status;
 pub mod tree;

@@ -16,7 +16,8 @@
 //! - [`NOT_COUNTED`], [`ONLY_WHILE_IGNORED`]: calls whose broken pipes nobody counts, and when;
 //! - [`WHOSE_HANDLER`]: whose handler for SIGPIPE the kernel has where the library answers for it;
 //! - [`family`]: the processes that one has started, and where they listen;
-//! - [`process::inspect`]: what a running process has of us; [`process::all`]: the processes that there are.
+//! - [`process::inspect`]: what a running process has of us; [`process::all`]: the processes that there are;
+//! - [`stacks::look`]: the stacks of a running process.
 
 #[cfg(target_os = "linux")]
 mod linux;

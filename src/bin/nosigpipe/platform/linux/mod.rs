@@ -10,6 +10,7 @@ pub mod family;
 mod old_libc;
 pub mod process;
 mod rights;
+pub mod stacks;
 mod uncovered;
 mod words;
 

@@ -9,6 +9,7 @@ mod macho;
 pub mod process;
 mod rights;
 mod signature;
+pub mod stacks;
 
 pub use coverage::WAYS;
 pub use dependencies::{Dependencies, dependencies};

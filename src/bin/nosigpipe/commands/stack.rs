@@ -1,0 +1,117 @@
+//! `stack`: the stacks of running processes, which go on.
+
+use std::collections::{BTreeMap, HashSet};
+
+use clap::{Arg, ArgAction, ArgMatches, Command};
+
+use crate::exit::{Failure, NO_PROCESS, OK};
+use crate::output;
+use crate::platform::{process, stacks};
+
+pub fn command() -> Command {
+    Command::new("stack")
+        .about("Print the stacks of all threads of a running process, which goes on")
+        .long_about(
+            "Print the stacks of all threads of process PID, in the words of crash reports, and what each thread waits for: a \
+             descriptor, a child, a lock and the thread that holds it. The process may have the library or not. It is stopped \
+             for milliseconds, while its registers and stacks are copied, and goes on; what is stopped already stays stopped. \
+             One must be its user or root, and where kernel.yama.ptrace_scope is 1, its parent or root. Linux only. \
+             Ends with 0, or with the code of the first process that could not be looked into: 3 there is none, 4 no \
+             permission.",
+        )
+        .arg(
+            Arg::new("pid")
+                .value_name("PID")
+                .num_args(1..)
+                .required_unless_present("schema")
+                .value_parser(number),
+        )
+        .arg(
+            Arg::new("all-children")
+                .long("all-children")
+                .action(ArgAction::SetTrue)
+                .help("Each PID and every process below it"),
+        )
+        .arg(Arg::new("json").long("json").action(ArgAction::SetTrue).help("Print JSON: an object for each process"))
+        .arg(
+            Arg::new("schema")
+                .long("schema")
+                .action(ArgAction::SetTrue)
+                .conflicts_with("pid")
+                .help("Print the JSON Schema of such an object instead"),
+        )
+}
+
+/// A process's number.
+fn number(text: &str) -> Result<u32, String> {
+    let number = text.parse().ok().filter(|number| (1..=i32::MAX.cast_unsigned()).contains(number));
+    number.ok_or_else(|| "it must be the number of a process, from 1 to 2147483647".into())
+}
+
+pub fn run(matches: &ArgMatches) -> Result<u8, Failure> {
+    if matches.get_flag("schema") {
+        output::write(include_str!("../../../../docs/stacks.schema.json"))?;
+        return Ok(OK);
+    }
+    let given: Vec<u32> = matches.get_many("pid").unwrap_or_default().copied().collect();
+    let mut seen = HashSet::new();
+    let all = if matches.get_flag("all-children") { with_children(&given) } else { given.clone() };
+    let pids: Vec<u32> = all.into_iter().filter(|pid| seen.insert(*pid)).collect();
+    let mut first = None;
+    for &pid in &pids {
+        match stacks::look(pid) {
+            Ok((stacks, remark)) => {
+                if let Some(remark) = remark {
+                    output::complain(&remark);
+                }
+                if matches.get_flag("json") {
+                    output::write_json(&stacks.json())?;
+                } else {
+                    output::write_coloured(&stacks.text(), colour)?;
+                }
+            }
+            // A child that has ended since the list was made is none any more.
+            Err(failure) if failure.code == NO_PROCESS && !given.contains(&pid) => {}
+            Err(failure) if pids.len() == 1 => return Err(failure),
+            Err(failure) => {
+                output::complain(&failure.message);
+                first.get_or_insert(failure.code);
+            }
+        }
+    }
+    Ok(first.unwrap_or(OK))
+}
+
+/// These processes, each followed by those below it.
+fn with_children(given: &[u32]) -> Vec<u32> {
+    let mut children: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+    for pid in process::all() {
+        if let Some(parent) = process::parent_of(pid) {
+            children.entry(parent).or_default().push(pid);
+        }
+    }
+    let (mut all, mut seen) = (Vec::new(), HashSet::new());
+    let mut next: Vec<u32> = given.iter().rev().copied().collect();
+    while let Some(pid) = next.pop() {
+        if seen.insert(pid) {
+            all.push(pid);
+            next.extend(children.get(&pid).into_iter().flatten().rev());
+        }
+    }
+    // Our own stacks are of interest to nobody, and nobody can trace itself.
+    all.retain(|&pid| pid != std::process::id());
+    all
+}
+
+/// The colour that a line has on a terminal: deadlocks, then what begins a stack, then what it waits for.
+fn colour(index: usize, line: &str) -> Option<&'static str> {
+    const RED: &str = "\x1b[1;31m";
+    const BOLD: &str = "\x1b[1m";
+    const YELLOW: &str = "\x1b[33m";
+    match line {
+        _ if line.starts_with("deadlock:") => Some(RED),
+        _ if index == 0 || line.starts_with("stack of ") => Some(BOLD),
+        _ if line.starts_with("  #") || line.starts_with("  ...") || !line.starts_with("  ") => None,
+        _ => Some(YELLOW),
+    }
+}

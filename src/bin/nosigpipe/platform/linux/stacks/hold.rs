@@ -1,0 +1,223 @@
+//! All threads of a process, stopped for as long as it takes to copy what their stacks are made from.
+//!
+//! Threads are seized first, which stops nobody, then all interrupted, looked at and let go. PTRACE_SEIZE and
+//! PTRACE_INTERRUPT send no signal, so the program's parent sees no stop, and a process that is stopped by SIGSTOP stays so.
+//! When we are killed meanwhile, the kernel lets all of them go (ptrace(2)).
+
+use std::fs;
+use std::io;
+use std::mem::size_of_val;
+use std::time::{Duration, Instant};
+
+use libc::{c_int, c_void, pid_t};
+use processor::USER_REGISTERS;
+
+/// How long a thread may take to stop.
+const PATIENCE: Duration = Duration::from_millis(300);
+/// The same of one that is in an uninterruptible system call, or waits for its vfork child: it takes as long as that.
+const PATIENCE_IN_KERNEL: Duration = Duration::from_millis(2);
+/// How long a look is apart from the next, while threads take longer to stop.
+const PAUSE: Duration = Duration::from_micros(50);
+/// Looks without a pause.
+const LOOKS: usize = 200;
+/// How often the threads are listed again: those that exist may start others until they stop.
+const LISTINGS: usize = 10;
+
+/// A thread that was asked to stop.
+pub struct Thread {
+    pub tid: pid_t,
+    pub state: State,
+}
+
+/// What became of that.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// It has not stopped yet, or did not in time.
+    Running,
+    /// It is stopped.
+    Stopped {
+        /// A signal that it was about to be given; 0 for none.
+        signal: c_int,
+        /// Whether SIGSTOP or its like has stopped the process before.
+        in_group_stop: bool,
+    },
+    /// It has ended meanwhile.
+    Gone,
+    /// It could not be seized.
+    Refused,
+}
+
+/// The threads of a process. Dropped, all of them go on; those that have not stopped do when this process ends.
+pub struct Hold {
+    pid: pid_t,
+    pub threads: Vec<Thread>,
+    /// When the first of them was interrupted.
+    pub since: Instant,
+}
+
+impl Hold {
+    /// Seizes all threads of a process, which stops none of them.
+    ///
+    /// # Errors
+    /// When not one of them can be seized.
+    pub fn seize(pid: pid_t) -> io::Result<Self> {
+        let mut hold = Self { pid, threads: Vec::new(), since: Instant::now() };
+        let mut refused = None;
+        for _ in 0..LISTINGS {
+            if !hold.seize_new(&mut refused)? {
+                break;
+            }
+        }
+        match refused {
+            Some(error) if !hold.threads.iter().any(|thread| thread.state == State::Running) => Err(error),
+            _ => Ok(hold),
+        }
+    }
+
+    /// Stops all threads.
+    ///
+    /// # Errors
+    /// When the threads can't be listed any more: the process has ended.
+    pub fn stop(&mut self) -> io::Result<()> {
+        self.since = Instant::now();
+        let mut interrupted = 0;
+        for _ in 0..LISTINGS {
+            for thread in self.threads.iter().skip(interrupted).filter(|thread| thread.state == State::Running) {
+                // One that has ended since is found out by waiting for it.
+                let _ = request(libc::PTRACE_INTERRUPT, thread.tid, 0);
+            }
+            interrupted = self.threads.len();
+            self.wait();
+            if !self.seize_new(&mut None)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Seizes threads that are not seized yet; whether there were any.
+    fn seize_new(&mut self, refused: &mut Option<io::Error>) -> io::Result<bool> {
+        let known: std::collections::HashSet<pid_t> = self.threads.iter().map(|thread| thread.tid).collect();
+        let mut found = false;
+        for entry in fs::read_dir(format!("/proc/{}/task", self.pid))?.flatten() {
+            let Some(tid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+            if known.contains(&tid) {
+                continue;
+            }
+            let state = match request(libc::PTRACE_SEIZE, tid, 0) {
+                Ok(()) => State::Running,
+                Err(error) if error.raw_os_error() == Some(libc::ESRCH) || has_ended(self.pid, tid) => State::Gone,
+                Err(error) => {
+                    *refused = Some(error);
+                    State::Refused
+                }
+            };
+            found |= state == State::Running;
+            self.threads.push(Thread { tid, state });
+        }
+        Ok(found)
+    }
+
+    /// Waits until all have stopped or ended, or there is no patience left.
+    fn wait(&mut self) {
+        let begin = Instant::now();
+        let mut looks = 0;
+        for thread in self.threads.iter_mut().filter(|thread| thread.state == State::Running) {
+            loop {
+                let mut status: c_int = 0;
+                // SAFETY: `status` is ours.
+                let found = unsafe { libc::waitpid(thread.tid, &raw mut status, libc::__WALL | libc::WNOHANG) };
+                match found {
+                    0 => {
+                        let waited = begin.elapsed();
+                        looks += 1;
+                        if looks < LOOKS {
+                            std::thread::yield_now();
+                            continue;
+                        }
+                        let is_short = waited < PATIENCE_IN_KERNEL;
+                        if is_short || waited < PATIENCE && state(self.pid, thread.tid) != Some(b'D') {
+                            std::thread::sleep(PAUSE);
+                            continue;
+                        }
+                    }
+                    found if found > 0 && libc::WIFSTOPPED(status) => {
+                        // With PTRACE_EVENT_STOP it is our interruption (SIGTRAP) or a stop by SIGSTOP and its like, which the
+                        // kernel keeps by itself; without, a signal is on its way to the thread.
+                        let is_event = status >> 16 != 0;
+                        let signal = libc::WSTOPSIG(status);
+                        thread.state = State::Stopped {
+                            signal: if is_event { 0 } else { signal },
+                            in_group_stop: is_event && signal != libc::SIGTRAP,
+                        };
+                    }
+                    _ => thread.state = State::Gone,
+                }
+                break;
+            }
+        }
+    }
+
+    /// Lets all go on.
+    pub fn release(&mut self) {
+        for thread in &mut self.threads {
+            if let State::Stopped { signal, .. } = thread.state {
+                let _ = request(libc::PTRACE_DETACH, thread.tid, signal);
+                thread.state = State::Gone;
+            }
+        }
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.release();
+        // A thread that has not stopped yet would stop after we have looked away, for as long as we live. One look more, then it
+        // can be let go; one in an uninterruptible call is let go by our end.
+        for thread in self.threads.iter().filter(|thread| thread.state == State::Running) {
+            let mut status: c_int = 0;
+            // SAFETY: `status` is ours.
+            let found = unsafe { libc::waitpid(thread.tid, &raw mut status, libc::__WALL | libc::WNOHANG) };
+            if found > 0 && libc::WIFSTOPPED(status) {
+                let signal = if status >> 16 != 0 { 0 } else { libc::WSTOPSIG(status) };
+                let _ = request(libc::PTRACE_DETACH, thread.tid, signal);
+            }
+        }
+    }
+}
+
+fn request(what: libc::c_uint, tid: pid_t, data: c_int) -> io::Result<()> {
+    // SAFETY: these requests touch no memory of ours.
+    let done = unsafe { libc::ptrace(what as _, tid, 0, libc::c_long::from(data)) };
+    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// What ptrace(2) says of a stopped thread's registers (NT_PRSTATUS, `user_regs_struct`).
+pub fn registers(tid: pid_t) -> Option<[u64; USER_REGISTERS]> {
+    let mut all = [0u64; USER_REGISTERS];
+    let mut vector = libc::iovec { iov_base: all.as_mut_ptr().cast(), iov_len: size_of_val(&all) };
+    // SAFETY: the vector is room of ours.
+    let done =
+        unsafe { libc::ptrace(libc::PTRACE_GETREGSET as _, tid, libc::NT_PRSTATUS as *mut c_void, &raw mut vector) };
+    // Fewer are those of a 32-bit program.
+    (done == 0 && vector.iov_len == size_of_val(&all)).then_some(all)
+}
+
+/// Changes a stopped thread's registers.
+pub fn set_registers(tid: pid_t, all: &[u64; USER_REGISTERS]) {
+    let mut all = *all;
+    let vector = libc::iovec { iov_base: all.as_mut_ptr().cast(), iov_len: size_of_val(&all) };
+    // SAFETY: the vector is ours and whole.
+    unsafe { libc::ptrace(libc::PTRACE_SETREGSET as _, tid, libc::NT_PRSTATUS as *mut c_void, &raw const vector) };
+}
+
+/// Whether a thread is only left for somebody to ask how it ended: the first one while others go on.
+pub fn has_ended(pid: pid_t, tid: pid_t) -> bool {
+    matches!(state(pid, tid), None | Some(b'Z' | b'X'))
+}
+
+/// A thread's state, as proc(5) has it.
+fn state(pid: pid_t, tid: pid_t) -> Option<u8> {
+    let stat = fs::read(format!("/proc/{pid}/task/{tid}/stat")).ok()?;
+    stat.rsplit(|&byte| byte == b')').next()?.get(1).copied()
+}

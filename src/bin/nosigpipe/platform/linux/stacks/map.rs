@@ -1,0 +1,139 @@
+//! What is mapped in another process, from /proc/PID/maps, and which files have code there.
+
+use std::os::unix::fs::MetadataExt;
+
+use libc::pid_t;
+use unwind::elf::{self, Loaded};
+use unwind::maps;
+
+use super::memory::{self, Memory};
+
+/// A range of pages with the same rights.
+#[derive(Clone)]
+pub struct Mapping {
+    pub start: u64,
+    pub end: u64,
+    pub readable: bool,
+    pub writable: bool,
+    pub executable: bool,
+    /// Its file as the process sees it, or what it is for, such as `[stack]`; empty when neither is known.
+    pub path: String,
+    /// Where it starts in its file.
+    pub offset: u64,
+    /// The file system and the number of its file; zero when it has none.
+    device: u64,
+    inode: u64,
+}
+
+impl Mapping {
+    /// A path by which its file can be opened here, if it is still that file: as the process has it, through the process's
+    /// own root, or, which takes more rights, by what is mapped.
+    pub fn open_path(&self, pid: pid_t) -> Option<String> {
+        if self.inode == 0 {
+            return None;
+        }
+        let paths = [
+            self.path.clone(),
+            format!("/proc/{pid}/root{}", self.path),
+            format!("/proc/{pid}/map_files/{:x}-{:x}", self.start, self.end),
+            format!("/proc/{pid}/exe"),
+        ];
+        paths.into_iter().find(|path| std::fs::metadata(path).is_ok_and(|is| self.is_file(&is)))
+    }
+
+    /// Its file, if it can be opened.
+    pub fn file(&self, pid: pid_t) -> Option<&'static [u8]> {
+        memory::map_file_if(&self.open_path(pid)?, |is| self.is_file(is))
+    }
+
+    /// Overlay file systems show other devices in /proc/PID/maps than by stat(2): there, the number has to do.
+    fn is_file(&self, is: &std::fs::Metadata) -> bool {
+        let has_device = libc::major(is.dev()) != 0;
+        is.ino() == self.inode && (!has_device || is.dev() == self.device || libc::major(self.device) == 0)
+    }
+}
+
+/// A file that is mapped with code in it.
+pub struct Module {
+    pub path: String,
+    /// Its first mapping.
+    pub first: Mapping,
+    pub loaded: Loaded,
+}
+
+/// Everything that is mapped, both lists in ascending order.
+pub struct Map {
+    pub pid: pid_t,
+    pub mappings: Vec<Mapping>,
+    pub modules: Vec<Module>,
+}
+
+impl Map {
+    /// What is mapped, with the files that have code there.
+    pub fn new(pid: pid_t, mappings: Vec<Mapping>, memory: &mut Memory) -> Self {
+        let mut map = Self { pid, mappings, modules: Vec::new() };
+        let is_first = |mapping: &&Mapping| {
+            mapping.offset == 0
+                && mapping.readable
+                && !mapping.path.is_empty()
+                && (!mapping.path.starts_with('[') || mapping.path == "[vdso]")
+        };
+        let mut modules: Vec<Module> = Vec::new();
+        for mapping in map.mappings.iter().filter(is_first) {
+            // What shares the first page of the file with the headers is mapped from offset 0, too.
+            if modules.last().is_some_and(|last| last.loaded.end > mapping.start) {
+                continue;
+            }
+            if let Some(loaded) = elf::loaded_at(memory, mapping.start, |address| map.is_code(address)) {
+                modules.push(Module { path: mapping.path.clone(), first: mapping.clone(), loaded });
+            }
+        }
+        map.modules = modules;
+        map
+    }
+
+    /// The module that an address belongs to.
+    pub fn module(&self, address: u64) -> Option<usize> {
+        let after = self.modules.partition_point(|module| module.loaded.end <= address);
+        self.modules.get(after).filter(|module| module.loaded.start <= address).map(|_| after)
+    }
+
+    /// The mapping that an address belongs to.
+    pub fn mapping(&self, address: u64) -> Option<&Mapping> {
+        mapping_of(&self.mappings, address)
+    }
+
+    /// Whether code can be there.
+    pub fn is_code(&self, address: u64) -> bool {
+        self.mapping(address).is_some_and(|mapping| mapping.executable)
+    }
+
+    /// What is mapped there and does not change, as far as it is one mapping.
+    pub fn content(&self, start: u64, size: u64) -> Option<&'static [u8]> {
+        let mapping = self.mapping(start)?;
+        memory::content(self.pid, mapping, start, size)
+    }
+}
+
+/// The mapping that an address belongs to.
+pub fn mapping_of(mappings: &[Mapping], address: u64) -> Option<&Mapping> {
+    let after = mappings.partition_point(|mapping| mapping.end <= address);
+    mappings.get(after).filter(|mapping| mapping.start <= address)
+}
+
+/// What is mapped in a process.
+pub fn mappings(pid: pid_t) -> std::io::Result<Vec<Mapping>> {
+    let text = std::fs::read(format!("/proc/{pid}/maps"))?;
+    let mapping = |line: maps::Line| Mapping {
+        start: line.start,
+        end: line.end,
+        readable: line.readable,
+        writable: line.writable,
+        executable: line.executable,
+        path: line.path.to_owned(),
+        offset: line.offset,
+        device: libc::makedev(line.device.0, line.device.1),
+        inode: line.inode,
+    };
+    Ok(String::from_utf8_lossy(&text).lines().filter_map(|line| maps::line(line).map(mapping)).collect())
+}

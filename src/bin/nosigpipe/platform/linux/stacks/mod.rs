@@ -1,0 +1,271 @@
+//! The stacks of a running process, which goes on.
+//!
+//! All its threads are stopped by ptrace(2), their registers and their stacks are copied, and they are let go. What takes
+//! longer, unwinding and naming, is done with the copy.
+
+mod call;
+mod hold;
+mod map;
+mod memory;
+mod names;
+mod refusal;
+mod wait;
+
+use std::collections::HashMap;
+use std::fs;
+use std::time::{Duration, Instant, SystemTime};
+
+use libc::pid_t;
+use processor::{PROGRAM_COUNTER, Registers, STACK_POINTER, registers_of_user};
+use report::stacks::{Group, Stacks, Thread, circles};
+use unwind::{Clock, ReadMemory, Stack, Unwinder};
+
+use crate::exit::Failure;
+use crate::platform::process;
+use call::Call;
+use hold::{Hold, State};
+use map::{Map, Mapping, mapping_of};
+use memory::Memory;
+use names::{Mapped, Names};
+use wait::Doing;
+
+/// How long unwinding all stacks may take.
+const TIME: Duration = Duration::from_secs(20);
+/// Frames in a row that may be guesses.
+const GUESSES: u32 = 4;
+/// What a function may use below its stack pointer (System V ABI, x86_64), in bytes.
+const RED_ZONE: u64 = 128;
+/// Largest part of one stack that is copied, and of a thread's stack once all together are as large as `ALL_STACKS`.
+const LARGEST_STACK: u64 = 64 << 20;
+const SMALL_STACK: u64 = 64 << 10;
+const ALL_STACKS: u64 = 512 << 20;
+/// How far a stack is searched for a signal's frame, whose handler may run on a stack of its own.
+const SEARCHED: usize = 64 << 10;
+
+/// A thread as it was found.
+struct Found {
+    tid: pid_t,
+    registers: Option<Registers>,
+    doing: Doing,
+    in_group_stop: bool,
+}
+
+/// The stacks of a process; and what its user should know, for standard error. A number of a thread stands for its process.
+///
+/// # Errors
+/// When there is no such process, it may not be looked into, or it has no stacks that can be read.
+pub fn look(number: u32) -> Result<(Stacks, Option<String>), Failure> {
+    let (pid, remark) = refusal::process_of(number)?;
+    let mut memory = Memory::of(pid);
+    let mut hold = Hold::seize(pid).map_err(|error| refusal::of(pid, &error))?;
+    hold.stop().map_err(|error| refusal::of(pid, &error))?;
+    let mappings = map::mappings(pid).map_err(|error| refusal::of(pid, &error))?;
+    let mut copied = 0;
+    let found: Vec<Found> = hold
+        .threads
+        .iter()
+        .filter(|thread| thread.state != State::Gone)
+        .map(|thread| {
+            let found = find(pid, thread, &mut memory);
+            if let Some(registers) = &found.registers {
+                let most = if copied < ALL_STACKS { LARGEST_STACK } else { SMALL_STACK };
+                copied += copy_stacks(&mut memory, &mappings, registers, most);
+            }
+            found
+        })
+        .collect();
+    hold.release();
+    let stopped = hold.since.elapsed();
+    drop(hold);
+    if found.is_empty() {
+        return Err(refusal::of(pid, &std::io::Error::from_raw_os_error(libc::ESRCH)));
+    }
+    memory.process_goes_on(&mappings);
+    let map = Map::new(pid, mappings, &mut memory);
+    let mut stacks = describe(&map, &mut memory, &found);
+    stacks.stopped = u64::try_from(stopped.as_micros()).unwrap_or(u64::MAX);
+    Ok((stacks, remark))
+}
+
+/// A thread's registers and call, while it is stopped.
+fn find(pid: pid_t, thread: &hold::Thread, memory: &mut Memory) -> Found {
+    let tid = thread.tid;
+    let mut found = Found { tid, registers: None, doing: Doing::Unknown, in_group_stop: false };
+    match thread.state {
+        State::Stopped { in_group_stop, .. } => {
+            found.in_group_stop = in_group_stop;
+            let Some(user) = hold::registers(tid) else { return found };
+            found.registers = Some(registers_of_user(&user));
+            let call = call::waiting(&user, |at| read_array(memory, at));
+            found.doing = call.map_or(Doing::Running, Doing::Waiting);
+            if let Some(changed) = call::start_again(&user) {
+                hold::set_registers(tid, &changed);
+            }
+        }
+        State::Running => {
+            // It is in a system call that nothing interrupts, or waits for its vfork child. /proc has what its stack needs.
+            let line = fs::read_to_string(format!("/proc/{pid}/task/{tid}/syscall")).unwrap_or_default();
+            let call = Call::of_line(&line);
+            found.doing = Doing::Stuck(call.and_then(|(call, ..)| call));
+            found.registers = call.map(|(_, sp, pc)| {
+                let mut registers = Registers::NONE;
+                for (register, value) in [(STACK_POINTER, sp), (PROGRAM_COUNTER, pc)] {
+                    if let Some(to) = registers.general.get_mut(register) {
+                        *to = value;
+                    }
+                }
+                registers
+            });
+        }
+        State::Gone | State::Refused => {}
+    }
+    if let Doing::Waiting(call) | Doing::Stuck(Some(call)) = found.doing {
+        wait::copy(memory, &call);
+    }
+    found
+}
+
+fn read_array<const N: usize>(memory: &mut Memory, at: u64) -> Option<[u8; N]> {
+    let mut bytes = [0; N];
+    (memory.read(at, &mut bytes) == N).then_some(bytes)
+}
+
+/// Copies a thread's stack from its stack pointer on, and that on which it was when a signal came, if it is in a handler on
+/// another; how many bytes.
+fn copy_stacks(memory: &mut Memory, mappings: &[Mapping], registers: &Registers, most: u64) -> u64 {
+    let sp = registers.sp();
+    let Some(mapping) = mapping_of(mappings, sp).filter(|mapping| mapping.writable) else { return 0 };
+    let start = sp.saturating_sub(RED_ZONE).max(mapping.start);
+    let stack = memory.copy_stack(start, mapping.end.min(start.saturating_add(most)));
+    let length = stack.len() as u64;
+    let interrupted = interrupted_stack(stack.get(..SEARCHED.min(stack.len())).unwrap_or_default(), mappings);
+    if let Some((other, end)) = interrupted.filter(|&(other, _)| !(mapping.start..mapping.end).contains(&other)) {
+        let start = other.saturating_sub(RED_ZONE);
+        return length + memory.copy_stack(start, end.min(start.saturating_add(most))).len() as u64;
+    }
+    length
+}
+
+/// On arm64 a handler's frame has no such mark that is quickly found.
+#[cfg(target_arch = "aarch64")]
+fn interrupted_stack(_stack: &[u8], _mappings: &[Mapping]) -> Option<(u64, u64)> {
+    None
+}
+
+/// The stack pointer in the first thing on a stack that can be a signal's context (ucontext), and the end of what is mapped there.
+#[cfg(target_arch = "x86_64")]
+fn interrupted_stack(stack: &[u8], mappings: &[Mapping]) -> Option<(u64, u64)> {
+    use processor::{GREGS, IN_CONTEXT};
+    let words: Vec<u64> =
+        stack.chunks_exact(8).map(|word| word.try_into().map(u64::from_le_bytes).unwrap_or(0)).collect();
+    let place = |register: usize| IN_CONTEXT.get(register).map(|index| GREGS as usize / 8 + index);
+    let (sp_at, pc_at) = (place(STACK_POINTER)?, place(PROGRAM_COUNTER)?);
+    (0..words.len()).find_map(|context| {
+        let pc = *words.get(context + pc_at)?;
+        // The code segment's selector of a 64-bit program is two words behind the program counter.
+        (words.get(context + pc_at + 2)? & 0xffff == 0x33).then_some(())?;
+        mapping_of(mappings, pc).filter(|mapping| mapping.executable)?;
+        let sp = *words.get(context + sp_at)?;
+        mapping_of(mappings, sp).filter(|mapping| mapping.writable).map(|mapping| (sp, mapping.end))
+    })
+}
+
+/// Unwinds and names what was copied.
+fn describe(map: &Map, memory: &mut Memory, found: &[Found]) -> Stacks {
+    let pid = map.pid;
+    let names = Names::new(map);
+    let clock = Clock { now: nanoseconds, deadline: nanoseconds().saturating_add(TIME.as_nanos() as u64) };
+    let mut unwinder: Unwinder<_, gimli::StoreOnHeap> =
+        Unwinder::new(Mapped { map, names: &names }, clock).with_guesses(GUESSES);
+    let mut stacks: Vec<(Stack, Vec<&Found>)> = Vec::new();
+    let mut by_stack: HashMap<Vec<u64>, usize> = HashMap::new();
+    let (mut late, mut unread) = (0u64, 0u64);
+    for found in found {
+        let is_late = nanoseconds() > clock.deadline;
+        late += u64::from(is_late);
+        unread += u64::from(found.registers.is_none());
+        let stack = found.registers.filter(|_| !is_late).map(|registers| unwinder.stack(memory, &registers));
+        let stack = stack.unwrap_or_default();
+        let counters = stack.frames.iter().map(|frame| frame.pc).collect();
+        let index = *by_stack.entry(counters).or_insert(stacks.len());
+        match stacks.get_mut(index) {
+            Some((known, threads)) if *known == stack => threads.push(found),
+            _ => stacks.push((stack, vec![found])),
+        }
+    }
+    let comm = |tid: pid_t| fs::read(format!("/proc/{pid}/task/{tid}/comm")).unwrap_or_default();
+    let thread_names: HashMap<pid_t, String> = found
+        .iter()
+        .map(|found| (found.tid, String::from_utf8_lossy(&comm(found.tid)).trim_end().to_owned()))
+        .collect();
+    let mut threads = wait::Threads::new(pid, memory, thread_names.clone());
+    let mut groups = Vec::new();
+    let mut waits_for = Vec::new();
+    for (stack, members) in stacks {
+        let (frames, omitted) = names.frames(&stack);
+        let mut group = Group { threads: Vec::new(), frames, omitted, cut: stack.cut };
+        for found in members {
+            let wait = threads.wait(found.doing, found.in_group_stop, &group.frames);
+            waits_for.extend(wait.holder.map(|holder| (i64::from(found.tid), holder)));
+            let name = thread_names.get(&found.tid).cloned().unwrap_or_default();
+            group.threads.push(Thread { tid: found.tid.into(), name, wait });
+        }
+        groups.push(group);
+    }
+    let executable = fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_default();
+    let executable = executable.to_string_lossy().into_owned();
+    let program = executable.strip_suffix(" (deleted)").unwrap_or(&executable);
+    let program = program.rsplit('/').next().filter(|name| !name.is_empty()).map(str::to_owned);
+    let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let mut notes = Vec::new();
+    if late > 0 {
+        notes.push(format!("{late} stacks were not followed: there was no time left"));
+    }
+    if unread > 0 {
+        notes.push(format!("{unread} stacks can't be read: the threads did not stop, or another tracer has them"));
+    }
+    let not_read = symbols::elf::not_read();
+    if !not_read.is_empty() {
+        notes.push(not_read.to_owned());
+    }
+    Stacks {
+        program: program.or_else(|| process::name_of(pid.cast_unsigned())).unwrap_or_default(),
+        executable,
+        command: String::from_utf8_lossy(&command).trim_end_matches('\0').replace('\0', " "),
+        pid: pid.into(),
+        time: time(),
+        stopped: 0,
+        deadlocks: circles(&waits_for),
+        groups,
+        note: notes.join("; "),
+        modules: names.modules(),
+    }
+}
+
+/// A clock that only goes forward, in nanoseconds.
+fn nanoseconds() -> u64 {
+    static START: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
+    u64::try_from(START.get_or_init(Instant::now).elapsed().as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// Now, as reports have it: `2026-01-31T12:00:00.123Z`.
+fn time() -> String {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let seconds = now.as_secs().cast_signed();
+    // SAFETY: an all-zero tm is valid, and the call fills in ours.
+    let parts = unsafe {
+        let mut parts: libc::tm = std::mem::zeroed();
+        libc::gmtime_r(&raw const seconds, &raw mut parts);
+        parts
+    };
+    format!(
+        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z",
+        parts.tm_year + 1900,
+        parts.tm_mon + 1,
+        parts.tm_mday,
+        parts.tm_hour,
+        parts.tm_min,
+        parts.tm_sec,
+        now.subsec_millis()
+    )
+}

@@ -1,0 +1,342 @@
+//! `nosigpipe stack` on real programs: what it says of them, and that they do not notice.
+
+#![cfg(target_os = "linux")]
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "what cannot be set up has failed the test"
+)]
+
+use std::fs;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use harness::{Outcome, Running, Scratch, Subject, bare, launcher, preloaded, program, python_environment, root};
+use serde_json::Value;
+
+const LIMIT: Duration = Duration::from_secs(60);
+
+fn stack(arguments: &[&str]) -> Outcome {
+    bare(launcher()).arg("stack").args(arguments).run()
+}
+
+fn stacks_of(pid: i32) -> Value {
+    let outcome = stack(&["--json", &pid.to_string()]);
+    outcome.assert_code(0);
+    serde_json::from_slice(&outcome.stdout).unwrap_or_else(|error| panic!("{error}\n{outcome}"))
+}
+
+/// Every thread with its stack.
+fn threads(stacks: &Value) -> Vec<(Value, Value)> {
+    let groups = stacks["stacks"].as_array().expect("a list");
+    let of = |group: &Value| {
+        let threads = group["threads"].as_array().expect("a list").clone();
+        threads.into_iter().map(|thread| (thread, group.clone())).collect::<Vec<_>>()
+    };
+    groups.iter().flat_map(of).collect()
+}
+
+/// Asks again and again until what is said is as wanted, since threads take their time to get where they wait.
+fn until(pid: i32, wanted: impl Fn(&Value) -> Result<(), String>) -> Value {
+    let begin = Instant::now();
+    loop {
+        let stacks = stacks_of(pid);
+        match wanted(&stacks) {
+            Ok(()) => return stacks,
+            Err(problem) => assert!(begin.elapsed() < LIMIT, "{problem}\n{stacks:#}"),
+        }
+    }
+}
+
+fn state(pid: i32) -> char {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("it is there");
+    stat.rsplit(") ").next().and_then(|rest| rest.chars().next()).expect("a state")
+}
+
+/// What each thread of tests/programs/waits.c waits for: its name, the words, and a function of its stack.
+const WAITS: [(&str, &str, &str); 20] = [
+    ("first", "for the mutex at @, which thread @ \"second\" holds", "first"),
+    ("second", "for the mutex at @, which thread @ \"first\" holds", "second"),
+    ("timed", "for the mutex at @, which thread @ \"first\" holds", "timed"),
+    ("inheriting", "for the mutex at @, which thread @ \"holder\" holds", "inheriting"),
+    ("robustly", "for the mutex at @, which thread @ \"holder\" holds", "robustly"),
+    ("rwlocking", "for the read-write lock at @, which thread @ \"holder\" holds", "rwlocking"),
+    ("conditional", "waits in futex for the condition variable at @", "conditional"),
+    ("semaphoring", "waits in futex for the semaphore at @", "semaphoring"),
+    ("joining", "for the end of thread @ \"first\"", "joining"),
+    ("epolling", "waits in epoll_wait on descriptor @ (anon_inode:[eventpoll])", "epolling"),
+    ("polling", "waits in poll on descriptors @ (pipe:[@]), @ (pipe:[@])", "polling"),
+    ("selecting", "waits in pselect6 on descriptor @ (pipe:[@])", "selecting"),
+    ("reading", "waits in read on descriptor @ (pipe:[@])", "reading"),
+    ("spinning", "runs", "spinning"),
+    ("childwaiting", "waits in wait4 for child @ (", "childwaiting"),
+    ("vforking", "waits in vfork for its child", "start_thread"),
+    ("handling", "waits in pause for a signal", "handling"),
+    ("deep", "waits in pause for a signal", "deep"),
+    ("waits", "sleeps in clock_nanosleep", "main"),
+    ("holder", "waits in pause for a signal", "holder"),
+];
+
+/// Whether the pattern is in the text; `@` stands for a number.
+fn contains(text: &str, pattern: &str) -> bool {
+    let mut plain = String::new();
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let number = rest.strip_prefix("0x").unwrap_or(rest);
+        let end = number.find(|c: char| !c.is_ascii_hexdigit()).unwrap_or(number.len());
+        let is_number =
+            first.is_ascii_digit() && end > 0 && !plain.ends_with(|c: char| c.is_alphanumeric() || c == '_');
+        if is_number {
+            plain.push('@');
+            rest = number.get(end..).expect("a boundary");
+        } else {
+            plain.push(first);
+            rest = rest.get(first.len_utf8()..).expect("a boundary");
+        }
+    }
+    plain.contains(pattern)
+}
+
+fn is_as_wanted(stacks: &Value) -> Result<(), String> {
+    let threads = threads(stacks);
+    for (name, words, function) in WAITS {
+        let (thread, group) =
+            threads.iter().find(|(thread, _)| thread["name"] == name).ok_or_else(|| format!("no thread {name}"))?;
+        let said = thread["state"].as_str().expect("words");
+        let frames = group["frames"].as_array().expect("a list");
+        let is_there = frames.iter().any(|frame| frame["function"] == function);
+        if !contains(said, words) || !is_there || group["incomplete"] == true {
+            return Err(format!("{name}: {said}, wanted: {words}, in {function}"));
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn says_what_each_thread_waits_for() {
+    for subject in [bare(program("waits")), preloaded(program("waits"))] {
+        let running = subject.start();
+        let stacks = until(running.pid(), is_as_wanted);
+        let circles = stacks["deadlocks"].as_array().expect("a list");
+        let tid = |name: &str| {
+            let threads = threads(&stacks);
+            threads.iter().find(|(thread, _)| thread["name"] == name).expect("a thread").0["tid"].clone()
+        };
+        assert_eq!(circles.len(), 1, "{circles:?}");
+        let (first, second) = (tid("first"), tid("second"));
+        assert!(circles[0] == serde_json::json!([first, second]) || circles[0] == serde_json::json!([second, first]));
+        // The middle of the deep stack is counted.
+        let threads = threads(&stacks);
+        let (_, deep) = threads.iter().find(|(thread, _)| thread["name"] == "deep").expect("a thread");
+        assert!(deep["omitted_frames"].as_u64() > Some(19_000), "{deep:#}");
+        let text = stack(&[&running.pid().to_string()]).stdout();
+        assert!(
+            text.contains(&format!("deadlock: thread {} waits for thread {}", circles[0][0], circles[0][1])),
+            "{text}"
+        );
+    }
+}
+
+/// Starts tests/programs/uninterrupted.c and waits until all its threads but the first wait.
+fn uninterrupted() -> Running {
+    let running = bare(program("uninterrupted")).start();
+    running.wait_for_line("ready", LIMIT);
+    until(running.pid(), |stacks| {
+        let threads = threads(stacks);
+        let runs = threads.iter().filter(|(thread, _)| thread["state"] == "runs").count();
+        if runs == 1 && threads.len() == 22 { Ok(()) } else { Err(format!("{runs} of {} run", threads.len())) }
+    });
+    running
+}
+
+#[test]
+fn no_call_is_interrupted_and_no_time_is_lost() {
+    /// Times that it is looked at.
+    const TIMES: usize = 20;
+    /// Longest time that the process may have stood still; two busy processors and a slow build included.
+    const LONGEST: u64 = 500_000;
+    let running = uninterrupted();
+    let stopped: Vec<u64> =
+        (0..TIMES).map(|_| stacks_of(running.pid())["stopped_us"].as_u64().expect("a number")).collect();
+    running.signal(libc::SIGTERM);
+    let longest = running.wait_for_line("longest", LIMIT);
+    let longest: u64 = longest.rsplit(' ').next().and_then(|number| number.parse().ok()).expect("a number");
+    assert!(longest < LONGEST && stopped.iter().all(|&time| time < LONGEST), "{longest} us; {stopped:?}");
+    assert!(!running.stdout().contains("returned"), "{}", running.stdout());
+}
+
+#[test]
+fn a_launcher_that_is_killed_leaves_nothing_stopped() {
+    let running = uninterrupted();
+    let pid = running.pid().to_string();
+    for delay in 0..20u64 {
+        let mut looking =
+            Command::new(launcher()).args(["stack", &pid]).stdout(Stdio::null()).spawn().expect("the launcher starts");
+        std::thread::sleep(Duration::from_micros(delay * 300));
+        looking.kill().expect("it can be killed");
+        looking.wait().expect("it has ended");
+    }
+    for entry in fs::read_dir(format!("/proc/{pid}/task")).expect("it is there").flatten() {
+        let status = fs::read_to_string(entry.path().join("status")).expect("a thread");
+        assert!(status.contains("TracerPid:\t0") && !status.contains("tracing stop"), "{status}");
+    }
+    running.signal(libc::SIGTERM);
+    running.wait_for_line("longest", LIMIT);
+}
+
+#[test]
+fn a_stopped_process_is_read_and_stays_stopped() {
+    let running = uninterrupted();
+    running.signal(libc::SIGSTOP);
+    while state(running.pid()) != 'T' {}
+    let stacks = stacks_of(running.pid());
+    let threads = threads(&stacks);
+    assert_eq!(threads.len(), 22);
+    for (thread, group) in &threads {
+        let said = thread["state"].as_str().expect("words");
+        assert!(said.starts_with("is stopped by a signal; before that, it "), "{said}");
+        assert_ne!(group["frames"].as_array().map(Vec::len), Some(0));
+    }
+    // The kernel takes them back into their stop by itself.
+    let begin = Instant::now();
+    while state(running.pid()) != 'T' {
+        assert!(begin.elapsed() < LIMIT, "{}", state(running.pid()));
+    }
+    running.signal(libc::SIGTERM);
+    assert!(!running.stdout().contains("longest"));
+    running.signal(libc::SIGCONT);
+    running.wait_for_line("longest", LIMIT);
+}
+
+/// A program of another libc, without anything that the loader would know.
+const STATIC: &str = r#"
+#include <pthread.h>
+#include <unistd.h>
+static pthread_mutex_t mutex;
+static void *waiting(void *_) { pthread_mutex_lock(&mutex); return _; }
+int main(void) {
+    pthread_t thread;
+    pthread_mutexattr_t kind;
+    pthread_mutexattr_init(&kind);
+    pthread_mutexattr_settype(&kind, PTHREAD_MUTEX_ERRORCHECK);
+    pthread_mutex_init(&mutex, &kind);
+    pthread_mutex_lock(&mutex);
+    pthread_create(&thread, NULL, waiting, NULL);
+    for (;;) pause();
+}
+"#;
+
+#[test]
+fn static_programs_of_glibc_and_musl_and_files_that_are_gone() {
+    for compiler in ["gcc", "musl-gcc"] {
+        let scratch = Scratch::new();
+        let (source, binary) = (scratch.path().join("locked.c"), scratch.path().join("locked"));
+        fs::write(&source, STATIC).expect("a file is written");
+        let flags = ["-static", "-pthread", "-o"];
+        bare(compiler).args(flags).arg(&binary).arg(&source).run().assert_code(0);
+        let running = bare(&binary).start();
+        let wanted = |stacks: &Value| {
+            let threads = threads(stacks);
+            let said = |thread: &Value| {
+                contains(
+                    thread["state"].as_str().unwrap_or_default(),
+                    "for the mutex at @, which thread @ \"locked\" holds",
+                )
+            };
+            let is = |(thread, group): &(Value, Value)| {
+                let frames = group["frames"].as_array().expect("a list");
+                said(thread) && frames.iter().any(|frame| frame["function"] == "waiting")
+            };
+            if threads.iter().any(is) { Ok(()) } else { Err("no thread waits for the mutex".to_owned()) }
+        };
+        until(running.pid(), wanted);
+        fs::remove_file(&binary).expect("the file was there");
+        until(running.pid(), wanted);
+    }
+}
+
+#[test]
+fn many_threads_that_do_the_same_are_shown_once() {
+    const MANY: &str = "import threading, time\nevent = threading.Event()\n\
+        for _ in range(1000): threading.Thread(target=event.wait, daemon=True).start()\nprint('ready', flush=True)\nevent.wait()";
+    let running = python(MANY).start();
+    running.wait_for_line("ready", LIMIT);
+    let stacks = until(running.pid(), |stacks| {
+        let groups = stacks["stacks"].as_array().expect("a list").len();
+        if threads(stacks).len() == 1001 && groups < 20 { Ok(()) } else { Err(format!("{groups} groups")) }
+    });
+    let text = stack(&[&running.pid().to_string()]).stdout();
+    assert!(text.contains("stack of 9") || text.contains("stack of 1000 threads: "), "{text}");
+    assert!(stacks["stopped_us"].as_u64() < Some(5_000_000), "{}", stacks["stopped_us"]);
+}
+
+fn python(code: &str) -> Subject {
+    bare(python_environment().join("bin/python")).args(["-c", code])
+}
+
+#[test]
+fn json_is_as_the_schema_says_and_children_are_found() {
+    let code =
+        "import subprocess, sys\nchild = subprocess.Popen(['sleep', '1000'])\nprint('ready', flush=True)\nchild.wait()";
+    let running = python(code).start();
+    running.wait_for_line("ready", LIMIT);
+    let outcome = stack(&["--json", "--all-children", &running.pid().to_string()]);
+    outcome.assert_code(0);
+    let lines: Vec<Value> = outcome.stdout().lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let programs: Vec<&str> = lines.iter().filter_map(|stacks| stacks["program"].as_str()).collect();
+    assert!(matches!(programs.as_slice(), [first, "sleep"] if first.starts_with("python")), "{programs:?}");
+    let waiting = lines[0]["stacks"][0]["threads"][0]["state"].as_str().expect("words");
+    assert!(contains(waiting, "for child @ (sleep)"), "{waiting}");
+
+    let waits = bare(program("waits")).start();
+    let all: Vec<Value> = lines.into_iter().chain([until(waits.pid(), is_as_wanted)]).collect();
+    const JUDGE: &str = "import json, sys\nfrom jsonschema import Draft202012Validator\n\
+        schema = json.load(open(sys.argv[1]))\nDraft202012Validator.check_schema(schema)\n\
+        for stacks in json.load(sys.stdin):\n    Draft202012Validator(schema).validate(stacks)\n";
+    let judge = python(JUDGE).arg(root().join("docs/stacks.schema.json"));
+    judge.stdin(Value::from(all).to_string()).run().assert_code(0);
+    let schema = stack(&["--schema"]);
+    assert_eq!(schema.stdout(), fs::read_to_string(root().join("docs/stacks.schema.json")).expect("the schema"));
+}
+
+#[test]
+fn what_cannot_be_looked_into_is_said_in_one_line() {
+    let refused = |arguments: &[&str], code: i32, words: &str| {
+        let outcome = stack(arguments);
+        outcome.assert_code(code);
+        let said = outcome.stderr();
+        assert!(said.contains(words) && said.lines().count() == 1 && outcome.stdout.is_empty(), "{words}\n{outcome}");
+    };
+    let gone = Command::new("true").spawn().expect("true starts");
+    let pid = gone.id().to_string();
+    while state(i32::try_from(gone.id()).expect("a pid")) != 'Z' {}
+    refused(&[&pid], 3, "has ended, and its parent");
+    let mut gone = gone;
+    gone.wait().expect("it has ended");
+    refused(&[&pid], 3, &format!("no process {pid}"));
+    refused(&["0"], 125, "from 1 to 2147483647");
+    refused(&["-5"], 125, "unexpected argument");
+    refused(&["nginx"], 125, "from 1 to 2147483647");
+    refused(&[], 125, "<PID>");
+
+    // One tracer at a time.
+    let traced = bare("python3").args(["-c", "import ctypes, os, time\nchild = os.fork()\nif child == 0: time.sleep(1000)\n\
+        libc = ctypes.CDLL(None)\nprint('traced', child, libc.ptrace(0x4206, child, None, None), flush=True)\ntime.sleep(1000)"]);
+    let traced = traced.start();
+    let line = traced.wait_for_line("traced", LIMIT);
+    let child = line.split(' ').nth(1).expect("a pid");
+    refused(&[child], 4, &format!("is traced by process {} (python", traced.pid()));
+    // SAFETY: it takes numbers only.
+    unsafe { libc::kill(child.parse().expect("a pid"), libc::SIGKILL) };
+
+    // A thread stands for its process, and of several processes the others are shown.
+    let running = bare(program("waits")).start();
+    until(running.pid(), is_as_wanted);
+    let tasks = fs::read_dir(format!("/proc/{}/task", running.pid())).expect("it is there").flatten();
+    let tid = tasks.filter_map(|task| task.file_name().into_string().ok()).max().expect("a thread");
+    let outcome = stack(&[&tid, &pid]);
+    outcome.assert_code(3);
+    assert!(outcome.stderr().contains(&format!("{tid} is a thread of process {} (waits)", running.pid())), "{outcome}");
+    assert!(outcome.stdout().contains("\"conditional\""), "{outcome}");
+}
