@@ -45,7 +45,8 @@ fn help_shows_every_exit_code() {
     assert!(!outcome.stdout().contains("demo-server"), "{outcome}");
 }
 
-const COMMANDS: [&str; 10] = ["run", "check", "env", "try", "status", "report", "doctor", "demo", "man", "completions"];
+const COMMANDS: [&str; 11] =
+    ["run", "check", "env", "try", "status", "stack", "report", "doctor", "demo", "man", "completions"];
 
 #[test]
 fn help_lists_every_command_in_its_group_and_every_variable() {
