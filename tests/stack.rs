@@ -271,6 +271,33 @@ fn many_threads_that_do_the_same_are_shown_once() {
     assert!(stacks["stopped_us"].as_u64() < Some(5_000_000), "{}", stacks["stopped_us"]);
 }
 
+#[test]
+fn pythons_own_stack_is_beside_the_native_one() {
+    let scratch = Scratch::new();
+    let script = scratch.path().join("hangs.py");
+    let code = "import threading\nlock = threading.Lock()\n\ndef inner():\n    lock.acquire()\n\ndef outer():\n    inner()\n\n\
+        lock.acquire()\nthreading.Thread(target=outer, name='worker').start()\nthreading.Event().wait()\n";
+    fs::write(&script, code).expect("a file is written");
+    let running = bare(python_environment().join("bin/python")).arg(&script).start();
+    let wanted = |stacks: &Value| {
+        let called = |(_, group): &(Value, Value)| {
+            let frames = group["python"]["frames"].as_array().cloned().unwrap_or_default();
+            let at = |index: usize, function: &str, line: u64| {
+                frames.get(index).is_some_and(|frame| {
+                    frame["function"] == function
+                        && frame["line"] == line
+                        && frame["file"] == script.to_str().expect("a path")
+                })
+            };
+            at(0, "inner", 5) && at(1, "outer", 8)
+        };
+        if threads(stacks).iter().any(called) { Ok(()) } else { Err("no thread is in inner()".to_owned()) }
+    };
+    until(running.pid(), wanted);
+    let text = stack(&[&running.pid().to_string()]).stdout();
+    assert!(text.contains(&format!("inner at {}:5\n", script.display())), "{text}");
+}
+
 fn python(code: &str) -> Subject {
     bare(python_environment().join("bin/python")).args(["-c", code])
 }

@@ -228,7 +228,7 @@ fn gaps(json: &mut Json, omitted: Option<(u64, u64)>, cut: bool) {
     json.flag("incomplete", cut);
 }
 
-fn python(json: &mut Json, stack: &Python) {
+pub(crate) fn python(json: &mut Json, stack: &Python) {
     if stack.frames.is_empty() && !stack.cut {
         return;
     }

@@ -6,7 +6,7 @@ use core::fmt::Write;
 
 use crate::json::{self, Json};
 use crate::text::{self, shown};
-use crate::{Frame, Module};
+use crate::{Frame, Module, Python};
 use wording::words::plural;
 
 /// Version of the JSON schema; docs/stacks.schema.json is it.
@@ -50,6 +50,8 @@ pub struct Group {
     pub omitted: Option<(u64, u64)>,
     /// Whether it could not be followed to its end.
     pub cut: bool,
+    /// What Python has called in each of them.
+    pub python: Python,
 }
 
 /// A thread, and what it does.
@@ -122,6 +124,7 @@ impl Stacks {
             }
             group.waits(&mut text);
             text::frames(&mut text, &group.frames, (group.omitted, group.cut), &self.modules, false);
+            text::python(&mut text, &group.python);
         }
         if !self.note.is_empty() {
             let _ = writeln!(text, "{}", shown(&self.note));
@@ -151,6 +154,7 @@ impl Stacks {
                     json.key("threads");
                     json.array(&group.threads, |json, thread| json.object(|json| thread.members(json)));
                     json::frames(json, &group.frames, group.omitted, group.cut);
+                    json::python(json, &group.python);
                 });
             });
             json.text("note", &self.note);

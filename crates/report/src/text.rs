@@ -334,7 +334,7 @@ pub(crate) fn frames(text: &mut String, frames: &[Frame], (omitted, cut): Gaps, 
 }
 
 /// What Python has called in a thread.
-fn python(text: &mut String, stack: &Python) {
+pub(crate) fn python(text: &mut String, stack: &Python) {
     if stack.frames.is_empty() && !stack.cut {
         return;
     }

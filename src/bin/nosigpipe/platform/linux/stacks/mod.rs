@@ -8,6 +8,7 @@ mod hold;
 mod map;
 mod memory;
 mod names;
+mod pythons;
 mod refusal;
 mod wait;
 
@@ -17,6 +18,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use libc::pid_t;
 use processor::{PROGRAM_COUNTER, Registers, STACK_POINTER, registers_of_user};
+use report::Python;
 use report::stacks::{Group, Stacks, Thread, circles};
 use unwind::{Clock, ReadMemory, Stack, Unwinder};
 
@@ -27,6 +29,7 @@ use hold::{Hold, State};
 use map::{Map, Mapping, mapping_of};
 use memory::Memory;
 use names::{Mapped, Names};
+use pythons::Pythons;
 use wait::Doing;
 
 /// How long unwinding all stacks may take.
@@ -56,6 +59,11 @@ struct Found {
 /// When there is no such process, it may not be looked into, or it has no stacks that can be read.
 pub fn look(number: u32) -> Result<(Stacks, Option<String>), Failure> {
     let (pid, remark) = refusal::process_of(number)?;
+    // What does not change is looked for beforehand.
+    let pythons = map::mappings(pid).map(|mappings| {
+        let mut memory = Memory::of(pid);
+        Pythons::find(&Map::new(pid, mappings, &mut memory), &mut memory)
+    });
     let mut memory = Memory::of(pid);
     let mut hold = Hold::seize(pid).map_err(|error| refusal::of(pid, &error))?;
     hold.stop().map_err(|error| refusal::of(pid, &error))?;
@@ -74,6 +82,7 @@ pub fn look(number: u32) -> Result<(Stacks, Option<String>), Failure> {
             found
         })
         .collect();
+    let python = pythons.map(|pythons| pythons.stacks(&mut memory)).unwrap_or_default();
     hold.release();
     let stopped = hold.since.elapsed();
     drop(hold);
@@ -82,7 +91,7 @@ pub fn look(number: u32) -> Result<(Stacks, Option<String>), Failure> {
     }
     memory.process_goes_on(&mappings);
     let map = Map::new(pid, mappings, &mut memory);
-    let mut stacks = describe(&map, &mut memory, &found);
+    let mut stacks = describe(&map, &mut memory, &found, &python);
     stacks.stopped = u64::try_from(stopped.as_micros()).unwrap_or(u64::MAX);
     Ok((stacks, remark))
 }
@@ -171,14 +180,20 @@ fn interrupted_stack(stack: &[u8], mappings: &[Mapping]) -> Option<(u64, u64)> {
 }
 
 /// Unwinds and names what was copied.
-fn describe(map: &Map, memory: &mut Memory, found: &[Found]) -> Stacks {
+fn describe(map: &Map, memory: &mut Memory, found: &[Found], python: &pythons::Found) -> Stacks {
     let pid = map.pid;
     let names = Names::new(map);
     let clock = Clock { now: nanoseconds, deadline: nanoseconds().saturating_add(TIME.as_nanos() as u64) };
     let mut unwinder: Unwinder<_, gimli::StoreOnHeap> =
         Unwinder::new(Mapped { map, names: &names }, clock).with_guesses(GUESSES);
-    let mut stacks: Vec<(Stack, Vec<&Found>)> = Vec::new();
-    let mut by_stack: HashMap<Vec<u64>, usize> = HashMap::new();
+    let comm = |tid: pid_t| fs::read(format!("/proc/{pid}/task/{tid}/comm")).unwrap_or_default();
+    let thread_names: HashMap<pid_t, String> = found
+        .iter()
+        .map(|found| (found.tid, String::from_utf8_lossy(&comm(found.tid)).trim_end().to_owned()))
+        .collect();
+    let numbers = wait::numbers(pid, found.iter().map(|found| found.tid));
+    let mut stacks: Vec<(Stack, Python, Vec<&Found>)> = Vec::new();
+    let mut by_stack: HashMap<Vec<u64>, Vec<usize>> = HashMap::new();
     let (mut late, mut unread) = (0u64, 0u64);
     for found in found {
         let is_late = nanoseconds() > clock.deadline;
@@ -186,24 +201,24 @@ fn describe(map: &Map, memory: &mut Memory, found: &[Found]) -> Stacks {
         unread += u64::from(found.registers.is_none());
         let stack = found.registers.filter(|_| !is_late).map(|registers| unwinder.stack(memory, &registers));
         let stack = stack.unwrap_or_default();
-        let counters = stack.frames.iter().map(|frame| frame.pc).collect();
-        let index = *by_stack.entry(counters).or_insert(stacks.len());
-        match stacks.get_mut(index) {
-            Some((known, threads)) if *known == stack => threads.push(found),
-            _ => stacks.push((stack, vec![found])),
+        let python = python.of(numbers.get(&found.tid).copied());
+        let same = by_stack.entry(stack.frames.iter().map(|frame| frame.pc).collect()).or_default();
+        let is_known =
+            |index: &usize| stacks.get(*index).is_some_and(|(known, called, _)| *known == stack && *called == python);
+        match same.iter().copied().find(is_known).and_then(|index| stacks.get_mut(index)) {
+            Some((.., threads)) => threads.push(found),
+            None => {
+                same.push(stacks.len());
+                stacks.push((stack, python, vec![found]));
+            }
         }
     }
-    let comm = |tid: pid_t| fs::read(format!("/proc/{pid}/task/{tid}/comm")).unwrap_or_default();
-    let thread_names: HashMap<pid_t, String> = found
-        .iter()
-        .map(|found| (found.tid, String::from_utf8_lossy(&comm(found.tid)).trim_end().to_owned()))
-        .collect();
-    let mut threads = wait::Threads::new(pid, memory, thread_names.clone());
+    let mut threads = wait::Threads::new(pid, memory, thread_names.clone(), &numbers);
     let mut groups = Vec::new();
     let mut waits_for = Vec::new();
-    for (stack, members) in stacks {
+    for (stack, python, members) in stacks {
         let (frames, omitted) = names.frames(&stack);
-        let mut group = Group { threads: Vec::new(), frames, omitted, cut: stack.cut };
+        let mut group = Group { threads: Vec::new(), frames, omitted, cut: stack.cut, python };
         for found in members {
             let wait = threads.wait(found.doing, found.in_group_stop, &group.frames);
             waits_for.extend(wait.holder.map(|holder| (i64::from(found.tid), holder)));
@@ -223,6 +238,9 @@ fn describe(map: &Map, memory: &mut Memory, found: &[Found]) -> Stacks {
     }
     if unread > 0 {
         notes.push(format!("{unread} stacks can't be read: the threads did not stop, or another tracer has them"));
+    }
+    if !python.note.is_empty() {
+        notes.push(python.note.clone());
     }
     let not_read = symbols::elf::not_read();
     if !not_read.is_empty() {

@@ -58,6 +58,17 @@ pub fn copy(memory: &mut Memory, call: &Call) {
     }
 }
 
+/// The numbers that threads have in their process's own PID namespace.
+pub fn numbers(pid: pid_t, tids: impl Iterator<Item = pid_t>) -> HashMap<pid_t, u32> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let is_elsewhere = inner_number(&status).is_some_and(|inner| i64::from(inner) != i64::from(pid));
+    let number = |tid: pid_t| {
+        let status = fs::read_to_string(format!("/proc/{pid}/task/{tid}/status")).ok()?;
+        inner_number(&status)
+    };
+    tids.filter_map(|tid| Some((tid, if is_elsewhere { number(tid)? } else { tid.cast_unsigned() }))).collect()
+}
+
 /// The threads of a process, for what they wait for.
 pub struct Threads<'a> {
     pid: pid_t,
@@ -69,17 +80,13 @@ pub struct Threads<'a> {
 }
 
 impl<'a> Threads<'a> {
-    pub fn new(pid: pid_t, memory: &'a mut Memory, names: HashMap<pid_t, String>) -> Self {
-        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-        let is_elsewhere = inner_number(&status).is_some_and(|inner| i64::from(inner) != i64::from(pid));
-        let number = |tid: pid_t| {
-            let status = fs::read_to_string(format!("/proc/{pid}/task/{tid}/status")).ok()?;
-            inner_number(&status)
-        };
-        let numbers = names
-            .keys()
-            .filter_map(|&tid| Some((if is_elsewhere { number(tid)? } else { tid.cast_unsigned() }, tid)))
-            .collect();
+    pub fn new(
+        pid: pid_t,
+        memory: &'a mut Memory,
+        names: HashMap<pid_t, String>,
+        numbers: &HashMap<pid_t, u32>,
+    ) -> Self {
+        let numbers = numbers.iter().map(|(&tid, &number)| (number, tid)).collect();
         Self { pid, memory, numbers, names, files: HashMap::new() }
     }
 
