@@ -57,7 +57,7 @@ ENDLESS(sigt,sigtimedwait(&s,0,&ts),sigset_t s;sigemptyset(&s);sigaddset(&s,SIGU
 ENDLESS(sigw,sigwaitinfo(&s,0),sigset_t s;sigemptyset(&s);sigaddset(&s,SIGUSR2);pthread_sigmask(SIG_BLOCK,&s,0))
 ENDLESS(msgr,msgrcv(q,&m,9,0,0),int q=msgget(IPC_PRIVATE,0600);struct{long t;char b[9];}m)
 ENDLESS(sem,sem_wait(&s),sem_t s;sem_init(&s,0,0))
-ENDLESS(semtw,sem_timedwait(&s,&ts),sem_t s;sem_init(&s,0,0);struct timespec ts;clock_gettime(CLOCK_REALTIME,&ts);ts.tv_sec+=100)
+ENDLESS(semtw,sem_timedwait(&s,&ts),sem_t s;sem_init(&s,0,0);struct timespec ts;clock_gettime(CLOCK_REALTIME,&ts);ts.tv_sec+=100000)
 ENDLESS(waits,waitpid(c,0,0),pid_t c=fork();if(!c){pause();_exit(0);})
 ENDLESS(pauses,pause(),)
 ENDLESS(sigsus,sigsuspend(&s),sigset_t s;sigemptyset(&s))
