@@ -148,6 +148,33 @@ fn storms_go_by_unnoticed_when_sigpipe_is_put_back() {
     }
 }
 
+/// The process that runs the model is no `python3`: it is the backend's own program, which embeds Python.
+#[test]
+fn a_crash_in_an_extension_module_is_reported_with_the_models_stack() {
+    let triton = Triton::start(preloaded);
+    let port = triton.http;
+    let asking = thread::spawn(move || ask(port, &infer(1000, "\"parameters\":{\"crash\":\"1\"},")));
+    triton.running.wait_for_line("nosigpipe: in short: triton_python_", LIMIT);
+    let report = triton.running.stderr();
+    let model = root().join("tests/servers/triton-models/echo/1/model.py");
+    let text = std::fs::read_to_string(&model).expect("the model");
+    let line = text.lines().position(|line| line.contains("string_at(0)")).expect("a line with the crash") + 1;
+    let place = format!("{}:{line}", model.display());
+    for wanted in [
+        format!("\n  in Python function TritonPythonModel.answer at {place}\n"),
+        format!(
+            "\n    #1  TritonPythonModel.answer at {place}\n    #2  TritonPythonModel.execute.<locals>.<listcomp> at "
+        ),
+        format!(", in Python function TritonPythonModel.answer at {place} [fingerprint "),
+        "\n  in Python:\n    #0  string_at at ".into(),
+    ] {
+        assert!(report.contains(&wanted), "{wanted}\n{report}");
+    }
+    // Nobody else is harmed: Triton says that the model's process is gone, and answers.
+    let answer = asking.join().expect("no panic").expect("Triton answers");
+    assert!(String::from_utf8_lossy(&answer).contains("Stub process"), "{}", String::from_utf8_lossy(&answer));
+}
+
 /// An HTTP request to the model, with so many bytes, answered likewise.
 fn infer(length: usize, parameters: &str) -> Vec<u8> {
     let json = format!(

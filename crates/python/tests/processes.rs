@@ -11,9 +11,11 @@
     reason = "a test says what went wrong by panicking"
 )]
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use python::{Frame, Memory, Runtime};
 
@@ -75,6 +77,13 @@ impl Python {
 
     /// The one runtime in it, found as the report finds it.
     fn runtime(&self) -> Runtime {
+        let (bias, dynamic, size) = self.module();
+        let found = Runtime::find(&mut self.memory(), bias, dynamic, size).expect("a runtime");
+        found.unwrap_or_else(|problem| panic!("{problem}"))
+    }
+
+    /// Bias and dynamic section of the one module with a runtime.
+    fn module(&self) -> (u64, u64, u64) {
         let maps = fs::read_to_string(format!("/proc/{}/maps", self.child.id())).expect("maps");
         let mut memory = self.memory();
         let mut found = Vec::new();
@@ -85,10 +94,12 @@ impl Python {
             }
             let start = u64::from_str_radix(fields[0].split('-').next().unwrap(), 16).unwrap();
             let Some((bias, dynamic, size)) = dynamic(&mut memory, start) else { continue };
-            found.extend(Runtime::find(&mut memory, bias, dynamic, size));
+            if Runtime::find(&mut memory, bias, dynamic, size).is_some() {
+                found.push((bias, dynamic, size));
+            }
         }
-        assert_eq!(found.len(), 1, "one runtime\n{maps}");
-        found.remove(0).unwrap_or_else(|problem| panic!("{problem}"))
+        assert_eq!(found.len(), 1, "modules with a runtime\n{maps}");
+        found.remove(0)
     }
 }
 
@@ -158,4 +169,93 @@ fn stacks_are_as_python_says() {
     {
         judge(program);
     }
+}
+
+/// What was read of a process, in which bytes can be changed.
+#[derive(Default)]
+struct Recorded {
+    pages: BTreeMap<u64, Vec<u8>>,
+    /// Who is asked for what is not there yet, while it is recorded.
+    from: Option<Other>,
+}
+
+impl Memory for Recorded {
+    fn read(&mut self, address: u64, buffer: &mut [u8]) -> bool {
+        let mut done = 0;
+        while done < buffer.len() {
+            let Some(at) = address.checked_add(done as u64) else { return false };
+            let (number, within) = (at / 4096, at as usize % 4096);
+            if !self.pages.contains_key(&number) {
+                let mut page = vec![0; 4096];
+                let Some(from) = &mut self.from else { return false };
+                if !from.read(number * 4096, &mut page) {
+                    return false;
+                }
+                self.pages.insert(number, page);
+            }
+            let take = (buffer.len() - done).min(4096 - within);
+            buffer[done..done + take].copy_from_slice(&self.pages[&number][within..within + take]);
+            done += take;
+        }
+        true
+    }
+}
+
+/// xorshift64*, as in the other tests of damage: a failure comes again.
+struct Numbers(u64);
+
+impl Numbers {
+    fn next(&mut self, below: usize) -> usize {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % below.max(1)
+    }
+}
+
+/// Whatever is overwritten, stacks are read or they are not: nothing panics, takes long or grows without bound.
+#[test]
+fn whatever_is_overwritten_ends() {
+    let number = |name: &str, default| std::env::var(name).map_or(default, |text| text.parse().expect("a number"));
+    let rounds = number("NOSIGPIPE_TEST_ROUNDS", 150);
+    let mut numbers = Numbers(number("NOSIGPIPE_TEST_SEED", 88_172_645_463_325_252) as u64);
+    let python = Python::start("/usr/bin/python3");
+    let (bias, dynamic, size) = python.module();
+    let mut memory = Recorded { from: Some(python.memory()), ..Recorded::default() };
+    let all = |memory: &mut Recorded| {
+        let runtime = Runtime::find(memory, bias, dynamic, size)?.ok()?;
+        let threads = runtime.threads(memory).ok()?;
+        Some(threads.threads.iter().map(|thread| runtime.stack(memory, thread)).collect::<Vec<_>>())
+    };
+    let whole = all(&mut memory).expect("stacks");
+    assert!(whole.len() > python.told.len());
+    memory.from = None;
+    let good = memory.pages.clone();
+    let addresses: Vec<u64> = good.keys().copied().collect();
+    let mut differ = 0;
+    for round in 0..rounds {
+        for _ in 0..=numbers.next(6) {
+            let number = addresses[numbers.next(addresses.len())];
+            let at = numbers.next(512) * 8;
+            let other = addresses[numbers.next(addresses.len())] * 4096 + numbers.next(512) as u64 * 8;
+            let values =
+                [0, 1, u64::MAX, 0x4141_4141_4141_4141, other, number * 4096 + at as u64, numbers.next(1 << 20) as u64];
+            let value = values[numbers.next(values.len())];
+            let length = [8, 8, 64, 512][numbers.next(4)];
+            let page = memory.pages.get_mut(&number).expect("a page");
+            for word in page[at..].chunks_exact_mut(8).take(length / 8) {
+                word.copy_from_slice(&value.to_le_bytes());
+            }
+        }
+        let start = Instant::now();
+        let found = all(&mut memory);
+        assert!(start.elapsed() < Duration::from_secs(20), "round {round} takes {:?}", start.elapsed());
+        differ += usize::from(found.as_ref() != Some(&whole));
+        for stack in found.unwrap_or_default() {
+            assert!(stack.frames.len() <= 256, "round {round}");
+            assert!(stack.frames.iter().all(|frame| frame.function.chars().count() <= 4099), "round {round}");
+        }
+        memory.pages.clone_from(&good);
+    }
+    assert!(differ > rounds / 4, "the damage is where nobody looks: {differ} of {rounds}");
 }

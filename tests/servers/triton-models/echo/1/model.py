@@ -1,5 +1,7 @@
-"""A model that gives back what it was given, after as many seconds as the request's parameter "delay" says."""
+"""A model that gives back what it was given, after as many seconds as the request's parameter "delay" says. With a parameter "crash"
+its process crashes, in an extension module."""
 
+import ctypes
 import json
 import time
 
@@ -11,7 +13,10 @@ class TritonPythonModel:
         return [self.answer(request) for request in requests]
 
     def answer(self, request):
-        delay = json.loads(request.parameters() or "{}").get("delay")
+        parameters = json.loads(request.parameters() or "{}")
+        delay = parameters.get("delay")
+        if parameters.get("crash"):
+            ctypes.string_at(0)
         if delay:
             print("echo waits", flush=True)
             time.sleep(float(delay))
