@@ -148,8 +148,15 @@ def report(command, **env):
     return json.loads(found.group()), stacks, text
 
 
+SCHEMA = json.loads(subprocess.run([LAUNCHER, "report", "--schema"], stdout=subprocess.PIPE).stdout)["$defs"]["python"]["properties"]
+
+
 def shown(thread):
     python = thread.get("python", {"frames": []})
+    unknown = set(python) - set(SCHEMA)
+    for frame in python["frames"]:
+        unknown |= set(frame) - set(SCHEMA["frames"]["items"]["properties"])
+    check(not unknown, f"not in the schema: {unknown}")
     frames = [[frame["function"], frame["file"], frame["line"]] for frame in python["frames"]]
     if "omitted_frames" in python:
         frames.insert(python["omitted_before"], python["omitted_frames"])
