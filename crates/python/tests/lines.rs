@@ -161,29 +161,36 @@ for module in argparse, ast, threading, typing:
 fn lines_of_pythons_own_modules() {
     let others = std::env::var("NOSIGPIPE_TEST_PYTHONS").unwrap_or_default();
     for program in ["/usr/bin/python3"].into_iter().chain(others.split(':').filter(|name| !name.is_empty())) {
-        let output = Command::new(program).args(["-W", "ignore", "-c", TELL]).output().expect("it runs");
-        let text = String::from_utf8_lossy(&output.stdout);
-        let (version, functions) = text.split_once('\n').expect("a version");
-        let decode: Decode = match version.parse().expect("a number") {
-            0..=9 => numbers_3_8,
-            10 => numbers_3_10,
-            _ => locations,
-        };
-        let mut judged = 0;
-        for function in functions.lines() {
-            let fields: Vec<&str> = function.split(' ').collect();
-            let table = if fields[0] == "-" { Vec::new() } else { bytes(fields[0]) };
-            let first = fields[1].parse().expect("a line");
-            for (index, line) in fields[2..].iter().enumerate() {
-                let line = Some(line.parse().expect("a line")).filter(|&line| line != -1);
-                assert_eq!(
-                    decode(table.clone().into_iter(), first, 2 * index as i64),
-                    line,
-                    "{program}: {index} {function}"
-                );
-                judged += 1;
-            }
+        // With the columns of PEP 657 and without them.
+        for columns in ["utf8=1", "no_debug_ranges"] {
+            judge_modules(program, columns);
         }
-        assert!(judged > 10_000, "{program}: {judged}\n{}", String::from_utf8_lossy(&output.stderr));
     }
+}
+
+fn judge_modules(program: &str, option: &str) {
+    let output = Command::new(program).args(["-X", option, "-W", "ignore", "-c", TELL]).output().expect("it runs");
+    let text = String::from_utf8_lossy(&output.stdout);
+    let (version, functions) = text.split_once('\n').expect("a version");
+    let decode: Decode = match version.parse().expect("a number") {
+        0..=9 => numbers_3_8,
+        10 => numbers_3_10,
+        _ => locations,
+    };
+    let mut judged = 0;
+    for function in functions.lines() {
+        let fields: Vec<&str> = function.split(' ').collect();
+        let table = if fields[0] == "-" { Vec::new() } else { bytes(fields[0]) };
+        let first = fields[1].parse().expect("a line");
+        for (index, line) in fields[2..].iter().enumerate() {
+            let line = Some(line.parse().expect("a line")).filter(|&line| line != -1);
+            assert_eq!(
+                decode(table.clone().into_iter(), first, 2 * index as i64),
+                line,
+                "{program}: {index} {function}"
+            );
+            judged += 1;
+        }
+    }
+    assert!(judged > 10_000, "{program}: {judged}\n{}", String::from_utf8_lossy(&output.stderr));
 }

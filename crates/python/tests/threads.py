@@ -119,13 +119,25 @@ def in_special_methods():
         pass
 
 
+class Often:
+    """From 3.12 on, a class that is called often has a frame of the interpreter's own above its __init__."""
+
+    def __init__(self, is_last):
+        if is_last:
+            park()
+
+
+def in_init():
+    for is_last in [False] * 100 + [True]:
+        Often(is_last)
+
+
 namespace = {"park": park}
 exec(compile("\n" * 70000 + "def far(): \n" + "    x = 1\n" * 300 + "    park()\n", "far\x1b[31m\n🐍.py", "exec"), namespace)
 exec(compile("def x():\n" + "    a = 1; b = a\n" * 5000 + "    park()\n    c = 1\n", "l\xe4ngst.py", "exec"), namespace)
-latin = dict(namespace)
 bodies = [
     at_top, lambda: recursion(50), lambda: recursion(700), Outer.Inner.static, in_generator, in_coroutine, across_lines,
-    from_c, grüße_名前_𝔘, with_try, in_special_methods, namespace["far"], namespace["x"],
+    from_c, grüße_名前_𝔘, with_try, in_special_methods, in_init, namespace["far"], namespace["x"],
 ]
 if sys.version_info < (3, 12):
     # From 3.12 on, it makes no difference that functions are traced.
