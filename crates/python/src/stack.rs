@@ -12,7 +12,7 @@ const NEWEST: usize = 192;
 const OLDEST: usize = 64;
 /// Frames that are counted.
 const MOST: u64 = 200_000;
-/// Largest table of lines, and largest code of one function, in bytes.
+/// Largest code of one function, and all tables of lines that are looked at for one stack, in bytes.
 const LARGEST: u64 = 1 << 26;
 
 /// What does not change with the place in a function.
@@ -53,7 +53,7 @@ impl Runtime {
             stack.is_cut = true;
             return stack;
         };
-        let mut walk = Walk { layout, code_type: None };
+        let mut walk = Walk { layout, code_type: None, left: LARGEST };
         let (mut inner, mut outer) = (Vec::new(), VecDeque::new());
         let mut count = 0u64;
         // A list that has become a circle is told by meeting a frame again at which we have been (Brent).
@@ -109,6 +109,8 @@ struct Walk<'a> {
     layout: &'a Layout,
     /// The type of code objects, once one is known.
     code_type: Option<u64>,
+    /// How many bytes of tables may still be looked at.
+    left: u64,
 }
 
 impl Walk<'_> {
@@ -202,7 +204,7 @@ impl Walk<'_> {
             && offset.is_some_and(|offset| offset < code.first * 2)
     }
 
-    fn line(&self, memory: &mut dyn Memory, raw: Raw, code: &Code, offset: Option<i64>) -> Option<i64> {
+    fn line(&mut self, memory: &mut dyn Memory, raw: Raw, code: &Code, offset: Option<i64>) -> Option<i64> {
         if let Frames::Object { line, trace, .. } = self.layout.frames {
             // A traced function's line is up to date.
             let told = memory.half(raw.address.wrapping_add(line))?.cast_signed();
@@ -215,12 +217,16 @@ impl Walk<'_> {
             }
         }
         let (start, size) = code.lines;
-        let table = Table { memory, next: start, end: start.checked_add(size)?, chunk: [0; 64], at: 64 };
-        match self.layout.lines {
-            Lines::Lnotab => lines::numbers_3_8(table, code.first_line, offset?),
-            Lines::Linetable => lines::numbers_3_10(table, code.first_line, offset?),
-            Lines::Locations => lines::locations(table, code.first_line, offset?),
-        }
+        let end = start.checked_add(size.min(self.left))?;
+        let mut table = Table { memory, next: start, end, chunk: [0; 64], at: 64 };
+        let line = match self.layout.lines {
+            Lines::Lnotab => lines::numbers_3_8(table.by_ref(), code.first_line, offset?),
+            Lines::Linetable => lines::numbers_3_10(table.by_ref(), code.first_line, offset?),
+            Lines::Locations => lines::locations(table.by_ref(), code.first_line, offset?),
+        };
+        self.left = self.left.saturating_sub(table.next - start);
+        // An lnotab that was not seen to its end says nothing.
+        line.filter(|_| self.left > 0)
     }
 }
 

@@ -86,7 +86,7 @@ pub fn write(stderr: i32, lines: bool, others: Result<(), &str>) {
     report.cut = stack.cut;
     let pythons = Pythons::find(&map, &mut memory.borrow_mut());
     let threads = pythons.threads(&mut memory.borrow_mut());
-    report.python = threads.stack(&mut memory.borrow_mut(), incident.tid);
+    report.python = threads.stack(&mut memory.borrow_mut(), incident.tid, deadline);
     report.python_note = threads.note();
     if has_values {
         let deadline = platform::nanoseconds() + left / 8;
@@ -403,7 +403,7 @@ fn groups(
         }
         let stack = thread.registers.map(|registers| unwinder.stack(&mut memory, &registers)).unwrap_or_default();
         let who = (i64::from(thread.tid), thread.name.clone());
-        let stacks = (stack, in_python.stack(&mut memory, thread.tid));
+        let stacks = (stack, in_python.stack(&mut memory, thread.tid, deadline));
         match found.iter_mut().find(|(known, _)| *known == stacks) {
             Some((_, threads)) => threads.push(who),
             None => found.push((stacks, vec![who])),

@@ -18,6 +18,9 @@ impl python::Memory for Memory {
     }
 }
 
+/// States of one thread that are looked at: it has one for each interpreter that it has run.
+const STATES: usize = 64;
+
 /// What runs Python in the process; mostly nothing does.
 pub struct Pythons {
     runtimes: Vec<Runtime>,
@@ -62,7 +65,7 @@ impl Pythons {
             for thread in threads.threads {
                 for number in thread.numbers(memory) {
                     let known = found.by_number.entry(number).or_default();
-                    if known.iter().all(|(_, other)| *other != thread) {
+                    if known.len() < STATES && known.iter().all(|(_, other)| *other != thread) {
                         known.push((runtime, thread));
                     }
                 }
@@ -74,12 +77,16 @@ impl Pythons {
 
 impl Threads<'_> {
     /// The stack of the kernel's thread with this number. Where it runs several interpreters, those that were made last come
-    /// first: it is they that are called by the others.
-    pub fn stack(&self, memory: &mut Memory, tid: pid_t) -> Python {
+    /// first: it is they that are called by the others. `deadline` is on the clock of [`platform::nanoseconds`].
+    pub fn stack(&self, memory: &mut Memory, tid: pid_t, deadline: u64) -> Python {
         let mut whole = Python::default();
         let mut threads: Vec<_> = self.by_number.get(&tid).into_iter().flatten().collect();
         threads.sort_by_key(|(_, thread)| core::cmp::Reverse(thread.interpreter));
         for (runtime, thread) in threads {
+            if platform::nanoseconds() > deadline {
+                whole.cut = true;
+                break;
+            }
             let stack = runtime.stack(memory, thread);
             if let Some((count, before)) = stack.omitted {
                 whole.omitted = Some((count, before + whole.frames.len() as u64));
