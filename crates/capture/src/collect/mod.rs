@@ -82,6 +82,19 @@ pub fn write(stderr: i32, lines: bool, others: Result<(), &str>) {
     if incident.is_raised_again && !stack.cut && !stack.has_interrupted(incident.fault.registers.pc()) {
         report.address_description = "an older fault, perhaps: its handler is not on the stack".to_owned();
     }
+    let directory = options().report.map(String::from_utf8_lossy);
+    // A report that is not done in time is kept as it was then.
+    let keep_draft = |report: &Report| {
+        if let Some(directory) = directory.as_ref().filter(|_| platform::MAKES_COPIES) {
+            let (ending, text) = whole(report);
+            output.keep_draft(directory, ending, &time_in_names(report), &text);
+        }
+    };
+    details(&mut report, &mut memory.borrow_mut());
+    report.threads_note = UNFINISHED.to_owned();
+    // Addresses have to do at first.
+    (report.frames, report.omitted) = Symbolizer { deadline: 0, ..symbolizer.anew() }.frames(&stack);
+    keep_draft(&report);
     (report.frames, report.omitted) = symbolizer.frames(&stack);
     report.cut = stack.cut;
     let pythons = Pythons::find(&map, &mut memory.borrow_mut());
@@ -117,7 +130,6 @@ pub fn write(stderr: i32, lines: bool, others: Result<(), &str>) {
 
     report.fingerprint = report::fingerprint::of(&report);
 
-    let directory = options().report.map(String::from_utf8_lossy);
     let shelf = directory.as_ref().map(|directory| Shelf::of(directory, &output::program_in_names()));
     report.occurrence = shelf.as_ref().map(|shelf| shelf.occurrence(&report.fingerprint, &report.time));
     let stream = options().format == Format::Text && options().is_on_stderr();
@@ -130,6 +142,7 @@ pub fn write(stderr: i32, lines: bool, others: Result<(), &str>) {
         output.say(&report::text::findings(&report));
         output.say(&report::text::crashed_thread(&report));
     }
+    keep_draft(&report);
     let is_told = targets::tell(&report, &output);
     let late;
     (report.threads, late) = groups(&others, now + left / 2, &mut unwinder, &symbolizer, &pythons);
@@ -145,7 +158,6 @@ pub fn write(stderr: i32, lines: bool, others: Result<(), &str>) {
     if stream {
         output.say(&report::text::other_threads(&report));
     }
-    details(&mut report, &mut memory.borrow_mut());
     report.context = platform::context(incident.pid, &map);
     report.modules_note = symbols::elf::not_read().to_owned();
     if stream {
@@ -153,14 +165,10 @@ pub fn write(stderr: i32, lines: bool, others: Result<(), &str>) {
         output.say(&report::text::context(&report));
         output.say(&report::text::summary(&report));
     }
-    let whole = || match options().format {
-        Format::Text => ("txt", report::text::whole(&report)),
-        Format::Json => ("json", report::json::whole(&report)),
-    };
     let mut is_missing = !is_told;
     if let (Some(directory), Some(shelf)) = (&directory, shelf) {
-        let (ending, text) = whole();
-        let is_saved = output.save(directory, ending, &report.time.replace(':', ""), &text);
+        let (ending, text) = whole(&report);
+        let is_saved = output.save(directory, ending, &time_in_names(&report), &text);
         is_missing |= !is_saved && !stream;
         if is_saved {
             // The new one is one of those that are kept.
@@ -168,11 +176,26 @@ pub fn write(stderr: i32, lines: bool, others: Result<(), &str>) {
         }
     }
     if options().format == Format::Json && (options().is_on_stderr() || is_missing) {
-        output.say(&whole().1);
+        output.say(&whole(&report).1);
     } else if is_missing {
         // Its first lines are there already.
         output.say(&report::text::stacks(&report));
     }
+}
+
+/// What a report says of the other threads, and of what comes behind them, as long as it is not done.
+const UNFINISHED: &str = "the other threads, and more, are missing: the report was not done in the time that it may take (NOSIGPIPE_CRASH_TIMEOUT)";
+
+/// The report in the format that was asked for, and how a file's name ends in that.
+fn whole(report: &Report) -> (&'static str, String) {
+    match options().format {
+        Format::Text => ("txt", report::text::whole(report)),
+        Format::Json => ("json", report::json::whole(report)),
+    }
+}
+
+fn time_in_names(report: &Report) -> String {
+    report.time.replace(':', "")
 }
 
 /// The thread that a signal is about which the process has sent itself: where a handler of the program for a fault has not
@@ -240,7 +263,12 @@ struct Symbolizer<'a> {
     loaded: RefCell<BTreeMap<u64, Symbols>>,
 }
 
-impl Symbolizer<'_> {
+impl<'a> Symbolizer<'a> {
+    /// One that has loaded nothing yet.
+    fn anew(&self) -> Symbolizer<'a> {
+        Symbolizer { loaded: RefCell::default(), ..*self }
+    }
+
     /// [`AskSymbols`](crate::process::AskSymbols)
     fn ask(&self, module: &Module, question: &mut dyn FnMut(&Symbols)) {
         self.with(module, question);

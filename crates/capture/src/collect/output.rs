@@ -3,7 +3,9 @@
 use crate::platform;
 use alloc::format;
 use alloc::string::{String, ToString};
+use core::sync::atomic::Ordering::Relaxed;
 
+use runtime::crash::reporter::{DRAFT, progress};
 use runtime::crash::{header, incident, program};
 use wording::line::Shown;
 use wording::words;
@@ -14,6 +16,15 @@ const MOST: usize = 4096;
 /// The program, as the names of its reports begin.
 pub fn program_in_names() -> String {
     Shown(program(), MOST).to_string()
+}
+
+/// The file is called what is said that it is called, and that can be typed.
+fn file_name(ending: &str, time: &str) -> String {
+    format!("{}.{}.{time}.{ending}", program_in_names(), incident().pid)
+}
+
+fn draft_of(name: &str) -> String {
+    format!("{}{name}{}", DRAFT.0, DRAFT.1)
 }
 
 /// Standard error, by whatever number the copy has it.
@@ -42,11 +53,27 @@ impl Output {
         self.say(&format!("nosigpipe: no report could be written to {target}: {}\n", words::error(error)));
     }
 
+    /// Writes what is known so far into the report directory, where the crashed process finds it if the report can't be finished.
+    pub fn keep_draft(&self, directory: &str, ending: &str, time: &str, text: &str) {
+        let name = file_name(ending, time);
+        if let Some(progress) = progress()
+            && platform::write_file(directory, &draft_of(&name), text.as_bytes()).is_ok()
+        {
+            progress.note_draft(name.as_bytes());
+        }
+    }
+
     /// Writes a file of its own into the report directory and says where; whether that worked.
     pub fn save(&self, directory: &str, ending: &str, time: &str, text: &str) -> bool {
-        // The file is called what is said that it is called, and that can be typed.
-        let name = format!("{}.{}.{time}.{ending}", program_in_names(), incident().pid);
+        let name = file_name(ending, time);
         let result = platform::write_file(directory, &name, text.as_bytes());
+        if result.is_ok()
+            && let Some(progress) = progress()
+            && progress.draft_length.load(Relaxed) != 0
+        {
+            progress.note_draft(b"");
+            platform::remove_report(directory, &draft_of(&name));
+        }
         match result {
             Ok(()) => self.say(&format!("nosigpipe: the report is in {}/{name}\n", Shown(directory.as_bytes(), MOST))),
             Err(error) => self.complain(directory, error),

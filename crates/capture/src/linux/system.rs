@@ -131,6 +131,8 @@ pub fn write_file(directory: &str, name: &str, content: &[u8]) -> Result<(), c_i
         if directory_fd < 0 {
             return Err(errno());
         }
+        // A first attempt at this report may have left one.
+        own_call(libc::SYS_unlinkat, directory_fd, temporary.as_ptr(), 0);
         let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL | libc::O_CLOEXEC | libc::O_NOFOLLOW;
         let fd = own_call(libc::SYS_openat, directory_fd, temporary.as_ptr(), flags, 0o600) as c_int;
         let result = if fd < 0 { Err(errno()) } else { write_all(fd, content) };

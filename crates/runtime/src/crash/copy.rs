@@ -4,17 +4,19 @@
 //! and crash: its parent waits, bounded, and writes what it can itself if this fails. Where no copy can be made, the same
 //! runs in the crashed thread on a stack of its own.
 
+use core::ffi::CStr;
 use core::ptr;
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use libc::{c_int, c_void};
 
 use super::incident::incident;
-use super::reporter::{Progress, progress, reporter, set_progress, take_progress};
-use super::settings::{CRASH_SIGNALS, options};
+use super::reporter::{DRAFT, NAME_MAX, Progress, progress, reporter, set_progress, take_progress};
+use super::settings::{CRASH_SIGNALS, options, report_directory};
 use super::{header, ownership};
 use crate::platform::is_own_process;
 use crate::platform::{self, CopyEnd, CopyWork};
+use wording::line::Line;
 
 /// How much the next copy tries to report.
 static LEVEL: AtomicU32 = AtomicU32::new(FULL);
@@ -64,11 +66,57 @@ pub fn write() -> bool {
         }
         break;
     }
+    if !is_written && let Some(progress) = progress() {
+        keep_draft(progress, true);
+    }
     if let Some((stack, size)) = stack {
         // SAFETY: the copy has its own, and what we called there has returned.
         unsafe { platform::unmap(stack, size) };
     }
     is_written
+}
+
+/// What there is of a report that will not be finished becomes the report. To be said where the crash is that of this process: what is
+/// noted for that is its own.
+pub fn keep_draft(progress: &Progress, is_said: bool) {
+    let mut name = [0; NAME_MAX];
+    let length = progress.take_draft(&mut name);
+    if let Some(name) = name.get(..length).filter(|name| !name.is_empty()) {
+        keep_draft_as(name, is_said);
+    }
+}
+
+#[inline(never)]
+fn keep_draft_as(name: &[u8], is_said: bool) {
+    let Some(directory) = report_directory() else { return };
+    let is_kept = with_name([DRAFT.0.as_bytes(), name, DRAFT.1.as_bytes()], |draft| {
+        with_name([b"", name, b""], |whole| platform::rename_report(directory, draft, whole))
+    });
+    // What was being written when the copy was ended.
+    for (before, behind) in [(".", ".tmp"), ("..", ".part.tmp")] {
+        with_name([before.as_bytes(), name, behind.as_bytes()], |unfinished| {
+            platform::remove_unfinished(directory, unfinished);
+        });
+    }
+    if is_kept && is_said {
+        let mut line = Line::<512>::empty();
+        line.push(b"nosigpipe: what there is of the report is in ");
+        line.push_foreign(directory.to_bytes(), 256);
+        line.push(b"/");
+        line.push_foreign(name, 200);
+        header::say(line.finish());
+    }
+}
+
+/// Puts a name together, as a string.
+#[inline(never)]
+fn with_name<T: Default>(parts: [&[u8]; 3], action: impl FnOnce(&CStr) -> T) -> T {
+    let mut name = Line::<{ NAME_MAX + 2 }>::empty();
+    for part in parts {
+        name.push(part);
+    }
+    name.push(b"\0");
+    CStr::from_bytes_until_nul(name.bytes()).map_or_else(|_| T::default(), action)
 }
 
 /// Lets the other threads go on, which the report has stopped.

@@ -3,7 +3,7 @@
 use core::fmt;
 use core::ptr;
 use core::sync::atomic::{
-    AtomicPtr, AtomicU32, AtomicU64,
+    AtomicPtr, AtomicU8, AtomicU32, AtomicU64,
     Ordering::{Acquire, Relaxed, Release},
 };
 
@@ -55,11 +55,21 @@ pub struct Progress {
     pub header: AtomicU32,
     /// 1 when the copy has told the system's log and the like: a second copy does not tell them again.
     pub logged: AtomicU32,
+    /// How many bytes of `draft` there are.
+    pub draft_length: AtomicU32,
+    /// The name of the file that the report will be in, in the directory for reports, once a draft of it is there ([`DRAFT`]).
+    pub draft: [AtomicU8; NAME_MAX],
     /// How many of `frames` are known.
     pub known: AtomicU32,
     /// The crashed thread's program counter and return addresses.
     pub frames: [AtomicU64; FRAMES],
 }
+
+/// Most bytes of a file's name (limits.h).
+pub const NAME_MAX: usize = 255;
+
+/// What is put in front of a report's name and behind it, as long as it is a draft.
+pub const DRAFT: (&str, &str) = (".", ".part");
 
 /// Frames that fit into the shared page.
 pub const FRAMES: usize = 256;
@@ -70,6 +80,30 @@ static PROGRESS: AtomicPtr<Progress> = AtomicPtr::new(ptr::null_mut());
 pub fn progress() -> Option<&'static Progress> {
     // SAFETY: null, or a page that stays.
     unsafe { PROGRESS.load(Acquire).as_ref() }
+}
+
+impl Progress {
+    /// Notes that a draft of the report is in the directory, which is to have this name; an empty one: there is none any more.
+    pub fn note_draft(&self, name: &[u8]) {
+        self.draft_length.store(0, Release);
+        // The longest is that of a draft that is being written.
+        if name.len() + "..".len() + ".part.tmp".len() > NAME_MAX {
+            return;
+        }
+        for (to, from) in self.draft.iter().zip(name) {
+            to.store(*from, Relaxed);
+        }
+        self.draft_length.store(name.len() as u32, Release);
+    }
+
+    /// Takes the name that was noted, which goes to the beginning of `name`; its length, 0 for none.
+    pub fn take_draft(&self, name: &mut [u8; NAME_MAX]) -> usize {
+        let length = (self.draft_length.swap(0, Acquire) as usize).min(NAME_MAX);
+        for (to, from) in name.iter_mut().zip(&self.draft).take(length) {
+            *to = from.load(Relaxed);
+        }
+        length
+    }
 }
 
 /// Where a report notes from now on how far it is; null for nowhere.

@@ -120,6 +120,13 @@ fn keep<const N: usize>(slot: &'static mut [u8; N], path: &[u8]) -> Option<&'sta
     slot.get(..path.len())
 }
 
+/// The directory for reports, by its name.
+pub fn report_directory() -> Option<&'static CStr> {
+    options().report?;
+    // SAFETY: written by the constructor alone, as said where they are made Sync.
+    CStr::from_bytes_until_nul(unsafe { &*SETTINGS.directory.get() }).ok()
+}
+
 /// Opens the directory for reports, whose name ends in a zero byte.
 fn open_directory(name: &[u8], complain: bool) {
     let Ok(path) = CStr::from_bytes_until_nul(name) else { return };

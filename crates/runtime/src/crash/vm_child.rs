@@ -73,6 +73,10 @@ fn by_copies(incident: &Incident) -> bool {
         }
         break;
     }
+    // SAFETY: null, or the page, of which no copy is left.
+    if let Some(progress) = unsafe { page.cast::<Progress>().as_ref() } {
+        copy::keep_draft(progress, false);
+    }
     // SAFETY: the copies had their own, but for the page, of which none is left.
     unsafe {
         platform::unmap(stack, size);

@@ -45,6 +45,34 @@ pub fn open_directory(path: &CStr) -> c_int {
     super::freestanding::open(path, flags)
 }
 
+/// Gives a file in the directory for reports another name; whether that worked.
+pub fn rename_report(directory: &CStr, from: &CStr, to: &CStr) -> bool {
+    in_report_directory(directory, |fd| {
+        // SAFETY: the names are strings.
+        unsafe { own_call(libc::SYS_renameat, fd, from.as_ptr(), fd, to.as_ptr()) == 0 }
+    })
+}
+
+/// Removes a file in the directory for reports, if it is there.
+pub fn remove_unfinished(directory: &CStr, name: &CStr) {
+    in_report_directory(directory, |fd| {
+        // SAFETY: the name is a string.
+        unsafe { own_call(libc::SYS_unlinkat, fd, name.as_ptr(), 0) == 0 }
+    });
+}
+
+/// Does something in the directory, as it was at load, or by its name where that is closed.
+fn in_report_directory(directory: &CStr, action: impl FnOnce(c_int) -> bool) -> bool {
+    let kept = directory_descriptor();
+    let fd = if kept >= 0 { kept } else { open_directory(directory) };
+    let is_done = fd >= 0 && action(fd);
+    if fd >= 0 && fd != kept {
+        // SAFETY: ours.
+        unsafe { libc::close(fd) };
+    }
+    is_done
+}
+
 fn identity(fd: c_int) -> Option<(u64, u64)> {
     stat_of(fd).map(|stat| (stat.st_dev, stat.st_ino))
 }

@@ -158,6 +158,14 @@ pub fn stderr() -> Option<c_int> {
     Some(libc::STDERR_FILENO)
 }
 
+/// There are no drafts here: no copy is made that could be ended.
+pub fn rename_report(_directory: &CStr, _from: &CStr, _to: &CStr) -> bool {
+    false
+}
+
+/// Likewise.
+pub fn remove_unfinished(_directory: &CStr, _name: &CStr) {}
+
 /// Whether reports can be written to a directory, as things are; the error if not. For the constructor.
 pub fn open_report_directory(path: &CStr) -> Result<(), c_int> {
     // SAFETY: the path is a string.
