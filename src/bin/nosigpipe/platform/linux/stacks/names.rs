@@ -38,7 +38,7 @@ impl<'a> Names<'a> {
     }
 
     fn find(&self, module: &Module) -> Symbols {
-        let debug_files = DebugFiles { directories: &self.directories, open: map_file };
+        let debug_files = DebugFiles { directories: &self.directories, open: map_file, variables: false };
         let (start, end) = (module.loaded.start, module.loaded.end);
         // The kernel's own module is no file.
         let image = (module.path == "[vdso]").then(|| self.map.content(start, end - start)).flatten();
