@@ -26,7 +26,7 @@ fn bash_offers(words: &[&str]) -> Vec<String> {
 #[test]
 fn bash_completes_commands_flags_values_and_programs() {
     let offers = bash_offers(&["nosigpipe", "st"]);
-    assert_eq!(offers, ["status"]);
+    assert_eq!(offers, ["status", "stack"]);
     let offers = bash_offers(&["nosigpipe", ""]);
     assert!(offers.contains(&"doctor".into()) && !offers.contains(&"demo-server".into()), "{offers:?}");
     assert_eq!(bash_offers(&["nosigpipe", "run", "--sco"]), ["--scope"]);
