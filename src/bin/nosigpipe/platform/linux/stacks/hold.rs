@@ -186,9 +186,10 @@ impl Drop for Hold {
     }
 }
 
-fn request(what: libc::c_uint, tid: pid_t, data: c_int) -> io::Result<()> {
+/// The request is a number of another type for each processor and each libc.
+fn request(what: impl Into<i64>, tid: pid_t, data: c_int) -> io::Result<()> {
     // SAFETY: these requests touch no memory of ours.
-    let done = unsafe { libc::ptrace(what as _, tid, 0, libc::c_long::from(data)) };
+    let done = unsafe { libc::ptrace(what.into() as _, tid, 0, libc::c_long::from(data)) };
     if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
