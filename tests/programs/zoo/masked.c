@@ -1,5 +1,5 @@
 // sources: zoo.h
-/* Crashes with signals blocked: all but the one that comes, or that one too, which the kernel makes deadly. */
+/* Crashes with signals blocked: all but the one that comes, that one too, or that one alone, which the kernel makes deadly. */
 #include "zoo.h"
 
 int fail(int depth) {
@@ -7,11 +7,15 @@ int fail(int depth) {
     sigfillset(&set);
     if (strcmp(way, "others") == 0)
         sigdelset(&set, SIGSEGV);
+    if (strcmp(way, "one") == 0) {
+        sigemptyset(&set);
+        sigaddset(&set, SIGSEGV);
+    }
     pthread_sigmask(SIG_BLOCK, &set, NULL);
     will_crash_at(NULL);
     if (strcmp(way, "abort") == 0)
         abort(); /* CRASH abort */
-    return nowhere[0] + depth; /* CRASH others */
+    return nowhere[0] + depth; /* CRASH others */ /* CRASH all */
 }
 
 int main(int count, char **arguments) {
