@@ -41,6 +41,13 @@ impl Way {
     }
 }
 
+/// Whether the library of this version stands in front of a function.
+#[cfg(target_os = "macos")]
+pub fn is_hook(function: &str) -> bool {
+    HOOKS.iter().any(|(name, _)| *name == function)
+        || WAYS.iter().any(|way| way.needs_hook && way.calls.contains(&function))
+}
+
 static OTHER: Way = Way {
     id: "other",
     explanation: "taken by the library for its other work",

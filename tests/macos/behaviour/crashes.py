@@ -25,7 +25,7 @@ class Crashes(Process):
         for signal in (SIGILL, SIGTRAP, SIGABRT, SIGFPE, SIGBUS, SIGSEGV, SIGSYS):
             handler, mask, flags = w.kernel.action(signal)
             self.assertNotIn(handler, (SIG_DFL, SIG_IGN))
-            self.assertEqual(flags, SA_SIGINFO | SA_ONSTACK | SA_NODEFER)
+            self.assertEqual(flags, SA_SIGINFO | SA_ONSTACK | SA_NODEFER | SA_RESTART)
             self.assertEqual(w.sigaction(signal), (SIG_DFL, 0, 0))
 
     def test_crash_off_leaves_all_alone(self):

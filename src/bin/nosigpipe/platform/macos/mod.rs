@@ -91,10 +91,7 @@ pub fn exports(path: &Path) -> Result<Vec<String>, String> {
 /// entries, and of those that matter here it imports no other.
 pub fn hooks(library: &Path) -> Result<Vec<String>, String> {
     let image = Image::read(library)?.ok_or("it is not a Mach-O file")?;
-    let matters = |name: &String| {
-        name == "pthread_create" || WAYS.iter().any(|way| way.needs_hook && way.calls.contains(&name.as_str()))
-    };
-    Ok(image.imports.into_iter().filter(matters).collect())
+    Ok(image.imports.into_iter().filter(|name| crate::coverage::is_hook(name)).collect())
 }
 
 /// Why this library can't be inserted into this program, of which each could be used with others.
