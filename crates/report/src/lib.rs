@@ -124,6 +124,12 @@ impl Report {
         let mut text = String::new();
         let _ = write!(text, "{} (pid {}): ", Shown(self.program.as_bytes(), 64), self.pid);
         let _ = self.head().what(&mut text);
+        if !self.message.is_empty() {
+            let message = self.message.trim_end().replace('\n', " ");
+            let _ = write!(text, ": {}", Shown(message.as_bytes(), 300));
+        } else if self.address_description.starts_with("stack overflow") {
+            text.push_str(", stack overflow");
+        }
         if let Some(frame) = self.culprit() {
             let _ = write!(text, ", in {}", Shown(frame.function.as_bytes(), 200));
             if !frame.file.is_empty() {
@@ -175,10 +181,22 @@ impl Report {
     }
 
     /// The crashed thread's frames without a handler of the program's that has given up, and what that has called: they are not what
-    /// anybody looks for.
+    /// anybody looks for. A handler that has crashed itself is.
     #[must_use]
     pub fn interrupted(&self) -> &[Frame] {
-        let start = self.frames.iter().rposition(|frame| !frame.note.is_empty()).map_or(0, |note| note + 1);
+        let start = if self.raised.is_some() {
+            // Where the fault was that the handler was called for.
+            let counter =
+                self.registers.iter().find(|(name, _)| name == "rip" || name == "pc").map(|(_, value)| *value);
+            self.frames.iter().position(|frame| frame.interrupted && Some(frame.address) == counter)
+        } else if self.sender.is_none() {
+            // What nobody has sent is a fault of the innermost function, in whatever handler that is.
+            Some(0)
+        } else {
+            None
+        };
+        let called = |frame: &Frame| !frame.note.is_empty();
+        let start = start.unwrap_or_else(|| self.frames.iter().rposition(called).map_or(0, |note| note + 1));
         self.frames.get(start..).unwrap_or_default()
     }
 }

@@ -56,6 +56,10 @@ fn a_handler_of_the_program_s_and_guesses_do_not_count() {
     let plain = of(&["crash", "main"]);
     let mut handled = report(&["raise", "handler", "", "crash", "main"]);
     handled.frames[2].note = "signal handler called".into();
+    // Called for what somebody has sent, or for a fault.
+    handled.sender = Some((1, 0));
+    assert_eq!(fingerprint::of(&handled), plain);
+    (handled.sender, handled.raised) = (None, Some((11, -6)));
     assert_eq!(fingerprint::of(&handled), plain);
     let mut guessed = report(&["crash", "left_over", "main"]);
     guessed.frames[1].found_by = "scan".into();
@@ -73,4 +77,18 @@ fn a_function_without_a_name_is_its_module_and_offset() {
     assert_eq!(nameless("ab", "/usr/lib/libx.so", 1), nameless("ab", "/opt/libx.so.1", 2));
     assert_eq!(nameless("", "/usr/lib/libx.so", 1), nameless("", "/opt/libx.so", 2));
     assert_ne!(nameless("ab", "/usr/lib/libx.so", 1), nameless("cd", "/usr/lib/libx.so", 1));
+}
+
+#[test]
+fn a_handler_that_has_crashed_itself_counts() {
+    let mut crashed = report(&["in_handler", "", "raise", "main"]);
+    crashed.frames[1].note = "signal handler called".into();
+    assert_eq!(crashed.interrupted().len(), 4);
+    // One handler within another's, which has raised the fault's signal again.
+    let mut again = report(&["raise", "on_fault", "", "in_handler", "", "main"]);
+    again.frames[2].note = "signal handler called by SIGSEGV, SEGV_MAPERR at 0x0".into();
+    again.frames[4].note = "signal handler called".into();
+    (again.frames[3].interrupted, again.frames[3].address) = (true, 0x1234);
+    (again.registers, again.raised) = (vec![("rip".into(), 0x1234)], Some((11, -6)));
+    assert_eq!(again.interrupted().first().map(|frame| frame.function.as_str()), Some("in_handler"));
 }

@@ -6,7 +6,7 @@
 
 use core::ffi::CStr;
 use core::ptr;
-use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use libc::{c_int, c_void};
 
@@ -20,6 +20,14 @@ use wording::line::Line;
 
 /// How much the next copy tries to report.
 static LEVEL: AtomicU32 = AtomicU32::new(FULL);
+/// Address and size of the memory that was mapped for this report in the crashed process itself: [`own_mappings`].
+static OWN: [[AtomicU64; 2]; 2] = [const { [const { AtomicU64::new(0) }; 2] }; 2];
+
+/// Start and end of what was mapped for the report after the crash, where nothing was then. Both are 0 where there is none.
+#[must_use]
+pub fn own_mappings() -> [(u64, u64); 2] {
+    OWN.each_ref().map(|[start, size]| (start.load(Relaxed), start.load(Relaxed) + size.load(Relaxed)))
+}
 
 const FULL: u32 = 0;
 /// Without debug information and without the other threads.
@@ -38,6 +46,11 @@ pub fn write() -> bool {
     set_progress(page.cast());
     let stack = new_stack();
     let top = stack.map_or(ptr::null_mut(), |(stack, size)| stack.wrapping_add(size));
+    let page_size = if page.is_null() { 0 } else { platform::PAGE };
+    for ([to, size], from) in OWN.iter().zip([(page, page_size), stack.unwrap_or((ptr::null_mut(), 0))]) {
+        to.store(from.0.addr() as u64, Relaxed);
+        size.store(from.1 as u64, Relaxed);
+    }
     let mut is_written = false;
     for level in [FULL, CAREFUL] {
         LEVEL.store(level, Relaxed);

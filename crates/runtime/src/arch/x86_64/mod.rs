@@ -35,7 +35,7 @@ pub const THREAD_NAMES_ITSELF: bool = true;
 /// What a report says of this processor.
 pub const WORDS: Words = Words {
     no_address: "the address is none that x86_64 has",
-    made_to_fail: "an instruction that is there to stop the program (ud2)",
+    made_to_fail: "an instruction that is there to stop the program (ud2 or its like)",
     breakpoint: "a breakpoint instruction (int3)",
 };
 
