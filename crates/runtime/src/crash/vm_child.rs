@@ -45,6 +45,10 @@ pub fn report(incident: Incident) {
 /// Whether a copy could be made.
 #[inline(never)]
 fn by_copies(incident: &Incident) -> bool {
+    // See `copy::write`.
+    if platform::is_on_valgrind() {
+        return false;
+    }
     let Some((stack, size)) = copy::new_stack() else { return false };
     let page = platform::map(platform::PAGE, libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED);
     let top = stack.wrapping_add(size - size_of::<Task>().next_multiple_of(64));
