@@ -177,7 +177,7 @@ impl Report {
         };
         self.interrupted()
             .iter()
-            .find(|frame| !frame.function.is_empty() && frame.function != "_start" && !is_runtime(frame))
+            .find(|frame| !["", "_start", "nosigpipe"].contains(&frame.function.as_str()) && !is_runtime(frame))
     }
 
     /// The crashed thread's frames without a handler of the program's that has given up, and what that has called: they are not what
