@@ -38,8 +38,9 @@ pub unsafe fn prepare(pid: pid_t, tid: pid_t, fault: &Fault, info: *const siginf
     // SAFETY: as promised.
     unsafe {
         // Valgrind takes what is sent with the kernel's siginfo for a fault of its own.
-        let is_left_to_it = platform::is_on_valgrind() && platform::execute_again(fault, context);
-        if !is_left_to_it && !(platform::ENDS_BY_INSTRUCTION && platform::would_fault_again(fault)) {
+        let comes_again = platform::is_on_valgrind() && platform::execute_again(fault, context)
+            || platform::ENDS_BY_INSTRUCTION && platform::would_fault_again(fault);
+        if !comes_again {
             block_all(signal);
             let sent = pid != 1 && send(pid, tid, signal, info);
             if !sent && !platform::execute_again(fault, context) {
