@@ -32,11 +32,13 @@ static void *run(void *unused) {
     char *place = malloc(40000);
     tell("at the start");
     raise(SIGUSR1);
+    set("zeros", (stack_t){0});
     set("own", (stack_t){.ss_sp = place, .ss_size = 40000});
     set("none", (stack_t){.ss_flags = SS_DISABLE});
     set("too small", (stack_t){.ss_sp = place, .ss_size = 10});
     set("own again", (stack_t){.ss_sp = place, .ss_size = 40000});
     set("none again", (stack_t){.ss_flags = SS_DISABLE});
+    set("zeros", (stack_t){0});
     dprintf(1, "bad address: %d\n", sigaltstack((void *)8, 0));
     if (!fork()) tell("child by fork"), _exit(0);
     wait(&status);

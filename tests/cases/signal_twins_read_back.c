@@ -45,6 +45,12 @@ int main(void) {
             if (signal(number, SIG_DFL) != handler) puts("another handler was there");
             show("default", number);
         }
+    for (unsigned i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        void (*before)(int) = sigset(numbers[i], SIG_ERR);
+        struct sigaction now;
+        sigaction(numbers[i], 0, &now);
+        printf("SIG_ERR for %d: %ld, now %ld, flags %x\n", numbers[i], (long)before, (long)now.sa_handler, now.sa_flags);
+    }
     printf("no signal: %d %d\n", signal(0, handler) == SIG_ERR, signal(65, handler) == SIG_ERR);
     return 0;
 }

@@ -14,11 +14,6 @@ use super::system;
 use crate::platform::{self, errno, is_regular_file, own_call, stat_of};
 use crate::process::write_all;
 
-/// The socket that syslog(3) writes to.
-pub const SYSLOG: &CStr = c"/dev/log";
-/// The socket of systemd's journal.
-pub const JOURNAL: &CStr = c"/run/systemd/journal/socket";
-
 /// A connection to a log.
 pub struct LogSocket {
     fd: c_int,

@@ -44,7 +44,7 @@ pub fn write() -> bool {
         return true;
     }
     // Nobody reads it: neither there, nor in a directory, nor in a log.
-    if !header::has_reader() && options().report.is_none() && platform::is_confidential() {
+    if !header::has_reader() && !has_other_reader() {
         return true;
     }
     let page = platform::map(platform::PAGE, libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED);
@@ -93,6 +93,13 @@ pub fn write() -> bool {
         unsafe { platform::unmap(stack, size) };
     }
     is_written
+}
+
+/// Whether somebody may read a report that is not on standard error.
+fn has_other_reader() -> bool {
+    let options = options();
+    let is_for_others = !options.is_default() || options.termination_log.is_some() || platform::has_log();
+    options.report.is_some() || is_for_others && !platform::is_confidential()
 }
 
 /// What there is of a report that will not be finished becomes the report. To be said where the crash is that of this process: what is

@@ -56,7 +56,8 @@ pub unsafe fn prepare(pid: pid_t, tid: pid_t, fault: &Fault, info: *const siginf
 /// Blocks all signals, so that the one that was sent comes when it should. But for SIGSYS: a call of ours that a filter traps
 /// would be the end if that were blocked, and so it just fails.
 fn block_all(signal: c_int) {
-    platform::block(if signal == SIGSYS { u64::MAX } else { !(1 << (SIGSYS - 1)) });
+    let open = if signal == SIGSYS { 0 } else { 1 << (SIGSYS - 1) };
+    platform::block(!open | platform::pending_signals());
 }
 
 /// Sends the signal to the calling thread, where it is blocked; whether it will come.

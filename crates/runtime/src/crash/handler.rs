@@ -302,7 +302,7 @@ unsafe fn report(pid: pid_t, tid: pid_t, fault: &Fault, info: *const siginfo_t) 
     if is_own_process() {
         State::count(&STATE.crash_reports);
     }
-    let before = platform::block(!CRASH_SIGNALS);
+    let before = begin();
     platform::limit_time(tid, fault.signal, deadline + incident::GRACE);
     if !copy::write() {
         raw::write();

@@ -113,10 +113,11 @@ pub fn adopt_forked_child() {
     CLAIM.store(0, Relaxed);
 }
 
-/// From here on a crash is handled. SIGSYS must not be blocked, or a call of ours that is trapped would end the process.
+/// From here on a crash is handled. SIGSYS must not be blocked, or a call of ours that is trapped would end the process; nor the others,
+/// for a crash of our own. But one that is pending, since the program has it blocked, would come now, and be the end.
 /// Returns what was blocked.
 pub fn begin() -> u64 {
-    platform::block(!CRASH_SIGNALS)
+    platform::block(!CRASH_SIGNALS | platform::pending_signals())
 }
 
 /// Does not return as long as another thread of this process is about to report and die: the process must end of its

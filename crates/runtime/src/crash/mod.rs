@@ -36,7 +36,7 @@ pub use reporter::Reporter;
 pub use settings::{is_active, options, program};
 pub use stacks::{Routine, create as create_thread, told_size as signal_stack_size};
 #[cfg(target_os = "linux")]
-pub use stacks::{give_key_up, lock_all};
+pub use stacks::{give_key_up, is_first, lock_all};
 
 use crate::platform;
 use ::settings::options::{Core, Crash, Options};

@@ -94,12 +94,19 @@ pub fn start() {
     // SAFETY: the pages are ours, fresh, and nobody's stack yet.
     unsafe {
         let stack = region.wrapping_add(platform::GUARD);
+        platform::learn_empty_signal_stack();
         if platform::protect(stack, size - platform::GUARD, libc::PROT_READ | libc::PROT_WRITE) && take_into_use(region)
         {
             platform::set_own_stack(region);
         }
     }
     FIRST.store(region, Relaxed);
+}
+
+/// Whether that stack is the one of the thread that the program has begun with.
+#[cfg(target_os = "linux")]
+pub fn is_first(stack: *mut u8) -> bool {
+    stack == FIRST.load(Relaxed)
 }
 
 fn size() -> usize {

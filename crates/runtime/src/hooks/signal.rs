@@ -21,14 +21,19 @@ fn owned(signal: c_int) -> Option<&'static Owned> {
     crash::owned(signal)
 }
 
+/// Whether what the caller sets is set for the process that our data belongs to.
+fn is_for_all() -> bool {
+    is_own_process() || platform::shares_actions()
+}
+
 fn change(owned: &Owned, new: Option<Request>) -> Request {
-    platform::keeping_errno(|| if is_own_process() { owned.sigaction(new) } else { owned.sigaction_in_vm_child(new) })
+    platform::keeping_errno(|| if is_for_all() { owned.sigaction(new) } else { owned.sigaction_in_vm_child(new) })
 }
 
 #[cold]
 fn by_next(owned: &Owned, new: Option<Request>) -> Option<Request> {
     let errno = platform::errno();
-    let before = owned.sigaction_by_next(new, !is_own_process())?;
+    let before = owned.sigaction_by_next(new, !is_for_all())?;
     platform::set_errno(errno);
     Some(before)
 }
@@ -68,20 +73,15 @@ pub unsafe fn signal(signum: c_int, handler: sighandler_t) -> sighandler_t {
 pub use signal as bsd_signal;
 
 pub unsafe fn sigset(number: c_int, disposition: sighandler_t) -> sighandler_t {
-    if disposition == SIG_ERR || !(1..=platform::LAST_SIGNAL).contains(&number) {
+    if !(1..=platform::LAST_SIGNAL).contains(&number) {
         platform::set_errno(EINVAL);
         return SIG_ERR;
     }
-    let before = if disposition == SIG_HOLD {
-        set(number, None).map_or(SIG_ERR, |before| before.handler)
-    } else {
-        install(number, disposition, 0, 0, by_name(number))
-    };
-    if before == SIG_ERR {
-        return SIG_ERR;
-    }
+    // SIG_ERR is an address like any other here.
+    let requested = Request { action: Action::plain(disposition), origin: by_name(number) };
+    let Some(before) = set(number, (disposition != SIG_HOLD).then_some(requested)) else { return SIG_ERR };
     let how = if disposition == SIG_HOLD { libc::SIG_BLOCK } else { libc::SIG_UNBLOCK };
-    if platform::change_mask(how, number) { SIG_HOLD } else { before }
+    if platform::change_mask(how, number) { SIG_HOLD } else { before.handler }
 }
 
 pub unsafe fn sigignore(number: c_int) -> c_int {

@@ -11,7 +11,7 @@ use libc::{c_int, c_long, c_ulong, pid_t, stack_t};
 use crate::arch;
 use crate::crash;
 use crate::platform::freestanding::failed;
-use crate::platform::sharing::{VM_CHILDREN, filtering};
+use crate::platform::sharing::{ACTIONS_SHARED, VM_CHILDREN, filtering};
 use crate::platform::{self, real_function};
 
 /// vfork(2). The child has our stack: the return address must not be on it while the child runs, which is why this is
@@ -64,6 +64,9 @@ unsafe extern "C" fn clone_and_note(
     child: usize,
 ) -> c_int {
     let shares_memory = flags & (libc::CLONE_VM | libc::CLONE_THREAD) == libc::CLONE_VM;
+    if shares_memory && flags & libc::CLONE_SIGHAND != 0 {
+        ACTIONS_SHARED.store(true, Relaxed);
+    }
     if shares_memory {
         VM_CHILDREN.fetch_add(1, Relaxed);
     }
@@ -156,11 +159,27 @@ unsafe fn exchange_stack(new: *const stack_t, old: *mut stack_t) -> c_int {
         return platform::exchange_signal_stack(new, old);
     }
     let mut before = NONE;
+    let errno = platform::errno();
     let result = platform::exchange_signal_stack(new, &raw mut before);
+    let is_nothing = || {
+        platform::errno() == libc::ENOMEM
+            && platform::zeros_change_nothing()
+            && crash::is_first(own)
+            // SAFETY: the kernel has read it, or it would have said EFAULT.
+            && unsafe { (*new).ss_sp.is_null() && (*new).ss_size == 0 && (*new).ss_flags == 0 }
+    };
     if result != 0 {
-        return result;
+        if !is_nothing() {
+            return result;
+        }
+        platform::set_errno(errno);
+        // SAFETY: as the caller promised.
+        return if old.is_null() { 0 } else { unsafe { exchange_stack(ptr::null(), old) } };
     }
     let size = crash::signal_stack_size();
+    if !new.is_null() && crash::is_first(own) {
+        platform::signal_stack_was_changed();
+    }
     // SAFETY: the kernel has read `new`.
     if !new.is_null() && unsafe { (*new).ss_flags } & libc::SS_DISABLE != 0 {
         let ours = stack_t { ss_sp: own.wrapping_add(platform::GUARD).cast(), ss_flags: 0, ss_size: size };

@@ -77,7 +77,8 @@ fn start_relaying() {
 
 /// Whether the kernel is to have an action behind [`relay`]. The first with SA_ONSTACK is where that begins.
 pub(super) fn is_relayed(signal: c_int, new: &Action) -> bool {
-    if !new.is_handler() {
+    // No address is so high, but sigset(3) takes SIG_ERR for one.
+    if !new.is_handler() || new.handler & (HANDLER | WITH_INFO) != 0 {
         return false;
     }
     let crash_handler = CRASH_HANDLER.load(Acquire);

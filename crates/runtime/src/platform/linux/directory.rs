@@ -32,6 +32,19 @@ pub fn open_report_directory(path: &CStr) -> Result<(), c_int> {
     if allowed == 0 { Ok(()) } else { Err(errno()) }
 }
 
+/// The socket that syslog(3) writes to.
+pub const SYSLOG: &CStr = c"/dev/log";
+/// The socket of systemd's journal.
+pub const JOURNAL: &CStr = c"/run/systemd/journal/socket";
+
+/// Whether there may be a log to tell.
+pub fn has_log() -> bool {
+    // SAFETY: the paths are strings.
+    [SYSLOG, JOURNAL].iter().any(|path| unsafe {
+        own_call(libc::SYS_faccessat, libc::AT_FDCWD, path.as_ptr(), libc::F_OK) == 0 || errno() == libc::ENOSYS
+    })
+}
+
 /// The directory, if it is still open; otherwise -1.
 pub fn directory_descriptor() -> c_int {
     let fd = DESCRIPTOR.load(Relaxed);

@@ -23,7 +23,7 @@ pub(super) static FORBIDDEN: Calls = [const { AtomicU32::new(0) }; 16];
 static UNKNOWN: AtomicBool = AtomicBool::new(false);
 
 /// No process and no thread has that number.
-const NO_REPORTER: i32 = 0x7fff_ffff;
+const NOBODY: i32 = 0x7fff_ffff;
 const NONE: i32 = -1;
 
 /// Every call that a report may make, with arguments with which it does nothing, but which look to a filter like those of the report.
@@ -31,7 +31,7 @@ const NONE: i32 = -1;
 const CALLS: [(c_long, [i32; 4]); 64] = [
     (libc::SYS_prlimit64, [0, libc::RLIMIT_CORE as i32, 0, 0]),
     (libc::SYS_clone, [libc::CLONE_CHILD_SETTID | libc::CLONE_UNTRACED | libc::CLONE_SIGHAND, 0, 0, 0]),
-    (libc::SYS_wait4, [NO_REPORTER, 0, libc::WNOHANG | libc::__WALL, 0]),
+    (libc::SYS_wait4, [NOBODY, 0, libc::WNOHANG | libc::__WALL, 0]),
     (libc::SYS_getpid, [0; 4]),
     (libc::SYS_gettid, [0; 4]),
     (libc::SYS_getppid, [0; 4]),
@@ -43,10 +43,10 @@ const CALLS: [(c_long, [i32; 4]); 64] = [
     (libc::SYS_rt_sigaction, [0, 0, 0, 8]),
     (libc::SYS_rt_sigprocmask, [libc::SIG_SETMASK, 0, 0, 8]),
     (libc::SYS_rt_sigpending, [0, 0, 0, 0]),
-    (libc::SYS_rt_tgsigqueueinfo, [NO_REPORTER, NO_REPORTER, 0, 0]),
-    (libc::SYS_rt_sigqueueinfo, [NO_REPORTER, 0, 0, 0]),
-    (libc::SYS_tgkill, [NO_REPORTER, NO_REPORTER, 0, 0]),
-    (libc::SYS_kill, [NO_REPORTER, 0, 0, 0]),
+    (libc::SYS_rt_tgsigqueueinfo, [NOBODY, NOBODY, 0, 0]),
+    (libc::SYS_rt_sigqueueinfo, [NOBODY, 0, 0, 0]),
+    (libc::SYS_tgkill, [NOBODY, NOBODY, 0, 0]),
+    (libc::SYS_kill, [NOBODY, 0, 0, 0]),
     (libc::SYS_sigaltstack, [0; 4]),
     (libc::SYS_futex, [0, 1, 0, 0]),
     (libc::SYS_nanosleep, [0; 4]),
@@ -55,7 +55,7 @@ const CALLS: [(c_long, [i32; 4]); 64] = [
     (libc::SYS_timer_settime, [NONE, 0, 0, 0]),
     (libc::SYS_timer_delete, [NONE, 0, 0, 0]),
     (libc::SYS_sched_yield, [0; 4]),
-    (libc::SYS_sched_setscheduler, [NO_REPORTER, 0, 0, 0]),
+    (libc::SYS_sched_setscheduler, [NOBODY, 0, 0, 0]),
     (libc::SYS_prctl, [libc::PR_GET_NAME, 0, 0, 0]),
     (arch::THREAD_POINTER, [0x1003, 0, 0, 0]),
     (libc::SYS_mmap, [0, 0, libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS]),
@@ -63,9 +63,9 @@ const CALLS: [(c_long, [i32; 4]); 64] = [
     (libc::SYS_mprotect, [1, 0, libc::PROT_READ | libc::PROT_WRITE, 0]),
     (libc::SYS_madvise, [1, 0, 0, 0]),
     (libc::SYS_mincore, [1, 0, 0, 0]),
-    (libc::SYS_process_vm_readv, [NO_REPORTER, 0, 0, 0]),
-    (libc::SYS_ptrace, [0x4206, NO_REPORTER, 0, 0]),
-    (libc::SYS_kcmp, [NO_REPORTER, NO_REPORTER, 0, 0]),
+    (libc::SYS_process_vm_readv, [NOBODY, 0, 0, 0]),
+    (libc::SYS_ptrace, [0x4206, NOBODY, 0, 0]),
+    (libc::SYS_kcmp, [NOBODY, NOBODY, 0, 0]),
     (arch::OPEN, [0; 4]),
     (libc::SYS_openat, [libc::AT_FDCWD, 0, 0, 0]),
     (libc::SYS_read, [NONE, 0, 0, 0]),
@@ -96,14 +96,8 @@ const CALLS: [(c_long, [i32; 4]); 64] = [
 ];
 
 /// Calls without which there is no report, nor the usual way to die.
-const NEEDED: [c_long; 6] = [
-    libc::SYS_getpid,
-    libc::SYS_gettid,
-    libc::SYS_rt_sigaction,
-    libc::SYS_rt_sigprocmask,
-    libc::SYS_mmap,
-    libc::SYS_futex,
-];
+const NEEDED: [c_long; 5] =
+    [libc::SYS_getpid, libc::SYS_rt_sigaction, libc::SYS_rt_sigprocmask, libc::SYS_mmap, libc::SYS_futex];
 
 fn forbid(number: c_long) {
     if let Some(word) = FORBIDDEN.get(number as usize / 32) {
@@ -118,7 +112,7 @@ pub fn is_forbidden(number: c_long) -> bool {
 
 /// Whether so much is forbidden that there can be no report, and the process has to die without a system call.
 pub fn forbids_reports() -> bool {
-    NEEDED.iter().any(|&number| is_forbidden(number))
+    NEEDED.iter().any(|&number| is_forbidden(number)) || is_forbidden(libc::SYS_gettid) && super::tid() <= 0
 }
 
 /// Finds out whether the process was started with a filter. For the constructor.
@@ -126,6 +120,11 @@ pub fn learn_filter() {
     // SAFETY: no memory is involved.
     let mode = unsafe { arch::system_call(libc::SYS_prctl, [libc::PR_GET_SECCOMP.into(), 0, 0, 0, 0, 0]) };
     UNKNOWN.store(mode == 2, Relaxed);
+}
+
+/// Whether the process was started with a filter of which nothing is known yet.
+pub(super) fn is_started_filtered() -> bool {
+    UNKNOWN.load(Relaxed)
 }
 
 /// The program has installed a filter; null for the strict mode, which lets a process read, write and end.

@@ -17,11 +17,11 @@ use core::sync::atomic::{
     Ordering::{Acquire, Relaxed, Release},
 };
 
-use libc::{SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP, c_int, c_void, pid_t, siginfo_t, ucontext_t};
+use libc::{SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP, c_int, c_long, c_void, pid_t, siginfo_t, ucontext_t};
 
 use super::action::mask_of;
 use super::freestanding::own_call;
-use super::{block, is_filtered, pid, send, send_again};
+use super::{block, pid, send, send_again};
 use crate::platform::is_own_process;
 use crate::platform::{Fault, keeping_errno};
 
@@ -118,10 +118,6 @@ impl MaskAsSet {
 
     #[cold]
     fn set() -> Self {
-        // What a filter has to say to this call is not known.
-        if is_filtered() {
-            return Self(0);
-        }
         keeping_errno(|| {
             let mut before = 0u64;
             // SAFETY: the set is ours and of the size given.
@@ -150,8 +146,45 @@ impl Drop for MaskAsSet {
 /// `context` is what the kernel gave to the running handler, with this fault.
 pub unsafe fn is_to_be_held_back(fault: &Fault, context: *const c_void) -> bool {
     // SAFETY: as promised.
-    !fault.is_forced() && mask_of(fault.signal) & FAULTS != 0 && stands_in(unsafe { super::interrupted_mask(context) })
+    !fault.is_forced()
+        && mask_of(fault.signal) & FAULTS != 0
+        && stands_in(unsafe { super::interrupted_mask(context) })
+        // SAFETY: as promised.
+        && unsafe { is_in_force(context) }
 }
+
+/// Whether the interrupted thread had the mask in force that it goes on with. sigsuspend(2), ppoll(2) and their like have another one
+/// while they wait, and the signal has come with that.
+///
+/// # Safety
+/// `context` is what the kernel gave to the running handler.
+unsafe fn is_in_force(context: *const c_void) -> bool {
+    let mut now = 0u64;
+    // SAFETY: the set is ours and of the size given; the rest as promised.
+    let (is_told, call) = unsafe {
+        let result = own_call(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, 0, &raw mut now, size_of::<u64>());
+        (result == 0, super::interrupted_call(context))
+    };
+    // The mask in question has SIGSYS. Our handlers do not block it, nor do most of a program's.
+    if is_told && now & mask_of(SIGSYS) == 0 {
+        return false;
+    }
+    let Some(call) = call.filter(|call| call.result == -c_long::from(libc::EINTR)) else { return true };
+    // Where the mask is among the arguments of a call that may have one; rt_sigsuspend(2) always has.
+    let place = match call.number {
+        Some(libc::SYS_rt_sigsuspend) => return false,
+        Some(libc::SYS_ppoll) => 3,
+        Some(libc::SYS_epoll_pwait | SYS_EPOLL_PWAIT2 | libc::SYS_io_uring_enter) => 4,
+        Some(libc::SYS_pselect6 | SYS_IO_PGETEVENTS) => 5,
+        _ => return true,
+    };
+    call.arguments.get(place).copied().flatten() == Some(0)
+}
+
+/// epoll_pwait2(2), by the number that all processors have.
+const SYS_EPOLL_PWAIT2: c_long = 441;
+/// io_pgetevents(2), which the libc crate lacks for x86_64.
+const SYS_IO_PGETEVENTS: c_long = if cfg!(target_arch = "x86_64") { 333 } else { 292 };
 
 /// Makes a signal pending that was sent, for the thread or for the process, as it was, with its siginfo. The interrupted thread blocks it
 /// from now on, and the other signals of faults: one that comes to another thread of the kind goes the same way.
@@ -168,16 +201,23 @@ pub unsafe fn hold_back(tid: pid_t, signal: c_int, info: *const siginfo_t, conte
     let pid = pid();
     // tkill(2) and the kernel itself name the thread.
     let is_for_thread = code == libc::SI_TKILL || code > 0;
-    // SAFETY: as promised.
-    let is_sent = unsafe {
+    // SAFETY: as promised; the value stands behind code and sender, as in every siginfo of a signal that was sent.
+    unsafe {
         if is_for_thread {
-            send_again(pid, tid, signal, info)
-        } else {
-            own_call(libc::SYS_rt_sigqueueinfo, pid, signal, info) == 0
+            // Without its siginfo where no memory for that is left to this user.
+            let _ = send_again(pid, tid, signal, info) || send(pid, tid, signal);
+            return;
         }
-    };
-    if !is_sent {
-        // No memory for the siginfo is left to this user.
-        send(pid, tid, signal);
+        let is_sent = |info: *const siginfo_t| own_call(libc::SYS_rt_sigqueueinfo, pid, signal, info) == 0;
+        if is_sent(info) {
+            return;
+        }
+        // Only the process's first thread may say that a signal is kill(2)'s (kernel/signal.c, do_rt_sigqueueinfo). Of one that the process
+        // has sent itself a new one says the same. Of another's it is kept who has sent it, as if by sigqueue(3).
+        let mut queued = *info;
+        queued.si_code = libc::SI_QUEUE;
+        if code != libc::SI_USER || (*info).si_pid() == pid || !is_sent(&raw const queued) {
+            own_call(libc::SYS_kill, pid, signal);
+        }
     }
 }

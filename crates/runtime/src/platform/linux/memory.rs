@@ -2,7 +2,7 @@
 
 use super::freestanding::own_call;
 use core::ptr;
-use core::sync::atomic::{AtomicI32, Ordering::Relaxed};
+use core::sync::atomic::{AtomicBool, AtomicI32, Ordering::Relaxed};
 
 use libc::{c_int, c_void, pid_t};
 
@@ -121,6 +121,26 @@ pub const MARK: usize = 59;
 pub fn is_on_valgrind() -> bool {
     const RUNNING_ON_VALGRIND: usize = 0x1001;
     arch::valgrind_request(&[RUNNING_ON_VALGRIND, 0, 0, 0, 0, 0]) != 0
+}
+
+/// Whether the kernel takes a stack of zeros, which it would refuse for its size, from the first thread: since Linux 5.16 it does
+/// not look at what changes nothing, and a process may start with just these zeros.
+static ZEROS_CHANGE_NOTHING: AtomicBool = AtomicBool::new(false);
+
+/// For the constructor, before the thread gets a stack of ours.
+pub fn learn_empty_signal_stack() {
+    let zeros = libc::stack_t { ss_sp: ptr::null_mut(), ss_flags: 0, ss_size: 0 };
+    ZEROS_CHANGE_NOTHING.store(exchange_signal_stack(&raw const zeros, ptr::null_mut()) == 0, Relaxed);
+}
+
+/// Whether zeros change nothing now.
+pub fn zeros_change_nothing() -> bool {
+    ZEROS_CHANGE_NOTHING.load(Relaxed)
+}
+
+/// The program has changed a thread's stack.
+pub fn signal_stack_was_changed() {
+    ZEROS_CHANGE_NOTHING.store(false, Relaxed);
 }
 
 /// sigaltstack(2) itself.

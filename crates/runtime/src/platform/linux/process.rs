@@ -142,7 +142,7 @@ pub fn write_stderr(bytes: &[u8]) -> bool {
     if ready != 1 || stderr.revents & libc::POLLOUT == 0 {
         return false;
     }
-    let was_pending = is_pending(libc::SIGPIPE);
+    let was_pending = super::pending_signals() & 1 << (libc::SIGPIPE - 1) != 0;
     let was_blocked = super::change_mask(libc::SIG_BLOCK, libc::SIGPIPE);
     // SAFETY: the bytes are the caller's. Raw, so that no interposed write runs in a signal handler.
     let written = unsafe { own_call(libc::SYS_write, fd, bytes.as_ptr(), bytes.len()) };
@@ -153,13 +153,6 @@ pub fn write_stderr(bytes: &[u8]) -> bool {
         super::change_mask(libc::SIG_UNBLOCK, libc::SIGPIPE);
     }
     written >= 0
-}
-
-fn is_pending(signal: c_int) -> bool {
-    let mut pending = 0u64;
-    // SAFETY: a kernel signal set of the size given.
-    unsafe { own_call(libc::SYS_rt_sigpending, &raw mut pending, size_of::<u64>()) };
-    pending & 1 << (signal - 1) != 0
 }
 
 fn take_pending(signal: c_int) {
@@ -194,7 +187,7 @@ pub fn seconds() -> u64 {
 /// Sends the calling thread a signal and lets it come, whether it was blocked or not.
 pub fn raise_unblocked(signal: c_int) {
     // SAFETY: no pointers.
-    unsafe { own_call(libc::SYS_tgkill, pid(), libc::gettid(), signal) };
+    unsafe { own_call(libc::SYS_tgkill, pid(), super::tid(), signal) };
     super::change_mask(libc::SIG_UNBLOCK, signal);
 }
 

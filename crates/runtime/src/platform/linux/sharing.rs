@@ -6,8 +6,9 @@
 
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 
-use libc::{c_void, siginfo_t};
+use libc::{c_int, c_void, siginfo_t};
 
+use super::freestanding::own_call;
 use super::image::image_of;
 use crate::arch;
 
@@ -29,6 +30,17 @@ pub fn is_filtered() -> bool {
     FILTERED.load(Relaxed)
 }
 
+/// Whether a child was made that has this process's table of signal actions, too (CLONE_SIGHAND).
+pub(crate) static ACTIONS_SHARED: AtomicBool = AtomicBool::new(false);
+
+/// Whether the calling process, which is not ours, has our table of signal actions: what it sets is set for us.
+pub fn shares_actions() -> bool {
+    const KCMP_SIGHAND: c_int = 4;
+    // SAFETY: no memory is involved.
+    ACTIONS_SHARED.load(Relaxed)
+        && unsafe { own_call(libc::SYS_kcmp, super::pid(), super::super::own_process(), KCMP_SIGHAND, 0, 0) == 0 }
+}
+
 /// A forked child has its own memory.
 pub fn forget_vm_children() {
     VM_CHILDREN.store(0, Relaxed);
@@ -43,6 +55,10 @@ pub(crate) fn filtering<T: PartialOrd + Default>(filter: usize, install: impl Fn
         return install();
     }
     let before = FILTERED.swap(true, Relaxed);
+    // Under a filter that is there already the question might be the end.
+    if !before && !super::filter::is_started_filtered() {
+        super::learn_tid_place();
+    }
     let result = install();
     if result < T::default() {
         FILTERED.store(before, Relaxed);
@@ -58,7 +74,7 @@ pub(crate) fn filtering<T: PartialOrd + Default>(filter: usize, install: impl Fn
 /// The pointers are those that the kernel gave to a handler of SIGSYS.
 pub unsafe fn is_own_forbidden_call(info: *const siginfo_t, context: *const c_void) -> bool {
     /// `SYS_SECCOMP` (asm-generic/siginfo.h)
-    const TRAPPED: libc::c_int = 1;
+    const TRAPPED: c_int = 1;
     let is_ours = |address: u64| {
         let own = is_filtered as *const () as u64;
         image_of(own).is_some_and(|image| image.contains(address))

@@ -2,7 +2,7 @@
 
 use super::freestanding::own_call;
 use crate::arch;
-use core::sync::atomic::{AtomicI32, AtomicU32, Ordering::Relaxed};
+use core::sync::atomic::{AtomicI32, AtomicIsize, AtomicU32, Ordering::Relaxed};
 
 use libc::{c_int, pid_t, siginfo_t};
 
@@ -27,14 +27,41 @@ pub fn tid() -> pid_t {
     if tid > 0 { tid } else { tid_of_libc() }
 }
 
-/// The same where a filter forbids the question: where libc has the kernel tell of a thread's end, it keeps its id.
+/// Where libc keeps a thread's id in its control block, from the thread pointer; 0 until [`learn_tid_place`].
+static TID_PLACE: AtomicIsize = AtomicIsize::new(0);
+
+/// Finds out where libc keeps a thread's id. For the moment before a process forbids itself system calls.
+pub fn learn_tid_place() {
+    let place = tid_place();
+    // SAFETY: as `tid_place` says.
+    if !place.is_null() && unsafe { place.read() } == tid() {
+        TID_PLACE.store(place.addr() as isize - arch::thread_pointer(), Relaxed);
+    }
+}
+
+/// Where libc keeps the calling thread's id: in the word which it has the kernel clear at the thread's end
+/// (set_tid_address(2)). Null where there is none, or nobody tells. The word stays as long as the thread.
+fn tid_place() -> *const pid_t {
+    let mut place = core::ptr::null::<pid_t>();
+    // SAFETY: the kernel writes one pointer.
+    unsafe { own_call(libc::SYS_prctl, libc::PR_GET_TID_ADDRESS, &raw mut place) };
+    place
+}
+
+/// The calling thread's id where a filter forbids the question; -1 where it can't be known.
 #[cold]
 fn tid_of_libc() -> pid_t {
-    let mut address = core::ptr::null::<pid_t>();
-    // SAFETY: the kernel writes one pointer, to a word of libc's that stays as long as the thread.
+    let (place, offset) = (tid_place(), TID_PLACE.load(Relaxed));
+    let is_own = super::pid() == crate::platform::own_process();
+    // SAFETY: as `tid_place` says; every thread of libc's has its id at the same distance.
     unsafe {
-        let found = own_call(libc::SYS_prctl, libc::PR_GET_TID_ADDRESS, &raw mut address) == 0 && !address.is_null();
-        if found { address.read() } else { -1 }
+        match () {
+            () if !place.is_null() => place.read(),
+            () if is_own && offset != 0 => arch::thread_number(offset),
+            () if is_own => -1,
+            // A child that shares our memory has its parent's control block, and one thread.
+            () => super::pid(),
+        }
     }
 }
 
@@ -91,10 +118,19 @@ pub fn send(pid: pid_t, tid: pid_t, signal: c_int) -> bool {
 
 /// Whether a signal is pending for the calling thread or the process, as far as it may be asked.
 pub fn is_pending(signal: c_int) -> bool {
+    pending().is_none_or(|set| set & 1 << (signal - 1) != 0)
+}
+
+/// Which signals are pending for the calling thread or the process, as far as it may be asked.
+pub fn pending_signals() -> u64 {
+    pending().unwrap_or(0)
+}
+
+fn pending() -> Option<u64> {
     let mut set = 0u64;
     // SAFETY: the set is ours and of the size given.
     let is_told = unsafe { own_call(libc::SYS_rt_sigpending, &raw mut set, size_of::<u64>()) == 0 };
-    !is_told || set & 1 << (signal - 1) != 0
+    is_told.then_some(set)
 }
 
 /// Ends the process at once.

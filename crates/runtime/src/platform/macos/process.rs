@@ -279,6 +279,16 @@ pub fn is_in_abort(registers: &Registers) -> bool {
 /// Finds out where errno is: libc's own function is asked here.
 pub fn learn_errno() {}
 
+/// Whether there may be a log to tell.
+pub fn has_log() -> bool {
+    true
+}
+
+/// No process has another one's table of signal actions here.
+pub fn shares_actions() -> bool {
+    false
+}
+
 /// Whether the caller may be a child that shares our memory, so that its pid must be asked for.
 pub fn may_be_vm_child() -> bool {
     true

@@ -101,10 +101,15 @@ pub fn send(_pid: pid_t, _tid: pid_t, signal: c_int) -> bool {
 
 /// Whether a signal is pending for the calling thread.
 pub fn is_pending(signal: c_int) -> bool {
+    pending_signals() & 1 << (signal - 1) != 0
+}
+
+/// Which signals are pending for the calling thread or the process.
+pub fn pending_signals() -> u64 {
     let mut set: sigset_t = 0;
     // SAFETY: the set is ours.
     unsafe { libc::sigpending(&raw mut set) };
-    set & 1 << (signal - 1) != 0
+    set.into()
 }
 
 /// Makes the return from the handler a new execution of what raised the signal: what could be done so was. `false`.
