@@ -75,7 +75,7 @@ daemons! {
     nginx;
     lighttpd;
     mosquitto;
-    mariadb, crashes: "under load, two runs in about ninety had no report; why was not found";
+    mariadb;
     java_behind;
     java_before;
 }

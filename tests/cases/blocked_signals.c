@@ -85,6 +85,9 @@ static void changes(void) {
     int (*bsd)(int) = sigblock;
     printf("sigblock %x, siggetmask %x\n", bsd(1 << (SIGSEGV - 1) | 1 << (SIGHUP - 1)), siggetmask());
     show_mask("now");
+    printf("sigsetmask %x\n", sigsetmask(1 << (SIGHUP - 1)));
+    show_mask("now");
+    block_all();
     printf("%d", sighold(SIGSEGV));
     show_mask(" after sighold");
     printf("%d", sigrelse(SIGBUS));

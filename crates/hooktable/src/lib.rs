@@ -113,6 +113,8 @@ macro_rules! for_each_hook {
             replaces         Other  linux::sigblock(mask: c_int) -> c_int;
             #[cfg(target_os = "linux")]
             replaces         Other  linux::siggetmask() -> c_int;
+            #[cfg(target_os = "linux")]
+            replaces         Other  linux::sigsetmask(mask: c_int) -> c_int;
 
             wraps            Other  thread::pthread_create(thread: *mut pthread_t, attributes: *const pthread_attr_t, routine: extern "C" fn(*mut c_void) -> *mut c_void, argument: *mut c_void) -> c_int;
 

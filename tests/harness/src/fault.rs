@@ -18,11 +18,20 @@ pub fn call_nowhere(tid: i32) {
         }
     };
     trace(libc::PTRACE_SEIZE, 0, ptr::null_mut());
-    trace(libc::PTRACE_INTERRUPT, 0, ptr::null_mut());
-    let mut status = 0;
-    // SAFETY: status is an int.
-    if unsafe { libc::waitpid(tid, &mut status, libc::__WALL) } != tid {
-        failed("waitpid");
+    loop {
+        trace(libc::PTRACE_INTERRUPT, 0, ptr::null_mut());
+        let mut status = 0;
+        // SAFETY: status is an int.
+        if unsafe { libc::waitpid(tid, &mut status, libc::__WALL) } != tid {
+            failed("waitpid");
+        }
+        let mut blocked = 0u64;
+        trace(libc::PTRACE_GETSIGMASK, size_of::<u64>() as u64, ptr::from_mut(&mut blocked).cast());
+        // Inside of pthread_create(3) libc blocks all signals: then the kernel would end the process, and ask nobody.
+        if blocked & 1 << (libc::SIGSEGV - 1) == 0 {
+            break;
+        }
+        trace(libc::PTRACE_CONT, 0, ptr::null_mut());
     }
     let mut registers = MaybeUninit::<libc::user_regs_struct>::zeroed();
     trace(libc::PTRACE_GETREGS, 0, registers.as_mut_ptr().cast());

@@ -75,6 +75,13 @@ pub fn owned(signal: c_int) -> Option<&'static Owned> {
 /// Tells `nosigpipe status` what the program believes, and notes whether that is the default action.
 fn publish_belief(signal: c_int, believed: &Action) {
     platform::note_default(signal, believed.handler == SIG_DFL);
+    if believed.is_handler()
+        && platform::masks_stand_in()
+        && let Some(owned) = owned(signal)
+    {
+        // Since a moment ago, perhaps.
+        owned.apply();
+    }
     if let Some(slot) = index_of(signal).and_then(|index| STATE.crash_beliefs.get(index)) {
         slot.store(believed.handler as u64, Relaxed);
     }

@@ -38,21 +38,28 @@ fn change_one(how: c_int, signal: c_int) -> c_int {
     0
 }
 
-/// A mask of BSD's has the first 32 signals.
 pub unsafe fn sigblock(mask: c_int) -> c_int {
+    change_by_bsd(SIG_BLOCK, mask)
+}
+
+pub unsafe fn siggetmask() -> c_int {
+    change_by_bsd(SIG_BLOCK, 0)
+}
+
+pub unsafe fn sigsetmask(mask: c_int) -> c_int {
+    change_by_bsd(SIG_SETMASK, mask)
+}
+
+/// A mask of BSD's has the first 32 signals.
+fn change_by_bsd(how: c_int, mask: c_int) -> c_int {
     let mut set = MaybeUninit::<sigset_t>::zeroed();
     let mut old = MaybeUninit::<sigset_t>::zeroed();
     // SAFETY: both sets are ours.
     unsafe {
         set.as_mut_ptr().cast::<u64>().write(mask.cast_unsigned().into());
-        change(real::sigprocmask(), SIG_BLOCK, set.as_ptr(), old.as_mut_ptr());
+        change(real::sigprocmask(), how, set.as_ptr(), old.as_mut_ptr());
         kernels(old.as_ptr()).read() as c_int
     }
-}
-
-pub unsafe fn siggetmask() -> c_int {
-    // SAFETY: no preconditions.
-    unsafe { sigblock(0) }
 }
 
 #[inline(always)]

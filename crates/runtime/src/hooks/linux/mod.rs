@@ -15,7 +15,7 @@ mod wait;
 
 pub use descriptor::{dup2, dup3, freopen, freopen64};
 pub use exec::{execveat, execvp_with, execvpe, fexecve};
-pub use mask::{pthread_sigmask, sigblock, siggetmask, sighold, sigprocmask, sigrelse};
+pub use mask::{pthread_sigmask, sigblock, siggetmask, sighold, sigprocmask, sigrelse, sigsetmask};
 pub use signal::{__sigaction, __sysv_signal, kill, killpg, ssignal, sysv_signal};
 pub use socket::{accept4, sendmmsg};
 pub use spawn::{posix_spawn, posix_spawnp, wordexp};

@@ -26,6 +26,8 @@ unsafe extern "C" {
     pub fn sigblock(mask: c_int) -> c_int;
     /// sigvec(3)
     pub fn siggetmask() -> c_int;
+    /// sigvec(3)
+    pub fn sigsetmask(mask: c_int) -> c_int;
     /// sigset(3)
     pub fn sigignore(signal: c_int) -> c_int;
     /// siginterrupt(3)

@@ -14,7 +14,7 @@
 
 use core::sync::atomic::{
     AtomicU32, AtomicU64,
-    Ordering::{Acquire, Relaxed, Release},
+    Ordering::{Relaxed, SeqCst},
 };
 
 use libc::{SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP, c_int, c_long, c_void, pid_t, siginfo_t, ucontext_t};
@@ -47,14 +47,14 @@ pub fn note_default(signal: c_int, is_default: bool) {
     if is_default {
         DEFAULT.fetch_or(mask_of(signal), Relaxed);
     } else {
-        DEFAULT.fetch_and(!mask_of(signal), Relaxed);
+        DEFAULT.fetch_and(!mask_of(signal), SeqCst);
     }
 }
 
 /// Whether masks stand for others here.
 #[inline(always)]
 pub fn masks_stand_in() -> bool {
-    USE.load(Acquire) == IN_USE
+    USE.load(SeqCst) == IN_USE
 }
 
 /// Whether a mask has what only a set of all signals has.
@@ -77,8 +77,10 @@ fn without_faults(mask: u64) -> u64 {
         return mask;
     }
     let next = if faults == 0 { NEVER } else { IN_USE };
-    let now = USE.compare_exchange(NOT_YET, next, Release, Relaxed).map_or_else(|now| now, |_| next);
-    if now == IN_USE { mask & !FAULTS } else { mask }
+    let now = USE.compare_exchange(NOT_YET, next, SeqCst, Relaxed).map_or_else(|now| now, |_| next);
+    // Another thread may be setting a handler: it sees the new USE, or we see what it has noted (`publish_belief`).
+    let are_default = DEFAULT.load(SeqCst) & FAULTS == FAULTS;
+    if now == IN_USE && are_default { mask & !FAULTS } else { mask }
 }
 
 /// What the program has set, of a mask that the kernel has.
