@@ -36,6 +36,8 @@ int main(int count, char **arguments) {
             if ((child = vfork()) == 0) abort();
         } else if (!strcmp(how, "clone")) {
             child = clone(crash, stack + 262144, CLONE_VM | SIGCHLD, 0);
+        } else if (!strcmp(how, "clone_sighand")) {
+            child = clone(crash, stack + 262144, CLONE_VM | CLONE_SIGHAND | SIGCHLD, 0);
         } else {
             child = clone(crash, stack + 262144, CLONE_VM | CLONE_VFORK | SIGCHLD, 0);
         }
@@ -43,6 +45,8 @@ int main(int count, char **arguments) {
         printf("the child ended with signal %d\n", WTERMSIG(status));
         fflush(stdout);
     }
+    // The table of actions was the child's, too.
+    if (!strcmp(how, "clone_sighand")) *(volatile int *)24 = 1;
     struct sigaction action = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO};
     sigaction(SIGSEGV, &action, 0);
     if (!sigsetjmp(back, 1)) *(volatile int *)8 = 1;

@@ -33,7 +33,7 @@ pub fn adopt_forked_child() {
     }
 }
 
-/// To be called when a wait(2) of the program has told of a child's end: with the signal that has killed it, or 0.
+/// Notes the signal that has killed a child, or 0.
 #[cfg(target_os = "linux")]
 pub fn ended(signal: c_int) {
     // A child by vfork leaves its parent's memory as it is.

@@ -25,8 +25,6 @@ mod settings;
 mod stacks;
 mod vm_child;
 
-#[cfg(target_os = "linux")]
-pub use child::ended as child_ended;
 pub use copy::own_mappings;
 pub use incident::{Incident, correct_incident, incident, wait_for_crash_in_progress};
 #[cfg(target_os = "linux")]
@@ -62,6 +60,15 @@ pub fn start(options: &Options, program: &[u8], complain: bool, reporter: &'stat
     platform::prepare_to_relay(signal_stack_size(), entries.handler);
     settings::set_active();
     platform::at_exit(at_exit);
+}
+
+/// To be called when a wait(2) of the program has told of a child's end: with the signal that has killed it, or 0.
+#[cfg(target_os = "linux")]
+pub fn child_ended(signal: libc::c_int) {
+    child::ended(signal);
+    if signal != 0 && platform::is_own_process() && platform::are_actions_shared() {
+        ownership::apply_all();
+    }
 }
 
 /// An address in this library's own code.

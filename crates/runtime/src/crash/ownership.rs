@@ -149,6 +149,15 @@ pub fn let_abort_through() {
     platform::change_mask(libc::SIG_UNBLOCK, SIGABRT);
 }
 
+/// Tells the kernel again what it is to have. A child that has the same table of actions (CLONE_SIGHAND) has died of a crash: for that the
+/// default action was restored, in the table of both.
+#[cfg(target_os = "linux")]
+pub fn apply_all() {
+    for owned in SIGNALS.iter().filter(|owned| owned.is_active()) {
+        owned.apply();
+    }
+}
+
 /// Takes the program's handler away, if it still is the one in force.
 pub fn drop_handler(owned: &Owned, handler: &Request) {
     if is_own_process() {

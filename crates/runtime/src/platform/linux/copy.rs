@@ -6,6 +6,7 @@
 //! not the helper's, writes the report. Nobody is waited for without WNOHANG: a process in a file system that does not answer can't
 //! even be killed.
 
+use super::filter::DUPLICATION;
 use super::freestanding::own_call;
 use core::cell::UnsafeCell;
 use core::sync::atomic::{
@@ -392,6 +393,9 @@ fn move_stderr() -> c_int {
             libc::close(libc::STDERR_FILENO);
             return -1;
         };
+        if super::is_forbidden(DUPLICATION) {
+            return stderr;
+        }
         let moved = libc::fcntl(stderr, libc::F_DUPFD_CLOEXEC, 3);
         if moved < 0 {
             // There is no other number left (RLIMIT_NOFILE).

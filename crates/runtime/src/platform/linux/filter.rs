@@ -28,7 +28,7 @@ const NONE: i32 = -1;
 
 /// Every call that a report may make, with arguments with which it does nothing, but which look to a filter like those of the report.
 /// The first keeps a child that is killed for trying from leaving a core file.
-const CALLS: [(c_long, [i32; 4]); 64] = [
+const CALLS: [(c_long, [i32; 4]); 67] = [
     (libc::SYS_prlimit64, [0, libc::RLIMIT_CORE as i32, 0, 0]),
     (libc::SYS_clone, [libc::CLONE_CHILD_SETTID | libc::CLONE_UNTRACED | libc::CLONE_SIGHAND, 0, 0, 0]),
     (libc::SYS_wait4, [NOBODY, 0, libc::WNOHANG | libc::__WALL, 0]),
@@ -57,6 +57,8 @@ const CALLS: [(c_long, [i32; 4]); 64] = [
     (libc::SYS_sched_yield, [0; 4]),
     (libc::SYS_sched_setscheduler, [NOBODY, 0, 0, 0]),
     (libc::SYS_prctl, [libc::PR_GET_NAME, 0, 0, 0]),
+    (libc::SYS_prctl, [libc::PR_SET_PDEATHSIG, 0, 0, 0]),
+    (libc::SYS_prctl, [libc::PR_GET_DUMPABLE, 0, 0, 0]),
     (arch::THREAD_POINTER, [0x1003, 0, 0, 0]),
     (libc::SYS_mmap, [0, 0, libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS]),
     (libc::SYS_munmap, [1, 0, 0, 0]),
@@ -76,6 +78,7 @@ const CALLS: [(c_long, [i32; 4]); 64] = [
     (libc::SYS_pipe2, [0; 4]),
     (arch::POLL, [0; 4]),
     (libc::SYS_fcntl, [NONE, libc::F_GETFL, 0, 0]),
+    (libc::SYS_fcntl, [NONE, libc::F_DUPFD_CLOEXEC, 3, 0]),
     (arch::STAT, [0; 4]),
     (libc::SYS_fstat, [NONE, 0, 0, 0]),
     (libc::SYS_statx, [NONE, 0, 0, 0]),
@@ -99,7 +102,12 @@ const CALLS: [(c_long, [i32; 4]); 64] = [
 const NEEDED: [c_long; 5] =
     [libc::SYS_getpid, libc::SYS_rt_sigaction, libc::SYS_rt_sigprocmask, libc::SYS_mmap, libc::SYS_futex];
 
-fn forbid(number: c_long) {
+/// Stands for fcntl(2) with F_DUPFD_CLOEXEC, which is forbidden more often than the rest of it. No system call has this number.
+pub const DUPLICATION: c_long = 511;
+
+fn forbid(number: c_long, arguments: &[i32; 4]) {
+    let is_duplication = number == libc::SYS_fcntl && arguments.get(1) == Some(&libc::F_DUPFD_CLOEXEC);
+    let number = if is_duplication { DUPLICATION } else { number };
     if let Some(word) = FORBIDDEN.get(number as usize / 32) {
         word.fetch_or(1 << (number % 32), Relaxed);
     }
@@ -148,7 +156,7 @@ pub(super) fn examine(program: *const sock_fprog) {
         match action & libc::SECCOMP_RET_ACTION_FULL {
             // A supervisor that USER_NOTIF asks may never answer. What is trapped comes to our handler.
             libc::SECCOMP_RET_KILL_PROCESS | libc::SECCOMP_RET_KILL_THREAD | libc::SECCOMP_RET_USER_NOTIF => {
-                forbid(*number);
+                forbid(*number, arguments);
             }
             _ => {}
         }
@@ -264,12 +272,12 @@ fn try_out() {
         let status = ended(child);
         // SAFETY: the child has gone.
         let at = unsafe { (&raw const room.trial.at).read_volatile() };
-        let Some((number, _)) =
+        let Some((number, arguments)) =
             CALLS.get(at).filter(|_| libc::WIFSIGNALED(status) && libc::WTERMSIG(status) == libc::SIGSYS)
         else {
             break;
         };
-        forbid(*number);
+        forbid(*number, arguments);
         room.trial.from = at + 1;
     }
     super::block(before);
