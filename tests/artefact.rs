@@ -50,6 +50,38 @@ fn it_exports_the_hook_table_and_its_own_names_and_nothing_else() {
     assert_eq!(exported, expected);
 }
 
+/// Programs ask by dlsym(3), or by a weak reference, whether a function is there. A hook would be found in both ways on a libc that
+/// lacks the function, so what is younger than the oldest glibc that the library is for may only be hooked where that does no harm.
+#[test]
+fn it_stands_in_front_of_nothing_that_glibc_2_17_lacks() {
+    let younger = BTreeSet::from([
+        // 2.34: ours asks the kernel, and so works everywhere.
+        "execveat",
+        // 2.28: ours say thrd_error where there are none, which is how these tell that a thread could not be made.
+        "thrd_create",
+        "tss_create",
+    ]);
+    let maps = fs::read_to_string("/proc/self/maps").unwrap_or_else(|error| panic!("{error}"));
+    let libc = maps.lines().find_map(|line| line.split_whitespace().last().filter(|path| path.ends_with("/libc.so.6")));
+    let Some(libc) = libc else { panic!("which file is libc's?\n{maps}") };
+    let outcome = bare("objdump").args(["-T", libc]).run();
+    outcome.assert_code(0);
+    let text = outcome.stdout();
+    let mut oldest = std::collections::BTreeMap::<&str, Vec<u32>>::new();
+    for line in text.lines() {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let [.., version, name] = words.as_slice() else { continue };
+        let Some(version) = version.trim_matches(['(', ')']).strip_prefix("GLIBC_") else { continue };
+        let version: Vec<u32> = version.split('.').map(|part| part.parse().unwrap_or(u32::MAX)).collect();
+        let known = oldest.entry(name).or_insert_with(|| version.clone());
+        *known = version.min(known.clone());
+    }
+    let exported = names("nm", &["-D", "--defined-only"], |line| line.split_whitespace().last().map(str::to_owned));
+    let is_young = |name: &&str| oldest.get(name).is_none_or(|version| *version > [2, 17]);
+    let hooks = exported.iter().map(String::as_str).filter(|name| !name.starts_with("nosigpipe_"));
+    assert_eq!(hooks.filter(is_young).collect::<BTreeSet<_>>(), younger);
+}
+
 #[test]
 fn it_depends_on_libc_alone() {
     let needed = names("readelf", &["-dW"], |line| {

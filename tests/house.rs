@@ -20,7 +20,7 @@ const MAY_KNOW: [(&str, &[&str]); 13] = [
     ("symbols", &[]),
     ("processor", &[]),
     ("unwind", &["processor"]),
-    ("python", &[]),
+    ("python", &["unwind"]),
     ("report", &["wording"]),
     ("runtime", &["exchange", "hooktable", "policy", "processor", "settings", "wording"]),
     ("capture", &["processor", "python", "report", "runtime", "settings", "symbols", "unwind", "wording"]),

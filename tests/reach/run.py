@@ -115,6 +115,16 @@ def children(place):
     expect((end, out, err) == (0, "default\n" * 6, ""), "scope off", end, out, err)
 
 
+def newer_functions(place):
+    """A function that only newer libcs have is there where it is without the library, and nowhere else; and what it starts."""
+    bare = place.run(place.program("newer"), place.program("disposition"), preload=False)
+    expect(bare in [(0, "absent\n", ""), (0, "default\n", "")], "bare", bare)
+    # There is no hook for it: what it starts in scope process has our SIG_IGN, as docs/ARCHITECTURE.md says.
+    for scope, found in [("off", "default"), ("sockets", "caught"), ("process", "ignored")]:
+        seen = place.run(place.program("newer"), place.program("disposition"), scope=scope)
+        expect(seen == (0, bare[1].replace("default", found), ""), scope, seen)
+
+
 def threads_late(place):
     """A library that is loaded later may bring threads."""
     seen = place.run(place.program("late_thread"), place.program("late_library.so"))
@@ -198,7 +208,7 @@ def one_starts_the_other(places):
         expect((end, out) == (0, "100\n") and " 100 broken" in err, parent.name, "starts", child.name, end, out, err)
 
 
-CHECKS = [storm, calls, children, threads_late, crashes, status]
+CHECKS = [storm, calls, children, newer_functions, threads_late, crashes, status]
 
 
 def main():

@@ -1,6 +1,8 @@
 //! Where the members of CPython's structures are, by version. All offsets are in bytes.
 
-use crate::{Memory, Problem};
+use unwind::ReadMemory;
+
+use crate::Problem;
 
 /// How line numbers are kept.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -193,7 +195,7 @@ const LARGEST: u64 = 1 << 24;
 
 impl Layout {
     /// That of a version, as in PY_VERSION_HEX.
-    pub fn of(memory: &mut dyn Memory, runtime: u64, version: u64) -> Result<Self, Problem> {
+    pub fn of(memory: &mut dyn ReadMemory, runtime: u64, version: u64) -> Result<Self, Problem> {
         let (major, minor) = ((version >> 24) as u8, (version >> 16) as u8);
         // Alpha and beta versions have what will be changed.
         let is_final = (version >> 4 & 15) >= 12 || minor <= 10;
@@ -211,10 +213,10 @@ impl Layout {
     }
 
     /// As the runtime itself tells it.
-    fn told(memory: &mut dyn Memory, runtime: u64, version: u64, places: &Places) -> Result<Self, Problem> {
+    fn told(memory: &mut dyn ReadMemory, runtime: u64, version: u64, places: &Places) -> Result<Self, Problem> {
         let mut head = [0; 24];
-        let is_there = memory.read(runtime, &mut head) && head.starts_with(COOKIE);
-        let mut told = |place: u64| memory.word(runtime.wrapping_add(place)).filter(|&offset| offset < LARGEST);
+        let is_there = memory.read_exact(runtime, &mut head) && head.starts_with(COOKIE);
+        let mut told = |place: u64| memory.u64_at(runtime.wrapping_add(place)).filter(|&offset| offset < LARGEST);
         let mut layout = || {
             let is_free_threaded = told(16)? != 0;
             let copies = places.copies.filter(|_| is_free_threaded);
@@ -264,7 +266,7 @@ impl Layout {
             })
         };
         let layout = layout().filter(|_| is_there);
-        let is_told = memory.word(runtime.wrapping_add(8)) == Some(version);
+        let is_told = memory.u64_at(runtime.wrapping_add(8)) == Some(version);
         layout.filter(|_| is_told).ok_or(Problem::Damaged)
     }
 }

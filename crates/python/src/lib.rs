@@ -14,7 +14,6 @@
 
 extern crate alloc;
 
-mod exports;
 mod layout;
 mod lines;
 mod stack;
@@ -24,33 +23,9 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-pub use exports::{Exports, exports};
 use layout::Layout;
 pub use lines::{locations, numbers_3_8, numbers_3_10};
-
-/// Memory of the process that is looked at.
-pub trait Memory {
-    /// Fills all of `buffer` from `address` on, or says that this can't be done; then the buffer may hold anything.
-    fn read(&mut self, address: u64, buffer: &mut [u8]) -> bool;
-
-    /// Eight bytes as a number.
-    fn word(&mut self, address: u64) -> Option<u64> {
-        let mut bytes = [0; 8];
-        self.read(address, &mut bytes).then(|| u64::from_le_bytes(bytes))
-    }
-
-    /// Four bytes as a number.
-    fn half(&mut self, address: u64) -> Option<u32> {
-        let mut bytes = [0; 4];
-        self.read(address, &mut bytes).then(|| u32::from_le_bytes(bytes))
-    }
-
-    /// One byte.
-    fn byte(&mut self, address: u64) -> Option<u8> {
-        let mut bytes = [0; 1];
-        self.read(address, &mut bytes).then(|| u8::from_le_bytes(bytes))
-    }
-}
+use unwind::{Exports, ReadMemory, exports};
 
 /// Why Python's stacks can't be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,19 +68,19 @@ pub struct Thread {
 
 impl Thread {
     /// What may be its number in the kernel, as gettid(2) has it in the process's own PID namespace.
-    pub fn numbers(&self, memory: &mut dyn Memory) -> impl Iterator<Item = i32> + use<> {
+    pub fn numbers(&self, memory: &mut dyn ReadMemory) -> impl Iterator<Item = i32> + use<> {
         // struct pthread has the number, too, in all versions of Python: glibc's, then musl's (1.2).
         const PLACES: [u64; 2] = if cfg!(target_arch = "aarch64") { [208, 32] } else { [720, 48] };
         let in_pthread = PLACES.map(|place| {
             let is_aligned = self.pthread & 7 == 0;
-            is_aligned.then(|| memory.half(self.pthread.wrapping_add(place))).flatten().map(u64::from)
+            is_aligned.then(|| memory.u32_at(self.pthread.wrapping_add(place))).flatten().map(u64::from)
         });
         let all = [Some(self.native), in_pthread[0], in_pthread[1]];
         all.into_iter().flatten().filter_map(|number| i32::try_from(number).ok()).filter(|&number| number > 0)
     }
 
     /// Whether it is the kernel's thread of this number.
-    pub fn is(&self, memory: &mut dyn Memory, tid: i32) -> bool {
+    pub fn is(&self, memory: &mut dyn ReadMemory, tid: i32) -> bool {
         self.numbers(memory).any(|number| number == tid)
     }
 }
@@ -151,15 +126,15 @@ impl Runtime {
     ///
     /// # Errors
     /// That there is one whose structures can't be read.
-    pub fn find(memory: &mut dyn Memory, bias: u64, dynamic: u64, size: u64) -> Option<Result<Self, Problem>> {
+    pub fn find(memory: &mut dyn ReadMemory, bias: u64, dynamic: u64, size: u64) -> Option<Result<Self, Problem>> {
         let exports = exports(memory, bias, dynamic, size)?;
         let address = exports.address(memory, b"_PyRuntime")?;
         Some(Self::new(memory, address, &exports))
     }
 
-    fn new(memory: &mut dyn Memory, address: u64, exports: &Exports) -> Result<Self, Problem> {
+    fn new(memory: &mut dyn ReadMemory, address: u64, exports: &Exports) -> Result<Self, Problem> {
         let version = match exports.address(memory, b"Py_Version") {
-            Some(place) => memory.word(place).ok_or(Problem::Damaged)?,
+            Some(place) => memory.u64_at(place).ok_or(Problem::Damaged)?,
             // Before 3.11 nothing tells the version but what there is to call.
             None if exports.address(memory, b"PyModule_AddObjectRef").is_some() => 0x030a_0000,
             None if exports.address(memory, b"PyObject_CallNoArgs").is_some() => 0x0309_0000,
@@ -173,7 +148,7 @@ impl Runtime {
     ///
     /// # Errors
     /// That its structures can't be read.
-    pub fn at(memory: &mut dyn Memory, address: u64, version: u64) -> Result<Self, Problem> {
+    pub fn at(memory: &mut dyn ReadMemory, address: u64, version: u64) -> Result<Self, Problem> {
         let layout = Layout::of(memory, address, version)?;
         Ok(Self { address, layout })
     }
@@ -182,22 +157,22 @@ impl Runtime {
     ///
     /// # Errors
     /// That what should be the first interpreter is none.
-    pub fn threads(&self, memory: &mut dyn Memory) -> Result<Threads, Problem> {
+    pub fn threads(&self, memory: &mut dyn ReadMemory) -> Result<Threads, Problem> {
         let layout = &self.layout;
         let mut found = Threads::default();
         let head = self.address.wrapping_add(layout.interpreters);
-        let mut interpreter = memory.word(head).ok_or(Problem::Damaged)?;
+        let mut interpreter = memory.u64_at(head).ok_or(Problem::Damaged)?;
         for _ in 0..INTERPRETERS {
             if interpreter == 0 {
                 found.is_complete = true;
                 return Ok(found);
             }
-            let mut member = |offset: u64| memory.word(interpreter.wrapping_add(offset));
+            let mut member = |offset: u64| memory.u64_at(interpreter.wrapping_add(offset));
             let members =
                 (member(layout.interpreter_threads), member(layout.interpreter_id), member(layout.interpreter_next));
             let (Some(mut state), Some(number), Some(next)) = members else { break };
             while state != 0 {
-                let mut member = |offset: u64| memory.word(state.wrapping_add(offset));
+                let mut member = |offset: u64| memory.u64_at(state.wrapping_add(offset));
                 if found.threads.len() >= THREADS || member(layout.thread_interpreter) != Some(interpreter) {
                     break;
                 }

@@ -5,7 +5,9 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::layout::{Frames, Layout, Lines};
-use crate::{Frame, Memory, Runtime, Stack, Thread, lines};
+use unwind::ReadMemory;
+
+use crate::{Frame, Runtime, Stack, Thread, lines};
 
 /// Frames that are shown of a longer stack: the newest and the oldest.
 const NEWEST: usize = 192;
@@ -42,12 +44,12 @@ struct Step {
 
 impl Runtime {
     /// The stack of a thread; empty where it runs no Python code.
-    pub fn stack(&self, memory: &mut dyn Memory, thread: &Thread) -> Stack {
+    pub fn stack(&self, memory: &mut dyn ReadMemory, thread: &Thread) -> Stack {
         let layout = &self.layout;
         let mut stack = Stack::default();
-        let mut newest = memory.word(thread.state.wrapping_add(layout.thread_frame));
+        let mut newest = memory.u64_at(thread.state.wrapping_add(layout.thread_frame));
         if let (Some(cframe), Some(offset)) = (newest.filter(|&cframe| cframe != 0), layout.thread_cframe) {
-            newest = memory.word(cframe.wrapping_add(offset));
+            newest = memory.u64_at(cframe.wrapping_add(offset));
         }
         let Some(mut frame) = newest else {
             stack.is_cut = true;
@@ -115,53 +117,53 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     /// A frame's code and caller; None where there is no frame.
-    fn step(&mut self, memory: &mut dyn Memory, frame: u64) -> Option<Step> {
+    fn step(&mut self, memory: &mut dyn ReadMemory, frame: u64) -> Option<Step> {
         let layout = self.layout;
         if frame & 7 != 0 {
             return None;
         }
-        let previous = memory.word(frame.wrapping_add(layout.frame_previous))?;
+        let previous = memory.u64_at(frame.wrapping_add(layout.frame_previous))?;
         let mut is_function = true;
         if let Frames::Interpreter { owner, .. } = layout.frames {
-            is_function = memory.byte(frame.wrapping_add(owner))? < 3;
+            is_function = memory.u8_at(frame.wrapping_add(owner))? < 3;
         }
         if !is_function {
             return Some(Step { code: None, previous });
         }
         // From 3.14 on, the lowest bits say how it is counted.
-        let code = memory.word(frame.wrapping_add(layout.frame_code))? & !3;
+        let code = memory.u64_at(frame.wrapping_add(layout.frame_code))? & !3;
         self.is_code(memory, code).then_some(Step { code: Some(code), previous })
     }
 
     /// Whether an object is a code object, by the name of its type.
-    fn is_code(&mut self, memory: &mut dyn Memory, object: u64) -> bool {
-        let Some(kind) = memory.word(object.wrapping_add(self.layout.object_type)) else { return false };
+    fn is_code(&mut self, memory: &mut dyn ReadMemory, object: u64) -> bool {
+        let Some(kind) = memory.u64_at(object.wrapping_add(self.layout.object_type)) else { return false };
         if self.code_type == Some(kind) {
             return true;
         }
-        let name = memory.word(kind.wrapping_add(self.layout.type_name));
+        let name = memory.u64_at(kind.wrapping_add(self.layout.type_name));
         let mut text = [0; 5];
-        let is_code = name.is_some_and(|name| memory.read(name, &mut text)) && &text == b"code\0";
+        let is_code = name.is_some_and(|name| memory.read_exact(name, &mut text)) && &text == b"code\0";
         if is_code {
             self.code_type = Some(kind);
         }
         is_code
     }
 
-    fn code(&self, memory: &mut dyn Memory, code: u64) -> Code {
+    fn code(&self, memory: &mut dyn ReadMemory, code: u64) -> Code {
         let layout = self.layout;
-        let text = |memory: &mut dyn Memory, offset: u64| {
-            let object = memory.word(code.wrapping_add(offset)).filter(|&object| object != 0)?;
+        let text = |memory: &mut dyn ReadMemory, offset: u64| {
+            let object = memory.u64_at(code.wrapping_add(offset)).filter(|&object| object != 0)?;
             layout.text(memory, object)
         };
         let qualname = layout.code_qualname.and_then(|offset| text(memory, offset));
         let function = qualname.or_else(|| text(memory, layout.code_name)).unwrap_or_default();
         let file = text(memory, layout.code_file).unwrap_or_default();
-        let first_line = memory.half(code.wrapping_add(layout.code_first_line)).unwrap_or(0).cast_signed();
-        let table = memory.word(code.wrapping_add(layout.code_lines)).unwrap_or(0);
-        let size = memory.word(table.wrapping_add(layout.bytes_size)).filter(|&size| size < LARGEST).unwrap_or(0);
+        let first_line = memory.u32_at(code.wrapping_add(layout.code_first_line)).unwrap_or(0).cast_signed();
+        let table = memory.u64_at(code.wrapping_add(layout.code_lines)).unwrap_or(0);
+        let size = memory.u64_at(table.wrapping_add(layout.bytes_size)).filter(|&size| size < LARGEST).unwrap_or(0);
         let first = match layout.frames {
-            Frames::Interpreter { first, .. } => memory.half(code.wrapping_add(first)).unwrap_or(0).cast_signed(),
+            Frames::Interpreter { first, .. } => memory.u32_at(code.wrapping_add(first)).unwrap_or(0).cast_signed(),
             Frames::Object { .. } => 0,
         };
         Code {
@@ -174,22 +176,22 @@ impl Walk<'_> {
     }
 
     /// The offset in bytes of a frame's instruction, if it lies in its code.
-    fn offset(&self, memory: &mut dyn Memory, raw: Raw) -> Option<i64> {
+    fn offset(&self, memory: &mut dyn ReadMemory, raw: Raw) -> Option<i64> {
         let offset = match self.layout.frames {
             Frames::Object { last, unit, .. } => {
-                i64::from(memory.half(raw.address.wrapping_add(last))?.cast_signed()) * unit
+                i64::from(memory.u32_at(raw.address.wrapping_add(last))?.cast_signed()) * unit
             }
             Frames::Interpreter { instruction, code, copies, .. } => {
                 let mut start = raw.code.wrapping_add(code);
                 if let Some((index, list)) = copies {
                     // struct _PyCodeArray: the size, then an address for each thread that has a copy.
-                    let index = memory.half(raw.address.wrapping_add(index))?;
-                    let list = memory.word(raw.code.wrapping_add(list))?;
-                    let count = memory.word(list)?;
+                    let index = memory.u32_at(raw.address.wrapping_add(index))?;
+                    let list = memory.u64_at(raw.code.wrapping_add(list))?;
+                    let count = memory.u64_at(list)?;
                     let place = list.wrapping_add(8).wrapping_add(8 * u64::from(index));
-                    start = memory.word(place).filter(|_| u64::from(index) < count)?;
+                    start = memory.u64_at(place).filter(|_| u64::from(index) < count)?;
                 }
-                memory.word(raw.address.wrapping_add(instruction))?.wrapping_sub(start).cast_signed()
+                memory.u64_at(raw.address.wrapping_add(instruction))?.wrapping_sub(start).cast_signed()
             }
         };
         (-2..LARGEST.cast_signed()).contains(&offset).then_some(offset)
@@ -197,19 +199,19 @@ impl Walk<'_> {
 
     /// Whether a frame has not begun its function yet, as far as CPython's own tracebacks are concerned. So are the frames that
     /// `__init__` has above it from 3.12 on.
-    fn is_incomplete(&self, memory: &mut dyn Memory, raw: Raw, code: &Code, offset: Option<i64>) -> bool {
+    fn is_incomplete(&self, memory: &mut dyn ReadMemory, raw: Raw, code: &Code, offset: Option<i64>) -> bool {
         const GENERATOR: u8 = 1;
         let Frames::Interpreter { owner, .. } = self.layout.frames else { return false };
-        memory.byte(raw.address.wrapping_add(owner)) != Some(GENERATOR)
+        memory.u8_at(raw.address.wrapping_add(owner)) != Some(GENERATOR)
             && offset.is_some_and(|offset| offset < code.first * 2)
     }
 
-    fn line(&mut self, memory: &mut dyn Memory, raw: Raw, code: &Code, offset: Option<i64>) -> Option<i64> {
+    fn line(&mut self, memory: &mut dyn ReadMemory, raw: Raw, code: &Code, offset: Option<i64>) -> Option<i64> {
         if let Frames::Object { line, trace, .. } = self.layout.frames {
             // A traced function's line is up to date.
-            let told = memory.half(raw.address.wrapping_add(line))?.cast_signed();
+            let told = memory.u32_at(raw.address.wrapping_add(line))?.cast_signed();
             let is_traced = match trace {
-                Some(trace) => memory.word(raw.address.wrapping_add(trace))? != 0,
+                Some(trace) => memory.u64_at(raw.address.wrapping_add(trace))? != 0,
                 None => told != 0,
             };
             if is_traced {
@@ -232,7 +234,7 @@ impl Walk<'_> {
 
 /// The bytes of a table, read as they are wanted.
 struct Table<'a> {
-    memory: &'a mut dyn Memory,
+    memory: &'a mut dyn ReadMemory,
     next: u64,
     end: u64,
     chunk: [u8; 64],
@@ -252,7 +254,7 @@ impl Iterator for Table<'_> {
             // What is left at the end comes last in the chunk.
             self.at = self.chunk.len() - left;
             let chunk = self.chunk.get_mut(self.at..)?;
-            if !self.memory.read(self.next, chunk) {
+            if !self.memory.read_exact(self.next, chunk) {
                 self.end = self.next;
                 return None;
             }

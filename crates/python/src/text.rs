@@ -3,8 +3,8 @@
 use alloc::string::String;
 use alloc::vec;
 
-use crate::Memory;
 use crate::layout::Layout;
+use unwind::ReadMemory;
 
 /// Longest text that is believed to be one; and what is shown of one, in characters.
 const LONGEST: u64 = 1 << 24;
@@ -12,9 +12,9 @@ const SHOWN: usize = 4096;
 
 impl Layout {
     /// The text of a str object, or what makes it improbable that it is one. Its first characters, if it is very long.
-    pub fn text(&self, memory: &mut dyn Memory, object: u64) -> Option<String> {
-        let length = memory.word(object.wrapping_add(self.text_length)).filter(|&length| length <= LONGEST)?;
-        let state = memory.half(object.wrapping_add(self.text_state))? >> self.text_shift;
+    pub fn text(&self, memory: &mut dyn ReadMemory, object: u64) -> Option<String> {
+        let length = memory.u64_at(object.wrapping_add(self.text_length)).filter(|&length| length <= LONGEST)?;
+        let state = memory.u32_at(object.wrapping_add(self.text_state))? >> self.text_shift;
         let (kind, is_compact, is_ascii) = (state & 7, state & 8 != 0, state & 16 != 0);
         let size = match (kind, is_ascii) {
             (1, _) => 1,
@@ -26,11 +26,11 @@ impl Layout {
             (true, true) => object.wrapping_add(self.text_ascii),
             (true, false) => object.wrapping_add(self.text_other),
             // An object of a class that is derived from str leads to its characters.
-            (false, _) => memory.word(object.wrapping_add(self.text_other))?,
+            (false, _) => memory.u64_at(object.wrapping_add(self.text_other))?,
         };
         let count = usize::try_from(length).ok()?;
         let mut bytes = vec![0; count.min(SHOWN) * size];
-        memory.read(data, &mut bytes).then_some(())?;
+        memory.read_exact(data, &mut bytes).then_some(())?;
         let mut text: String = bytes
             .chunks_exact(size)
             .map(|character| {

@@ -17,17 +17,18 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use python::{Frame, Memory, Runtime};
+use python::{Frame, Runtime};
+use unwind::ReadMemory;
 
 /// Memory of another process.
 struct Other(i32);
 
-impl Memory for Other {
-    fn read(&mut self, address: u64, buffer: &mut [u8]) -> bool {
+impl ReadMemory for Other {
+    fn read(&mut self, address: u64, buffer: &mut [u8]) -> usize {
         let local = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
         let remote = libc::iovec { iov_base: address as *mut libc::c_void, iov_len: buffer.len() };
         // SAFETY: the kernel writes into `buffer` only.
-        unsafe { libc::process_vm_readv(self.0, &local, 1, &remote, 1, 0) == buffer.len().cast_signed() }
+        usize::try_from(unsafe { libc::process_vm_readv(self.0, &local, 1, &remote, 1, 0) }).unwrap_or(0)
     }
 }
 
@@ -106,7 +107,7 @@ impl Python {
 /// A file's bias, and its dynamic section, by its headers.
 fn dynamic(memory: &mut Other, start: u64) -> Option<(u64, u64, u64)> {
     let mut header = [0; 64];
-    if !memory.read(start, &mut header) || !header.starts_with(b"\x7fELF") {
+    if !memory.read_exact(start, &mut header) || !header.starts_with(b"\x7fELF") {
         return None;
     }
     let table = u64::from_le_bytes(header[32..40].try_into().unwrap());
@@ -114,7 +115,7 @@ fn dynamic(memory: &mut Other, start: u64) -> Option<(u64, u64, u64)> {
     let mut bias = None;
     for index in 0..u64::from(count) {
         let mut entry = [0; 56];
-        assert!(memory.read(start + table + 56 * index, &mut entry));
+        assert!(memory.read_exact(start + table + 56 * index, &mut entry));
         let word = |at: usize| u64::from_le_bytes(entry[at..at + 8].try_into().unwrap());
         match u32::from_le_bytes(entry[..4].try_into().unwrap()) {
             1 if bias.is_none() => bias = Some(start.wrapping_sub(word(16) - word(8))),
@@ -179,17 +180,17 @@ struct Recorded {
     from: Option<Other>,
 }
 
-impl Memory for Recorded {
-    fn read(&mut self, address: u64, buffer: &mut [u8]) -> bool {
+impl ReadMemory for Recorded {
+    fn read(&mut self, address: u64, buffer: &mut [u8]) -> usize {
         let mut done = 0;
         while done < buffer.len() {
-            let Some(at) = address.checked_add(done as u64) else { return false };
+            let Some(at) = address.checked_add(done as u64) else { break };
             let (number, within) = (at / 4096, at as usize % 4096);
             if !self.pages.contains_key(&number) {
                 let mut page = vec![0; 4096];
-                let Some(from) = &mut self.from else { return false };
-                if !from.read(number * 4096, &mut page) {
-                    return false;
+                let Some(from) = &mut self.from else { break };
+                if !from.read_exact(number * 4096, &mut page) {
+                    break;
                 }
                 self.pages.insert(number, page);
             }
@@ -197,7 +198,7 @@ impl Memory for Recorded {
             buffer[done..done + take].copy_from_slice(&self.pages[&number][within..within + take]);
             done += take;
         }
-        true
+        done
     }
 }
 

@@ -15,7 +15,7 @@ pub fn evaluate(code: &[u8], memory: &mut impl ReadMemory, registers: &Registers
             // DW_OP_addr, DW_OP_const8u, DW_OP_const8s
             0x03 | 0x0e | 0x0f => u64::from_le_bytes(take(&mut rest)?),
             // DW_OP_deref
-            0x06 => memory.word(stack.pop()?)?,
+            0x06 => memory.u64_at(stack.pop()?)?,
             // DW_OP_const1u, const1s, const2u, const2s, const4u, const4s
             0x08 => u64::from(u8::from_le_bytes(take(&mut rest)?)),
             0x09 => i64::from(i8::from_le_bytes(take(&mut rest)?)).cast_unsigned(),

@@ -8,12 +8,14 @@
 extern crate alloc;
 
 pub mod elf;
+mod exports;
 mod expression;
 pub mod maps;
 mod memory;
 mod stack;
 mod unwinder;
 
+pub use exports::{Exports, exports};
 pub use memory::ReadMemory;
 pub use stack::{Found, Frame, Stack};
 pub use unwinder::{Clock, FrameRegisters, Image, Unwinder};

@@ -9,16 +9,27 @@ pub trait ReadMemory {
     /// Reads as many bytes as are there, from the first on.
     fn read(&mut self, address: u64, buffer: &mut [u8]) -> usize;
 
-    /// The word at an address.
-    fn word(&mut self, address: u64) -> Option<u64> {
-        let mut bytes = [0; 8];
-        (self.read(address, &mut bytes) == 8).then(|| u64::from_le_bytes(bytes))
+    /// Fills all of `buffer` from `address` on, or says that this can't be done; then the buffer may hold anything.
+    fn read_exact(&mut self, address: u64, buffer: &mut [u8]) -> bool {
+        self.read(address, buffer) == buffer.len()
     }
 
-    /// The half word at an address.
-    fn half(&mut self, address: u64) -> Option<u32> {
+    /// Eight bytes as a number.
+    fn u64_at(&mut self, address: u64) -> Option<u64> {
+        let mut bytes = [0; 8];
+        self.read_exact(address, &mut bytes).then(|| u64::from_le_bytes(bytes))
+    }
+
+    /// Four bytes as a number.
+    fn u32_at(&mut self, address: u64) -> Option<u32> {
         let mut bytes = [0; 4];
-        (self.read(address, &mut bytes) == 4).then(|| u32::from_le_bytes(bytes))
+        self.read_exact(address, &mut bytes).then(|| u32::from_le_bytes(bytes))
+    }
+
+    /// One byte.
+    fn u8_at(&mut self, address: u64) -> Option<u8> {
+        let mut bytes = [0; 1];
+        self.read_exact(address, &mut bytes).then(|| u8::from_le_bytes(bytes))
     }
 
     /// Bytes, if all are there.

@@ -200,7 +200,7 @@ impl<I: Image, S: UnwindContextStorage<usize>> Unwinder<I, S> {
         if is_signal_return(memory, frame.pc) {
             let context = registers.sp().wrapping_add(CONTEXT_IN_FRAME);
             frame.signal = Some(signal_of(memory, context));
-            let interrupted = registers_in(|address| memory.word(address), context)?;
+            let interrupted = registers_in(|address| memory.u64_at(address), context)?;
             *registers = interrupted;
             return Some(Frame::interrupted(registers.pc()));
         }
@@ -264,8 +264,8 @@ impl<I: Image, S: UnwindContextStorage<usize>> Unwinder<I, S> {
         /// A function is taken to be no longer than that. The register has an address in the function itself once it has
         /// called another one, and the frame record, which it has made for that, has the true one.
         const FUNCTION: u64 = 4096;
-        let Some(link) = link_of(registers) else { return memory.word(registers.sp()) };
-        let saved = memory.word(registers.get(FRAME_POINTER).wrapping_add(8)).map(code_address);
+        let Some(link) = link_of(registers) else { return memory.u64_at(registers.sp()) };
+        let saved = memory.u64_at(registers.get(FRAME_POINTER).wrapping_add(8)).map(code_address);
         let is_new = saved != Some(link) && link.abs_diff(registers.pc()) > FUNCTION;
         (!self.image.is_code(registers.pc()) || is_new).then_some(link)
     }
@@ -276,7 +276,7 @@ impl<I: Image, S: UnwindContextStorage<usize>> Unwinder<I, S> {
         if fp < sp || fp - sp >= LONGEST_FRAME {
             return None;
         }
-        let (caller, address) = (memory.word(fp)?, code_address(memory.word(fp.wrapping_add(8))?));
+        let (caller, address) = (memory.u64_at(fp)?, code_address(memory.u64_at(fp.wrapping_add(8))?));
         if !self.is_return_address(memory, address) {
             return None;
         }
@@ -290,14 +290,15 @@ impl<I: Image, S: UnwindContextStorage<usize>> Unwinder<I, S> {
     fn search(&mut self, memory: &mut impl ReadMemory, registers: &mut Registers, from: u64) -> Option<Frame> {
         let from = from.next_multiple_of(8);
         for place in (0..SEARCH).map(|word| from.wrapping_add(word * 8)) {
-            let address = code_address(memory.word(place)?);
+            let address = code_address(memory.u64_at(place)?);
             if !self.is_return_address(memory, address) {
                 continue;
             }
             set(registers, PROGRAM_COUNTER, address);
             set(registers, STACK_POINTER, place + 8);
             // A frame pointer that was saved stands just below, if it was not destroyed.
-            if let Some(fp) = memory.word(place.wrapping_sub(8)).filter(|&fp| fp > place && fp - place < LONGEST_FRAME)
+            if let Some(fp) =
+                memory.u64_at(place.wrapping_sub(8)).filter(|&fp| fp > place && fp - place < LONGEST_FRAME)
             {
                 set(registers, FRAME_POINTER, fp);
             }
@@ -455,11 +456,11 @@ fn follow(memory: &mut impl ReadMemory, registers: &Registers, rules: &Rules, in
         let value = match value {
             Value::Undefined if register == RETURN_ADDRESS => return Step::End,
             Value::Undefined => continue,
-            Value::At(offset) => memory.word(cfa.wrapping_add_signed(offset)),
+            Value::At(offset) => memory.u64_at(cfa.wrapping_add_signed(offset)),
             Value::Is(offset) => Some(cfa.wrapping_add_signed(offset)),
             Value::Register(other) => Some(registers.get(other)),
             Value::AtExpression(code) => {
-                expression::evaluate(code, memory, registers, Some(cfa)).and_then(|address| memory.word(address))
+                expression::evaluate(code, memory, registers, Some(cfa)).and_then(|address| memory.u64_at(address))
             }
             Value::IsExpression(code) => expression::evaluate(code, memory, registers, Some(cfa)),
         };
@@ -493,6 +494,6 @@ fn is_signal_return(memory: &mut impl ReadMemory, pc: u64) -> bool {
 
 fn signal_of(memory: &mut impl ReadMemory, context: u64) -> (i32, i32, u64) {
     let info = context.wrapping_add_signed(INFO_FROM_CONTEXT);
-    let mut number = |at: u64| memory.half(info.wrapping_add(at)).unwrap_or(0).cast_signed();
-    (number(0), number(8), memory.word(info.wrapping_add(16)).unwrap_or(0))
+    let mut number = |at: u64| memory.u32_at(info.wrapping_add(at)).unwrap_or(0).cast_signed();
+    (number(0), number(8), memory.u64_at(info.wrapping_add(16)).unwrap_or(0))
 }

@@ -51,12 +51,6 @@ impl ReadMemory for Memory<'_> {
     }
 }
 
-impl python::Memory for Memory<'_> {
-    fn read(&mut self, address: u64, buffer: &mut [u8]) -> bool {
-        ReadMemory::read(self, address, buffer) == buffer.len()
-    }
-}
-
 /// ELF and program headers in memory.
 pub fn headers(data: &[u8]) {
     let mut memory = Memory(data);

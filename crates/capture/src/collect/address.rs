@@ -39,7 +39,7 @@ fn end_of_guard(map: &Map, memory: &mut Memory, fault: &Fault) -> Option<u64> {
     }
     let mut page = fault.address & !(PAGE as u64 - 1);
     let begin = page;
-    while page < mapping.end && page - begin <= ONE_FRAME && memory.word(page).is_none() {
+    while page < mapping.end && page - begin <= ONE_FRAME && memory.u64_at(page).is_none() {
         page += PAGE as u64;
     }
     (page > begin).then_some(page)
@@ -54,8 +54,7 @@ pub fn describe(map: &Map, memory: &mut Memory, fault: &Fault, stack: &Stack) ->
     let guard = end_of_guard(map, memory, fault);
     if fault.signal == libc::SIGSEGV
         && is_stack_overflow(map, address, sp, guard)
-        // What the map lacks may still be there for us: memory that we got after the crash.
-        && (map.mapping(address).is_none() || memory.word(address & !7).is_none())
+        && memory.u64_at(address & !7).is_none()
     {
         let depth = stack.frames.len() as u64 + stack.omitted.map_or(0, |(count, _)| count);
         let at_least = if stack.cut { "at least " } else { "" };

@@ -10,13 +10,7 @@ use python::{Problem, Runtime, Thread};
 use report::{Python, PythonFrame};
 
 use crate::platform;
-use crate::process::{Map, Memory, ReadMemory};
-
-impl python::Memory for Memory {
-    fn read(&mut self, address: u64, buffer: &mut [u8]) -> bool {
-        ReadMemory::read(self, address, buffer) == buffer.len()
-    }
-}
+use crate::process::{Map, Memory};
 
 /// States of one thread that are looked at: it has one for each interpreter that it has run.
 const STATES: usize = 64;

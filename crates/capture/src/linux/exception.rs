@@ -40,11 +40,11 @@ pub fn exceptions(memory: &mut Memory, sp: u64) -> Vec<Exception> {
     let Some(header) = header else { return found };
     let Some((class, object)) = object_of(memory, header) else { return found };
     // A handler counts once more when it has thrown its exception again and that got no further (__cxa_rethrow, __cxa_begin_catch).
-    let handlers = memory.half(header.wrapping_sub(HANDLER_COUNT)).filter(|handlers| *handlers <= MOST_HANDLERS);
+    let handlers = memory.u32_at(header.wrapping_sub(HANDLER_COUNT)).filter(|handlers| *handlers <= MOST_HANDLERS);
     let is_rethrown = class & 1 != 0 || handlers.is_some_and(|handlers| handlers > 1);
     let mut next = Some(object);
     while let Some(object) = next.take().filter(|&object| object != 0 && found.len() < NESTED) {
-        let Some(kind) = memory.word(object.wrapping_sub(HEADER + TYPE)) else { break };
+        let Some(kind) = memory.u64_at(object.wrapping_sub(HEADER + TYPE)) else { break };
         let mut exception = Exception { is_rethrown: is_rethrown && found.is_empty(), ..Exception::default() };
         let mut left = BASES;
         look(memory, kind, object, &mut exception, &mut next, &mut left);
@@ -58,12 +58,12 @@ pub fn exceptions(memory: &mut Memory, sp: u64) -> Vec<Exception> {
 
 /// The class of an exception by its header, and where the thrown object is.
 fn object_of(memory: &mut Memory, header: u64) -> Option<(u64, u64)> {
-    let class = memory.word(header)?;
+    let class = memory.u64_at(header)?;
     let object = match class & 1 {
         0 => header.wrapping_add(HEADER),
         // struct __cxa_dependent_exception; libc++abi has a word more.
-        _ if class >> 8 == CLASSES.map(|class| class >> 8)[0] => memory.word(header.wrapping_sub(TYPE))?,
-        _ => memory.word(header.wrapping_sub(TYPE + 8))?,
+        _ if class >> 8 == CLASSES.map(|class| class >> 8)[0] => memory.u64_at(header.wrapping_sub(TYPE))?,
+        _ => memory.u64_at(header.wrapping_sub(TYPE + 8))?,
     };
     Some((class, object))
 }
@@ -88,18 +88,18 @@ fn thread_local(memory: &mut Memory) -> ThreadLocal {
     /// Where glibc's control block has the address of the thread's vector of storage blocks.
     const DTV: u64 = if cfg!(target_arch = "aarch64") { 0 } else { 8 };
     let thread = thread_pointer() as u64;
-    let Some(vector) = memory.word(thread.wrapping_add(DTV)) else { return ThreadLocal::Unreadable };
+    let Some(vector) = memory.u64_at(thread.wrapping_add(DTV)) else { return ThreadLocal::Unreadable };
     // The number of entries stands in front; each is an address and what is to be freed.
-    let Some(count) = memory.word(vector.wrapping_sub(16)).filter(|count| (1..1 << 20).contains(count)) else {
+    let Some(count) = memory.u64_at(vector.wrapping_sub(16)).filter(|count| (1..1 << 20).contains(count)) else {
         return ThreadLocal::Unreadable;
     };
     for module in 1..=count.min(MODULES) {
-        let block = memory.word(vector.wrapping_add(module * 16)).unwrap_or(0);
+        let block = memory.u64_at(vector.wrapping_add(module * 16)).unwrap_or(0);
         if block == 0 || block & 7 != 0 {
             continue;
         }
         for word in 0..WORDS {
-            let Some(exception) = memory.word(block.wrapping_add(word * 8)) else { break };
+            let Some(exception) = memory.u64_at(block.wrapping_add(word * 8)) else { break };
             if exception < 1 << 16 || exception & 7 != 0 {
                 continue;
             }
@@ -110,8 +110,8 @@ fn thread_local(memory: &mut Memory) -> ThreadLocal {
     }
     // libc++abi may keep its globals by pthread_setspecific(3), whose first values are in the control block.
     for word in 0..CONTROL_BLOCK {
-        let globals = memory.word(thread.wrapping_add(word * 8)).filter(|globals| globals & 7 == 0).unwrap_or(0);
-        let exception = if globals < 1 << 16 { 0 } else { memory.word(globals).unwrap_or(0) };
+        let globals = memory.u64_at(thread.wrapping_add(word * 8)).filter(|globals| globals & 7 == 0).unwrap_or(0);
+        let exception = if globals < 1 << 16 { 0 } else { memory.u64_at(globals).unwrap_or(0) };
         if let Some(header) = header_of(memory, exception) {
             return ThreadLocal::Found(header);
         }
@@ -127,13 +127,13 @@ fn header_of(memory: &mut Memory, exception: u64) -> Option<u64> {
 }
 
 fn is_header(memory: &mut Memory, header: u64) -> bool {
-    memory.word(header).is_some_and(|class| CLASSES.contains(&(class & !1)))
+    memory.u64_at(header).is_some_and(|class| CLASSES.contains(&(class & !1)))
 }
 
 /// Where the thread's storage can't be read: the functions on the way to std::terminate() have the exception's address.
 fn on_stack(memory: &mut Memory, sp: u64) -> Option<u64> {
     const WORDS: u64 = 2048;
-    (0..WORDS).find_map(|word| memory.word(sp.wrapping_add(word * 8)).filter(|&entry| is_header(memory, entry)))
+    (0..WORDS).find_map(|word| memory.u64_at(sp.wrapping_add(word * 8)).filter(|&entry| is_header(memory, entry)))
 }
 
 /// Adds what an object of this type tells, and its base classes.
@@ -149,7 +149,7 @@ fn look(
         return;
     }
     let name_of = |memory: &mut Memory, kind: u64| {
-        let name = memory.word(kind.wrapping_add(8)).map(|name| memory.text(name)).unwrap_or_default();
+        let name = memory.u64_at(kind.wrapping_add(8)).map(|name| memory.text(name)).unwrap_or_default();
         // Types that are local to a file have an asterisk in front.
         name.trim_start_matches('*').to_owned()
     };
@@ -158,8 +158,8 @@ fn look(
         return;
     }
     // What kind of type it is, is the type of its type_info.
-    let table = memory.word(kind).unwrap_or(0);
-    let meta = memory.word(table.wrapping_sub(8)).map(|meta| name_of(memory, meta)).unwrap_or_default();
+    let table = memory.u64_at(kind).unwrap_or(0);
+    let meta = memory.u64_at(table.wrapping_sub(8)).map(|meta| name_of(memory, meta)).unwrap_or_default();
     if exception.kind.is_empty() {
         exception.kind = type_name(&mangled);
         if !meta.contains("class_type_info") {
@@ -168,38 +168,38 @@ fn look(
         }
     }
     let text_at =
-        |memory: &mut Memory, entry: u64| memory.word(entry).map(|text| memory.text(text)).unwrap_or_default();
+        |memory: &mut Memory, entry: u64| memory.u64_at(entry).map(|text| memory.text(text)).unwrap_or_default();
     match mangled.as_str() {
         // These two keep a text; what is derived from them begins as they do.
         "St13runtime_error" | "St11logic_error" => exception.what = text_at(memory, object.wrapping_add(8)),
         "St12system_error" | "NSt3__112system_errorE" | "St12future_error" | "NSt3__112future_errorE" => {
-            let number = memory.half(object.wrapping_add(16)).unwrap_or(0).cast_signed();
-            let category = memory.word(object.wrapping_add(24)).and_then(|category| memory.word(category));
-            let category = category.and_then(|table| memory.word(table.wrapping_sub(8)));
+            let number = memory.u32_at(object.wrapping_add(16)).unwrap_or(0).cast_signed();
+            let category = memory.u64_at(object.wrapping_add(24)).and_then(|category| memory.u64_at(category));
+            let category = category.and_then(|table| memory.u64_at(table.wrapping_sub(8)));
             let category = category.map(|kind| type_name(&name_of(memory, kind))).unwrap_or_default();
             let category = category.rsplit("::").next().unwrap_or_default().to_owned();
             exception.code = Some((i64::from(number), category));
         }
-        "St16nested_exception" => *nested = memory.word(object.wrapping_add(8)),
+        "St16nested_exception" => *nested = memory.u64_at(object.wrapping_add(8)),
         _ if mangled.starts_with("NSt") && mangled.contains("basic_stringIc") && left.saturating_add(1) == BASES => {
             exception.what = string(memory, &mangled, object);
         }
         _ => {}
     }
     if meta.contains("si_class") {
-        if let Some(base) = memory.word(kind.wrapping_add(16)) {
+        if let Some(base) = memory.u64_at(kind.wrapping_add(16)) {
             look(memory, base, object, exception, nested, left);
         }
     } else if meta.contains("vmi_class") {
-        let count = memory.half(kind.wrapping_add(20)).unwrap_or(0).min(BASES as u32);
+        let count = memory.u32_at(kind.wrapping_add(20)).unwrap_or(0).min(BASES as u32);
         for index in 0..u64::from(count) {
             let entry = kind.wrapping_add(24 + 16 * index);
-            let (Some(base), Some(flags)) = (memory.word(entry), memory.word(entry.wrapping_add(8))) else { break };
+            let (Some(base), Some(flags)) = (memory.u64_at(entry), memory.u64_at(entry.wrapping_add(8))) else { break };
             let mut offset = flags.cast_signed() >> 8;
             if flags & 1 != 0 {
                 // A virtual base: the object's table has its place.
-                let table = memory.word(object).unwrap_or(0);
-                offset = memory.word(table.wrapping_add_signed(offset)).unwrap_or(0).cast_signed();
+                let table = memory.u64_at(object).unwrap_or(0);
+                offset = memory.u64_at(table.wrapping_add_signed(offset)).unwrap_or(0).cast_signed();
             }
             look(memory, base, object.wrapping_add_signed(offset), exception, nested, left);
         }
@@ -216,31 +216,32 @@ fn type_name(mangled: &str) -> String {
 
 /// What was thrown, if it is a number or a text.
 fn value(memory: &mut Memory, mangled: &str, meta: &str, object: u64) -> String {
-    let (Some(half), Some(word)) = (memory.half(object), memory.word(object)) else { return String::new() };
+    // A type of up to 32 bits, one of 64.
+    let (Some(narrow), Some(wide)) = (memory.u32_at(object), memory.u64_at(object)) else { return String::new() };
     match mangled {
-        "b" => (half & 1 != 0).to_string(),
-        "c" | "a" => (half as i8).to_string(),
-        "h" => (half as u8).to_string(),
-        "s" => (half as i16).to_string(),
-        "t" => (half as u16).to_string(),
-        "i" => half.cast_signed().to_string(),
-        "j" => half.to_string(),
-        "l" | "x" => word.cast_signed().to_string(),
-        "m" | "y" => word.to_string(),
-        "PKc" | "Pc" => memory.text(word),
-        _ if meta.contains("enum") => half.cast_signed().to_string(),
+        "b" => (narrow & 1 != 0).to_string(),
+        "c" | "a" => (narrow as i8).to_string(),
+        "h" => (narrow as u8).to_string(),
+        "s" => (narrow as i16).to_string(),
+        "t" => (narrow as u16).to_string(),
+        "i" => narrow.cast_signed().to_string(),
+        "j" => narrow.to_string(),
+        "l" | "x" => wide.cast_signed().to_string(),
+        "m" | "y" => wide.to_string(),
+        "PKc" | "Pc" => memory.text(wide),
+        _ if meta.contains("enum") => narrow.cast_signed().to_string(),
         _ => String::new(),
     }
 }
 
 /// A std::string, as either library lays it out.
 fn string(memory: &mut Memory, mangled: &str, object: u64) -> String {
-    let word = memory.word(object).unwrap_or(0);
+    let first = memory.u64_at(object).unwrap_or(0);
     if mangled.starts_with("NSt7__cxx11") {
-        memory.text(word)
-    } else if word & 1 == 0 {
+        memory.text(first)
+    } else if first & 1 == 0 {
         memory.text(object.wrapping_add(1))
     } else {
-        memory.word(object.wrapping_add(16)).map(|text| memory.text(text)).unwrap_or_default()
+        memory.u64_at(object.wrapping_add(16)).map(|text| memory.text(text)).unwrap_or_default()
     }
 }

@@ -189,14 +189,15 @@ fn from_loader(memory: &mut Memory, mut map: Map) -> Map {
     let Some(dynamic) = dynamic(&own) else { return map };
     let mut entry = bias.wrapping_add(dynamic);
     let mut link = loop {
-        match (memory.word(entry), memory.word(entry + 8)) {
-            (Some(DT_DEBUG), Some(debug)) => break memory.word(debug + 8).unwrap_or(0),
+        match (memory.u64_at(entry), memory.u64_at(entry + 8)) {
+            (Some(DT_DEBUG), Some(debug)) => break memory.u64_at(debug + 8).unwrap_or(0),
             (Some(tag), Some(_)) if tag != 0 => entry += 16,
             _ => return map,
         }
     };
     while link != 0 && seen.insert(link, ()).is_none() {
-        let (Some(base), Some(name), Some(next)) = (memory.word(link), memory.word(link + 8), memory.word(link + 24))
+        let (Some(base), Some(name), Some(next)) =
+            (memory.u64_at(link), memory.u64_at(link + 8), memory.u64_at(link + 24))
         else {
             break;
         };

@@ -14,6 +14,6 @@ pub fn last_words(signal: c_int, map: &Map, memory: &mut Memory, ask: &AskSymbol
     let mut address = None;
     ask(libc, &mut |symbols| address = symbols.object("__abort_msg"));
     let address = address?;
-    let pointer = memory.word(libc.bias.wrapping_add(address)).filter(|&pointer| pointer != 0)?;
+    let pointer = memory.u64_at(libc.bias.wrapping_add(address)).filter(|&pointer| pointer != 0)?;
     Some(memory.text(pointer + 4).trim().to_owned())
 }

@@ -31,16 +31,16 @@ fn exported(map: &Map, module: &Module) -> Option<(&'static [u8], &'static [u8])
     use object::elf::{DT_GNU_HASH, DT_HASH, DT_STRSZ, DT_STRTAB, DT_SYMTAB};
     /// Largest table that is believed.
     const MOST: u64 = 1 << 22;
-    let word = |bytes: &[u8], at: usize| Some(u64::from_le_bytes(bytes.get(at..at + 8)?.try_into().ok()?));
-    let half = |at: u64| {
+    let u64_in = |bytes: &[u8], at: usize| Some(u64::from_le_bytes(bytes.get(at..at + 8)?.try_into().ok()?));
+    let u32_at = |at: u64| {
         let bytes = map.in_memory(at, 4).filter(|bytes| bytes.len() == 4)?;
         Some(u64::from(u32::from_le_bytes(bytes.try_into().ok()?)))
     };
     let (address, size) = module.parts.dynamic?;
     let dynamic = map.in_memory(address, size)?;
     let entry = |tag: i64| {
-        let found = dynamic.chunks_exact(16).find(|entry| word(entry, 0) == Some(tag.cast_unsigned()))?;
-        word(found, 8)
+        let found = dynamic.chunks_exact(16).find(|entry| u64_in(entry, 0) == Some(tag.cast_unsigned()))?;
+        u64_in(found, 8)
     };
     // glibc's loader has made addresses of these in place, but for the vdso's.
     let table = |tag: i64| {
@@ -48,14 +48,14 @@ fn exported(map: &Map, module: &Module) -> Option<(&'static [u8], &'static [u8])
         Some(if module.contains(value) { value } else { module.bias.wrapping_add(value) })
     };
     let count = match (table(DT_GNU_HASH.0), table(DT_HASH.0)) {
-        (_, Some(hash)) => half(hash + 4)?,
+        (_, Some(hash)) => u32_at(hash + 4)?,
         (Some(hash), None) => {
             // The last symbol is at the end of the last bucket's chain, whose hash is odd.
-            let (buckets, first, bloom) = (half(hash)?, half(hash + 4)?, half(hash + 8)?);
+            let (buckets, first, bloom) = (u32_at(hash)?, u32_at(hash + 4)?, u32_at(hash + 8)?);
             let buckets_at = hash + 16 + 8 * bloom;
             let chains_at = buckets_at + 4 * buckets;
-            let mut last = (0..buckets.min(MOST)).filter_map(|index| half(buckets_at + 4 * index)).max()?;
-            while last >= first && last < MOST && half(chains_at + 4 * (last - first))? & 1 == 0 {
+            let mut last = (0..buckets.min(MOST)).filter_map(|index| u32_at(buckets_at + 4 * index)).max()?;
+            while last >= first && last < MOST && u32_at(chains_at + 4 * (last - first))? & 1 == 0 {
                 last += 1;
             }
             last + 1

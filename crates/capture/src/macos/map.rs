@@ -144,17 +144,17 @@ fn images(memory: &mut Memory) -> Vec<(u64, String)> {
     const ENTRIES: u64 = 8;
     const DYLD: u64 = 32;
     let Some(all) = all_image_infos() else { return Vec::new() };
-    let count = u64::from(memory.half(all + COUNT).unwrap_or(0)).min(MOST_IMAGES);
-    let entries = memory.word(all + ENTRIES).filter(|&entries| entries != 0);
+    let count = u64::from(memory.u32_at(all + COUNT).unwrap_or(0)).min(MOST_IMAGES);
+    let entries = memory.u64_at(all + ENTRIES).filter(|&entries| entries != 0);
     let mut found: Vec<(u64, String)> = entries
         .into_iter()
         .flat_map(|entries| (0..count).map(move |index| entries + index * ENTRY))
-        .map_while(|entry| Some((memory.word(entry)?, memory.word(entry + 8)?)))
+        .map_while(|entry| Some((memory.u64_at(entry)?, memory.u64_at(entry + 8)?)))
         .collect::<Vec<_>>()
         .into_iter()
         .map(|(start, name)| (start, memory.text(name)))
         .collect();
-    if let Some(dyld) = memory.word(all + DYLD).filter(|&dyld| dyld != 0) {
+    if let Some(dyld) = memory.u64_at(all + DYLD).filter(|&dyld| dyld != 0) {
         found.push((dyld, "/usr/lib/dyld".to_owned()));
     }
     found

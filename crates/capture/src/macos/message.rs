@@ -17,7 +17,7 @@ pub fn last_words(_signal: c_int, map: &Map, memory: &mut Memory, _ask: &AskSymb
         let Some(section) = module.parts.file.section(b"__crash_info") else { continue };
         for at in MESSAGES {
             let address = section.start.wrapping_add(module.bias).wrapping_add(at);
-            let text = memory.word(address).filter(|&text| text != 0).map(|text| memory.text(text));
+            let text = memory.u64_at(address).filter(|&text| text != 0).map(|text| memory.text(text));
             words.extend(
                 text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty() && !is_configuration(text)),
             );

@@ -79,7 +79,7 @@ impl<'a> Unwinder<'a> {
             _ => FrameAddress::InstructionPointer(frame.pc),
         };
         let before = walk.clone();
-        let mut read = |address| memory.word(address).ok_or(());
+        let mut read = |address| memory.u64_at(address).ok_or(());
         match self.framehop.unwind_frame(address, &mut walk.registers, &mut self.cache, &mut read) {
             Ok(None) => None,
             Ok(Some(caller)) if self.map.is_code(code_address(caller)) => Some(Frame::caller(code_address(caller))),
@@ -105,7 +105,7 @@ impl<'a> Unwinder<'a> {
         let saves_link = |code: u32| {
             code & 0xfe40_7fff == 0xa800_7bfd || code & 0xffe0_0fff == 0xf800_0ffe || code & 0xffc0_03ff == 0xf900_03fe
         };
-        if pc - start > MOST * 4 || (start..pc).step_by(4).any(|at| memory.half(at).is_none_or(saves_link)) {
+        if pc - start > MOST * 4 || (start..pc).step_by(4).any(|at| memory.u32_at(at).is_none_or(saves_link)) {
             return None;
         }
         let caller = walk.return_of_call(memory)?;
@@ -122,12 +122,12 @@ impl<'a> Unwinder<'a> {
     fn search(&mut self, memory: &mut Memory, walk: &mut Walk) -> Option<Frame> {
         let from = walk.sp().next_multiple_of(8);
         for slot in (0..SEARCH).map(|word| from.wrapping_add(word * 8)) {
-            let address = code_address(memory.word(slot)?);
+            let address = code_address(memory.u64_at(slot)?);
             if !self.is_return_address(memory, address) {
                 continue;
             }
             // A frame pointer that was saved stands just below, if it was not destroyed.
-            let fp = memory.word(slot.wrapping_sub(8)).filter(|&fp| fp > slot && fp - slot < LONGEST_FRAME);
+            let fp = memory.u64_at(slot.wrapping_sub(8)).filter(|&fp| fp > slot && fp - slot < LONGEST_FRAME);
             walk.go_on(slot + 8, fp);
             return Some(Frame { found: Found::ByScan, ..Frame::caller(address) });
         }
@@ -197,7 +197,7 @@ impl Walk {
     /// Where a call that has just been made returns to, which it has left on top of the stack.
     fn return_of_call(&mut self, memory: &mut Memory) -> Option<u64> {
         let sp = self.sp();
-        let address = memory.word(sp)?;
+        let address = memory.u64_at(sp)?;
         self.registers.set_sp(sp + 8);
         Some(address)
     }
@@ -253,27 +253,27 @@ fn interrupted_by_signal(memory: &mut Memory, sp: u64) -> Option<((i32, i32, u64
     const SIZES: core::ops::Range<u64> = 0x100..0x2000;
     const SIGNALS: core::ops::Range<u32> = 1..32;
     let found = (0..REACH).map(|word| sp.wrapping_add(word * 8)).find_map(|slot| {
-        let size = memory.word(slot).filter(|size| SIZES.contains(size))?;
-        let machine = memory.word(slot + 8)?;
+        let size = memory.u64_at(slot).filter(|size| SIZES.contains(size))?;
+        let machine = memory.u64_at(slot + 8)?;
         let context = slot.wrapping_sub(SIZE);
         // With the vector registers of some processors the size is no multiple of 8.
         let is_near = machine.is_multiple_of(4) && machine.abs_diff(context) < REACH * 8 && size.is_multiple_of(4);
         let is_context = is_near
-            && memory.word(context.wrapping_add(LINK)) == Some(0)
-            && memory.half(context).is_some_and(|on_stack| on_stack <= 1)
-            && memory.half(context.wrapping_sub(SIGINFO)).is_some_and(|signal| SIGNALS.contains(&signal));
+            && memory.u64_at(context.wrapping_add(LINK)) == Some(0)
+            && memory.u32_at(context).is_some_and(|on_stack| on_stack <= 1)
+            && memory.u32_at(context.wrapping_sub(SIGINFO)).is_some_and(|signal| SIGNALS.contains(&signal));
         is_context.then_some((context, machine))
     });
     let (context, machine) = found?;
-    let exception = [memory.word(machine)?, memory.word(machine + 8)?];
+    let exception = [memory.u64_at(machine)?, memory.u64_at(machine + 8)?];
     let mut state = [0; THREAD_STATE_WORDS];
     for (slot, word) in (machine + STATE..).step_by(8).zip(&mut state) {
-        *word = memory.word(slot)?;
+        *word = memory.u64_at(slot)?;
     }
     let info = context.wrapping_sub(SIGINFO);
-    let signal = memory.half(info)?.cast_signed();
-    let code = memory.half(info + CODE)?.cast_signed();
-    let address = memory.word(info + ADDRESS)?;
+    let signal = memory.u32_at(info)?.cast_signed();
+    let code = memory.u32_at(info + CODE)?.cast_signed();
+    let address = memory.u64_at(info + ADDRESS)?;
     let registers = registers_of_state(&state);
     let (code, address) = code_and_address(signal, (code, address), exception, registers.pc());
     Some(((signal, code, address), registers))

@@ -1,13 +1,14 @@
 //! Memory of another process: what was copied while it was stopped, and what never changes read when it is asked for.
 
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 
 use libc::pid_t;
 use unwind::ReadMemory;
 
+use super::super::memory::ProcessMemory;
 use super::map::Mapping;
 
 const PAGE: usize = 4096;
@@ -18,9 +19,7 @@ const LARGEST: u64 = 64 << 20;
 
 /// Memory of a process.
 pub struct Memory {
-    pid: pid_t,
-    /// Where process_vm_readv(2) is forbidden this may still be allowed.
-    file: Option<File>,
+    process: ProcessMemory,
     /// Stacks that were copied while the process was stopped, by address.
     stacks: BTreeMap<u64, Vec<u8>>,
     /// What else was copied then, which may lie within them.
@@ -34,8 +33,8 @@ pub struct Memory {
 impl Memory {
     /// That of a process that is stopped.
     pub fn of(pid: pid_t) -> Self {
-        let file = File::open(format!("/proc/{pid}/mem")).ok();
-        Self { pid, file, stacks: BTreeMap::new(), parts: BTreeMap::new(), pages: BTreeMap::new(), changing: None }
+        let process = ProcessMemory::of(pid);
+        Self { process, stacks: BTreeMap::new(), parts: BTreeMap::new(), pages: BTreeMap::new(), changing: None }
     }
 
     /// Copies a stack between two addresses; what of it is there.
@@ -68,14 +67,7 @@ impl Memory {
 
     /// Reads from the process itself.
     fn fetch(&self, address: u64, buffer: &mut [u8]) -> usize {
-        let here = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
-        let there = libc::iovec { iov_base: address as *mut libc::c_void, iov_len: buffer.len() };
-        // SAFETY: writes into `buffer` only; bad addresses in the other process are errors.
-        let done = unsafe { libc::process_vm_readv(self.pid, &raw const here, 1, &raw const there, 1, 0) };
-        match usize::try_from(done) {
-            Ok(done) => done,
-            Err(_) => self.file.as_ref().and_then(|file| file.read_at(buffer, address).ok()).unwrap_or(0),
-        }
+        self.process.read_at(address, buffer).unwrap_or(0)
     }
 
     fn page(&mut self, number: u64) -> Option<&[u8; PAGE]> {

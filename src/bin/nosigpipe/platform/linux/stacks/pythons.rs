@@ -6,19 +6,12 @@ use std::time::{Duration, Instant};
 use libc::pid_t;
 use python::{Problem, Runtime, Thread};
 use report::{Python, PythonFrame};
-use unwind::ReadMemory;
 
 use super::map::Map;
 use super::memory::Memory;
 
 /// How long the process may be stopped for that: what Python does is read where it is, since there is too much of it to copy.
 const TIME: Duration = Duration::from_millis(250);
-
-impl python::Memory for Memory {
-    fn read(&mut self, address: u64, buffer: &mut [u8]) -> bool {
-        ReadMemory::read(self, address, buffer) == buffer.len()
-    }
-}
 
 /// What runs Python in a process; mostly nothing does. It is looked for before the process is stopped.
 pub struct Pythons {

@@ -129,7 +129,7 @@ impl<'a> Threads<'a> {
             "vfork" => format!("waits in {name} for its child to execute a program or to end"),
             "poll" | "ppoll" => {
                 let polled: Vec<i64> = (0..second.min(SELECT))
-                    .filter_map(|index| self.memory.half(first.wrapping_add(8 * index)))
+                    .filter_map(|index| self.memory.u32_at(first.wrapping_add(8 * index)))
                     .map(|descriptor| i64::from(descriptor.cast_signed()))
                     .collect();
                 self.for_many(&name, &polled, &mut wait)
@@ -137,7 +137,7 @@ impl<'a> Threads<'a> {
             "select" | "pselect6" => {
                 let sets = [second, third, fourth];
                 let has = |memory: &mut Memory, set: u64, descriptor: u64| {
-                    let word = memory.word(set.wrapping_add(descriptor / 64 * 8)).unwrap_or(0);
+                    let word = memory.u64_at(set.wrapping_add(descriptor / 64 * 8)).unwrap_or(0);
                     set != 0 && word >> (descriptor % 64) & 1 == 1
                 };
                 let selected: Vec<i64> = (0..first.min(SELECT))
@@ -249,7 +249,7 @@ impl<'a> Threads<'a> {
             wait.text = format!("waits in futex for the barrier at {address:#x}");
             return;
         }
-        let word = self.memory.half(address);
+        let word = self.memory.u32_at(address);
         let is_join =
             ["pthread_join", "pthread_timedjoin_np", "pthread_clockjoin_np", "__pthread_clockjoin_ex", "thrd_join"];
         if is_in(&is_join)
@@ -276,7 +276,7 @@ impl<'a> Threads<'a> {
         ]) {
             // glibc's pthread_rwlock_t: the words that are waited for are the third and the fourth, the writer is the seventh.
             let writer = [address.wrapping_add(16), address.wrapping_add(12)].into_iter().find_map(|at| {
-                let number = self.memory.half(at).filter(|&number| number != 0);
+                let number = self.memory.u32_at(at).filter(|&number| number != 0);
                 holder(self, number)
             });
             if writer.is_none() {
@@ -310,7 +310,7 @@ impl<'a> Threads<'a> {
             // The word says it: priority inheritance, robust mutexes, and all of musl's but the simplest.
             return Some(word & FUTEX_TID_MASK);
         }
-        let field = |memory: &mut Memory, at: u64| memory.half(address.wrapping_add(at));
+        let field = |memory: &mut Memory, at: u64| memory.u32_at(address.wrapping_add(at));
         let (owner, users, kind) = (field(self.memory, 8)?, field(self.memory, 12)?, field(self.memory, 16)?);
         let is_mutex =
             word == WAITED_FOR && value as u32 == WAITED_FOR && (1..1 << 22).contains(&users) && kind & !KINDS == 0;

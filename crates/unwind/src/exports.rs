@@ -1,6 +1,9 @@
 //! The names that an ELF module exports, looked up in its memory.
+//!
+//! That memory may be another process's, or damaged, and hash tables of both kinds are read. What the library looks up at every start
+//! of its own process (`runtime/platform/linux/next.rs`) is read without these checks.
 
-use crate::Memory;
+use crate::ReadMemory;
 
 /// Tags of the dynamic section (elf.h).
 const DT_HASH: u64 = 4;
@@ -27,14 +30,14 @@ enum Hash {
 }
 
 /// The tables that a dynamic section leads to. `bias` is what is to be added to addresses of the file.
-pub fn exports(memory: &mut dyn Memory, bias: u64, dynamic: u64, size: u64) -> Option<Exports> {
+pub fn exports(memory: &mut dyn ReadMemory, bias: u64, dynamic: u64, size: u64) -> Option<Exports> {
     let [mut gnu, mut system_v, mut symbols, mut strings] = [None; 4];
     for entry in 0..(size / 16).min(ENTRIES) {
         let mut bytes = [0; 16];
-        if !memory.read(dynamic.wrapping_add(16 * entry), &mut bytes) {
+        if !memory.read_exact(dynamic.wrapping_add(16 * entry), &mut bytes) {
             return None;
         }
-        let [tag, value] = [0, 8].map(|at| word_in(&bytes, at));
+        let [tag, value] = [0, 8].map(|at| u64_in(&bytes, at));
         match tag {
             0 => break,
             DT_GNU_HASH => gnu = Some(value),
@@ -51,7 +54,7 @@ pub fn exports(memory: &mut dyn Memory, bias: u64, dynamic: u64, size: u64) -> O
     Some(Exports { bias, hash, symbols: symbols?, strings: strings? })
 }
 
-fn word_in(bytes: &[u8; 16], at: usize) -> u64 {
+fn u64_in(bytes: &[u8; 16], at: usize) -> u64 {
     let mut word = [0; 8];
     for (to, from) in word.iter_mut().zip(bytes.iter().skip(at)) {
         *to = *from;
@@ -61,32 +64,32 @@ fn word_in(bytes: &[u8; 16], at: usize) -> u64 {
 
 impl Exports {
     /// The address of what a module exports by this name.
-    pub fn address(&self, memory: &mut dyn Memory, name: &[u8]) -> Option<u64> {
+    pub fn address(&self, memory: &mut dyn ReadMemory, name: &[u8]) -> Option<u64> {
         match self.hash {
             Hash::Gnu(table) => self.by_gnu_hash(memory, table, name),
             Hash::SystemV(table) => self.by_hash(memory, table, name),
         }
     }
 
-    fn by_gnu_hash(&self, memory: &mut dyn Memory, table: u64, name: &[u8]) -> Option<u64> {
+    fn by_gnu_hash(&self, memory: &mut dyn ReadMemory, table: u64, name: &[u8]) -> Option<u64> {
         let hash = name.iter().fold(5381u32, |hash, &byte| hash.wrapping_mul(33).wrapping_add(u32::from(byte)));
         let mut header = [0; 16];
-        memory.read(table, &mut header).then_some(())?;
-        let (counts, blooms) = (word_in(&header, 0), word_in(&header, 8));
+        memory.read_exact(table, &mut header).then_some(())?;
+        let (counts, blooms) = (u64_in(&header, 0), u64_in(&header, 8));
         let (buckets, first) = (counts & 0xffff_ffff, counts >> 32);
         let (words, shift) = (blooms & 0xffff_ffff, (blooms >> 32) as u32);
         let bloom_at = table.wrapping_add(16);
-        let bloom = memory.word(bloom_at.wrapping_add(8 * (u64::from(hash) / 64).checked_rem(words)?))?;
+        let bloom = memory.u64_at(bloom_at.wrapping_add(8 * (u64::from(hash) / 64).checked_rem(words)?))?;
         let bits = 1u64 << (hash % 64) | 1 << (hash.checked_shr(shift)? % 64);
         if bloom & bits != bits {
             return None;
         }
         let buckets_at = bloom_at.wrapping_add(8 * words);
-        let mut symbol = memory.half(buckets_at.wrapping_add(4 * u64::from(hash).checked_rem(buckets)?))?;
+        let mut symbol = memory.u32_at(buckets_at.wrapping_add(4 * u64::from(hash).checked_rem(buckets)?))?;
         let chains_at = buckets_at.wrapping_add(4 * buckets);
         for _ in 0..CHAIN {
             let index = u64::from(symbol).checked_sub(first)?;
-            let other = memory.half(chains_at.wrapping_add(4 * index))?;
+            let other = memory.u32_at(chains_at.wrapping_add(4 * index))?;
             if other | 1 == hash | 1
                 && let Some(address) = self.symbol(memory, symbol, name)
             {
@@ -100,15 +103,15 @@ impl Exports {
         None
     }
 
-    fn by_hash(&self, memory: &mut dyn Memory, table: u64, name: &[u8]) -> Option<u64> {
+    fn by_hash(&self, memory: &mut dyn ReadMemory, table: u64, name: &[u8]) -> Option<u64> {
         let hash = name.iter().fold(0u32, |hash, &byte| {
             let hash = (hash << 4).wrapping_add(u32::from(byte));
             let high = hash & 0xf000_0000;
             (hash ^ high >> 24) & !high
         });
-        let buckets = memory.half(table)?;
+        let buckets = memory.u32_at(table)?;
         let at = |index: u64| table.wrapping_add(8 + 4 * index);
-        let mut symbol = memory.half(at(u64::from(hash.checked_rem(buckets)?)))?;
+        let mut symbol = memory.u32_at(at(u64::from(hash.checked_rem(buckets)?)))?;
         for _ in 0..CHAIN {
             if symbol == 0 {
                 return None;
@@ -116,22 +119,22 @@ impl Exports {
             if let Some(address) = self.symbol(memory, symbol, name) {
                 return Some(address);
             }
-            symbol = memory.half(at(u64::from(buckets) + u64::from(symbol)))?;
+            symbol = memory.u32_at(at(u64::from(buckets) + u64::from(symbol)))?;
         }
         None
     }
 
     /// The address of a symbol, if it is defined and has this name.
-    fn symbol(&self, memory: &mut dyn Memory, index: u32, name: &[u8]) -> Option<u64> {
+    fn symbol(&self, memory: &mut dyn ReadMemory, index: u32, name: &[u8]) -> Option<u64> {
         let place = self.symbols.wrapping_add(SYMBOL * u64::from(index));
-        let text = self.strings.wrapping_add(u64::from(memory.half(place)?));
+        let text = self.strings.wrapping_add(u64::from(memory.u32_at(place)?));
         for (byte, at) in name.iter().chain(&[0]).zip(text..) {
-            if memory.byte(at)? != *byte {
+            if memory.u8_at(at)? != *byte {
                 return None;
             }
         }
-        let section = memory.half(place.wrapping_add(4))? >> 16;
-        let value = memory.word(place.wrapping_add(8))?;
+        let section = memory.u32_at(place.wrapping_add(4))? >> 16;
+        let value = memory.u64_at(place.wrapping_add(8))?;
         (section != 0).then(|| self.bias.wrapping_add(value))
     }
 }
