@@ -77,7 +77,7 @@ fn it_stands_in_front_of_nothing_that_glibc_2_17_lacks() {
         *known = version.min(known.clone());
     }
     let exported = names("nm", &["-D", "--defined-only"], |line| line.split_whitespace().last().map(str::to_owned));
-    let is_young = |name: &&str| oldest.get(name).is_none_or(|version| *version > [2, 17]);
+    let is_young = |name: &&str| oldest.get(name).is_none_or(|version| version.as_slice() > [2, 17].as_slice());
     let hooks = exported.iter().map(String::as_str).filter(|name| !name.starts_with("nosigpipe_"));
     assert_eq!(hooks.filter(is_young).collect::<BTreeSet<_>>(), younger);
 }
