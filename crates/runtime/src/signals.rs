@@ -174,7 +174,8 @@ impl Owned {
     ///
     /// `None` with errno set when the other library's function has failed.
     pub fn sigaction_by_next(&self, new: Option<Request>, is_vm_child: bool) -> Option<Request> {
-        /// Where a mask has no effect, this one tells what was put there to be found.
+        /// The mask of an action that we have put into the kernel for the other library to read. The kernel keeps the mask of
+        /// SIG_DFL and SIG_IGN and does nothing with it, so that such an action is known again by its mask.
         const SHOWN: u64 = 1 << (libc::SIGTTIN - 1) | 1 << (libc::SIGTTOU - 1);
         let is_shown = |action: &Action| !action.is_handler() && action.mask == SHOWN;
         let kernels = platform::action(self.signal);

@@ -17,5 +17,5 @@ mod unwinder;
 
 pub use exports::{Exports, exports};
 pub use memory::ReadMemory;
-pub use stack::{Found, Frame, Stack};
+pub use stack::{Frame, FrameTrust, Stack};
 pub use unwinder::{Clock, FrameRegisters, Image, Unwinder};

@@ -7,13 +7,13 @@ use alloc::vec::Vec;
 const INNER: usize = 48;
 const OUTER: usize = 24;
 
-/// How a frame was found.
+/// How far a frame can be trusted (Breakpad's word; it has more of them).
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Found {
-    /// By information that can be relied on.
-    Surely,
-    /// By a search of the stack.
-    ByScan,
+pub enum FrameTrust {
+    /// It is where a thread was interrupted, or was found by call frame information or by a frame pointer.
+    Reliable,
+    /// It was found by a search of the stack for return addresses, and may be none.
+    Scan,
 }
 
 /// One frame.
@@ -25,8 +25,8 @@ pub struct Frame {
     pub interrupted: bool,
     /// A signal handler's return address, with the signal, its code and its address.
     pub signal: Option<(i32, i32, u64)>,
-    /// How it was found.
-    pub found: Found,
+    /// How far it can be trusted.
+    pub trust: FrameTrust,
 }
 
 impl Frame {
@@ -37,7 +37,7 @@ impl Frame {
 
     /// Where a function returns to, by information that can be relied on.
     pub fn caller(pc: u64) -> Self {
-        Self { pc, interrupted: false, signal: None, found: Found::Surely }
+        Self { pc, interrupted: false, signal: None, trust: FrameTrust::Reliable }
     }
 }
 

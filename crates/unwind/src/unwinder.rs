@@ -13,7 +13,7 @@ use gimli::{
 };
 
 use crate::expression;
-use crate::{Found, Frame, ReadMemory, Stack};
+use crate::{Frame, FrameTrust, ReadMemory, Stack};
 use processor::{
     CALLS_PUSH, CONTEXT_IN_FRAME, FRAME_POINTER, INFO_FROM_CONTEXT, PROGRAM_COUNTER, RETURN_ADDRESS, Registers,
     SIGNAL_RETURN, STACK_POINTER, code_address, follows_call, link_of, registers_in,
@@ -169,7 +169,7 @@ impl<I: Image, S: UnwindContextStorage<usize>> Unwinder<I, S> {
             });
             let lookup = if frame.interrupted { frame.pc } else { frame.pc.wrapping_sub(1) };
             let Some(caller) = self.step(memory, &mut registers, &mut frame) else { break };
-            let is_by_rules = frame.signal.is_none() && caller.found == Found::Surely;
+            let is_by_rules = frame.signal.is_none() && caller.trust == FrameTrust::Reliable;
             let rules = self.rules(lookup).filter(|_| is_by_rules);
             if let Some(last) = found.last_mut() {
                 last.is_function = frame.signal.is_none();
@@ -187,7 +187,7 @@ impl<I: Image, S: UnwindContextStorage<usize>> Unwinder<I, S> {
                         None => false,
                     } || number == STACK_POINTER
                         || number == PROGRAM_COUNTER
-                        || number == FRAME_POINTER && caller.found == Found::Surely;
+                        || number == FRAME_POINTER && caller.trust == FrameTrust::Reliable;
                 }
             }
             frame = caller;
@@ -255,7 +255,7 @@ impl<I: Image, S: UnwindContextStorage<usize>> Unwinder<I, S> {
         if let Some(frame) = self.by_frame_pointer(memory, registers) {
             return Some(frame);
         }
-        self.guesses = if frame.found == Found::ByScan { self.guesses + 1 } else { 0 };
+        self.guesses = if frame.trust == FrameTrust::Scan { self.guesses + 1 } else { 0 };
         if frame.interrupted || self.guesses < self.most_guesses { self.search(memory, registers, sp) } else { None }
     }
 
@@ -302,7 +302,7 @@ impl<I: Image, S: UnwindContextStorage<usize>> Unwinder<I, S> {
             {
                 set(registers, FRAME_POINTER, fp);
             }
-            return Some(Frame { found: Found::ByScan, ..Frame::caller(address) });
+            return Some(Frame { trust: FrameTrust::Scan, ..Frame::caller(address) });
         }
         None
     }

@@ -19,7 +19,7 @@ use python::Pythons;
 use targets::Shelf;
 
 use crate::platform::{self, Cause, DEBUG_DIRECTORIES, FLAGS_NAME, REGISTER_NAMES, Registers, Symbols, Unwinder};
-use crate::process::{Found, Map, Memory, Module, ReadMemory, Stack, Thread};
+use crate::process::{FrameTrust, Map, Memory, Module, ReadMemory, Stack, Thread};
 use report::{Frame, Group, Python, Report};
 use runtime::crash::reporter::{self, progress};
 use runtime::crash::{self, Incident, header, incident, options, program};
@@ -67,7 +67,7 @@ pub fn write(stderr: i32, lines: bool, others: Result<(), &str>) {
     if let Some(why) = why_not {
         note = platform::missing_threads(incident.pid, incident.tid, why);
     }
-    // The unwinder may have corrected it.
+    // Looking for the thread whose handler has raised the signal may have corrected the incident.
     let incident = crash::incident();
     let stack = stack.unwrap_or_else(|| unwinder.stack(&mut memory.borrow_mut(), &registers));
     publish(&stack);
@@ -92,7 +92,7 @@ pub fn write(stderr: i32, lines: bool, others: Result<(), &str>) {
     };
     details(&mut report, &mut memory.borrow_mut());
     report.threads_note = UNFINISHED.to_owned();
-    // Addresses have to do at first.
+    // At first without names, for the draft that is kept if looking for them takes too long or crashes.
     (report.frames, report.omitted) = Symbolizer { deadline: 0, ..symbolizer.anew() }.frames(&stack);
     keep_draft(&report);
     (report.frames, report.omitted) = symbolizer.frames(&stack);
@@ -304,7 +304,7 @@ impl<'a> Symbolizer<'a> {
             module: index.map(|index| index as u64),
             offset: module.map_or(0, |module| raw.pc.wrapping_sub(module.bias)),
             interrupted: raw.interrupted,
-            found_by: if raw.found == Found::ByScan { "scan".to_owned() } else { String::new() },
+            found_by: if raw.trust == FrameTrust::Scan { "scan".to_owned() } else { String::new() },
             ..Frame::default()
         };
         if let Some((signal, code, address)) = raw.signal {

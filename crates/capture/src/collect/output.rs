@@ -18,7 +18,7 @@ pub fn program_in_names() -> String {
     Shown(program(), MOST).to_string()
 }
 
-/// The file is called what is said that it is called, and that can be typed.
+/// A report's file name. It is shown as it is: characters that a terminal would obey are replaced in it.
 fn file_name(ending: &str, time: &str) -> String {
     format!("{}.{}.{time}.{ending}", program_in_names(), incident().pid)
 }

@@ -62,7 +62,8 @@ pub fn tell(report: &Report, output: &Output) -> bool {
     !has_failed || options.report.is_some() || options.is_on_stderr()
 }
 
-/// What happened, the stack, and what happened: for where a line is a message.
+/// The head, the crashed stack and the summary, for logs where each line is a message of its own. What happened is in the first line
+/// and in the last, since a reader may have only one end of it.
 fn short(report: &Report) -> String {
     let mut short = text::head(report);
     short.push_str(&text::findings(report));

@@ -131,7 +131,7 @@ fn limits(pid: pid_t, descriptors: u64, mappings: u64) -> Vec<(String, u64, u64)
 
 /// The memory of the control group that limits this process's, cgroups(7); the nearest one that has a limit.
 fn group_memory(pid: pid_t) -> Option<GroupMemory> {
-    /// Groups in groups.
+    /// Levels of the hierarchy of groups that are looked at.
     const DEEPEST: usize = 64;
     /// A larger number means that there is no limit.
     const NO_LIMIT: u64 = 1 << 60;

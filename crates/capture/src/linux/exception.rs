@@ -15,15 +15,15 @@ use crate::platform::thread_pointer;
 use crate::process::{Memory, ReadMemory};
 use symbols::demangle;
 
-/// `exception_class`: vendor and language. The last byte is 1 for one that stands for another (std::rethrow_exception).
+/// `exception_class`: vendor and language. The last byte is 1 for a dependent exception (std::rethrow_exception).
 const CLASSES: [u64; 2] = [u64::from_be_bytes(*b"GNUCC++\0"), u64::from_be_bytes(*b"CLNGC++\0")];
 /// From `exceptionType` to struct _Unwind_Exception, with which the runtimes pass an exception on; and that structure's size.
 const TYPE: u64 = 80;
 const HEADER: u64 = 32;
-/// From `handlerCount`, an int, to struct _Unwind_Exception; and a number of handlers that is none any more.
+/// From `handlerCount`, an int, to struct _Unwind_Exception; and the largest number that is believed.
 const HANDLER_COUNT: u64 = 40;
 const MOST_HANDLERS: u32 = 1000;
-/// Exceptions in exceptions that are told.
+/// Exceptions that are reported at most of those nested in one another (std::throw_with_nested).
 const NESTED: usize = 8;
 /// Base classes that are looked at for one exception.
 const BASES: usize = 64;

@@ -22,7 +22,7 @@ pub use threads::*;
 pub use unwind::*;
 pub use values::*;
 
-/// Who has sent a signal, of a siginfo on the stack: its pid stands where an address would be.
+/// The pid of who has sent a signal, by a siginfo on the stack: `si_pid` is where `si_addr` is for faults.
 pub fn sender_of(code: i32, address: u64) -> Option<u32> {
     matches!(code, libc::SI_USER | libc::SI_TKILL | libc::SI_QUEUE).then_some(address as u32)
 }

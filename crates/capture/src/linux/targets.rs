@@ -17,7 +17,7 @@ use crate::process::write_all;
 /// A connection to a log.
 pub struct LogSocket {
     fd: c_int,
-    /// Whether messages have to be told apart in it.
+    /// Whether it is a stream, in which each message ends with a zero byte; else each is a datagram.
     is_stream: bool,
 }
 

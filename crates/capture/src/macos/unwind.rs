@@ -14,7 +14,7 @@ use framehop::{CacheNative, ExplicitModuleSectionInfo, FrameAddress, UnwindRegsN
 use processor::follows_call;
 
 use crate::platform::{self, FRAME_POINTER, Registers, code_address};
-use crate::process::{AskSymbols, Found, Frame, Map, Memory, Module, ReadMemory, Stack};
+use crate::process::{AskSymbols, Frame, FrameTrust, Map, Memory, Module, ReadMemory, Stack};
 
 /// How far a search looks, in words.
 const SEARCH: u64 = 1024;
@@ -85,7 +85,7 @@ impl<'a> Unwinder<'a> {
             Ok(Some(caller)) if self.map.is_code(code_address(caller)) => Some(Frame::caller(code_address(caller))),
             Ok(Some(0)) if !frame.interrupted => None,
             // The return address is none, or the frame can't be: the stack is damaged from here on.
-            Ok(Some(_)) | Err(_) if frame.interrupted || frame.found == Found::Surely => {
+            Ok(Some(_)) | Err(_) if frame.interrupted || frame.trust == FrameTrust::Reliable => {
                 *walk = before;
                 self.search(memory, walk)
             }
@@ -129,7 +129,7 @@ impl<'a> Unwinder<'a> {
             // A frame pointer that was saved stands just below, if it was not destroyed.
             let fp = memory.u64_at(slot.wrapping_sub(8)).filter(|&fp| fp > slot && fp - slot < LONGEST_FRAME);
             walk.go_on(slot + 8, fp);
-            return Some(Frame { found: Found::ByScan, ..Frame::caller(address) });
+            return Some(Frame { trust: FrameTrust::Scan, ..Frame::caller(address) });
         }
         None
     }

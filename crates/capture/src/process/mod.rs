@@ -16,7 +16,7 @@ mod memory;
 pub use file::write_all;
 pub use map::{Map, Mapping, Module};
 pub use memory::Memory;
-pub use unwind::{Found, Frame, ReadMemory, Stack};
+pub use unwind::{Frame, FrameTrust, ReadMemory, Stack};
 
 use libc::pid_t;
 

@@ -1,5 +1,5 @@
 //! What differs by processor, and nothing else: registers, instructions, the frames that the kernel makes for signal
-//! handlers, and the code that can't be written in Rust. This room knows nobody but the crate `processor`, which has what an
+//! handlers, and the code that can't be written in Rust. This module knows nobody but the crate `processor`, which has what an
 //! unwinder needs of all that.
 //!
 //! Each processor's folder has the same names:

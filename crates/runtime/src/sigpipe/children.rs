@@ -65,7 +65,7 @@ pub struct Spawn {
     _mask: platform::MaskAsSet,
 }
 
-/// Whose disposition had to be changed.
+/// Which disposition of SIGPIPE was changed, and is to be restored.
 enum Changed {
     Nothing,
     /// That of this process, by the policy.

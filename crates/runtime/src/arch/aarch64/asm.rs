@@ -1,7 +1,7 @@
 //! What can't be written in Rust: system calls, functions that return twice or are called by the kernel, a thread's own
 //! memory.
 //!
-//! Macros stand where the code leads to something that this room does not know.
+//! What is a macro is given the functions that it calls outside of `arch`, which this module may not name.
 
 use core::arch::{asm, global_asm, naked_asm};
 
@@ -182,15 +182,15 @@ pub unsafe fn system_call(number: c_long, arguments: [c_long; 6]) -> c_long {
 
 /// The processor as filters know it (linux/audit.h).
 pub const AUDIT_ARCH: u32 = 0xc000_00b7;
-/// Numbers of the calls that [`poll`], [`open`] and the calls that name files make. The thread's pointer is in a register: no call is needed.
+/// Number of the system call that [`poll`] makes.
 pub const POLL: c_long = libc::SYS_ppoll;
-/// See above.
+/// Number of the system call that [`open`] makes.
 pub const OPEN: c_long = libc::SYS_openat;
-/// See above.
+/// Number of the system call that stat(2) makes.
 pub const STAT: c_long = libc::SYS_newfstatat;
-/// See above.
+/// Number of the system call that readlink(2) makes.
 pub const READLINK: c_long = libc::SYS_readlinkat;
-/// See above.
+/// Number of a system call that is always allowed: the address of the thread's control block is in a register here.
 pub const THREAD_POINTER: c_long = libc::SYS_getpid;
 
 /// poll(2), of which the kernel has only ppoll(2).

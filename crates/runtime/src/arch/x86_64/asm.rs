@@ -1,7 +1,7 @@
 //! What can't be written in Rust: system calls, functions that return twice or are called by the kernel, a thread's own
 //! memory.
 //!
-//! Macros stand where the code leads to something that this room does not know.
+//! What is a macro is given the functions that it calls outside of `arch`, which this module may not name.
 
 use core::arch::{asm, global_asm, naked_asm};
 
@@ -140,15 +140,15 @@ pub unsafe extern "C" fn restorer() {
 
 /// The processor as filters know it (linux/audit.h).
 pub const AUDIT_ARCH: u32 = 0xc000_003e;
-/// Numbers of the calls that [`poll`], [`open`] and the calls that name files make, and of the one that knows the thread's pointer.
+/// Number of the system call that [`poll`] makes.
 pub const POLL: c_long = libc::SYS_poll;
-/// See above.
+/// Number of the system call that [`open`] makes.
 pub const OPEN: c_long = libc::SYS_open;
-/// See above.
+/// Number of the system call that stat(2) makes.
 pub const STAT: c_long = libc::SYS_stat;
-/// See above.
+/// Number of the system call that readlink(2) makes.
 pub const READLINK: c_long = libc::SYS_readlink;
-/// See above.
+/// Number of the system call that tells the address of the thread's control block.
 pub const THREAD_POINTER: c_long = libc::SYS_arch_prctl;
 
 /// poll(2). Raw: libc's is a cancellation point.

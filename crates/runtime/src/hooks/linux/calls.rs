@@ -29,7 +29,7 @@ pub unsafe extern "C" fn __vfork() -> pid_t {
     arch::jump!(vfork_body)
 }
 
-/// Has no name outside, so that the loader need not look it up for its callers.
+/// The body under a name that is not exported: else the loader would look it up for the two functions above.
 #[unsafe(naked)]
 unsafe extern "C" fn vfork_body() -> pid_t {
     arch::vfork_body!(VM_CHILDREN, failed)

@@ -1,4 +1,4 @@
-//! exec(3), as Linux has it besides.
+//! exec(3): the functions that Linux has and macOS has not.
 
 use libc::{c_char, c_int};
 

@@ -1,4 +1,4 @@
-//! Sockets, as Linux has them besides.
+//! Sockets: the calls that Linux has and macOS has not.
 
 use libc::{c_int, c_uint, mmsghdr, sockaddr, socklen_t};
 

@@ -1,4 +1,4 @@
-//! What glibc starts besides, and how.
+//! Functions of glibc that start programs: wordexp(3), and the two versions of posix_spawn(3) that it has.
 
 use libc::{c_char, c_int, c_void, pid_t, posix_spawn_file_actions_t, posix_spawnattr_t};
 
@@ -8,7 +8,7 @@ use crate::platform::next::Name;
 use crate::platform::version::old_version;
 use crate::sigpipe::Spawn;
 
-/// libc runs a shell for what is to be substituted.
+/// wordexp(3): libc runs a shell for command substitutions.
 pub unsafe fn wordexp(words: *const c_char, result: *mut c_void, flags: c_int) -> c_int {
     let _spawn = Spawn::begin();
     // SAFETY: the caller's arguments, as the caller gave them.
@@ -18,7 +18,8 @@ pub unsafe fn wordexp(words: *const c_char, result: *mut c_void, flags: c_int) -
 const POSIX_SPAWN: Name = Name::new("posix_spawn\0");
 const POSIX_SPAWNP: Name = Name::new("posix_spawnp\0");
 
-/// A program from before glibc 2.15 has a file without an interpreter run by the shell.
+/// The version of the function that the caller was linked with: the old one (before glibc 2.15) has a file that names no
+/// interpreter run by the shell.
 fn by_version(caller: usize, name: &Name, newest: PosixSpawn) -> PosixSpawn {
     // SAFETY: a version of the same function.
     old_version(caller, name).map_or(newest, |old| unsafe { core::mem::transmute::<*const (), PosixSpawn>(old) })

@@ -1,12 +1,12 @@
-//! The end of the process: none ends it while another thread is about to die of a crash. And threads of C11, which glibc
-//! makes without calling pthread_create by its name.
+//! _exit(2), which waits where another thread is reporting a crash. And threads of C11, which glibc makes without calling
+//! pthread_create by its name.
 
 use libc::{c_int, c_void};
 
 use crate::crash;
 use crate::platform::{exit_now, real_function, real_key_create};
 
-/// What the process would end with is the crash.
+/// _exit(2). While another thread is reporting a crash, the process is to end by that crash, as it would without us.
 pub unsafe fn _exit(status: c_int) -> ! {
     if crash::is_active() {
         crash::wait_for_crash_in_progress();

@@ -1,4 +1,4 @@
-//! exec(3), as macOS has it besides.
+//! exec(3): the functions that macOS has and Linux has not.
 
 use libc::{c_char, c_int};
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use report::Frame;
 use symbols::elf::Symbols;
 use symbols::{DebugFiles, hex};
-use unwind::{Found, Image, Stack};
+use unwind::{FrameTrust, Image, Stack};
 use wording::words;
 
 use super::map::{Map, Module};
@@ -68,7 +68,7 @@ impl<'a> Names<'a> {
             module: index.map(|index| index as u64),
             offset: bias.map_or(0, |bias| raw.pc.wrapping_sub(bias)),
             interrupted: raw.interrupted,
-            found_by: if raw.found == Found::ByScan { "scan".to_owned() } else { String::new() },
+            found_by: if raw.trust == FrameTrust::Scan { "scan".to_owned() } else { String::new() },
             ..Frame::default()
         };
         if let Some((signal, ..)) = raw.signal {
