@@ -54,7 +54,8 @@ pub fn describe(map: &Map, memory: &mut Memory, fault: &Fault, stack: &Stack) ->
     let guard = end_of_guard(map, memory, fault);
     if fault.signal == libc::SIGSEGV
         && is_stack_overflow(map, address, sp, guard)
-        && memory.u64_at(address & !7).is_none()
+        // What the map lacks may still be there for us: memory that we got after the crash.
+        && (map.mapping(address).is_none() || memory.u64_at(address & !7).is_none())
     {
         let depth = stack.frames.len() as u64 + stack.omitted.map_or(0, |(count, _)| count);
         let at_least = if stack.cut { "at least " } else { "" };

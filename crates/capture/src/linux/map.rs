@@ -73,8 +73,56 @@ fn read_maps(path: &[u8]) -> Vec<(Mapping, u64)> {
     String::from_utf8_lossy(&text).lines().filter_map(mapping).collect()
 }
 
-/// The mappings of a copy, and among them those that only the original has (MADV_DONTFORK). Both lists are in ascending order, and
-/// so is the result.
+/// All but what lies between two addresses. It may be the end of a mapping that was there before: the kernel joins them.
+fn without(all: Vec<(Mapping, u64)>, (start, end): (u64, u64)) -> Vec<(Mapping, u64)> {
+    let mut rest = Vec::with_capacity(all.len() + 1);
+    for (mapping, offset) in all {
+        let after = mapping.start.max(end);
+        if mapping.end <= start || mapping.start >= end {
+            rest.push((mapping, offset));
+            continue;
+        }
+        if mapping.start < start {
+            rest.push((Mapping { end: start, ..mapping.clone() }, offset));
+        }
+        if after < mapping.end {
+            let offset = offset.wrapping_add(after - mapping.start);
+            rest.push((Mapping { start: after, ..mapping }, offset));
+        }
+    }
+    rest
+}
+
+/// What a copy has of its original's mappings: not the memory that it has got since, which may lie where the original has nothing, at
+/// the very address of the fault. All of it where the original's are not known. Both are in ascending order.
+fn shared_with(original: &[(Mapping, u64)], own: Vec<(Mapping, u64)>) -> Vec<(Mapping, u64)> {
+    // Where one mapping follows another without a gap, the copy's may be divided elsewhere.
+    let mut ranges: Vec<(u64, u64)> = Vec::new();
+    for (mapping, _) in original {
+        match ranges.last_mut().filter(|last| last.1 == mapping.start) {
+            Some(last) => last.1 = mapping.end,
+            None => ranges.push((mapping.start, mapping.end)),
+        }
+    }
+    if ranges.is_empty() {
+        return own;
+    }
+    let mut shared = Vec::with_capacity(own.len());
+    let mut rest = ranges.as_slice();
+    for (mapping, offset) in own {
+        while let Some((_, later)) = rest.split_first().filter(|(first, _)| first.1 <= mapping.start) {
+            rest = later;
+        }
+        for &(start, end) in rest.iter().take_while(|range| range.0 < mapping.end) {
+            let (start, end) = (start.max(mapping.start), end.min(mapping.end));
+            let part = Mapping { start, end, ..mapping.clone() };
+            shared.push((part, offset.wrapping_add(start - mapping.start)));
+        }
+    }
+    shared
+}
+
+/// What is mapped in a copy, and what only the original has; all three in ascending order.
 fn with_missing(own: Vec<(Mapping, u64)>, original: Vec<(Mapping, u64)>) -> Vec<(Mapping, u64)> {
     let mut all = Vec::with_capacity(original.len());
     let mut own = own.into_iter().peekable();
