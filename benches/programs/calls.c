@@ -19,10 +19,20 @@
 #include <unistd.h>
 
 static inline long raw(long number, long a, long b, long c, long d) {
+#ifdef __aarch64__
+    register long x8 __asm__("x8") = number;
+    register long x0 __asm__("x0") = a;
+    register long x1 __asm__("x1") = b;
+    register long x2 __asm__("x2") = c;
+    register long x3 __asm__("x3") = d;
+    __asm__ volatile("svc #0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3) : "memory");
+    return x0;
+#else
     long result;
     register long r10 __asm__("r10") = d;
     __asm__ volatile("syscall" : "=a"(result) : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10) : "rcx", "r11", "memory");
     return result;
+#endif
 }
 
 static int file, pair[2], listener;
@@ -33,7 +43,7 @@ static struct iovec vector = {.iov_base = buffer, .iov_len = 1};
 static struct mmsghdr messages[1] = {{.msg_hdr = {.msg_iov = &vector, .msg_iovlen = 1}}};
 
 static void set_up(void) {
-    file = raw(SYS_open, (long)"/proc/self/exe", O_RDONLY, 0, 0);
+    file = raw(SYS_openat, AT_FDCWD, (long)"/proc/self/exe", O_RDONLY, 0);
     raw(SYS_socketpair, AF_UNIX, SOCK_STREAM, 0, (long)pair);
     listener = raw(SYS_socket, AF_UNIX, SOCK_STREAM, 0, 0);
     // Of the length of the family alone: the kernel finds a free abstract name.

@@ -3,7 +3,9 @@
 //!
 //! `cargo test --test crash_zoo -- overflow several` runs the cases whose names contain one of the words;
 //! `-- --gdb` judges what gdb says about the same programs instead, where it can be compared; `-- --comparable` judges the library
-//! on those alone; `-- --verbose` shows every report that is wrong in full.
+//! on those alone; `-- --verbose` shows every report that is wrong in full. For another machine (scripts/test-arm64 --zoo): `-- --build` only
+//! compiles the programs, `-- --reports FILE` keeps the reports for `-- --judge FILE` to hold them against the schema, and `-- --slow`
+//! waits longer.
 
 #![expect(
     clippy::expect_used,

@@ -22,14 +22,18 @@ use crate::programs::{BUILDS, build};
 use crate::report::{self, Report};
 use crate::schema;
 
-/// Past this a program hangs.
-const LIMIT: Duration = Duration::from_secs(15);
+/// Past this a program hangs; `--slow` is for machines that are emulated.
+fn patience() -> Duration {
+    Duration::from_secs(if std::env::args().any(|argument| argument == "--slow") { 90 } else { 15 })
+}
 /// As many programs at once as a small machine has processors: they are to be judged, not to be raced.
 const WORKERS: usize = 2;
 
 pub fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let (flags, words): (Vec<_>, Vec<_>) = arguments.iter().partition(|argument| argument.starts_with('-'));
+    // A file's name has a slash in it, as no case has.
+    let (flags, words): (Vec<_>, Vec<_>) =
+        arguments.iter().filter(|argument| !argument.contains('/')).partition(|argument| argument.starts_with('-'));
     let has = |flag: &str| flags.iter().any(|given| *given == flag);
     let selected = |case: &Case| words.is_empty() || words.iter().any(|word| case.name().contains(word.as_str()));
     let jobs: Vec<_> = BUILDS
@@ -37,14 +41,34 @@ pub fn main() -> ExitCode {
         .flat_map(|build| CASES.iter().map(move |case| (case, build)))
         .filter(|(case, _)| {
             selected(case)
+                && (case.not_on_arm64.is_none() || !cfg!(target_arch = "aarch64"))
                 && !((has("--gdb") || has("--comparable")) && (case.without_gdb || case.wanted != Wanted::Full))
         })
         .collect();
+    // `--judge FILE` and `--reports FILE`
+    let file = |flag: &str| arguments.iter().skip_while(|given| *given != flag).nth(1).map(PathBuf::from);
+    if let Some(file) = file("--judge") {
+        let text = fs::read_to_string(&file).expect("the file can be read");
+        let reports: Vec<(String, Value)> = serde_json::from_str(&text).expect("--reports has written it");
+        return against_schema(&reports);
+    }
+    if has("--build") {
+        for (case, (_, flags)) in jobs {
+            _ = build(case.program, flags);
+            _ = case.way.strip_prefix('@').map(|library| build(library, flags));
+        }
+        return ExitCode::SUCCESS;
+    }
     if has("--list") {
         jobs.iter().for_each(|(case, (build, _))| println!("{} {build}: test", case.name()));
         return ExitCode::SUCCESS;
     }
 
+    for (case, reason) in CASES.iter().filter_map(|case| Some((case, case.not_on_arm64?))) {
+        if cfg!(target_arch = "aarch64") {
+            println!("{} ... left out: {reason}", case.name());
+        }
+    }
     // Before anybody waits for it.
     println!("library {}", library().display());
     let start = Instant::now();
@@ -75,13 +99,25 @@ pub fn main() -> ExitCode {
     });
     let verdicts = verdicts.into_inner().expect("no worker has panicked");
     let reports = reports.into_inner().expect("no worker has panicked");
-    let against_schema = schema::problems(&reports);
-    against_schema.iter().for_each(|problem| println!("    Schema: {problem}"));
     let wrong = verdicts.iter().filter(|verdict| verdict.0.values().any(Result::is_err)).count();
     summary(&verdicts);
-    println!("{:<10} {:>4} of {:>4}", "Schema", reports.len().saturating_sub(against_schema.len()), reports.len());
+    let judged = if let Some(file) = file("--reports") {
+        fs::write(file, serde_json::to_string(&reports).expect("JSON can be written"))
+            .expect("the file can be written");
+        ExitCode::SUCCESS
+    } else {
+        against_schema(&reports)
+    };
     println!("{} programs, {wrong} with something wrong, {:.1} s", verdicts.len(), start.elapsed().as_secs_f32());
-    if wrong == 0 && against_schema.is_empty() || has("--gdb") { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if wrong == 0 || has("--gdb") { judged } else { ExitCode::FAILURE }
+}
+
+/// Prints how many of the reports are as the schema says, and what is wrong with the others.
+fn against_schema(reports: &[(String, Value)]) -> ExitCode {
+    let problems = schema::problems(reports);
+    problems.iter().for_each(|problem| println!("    Schema: {problem}"));
+    println!("{:<10} {:>4} of {:>4}", "Schema", reports.len().saturating_sub(problems.len()), reports.len());
+    if problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn show(name: &str, verdict: &Verdict, took: Duration, verbose: bool) {
@@ -154,7 +190,7 @@ fn end(case: &Case, outcome: Option<&Outcome>) -> (End, bool) {
 fn run(case: &Case, flags: &[&str], found: &mut Vec<Value>) -> Verdict {
     let mut verdict = Verdict::default();
     let scratch = Scratch::new();
-    let limit = if case.bare == End::Never { Duration::from_secs(1) } else { LIMIT };
+    let limit = if case.bare == End::Never { Duration::from_secs(1) } else { patience() };
     let (bare_end, bare_core) = end(case, subject(case, flags, &scratch, |p| bare(p)).start().ended(limit).as_ref());
     verdict.say(Question::End, bare_end == case.bare, || format!("bare: {bare_end:?} instead of {:?}", case.bare));
 
@@ -162,7 +198,7 @@ fn run(case: &Case, flags: &[&str], found: &mut Vec<Value>) -> Verdict {
         let scratch = Scratch::new();
         let start = Instant::now();
         let running = subject(case, flags, &scratch, |p| preloaded(p)).env("NOSIGPIPE_FORMAT", format).start();
-        let outcome = running.ended(LIMIT);
+        let outcome = running.ended(patience());
         let took = start.elapsed();
         let (end, core) = end(case, outcome.as_ref());
         verdict.say(Question::End, (end, core) == (case.end, bare_core), || {
@@ -204,8 +240,8 @@ fn ask_gdb(case: &Case, flags: &[&str]) -> Verdict {
         let commands = commands.iter().flat_map(|command| ["-ex", command]);
         bare("gdb").args(["-batch", "-nx"]).args(commands).arg("--args").arg(program)
     };
-    let subject = subject(case, flags, &scratch, with_gdb).limit(Duration::from_secs(60));
-    let Some(outcome) = subject.start().ended(Duration::from_secs(60)) else {
+    let subject = subject(case, flags, &scratch, with_gdb).limit(patience() * 4);
+    let Some(outcome) = subject.start().ended(patience() * 4) else {
         verdict.say(Question::Chain, false, || "gdb hangs".into());
         return verdict;
     };

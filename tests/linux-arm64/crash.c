@@ -1,4 +1,4 @@
-// crash KIND: crashes, with two other threads that wait.
+// crash KIND: crashes, or waits, with two other threads that wait.
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <signal.h>
@@ -42,6 +42,8 @@ static __attribute__((noinline)) void crash(const char *kind) {
         int *file = mmap(0, 4096, PROT_READ, MAP_SHARED, fileno(tmpfile()), 0);
         leaf_read(file);
     }
+    if (!strcmp(kind, "wait"))
+        for (;;) pause();
     if (!strcmp(kind, "kill")) raise(SIGSEGV);
 }
 static void rethrow(int number) {

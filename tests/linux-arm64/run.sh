@@ -90,6 +90,11 @@ crash trap $TRAP crash 'SIGTRAP' 'brk' 'crash at' 'main at'
 crash illegal $ILL crash 'SIGILL' 'udf' 'crash at' 'main at'
 crash bus $BUS crash 'SIGBUS' 'reading' 'leaf_read at' 'main at'
 crash kill $SEGV crash 'SIGSEGV' 'raise|kill' 'main at'
+with=$preload expect "a crash with all signals blocked" $SEGV ./masked all
+has "  and is reported" 'SIGSEGV.*reading 0x0' 'fail at .*masked.c' 'main at'
+with=$preload expect "a crash with its own signal blocked ends" $SEGV ./masked one
+with=$preload expect "abort with all signals blocked" $ABRT ./masked abort
+has "  and is reported" 'SIGABRT' 'fail at .*masked.c' 'main at'
 mode=rethrow crash read $SEGV crash 'SIGSEGV.*reading 0x10' 'leaf_read at' 'main at'
 with=$preload expect "a handler that only returns ends" $SEGV ./crash read returns
 has "  and is reported" 'reading 0x10'
@@ -106,4 +111,42 @@ with=A=b expect "launcher: run in scope process" 0 ./nosigpipe run -- ./server w
 with=A=b expect "launcher: check" 0 ./nosigpipe check ./server
 with=A=b expect "launcher: check of a static program" 125 ./nosigpipe check /bin/busybox
 with=A=b expect "launcher: demo" 0 ./nosigpipe demo
+
+# Stacks of a running process: main, and the two threads that wait.
+./crash wait &
+waiter=$!
+# All are there when main sleeps for good: in ppoll, which pause() calls there.
+until grep -q "^73 " /proc/$waiter/syscall 2>/dev/null; do :; done
+with=A=b expect "launcher: stack" 0 ./nosigpipe stack $waiter
+cat /tmp/out >/tmp/err
+has "  all threads" 'main at .*crash.c' 'crash at .*crash.c' 'waiting_function at .*crash.c' 'first' 'second'
+kill -0 $waiter && echo "ok        lives on" || { echo "FAILED    lives on" && failed=1; }
+kill $waiter
+
+if command -v python3.11 >/dev/null; then
+    cat >/tmp/stuck.py <<'END'
+import ctypes, sys, time, threading
+def worker():
+    time.sleep(1000)
+def inner(how):
+    if how == "crash":
+        ctypes.string_at(0)
+    print("ready", flush=True)
+    time.sleep(1000)
+def outer(how):
+    inner(how)
+threading.Thread(target=worker, daemon=True).start()
+outer(sys.argv[1])
+END
+    with=$preload expect "Python crashes" $SEGV python3.11 /tmp/stuck.py crash
+    has "  with its frames" 'inner.*stuck.py:6' 'outer.*stuck.py:10' 'worker.*stuck.py:3'
+    mkfifo /tmp/ready
+    python3.11 /tmp/stuck.py wait >/tmp/ready &
+    waiter=$!
+    read -r ready </tmp/ready
+    with=A=b expect "launcher: stack of Python" 0 ./nosigpipe stack $waiter
+    cat /tmp/out >/tmp/err
+    has "  with its frames" 'inner.*stuck.py:8' 'outer.*stuck.py:10' 'worker.*stuck.py:3'
+    kill $waiter
+fi
 exit $failed

@@ -24,7 +24,7 @@ int main(void) {
     start(wait_for_ever, "waiter", 0);
     while (!waiter)
         sched_yield();
-    wait_until_in(SYS_pause, getpid(), waiter);
+    wait_until_in(SYS_in_pause, getpid(), waiter);
     sink = serve(0); /* CALL */
     return 0;
 }

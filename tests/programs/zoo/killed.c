@@ -11,7 +11,7 @@ int fail(int depth) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         dprintf(1, "sender pid=%d\n", getpid());
         /* Once it waits, and not before. */
-        wait_until_in(SYS_pause, parent, thread);
+        wait_until_in(SYS_in_pause, parent, thread);
         kill(parent, atoi(strchr(way, ':') + 1));
         /* Whoever reports on the sender must find it; it goes when its parent is gone. */
         for (;;)

@@ -22,8 +22,12 @@ static void open_page(int signal, siginfo_t *info, void *context) {
 static void skip(int signal, siginfo_t *info, void *context) {
     (void)signal, (void)info;
     faults++;
+#ifdef __aarch64__
+    ((ucontext_t *)context)->uc_mcontext.pc += 4;
+#else
     /* mov eax, [rax] has two bytes */
     ((ucontext_t *)context)->uc_mcontext.gregs[REG_RIP] += 2;
+#endif
 }
 
 static void count(int signal) {
@@ -79,11 +83,24 @@ int fail(int depth) {
         action.sa_sigaction = skip;
         sigaction(SIGSEGV, &action, NULL);
         for (int i = 0; i < 1000; i++)
+#ifdef __aarch64__
+            __asm__ volatile("mov x0, #0; ldr w0, [x0]" : : : "x0");
+#else
             __asm__ volatile("xor %%eax, %%eax; mov (%%rax), %%eax" : : : "eax");
+#endif
     } else if (strcmp(way, "trap") == 0) {
+#ifdef __aarch64__
+        /* There the instruction is not over when the signal comes. */
+        struct sigaction action = {.sa_flags = SA_SIGINFO};
+        action.sa_sigaction = skip;
+        sigaction(SIGTRAP, &action, NULL);
+        for (int i = 0; i < 1000; i++)
+            __asm__ volatile("brk #0");
+#else
         signal(SIGTRAP, count);
         for (int i = 0; i < 1000; i++)
             __asm__ volatile("int3");
+#endif
     } else if (strcmp(way, "raise") == 0) {
         /* Raised signals come as often as they are raised. */
         handle(SIGABRT, count, 0);

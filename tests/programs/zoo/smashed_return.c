@@ -7,7 +7,11 @@ static const uintptr_t garbage = 0x5eadbee0;
 int fail(int depth) {
     will_crash_at((void *)garbage);
     /* The end of a function, with its return address overwritten. */
+#ifdef __aarch64__
+    __asm__ volatile("mov x30, %0; ret" : : "r"(garbage) : "x30");
+#else
     __asm__ volatile("push %0; ret" : : "r"(garbage));
+#endif
     return depth;
 }
 

@@ -36,8 +36,14 @@ static void forbid(const int *calls, unsigned answer) {
           "seccomp");
 }
 
+#ifdef SYS_fork
 static const int forks[] = {SYS_fork, SYS_vfork, SYS_clone, SYS_clone3, -1};
 static const int opens[] = {SYS_open, SYS_openat, SYS_openat2, SYS_creat, -1};
+#else
+/* Younger processors have only the calls that the others can be made of. */
+static const int forks[] = {SYS_clone, SYS_clone3, -1};
+static const int opens[] = {SYS_openat, SYS_openat2, -1};
+#endif
 static const int peeks[] = {SYS_ptrace, SYS_process_vm_readv, SYS_process_vm_writev, -1};
 static const int maps[] = {SYS_mmap, SYS_mremap, SYS_brk, -1};
 

@@ -5,7 +5,7 @@
 static int (*volatile callback)(int) = (int (*)(int))0x4141414141414141;
 
 int fail(int depth) {
-    will_crash_at(NULL);
+    will_crash_at(TOLD_OF_JUMP(0x4141414141414141));
     sink = callback(depth); /* CRASH */
     return 1;
 }

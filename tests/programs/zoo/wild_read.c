@@ -5,7 +5,7 @@
 static int *volatile wild = (int *)0x4141414141414141;
 
 int fail(int depth) {
-    will_crash_at(NULL);
+    will_crash_at(TOLD_OF_ACCESS(0x4141414141414141));
     return *wild + depth; /* CRASH */
 }
 

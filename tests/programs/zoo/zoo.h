@@ -54,6 +54,22 @@ FN static void check(int holds, const char *what) {
     }
 }
 
+/* What the processor tells of an access to an address that is none: x86_64 nothing, arm64 all, but a jump leaves its highest byte out. */
+#ifdef __aarch64__
+#define TOLD_OF_ACCESS(address) ((void *)(address))
+#define TOLD_OF_JUMP(address) ((void *)((address) & 0xffffffffffffff))
+#else
+#define TOLD_OF_ACCESS(address) NULL
+#define TOLD_OF_JUMP(address) NULL
+#endif
+
+/* What pause() calls. */
+#ifdef SYS_pause
+#define SYS_in_pause SYS_pause
+#else
+#define SYS_in_pause SYS_ppoll
+#endif
+
 /* Waits until a thread, of whatever process, is inside a system call. */
 FN static void wait_until_in(long call, pid_t process, long thread) {
     char name[64], state[8];
