@@ -1,5 +1,5 @@
 // sources: zoo.h
-/* Reads at an address that is no address: the processor's general protection fault, which names none. */
+/* Reads at an address that is no address: on x86_64 a general protection fault, which names none. */
 #include "zoo.h"
 
 static int *volatile wild = (int *)0x4141414141414141;
