@@ -195,6 +195,31 @@ def starts_everything(places):
         expect(not complaints, program, seen)
 
 
+def other_word_length(places):
+    """The launcher refuses 32-bit programs, and by $LIB each loader looks where it has libraries of its own kind."""
+    here = places[0]
+    small = here.program("disposition.m32")
+    if os.path.exists(small):
+        for command in ("run", "check"):
+            end, _, err = here.run(here.launcher, command, small, preload=False)
+            expect(end == 125 and "32-bit" in err, command, end, err)
+    # What the loader makes of $LIB, as it says itself.
+    where = os.path.dirname(libc()).lstrip("/").removeprefix("usr/")
+    os.makedirs(f"{here.folder}/{where}")
+    shutil.copy(f"{here.folder}/libnosigpipe.so", f"{here.folder}/{where}")
+    env = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "LD_PRELOAD": f"{here.folder}/$LIB/libnosigpipe.so"}
+    for program, said in [(here.program("disposition"), ("ignored\n", False)), (small, ("default\n", True))]:
+        if os.path.exists(program):
+            run = subprocess.run([program], env=env, capture_output=True, text=True, preexec_fn=here.enter)
+            expect(run.returncode == 0 and (run.stdout, "cannot be preloaded" in run.stderr) == said, program, run)
+
+
+def libc():
+    """Where this process's libc is."""
+    with open("/proc/self/maps") as maps:
+        return next(line.split()[-1] for line in maps if "/libc.so.6" in line or "/libc-2." in line)
+
+
 def one_starts_the_other(places):
     """Children of another libc start, are protected, and have the right SIGPIPE."""
     host = next(place for place in places if place.root is None and not place.suffix)
@@ -241,6 +266,7 @@ def main():
         tasks = [(place.name, check, place) for place in places for check in CHECKS]
         tasks += [(place.name, launcher, place) for place in places if not place.suffix]
         tasks.append(("all", starts_everything, places))
+        tasks.append(("this machine", other_word_length, places))
         if options.musl:
             tasks.append(("all", one_starts_the_other, places))
         for name, check, argument in tasks:
