@@ -154,13 +154,18 @@ log.close()
 
 # Full: nothing else is lost, and nobody waits long.
 log = Log("/dev/log", reads=False)
-filler = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-filler.setblocking(False)
-try:
-    while True:
-        filler.sendto(b"x", "/dev/log")
-except BlockingIOError:
-    pass
+# Each sender has a limit of its own, besides the queue's (net.unix.max_dgram_qlen): it is full when a new one can't send at all.
+fillers, sent = [], True
+while sent:
+    fillers.append(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
+    fillers[-1].setblocking(False)
+    sent = False
+    try:
+        while True:
+            fillers[-1].sendto(b"x", "/dev/log")
+            sent = True
+    except BlockingIOError:
+        pass
 text = crash("syslog,stderr")
 check("registers:" in text and "in short" in text and "written to syslog: " in text, "full")
 log.close()
