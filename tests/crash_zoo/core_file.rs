@@ -37,7 +37,7 @@ pub fn judge(case: &Case, scratch: &Scratch, outcome: &Outcome, verdict: &mut Ve
         // Codes above 0 are the kernel's.
         let address = number(siginfo, 16, 8);
         // arm64's kernel leaves out the highest byte, which is no part of an address there (tagged-address-abi.rst).
-        let told = |announced: u64| if cfg!(target_arch = "aarch64") { announced & (1 << 56) - 1 } else { announced };
+        let told = |announced: u64| if cfg!(target_arch = "aarch64") { announced & ((1 << 56) - 1) } else { announced };
         let right =
             crashes.iter().any(|crash| if case.recursive { address > 4096 } else { address == told(crash.address) });
         verdict.say(Question::Core, code > 0 && right, || format!("core: code {code}, address {address:#x}"));
