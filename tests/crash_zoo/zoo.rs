@@ -197,7 +197,10 @@ fn run(case: &Case, flags: &[&str], found: &mut Vec<Value>) -> Verdict {
     for format in ["json", "text"] {
         let scratch = Scratch::new();
         let start = Instant::now();
-        let running = subject(case, flags, &scratch, |p| preloaded(p)).env("NOSIGPIPE_FORMAT", format).start();
+        let subject = subject(case, flags, &scratch, |p| preloaded(p)).env("NOSIGPIPE_FORMAT", format);
+        // A report has less time than the program, as it has by default.
+        let subject = subject.env("NOSIGPIPE_CRASH_TIMEOUT", (patience() * 2 / 3).as_secs().to_string());
+        let running = subject.start();
         let outcome = running.ended(patience());
         let took = start.elapsed();
         let (end, core) = end(case, outcome.as_ref());
