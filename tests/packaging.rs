@@ -4,7 +4,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test says what went wrong by panicking")]
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use harness::{bare, launcher, library, root};
@@ -25,10 +25,6 @@ impl Tree {
         }
         Self(path.canonicalize().unwrap())
     }
-
-    fn path(&self) -> String {
-        format!("{}/bin:/usr/bin:/bin", self.0.display())
-    }
 }
 
 impl Drop for Tree {
@@ -41,45 +37,30 @@ fn read(name: &str) -> String {
     fs::read_to_string(root().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
-/// The indented blocks of a page that are marked to be run.
-fn marked(text: &str) -> Vec<String> {
-    let after = |part: &str| part.lines().skip_while(|line| line.is_empty()).map(str::to_owned).collect::<Vec<_>>();
-    let block = |lines: Vec<String>| {
-        let lines = lines.into_iter().take_while(|line| line.starts_with("    "));
-        lines.map(|line| line.trim_start().to_owned() + "\n").collect()
-    };
-    text.split("<!-- run -->").skip(1).map(|part| block(after(part))).collect()
-}
-
 #[test]
-fn every_marked_command_of_the_pages_works() {
-    let mut pages = vec![PathBuf::from("README.md")];
-    pages.extend(
-        fs::read_dir(root().join("docs")).unwrap().map(|page| Path::new("docs").join(page.unwrap().file_name())),
-    );
-    let mut run = 0;
-    for page in pages.iter().filter(|page| page.extension().is_some_and(|extension| extension == "md")) {
-        for script in marked(&read(page.to_str().unwrap())) {
-            let tree = Tree::new();
-            let outcome = bare("bash").args(["-eu", "-c", &script]).current_dir(&tree.0).env("PATH", tree.path()).run();
-            assert_eq!(outcome.code(), Some(0), "{}:\n{script}\n{outcome}", page.display());
-            run += 1;
-        }
-    }
-    assert!(run >= 2, "only {run} blocks are marked");
-}
-
-#[test]
-fn systemd_takes_the_drop_in() {
+fn systemd_takes_the_drop_in_and_finds_it_safer() {
     let tree = Tree::new();
     let unit = tree.0.join("nosigpipe-test.service");
     fs::write(&unit, "[Unit]\nDescription=A server\n[Service]\nExecStart=/bin/true\n").unwrap();
+    let analyze = |words: &[&str]| {
+        let command = bare("systemd-analyze").args(words).arg(&unit);
+        command.env("SYSTEMD_UNIT_PATH", format!("{}:", tree.0.display())).run()
+    };
+    // Ten is as exposed as can be.
+    let exposure = || {
+        let said = analyze(&["security", "--no-pager", "--offline=true"]);
+        let line = said.assert_code(0).stdout();
+        let line =
+            line.lines().find(|line| line.contains("Overall exposure level")).unwrap_or_else(|| panic!("{said}"));
+        line.split_whitespace().find_map(|word| word.parse::<f32>().ok()).unwrap()
+    };
+    let before = exposure();
     let drop_in = tree.0.join("nosigpipe-test.service.d");
     fs::create_dir(&drop_in).unwrap();
     fs::write(drop_in.join("nosigpipe.conf"), read("packaging/systemd/nosigpipe.conf")).unwrap();
-    let verify = bare("systemd-analyze").args(["verify", "--man=no"]).arg(&unit);
-    let outcome = verify.env("SYSTEMD_UNIT_PATH", format!("{}:", tree.0.display())).run();
-    outcome.assert_silent_success();
+    analyze(&["verify", "--man=no"]).assert_silent_success();
+    let after = exposure();
+    assert!(after + 1.0 < before, "{before} without the drop-in, {after} with it");
 }
 
 #[test]
@@ -103,8 +84,12 @@ print(*(word.partition('=')[2] for word in words))";
 
 #[test]
 fn dockerfiles_copy_what_the_release_has_and_name_it() {
+    let tree = Tree::new();
+    let page = read("docs/containers.md");
+    let copy = page.lines().find_map(|line| line.strip_prefix("    COPY nosigpipe/")).unwrap();
+    let (from, to) = copy.split_once(' ').unwrap();
+    assert!(tree.0.join(from).exists() && page.contains(&format!("    ENV LD_PRELOAD={to}\n")), "{copy}");
     for name in ["debian", "ubi", "alpine"] {
-        let tree = Tree::new();
         let text = read(&format!("packaging/docker/Dockerfile.{name}"));
         for copy in text.lines().filter_map(|line| line.strip_prefix("COPY nosigpipe/")) {
             let from = copy.split(' ').next().unwrap();
