@@ -105,3 +105,68 @@ fn what_does_not_listen_is_refused_with_its_last_words() {
     let line = "the server does not listen on any TCP port after 1 s (--wait waits longer)";
     assert_refused(nosigpipe().args(["try", "--wait", "1", "--", "sleep", "1000"]), 125, line);
 }
+
+/// Writes down of each connection: how many requests came, how long all was, and what came then: nothing (waits), the end or a reset;
+/// and whether the answer broke.
+const RECORDER: &str = "import socket, sys
+server = socket.create_server(('127.0.0.1', 0))
+log = open(sys.argv[1], 'a', buffering=1)
+while True:
+    client = server.accept()[0]
+    client.settimeout(0.05)
+    got = b''; then = ''
+    while not then:
+        try: data = client.recv(1 << 16)
+        except socket.timeout: then = 'waits'
+        except ConnectionError: then = 'reset'
+        else:
+            got += data
+            if not data: then = 'end'
+    client.settimeout(5)
+    if then != 'reset':
+        try: client.sendall(b'HTTP/1.0 200 OK\\r\\n\\r\\n' + b'x' * (4 << 20))
+        except OSError: then += ' broken'
+    client.close()
+    print(got.count(b'GET /'), got.count(b'POST /'), got.endswith(b'\\r\\n\\r\\n'), then, file=log)
+";
+
+#[test]
+fn clients_go_away_in_the_ways_that_are_named() {
+    let scratch = Scratch::new();
+    let log = scratch.path("log").display().to_string();
+    let program = scratch.file("recorder.py", RECORDER, 0o644).display().to_string();
+    let outcome = attempt(&["--clients", "4", "--json", "--", "/usr/bin/python3", &program, &log]);
+    outcome.assert_code(0).assert_silent();
+    let all: serde_json::Value = serde_json::from_str(&outcome.stdout()).unwrap();
+    for how in ["bare", "with_library"] {
+        let ways: Vec<_> = all[how].as_array().unwrap().iter().map(|row| row["way"].as_str().unwrap()).collect();
+        assert_eq!(ways.len(), 6, "{outcome}");
+        assert!(ways.contains(&"reset in mid-answer") && ways.contains(&"end of the request, then close"), "{outcome}");
+    }
+    assert_eq!(all["good"], true, "{outcome}");
+    let log = fs::read_to_string(log).unwrap();
+    let count = |line: &str| log.lines().filter(|other| *other == line).count();
+    // Whole requests: reset at once; its end, and no reader any more; read in part only.
+    for (line, least) in
+        [("1 0 True reset", 4), ("1 0 True end broken", 8), ("1 0 True waits broken", 8), ("20 0 True reset", 4)]
+    {
+        assert!(count(line) >= least, "{line}: {}\n{log}", count(line));
+    }
+    // A body of which the most does not come.
+    assert!(count("0 1 False reset") >= 4, "{log}");
+}
+
+#[test]
+fn what_is_asked_for_wrongly_is_one_line() {
+    let scratch = Scratch::new();
+    let empty = scratch.file("empty", "", 0o644).display().to_string();
+    let line = format!("{empty}: a request of no bytes is none");
+    assert_refused(nosigpipe().args(["try", "--request", &empty, "--", "true"]), 125, &line);
+    let line = "/dev/zero: a request may have 16 MiB at most";
+    assert_refused(nosigpipe().args(["try", "--request", "/dev/zero", "--", "true"]), 125, line);
+    let unix =
+        "import socket, sys, time; s = socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); s.listen(); time.sleep(99)";
+    let socket = scratch.path("socket").display().to_string();
+    let line = "the server does not listen on any TCP port after 1 s, only on UNIX sockets, which are not tried (--wait waits longer)";
+    assert_refused(nosigpipe().args(["try", "--wait", "1", "--", "/usr/bin/python3", "-c", unix, &socket]), 125, line);
+}

@@ -120,6 +120,11 @@ fn what_was_meant_is_said() {
         (&["rum"][..], "unrecognized subcommand 'rum' (did you mean 'run'?)"),
         (&["staus", "1"], "unrecognized subcommand 'staus' (did you mean 'status'?)"),
         (&["run", "--scop=tree", "x"], "unexpected argument '--scop' found (did you mean '--scope'?)"),
+        (&["rnu"], "unrecognized subcommand 'rnu' (did you mean 'run'?)"),
+        (&["doc"], "unrecognized subcommand 'doc' (did you mean 'doctor'?)"),
+        (&["dmo"], "unrecognized subcommand 'dmo' (did you mean 'demo'?)"),
+        (&["ls", "-l"], "unrecognized subcommand 'ls' (did you mean 'nosigpipe run -- ls'?)"),
+        (&["qqq"], "unrecognized subcommand 'qqq'"),
         (&["/bin/true"], "unrecognized subcommand '/bin/true' (did you mean 'nosigpipe run -- /bin/true'?)"),
     ] {
         assert_refused(nosigpipe().args(words), 125, &format!("{line}; see nosigpipe --help"));

@@ -213,7 +213,7 @@ class Status(unittest.TestCase):
     def test_no_such_process_and_one_that_has_ended(self):
         launcher = Launcher(self.arch, {})
         self.assert_refused(launcher.nosigpipe("status", "4194305"), 3, "no process 4194305\n")
-        self.assert_refused(Launcher(self.arch, {}).nosigpipe("status", "4294967295"), 3, "no process 4294967295\n")
+        self.assert_refused(Launcher(self.arch, {}).nosigpipe("status", "2147483647"), 3, "no process 2147483647\n")
         target = self.process()
         target.has_ended = True
         self.assert_refused(self.status(target), 3, "process 4242 has ended")

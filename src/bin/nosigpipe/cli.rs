@@ -1,15 +1,14 @@
 //! The command line: the table of commands, and what all of them share.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt::Write;
-use std::path::Path;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgMatches, Command};
 
 use crate::commands::{attempt, check, completions, demo, doctor, env, man, report, run, stack, status};
 use crate::exit::{self, Failure};
-use crate::output;
+use crate::{output, preflight};
 use settings::options::SETTINGS;
 
 /// A command: its part of the command line and what it does.
@@ -131,13 +130,37 @@ fn meant(error: &clap::Error) -> Option<String> {
     if let Some(best) = suggestions.last() {
         return Some(format!(" (did you mean '{best}'?)"));
     }
-    // A program where a command should be is a `run` forgotten.
-    match error.get(ContextKind::InvalidSubcommand) {
-        Some(ContextValue::String(word)) if Path::new(word).exists() && word.contains('/') => {
-            Some(format!(" (did you mean 'nosigpipe run -- {word}'?)"))
-        }
-        _ => None,
+    let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidSubcommand) else { return None };
+    if let Some(command) = closest_command(word) {
+        return Some(format!(" (did you mean '{command}'?)"));
     }
+    // A program where a command should be is a `run` forgotten.
+    let is_program = preflight::path::find(OsStr::new(word)).is_ok();
+    is_program.then(|| format!(" (did you mean 'nosigpipe run -- {word}'?)"))
+}
+
+/// The command that a word is the beginning of, or that it becomes by one change; `None` if there are several. clap finds what is
+/// similar on the whole, which two letters that have changed places in a short word are not.
+fn closest_command(word: &str) -> Option<String> {
+    let names: Vec<String> =
+        groups().flat_map(|(_, commands)| commands).map(|command| command.get_name().to_owned()).collect();
+    let is_begun = |name: &&String| !word.is_empty() && name.starts_with(word);
+    let is_mistyped = |name: &&String| is_one_change_away(word.as_bytes(), name.as_bytes());
+    for fits in [&is_begun as &dyn Fn(&&String) -> bool, &is_mistyped] {
+        if let [only] = names.iter().filter(fits).collect::<Vec<_>>().as_slice() {
+            return Some((*only).clone());
+        }
+    }
+    None
+}
+
+/// Whether two words differ by one letter that is another one, missing or too many, or by two neighbours that have changed places.
+fn is_one_change_away(typed: &[u8], name: &[u8]) -> bool {
+    let same = typed.iter().zip(name).take_while(|(left, right)| left == right).count();
+    let (typed, name) = (typed.get(same..).unwrap_or_default(), name.get(same..).unwrap_or_default());
+    let swapped =
+        matches!((typed, name), ([a, b, ..], [c, d, ..]) if (a, b) == (d, c)) && typed.get(2..) == name.get(2..);
+    swapped || typed.get(1..) == name.get(1..) || typed.get(1..) == Some(name) || Some(typed) == name.get(1..)
 }
 
 /// What stands under the usage in help: all commands, settings, and exit codes.

@@ -42,8 +42,8 @@ pub fn command() -> Command {
         )
 }
 
-/// A process's number.
-fn number(text: &str) -> Result<u32, String> {
+/// A process's number, as a command line has it.
+pub fn number(text: &str) -> Result<u32, String> {
     let number = text.parse().ok().filter(|number| (1..=i32::MAX.cast_unsigned()).contains(number));
     number.ok_or_else(|| "it must be the number of a process, from 1 to 2147483647".into())
 }

@@ -4,9 +4,10 @@ use std::fmt::Write;
 use std::thread::sleep;
 use std::time::Duration;
 
-use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use clap::{Arg, ArgAction, ArgMatches, Command};
 use serde_json::{Map, Value, json};
 
+use crate::commands::stack::number;
 use crate::commands::{handlers, metrics, tree};
 use crate::exit::{Failure, NOT_ACTING, NOT_LOADED, OK, UNKNOWN_VERSION};
 use crate::output;
@@ -31,7 +32,7 @@ pub fn command() -> Command {
                 .value_name("PID")
                 .num_args(1..)
                 .required_unless_present("all")
-                .value_parser(value_parser!(u32).range(1..)),
+                .value_parser(number),
         )
         .arg(
             Arg::new("all")

@@ -1,7 +1,7 @@
 //! What will happen when a program is started: which file it is, what the kernel makes of it, and whether the library
 //! can be loaded there.
 
-mod path;
+pub mod path;
 mod script;
 mod targets;
 

@@ -12,6 +12,9 @@ use crate::output;
 /// Where execvp(3) looks without PATH.
 const DEFAULT_PATH: &str = "/bin:/usr/bin";
 
+/// A file stands where a name has a directory.
+const NOT_A_DIRECTORY: &str = "a part of its path is not a directory";
+
 /// The file that a program's name stands for.
 pub fn find(program: &OsStr) -> Result<PathBuf, Failure> {
     let fail = |(code, problem): (u8, String)| Failure::new(code, format!("{}: {problem}", output::name(program)));
@@ -27,11 +30,16 @@ pub fn find(program: &OsStr) -> Result<PathBuf, Failure> {
         match check(&file) {
             Ok(()) => return Ok(file),
             Err((NOT_FOUND, _)) => {}
+            // A file stands where PATH should have a directory: execvp passes it.
+            Err((_, problem)) if problem == NOT_A_DIRECTORY => {}
             // execvp goes on, and says this if nothing better comes.
             Err((code, problem)) => {
                 obstacle.get_or_insert_with(|| Failure::new(code, format!("{}: {problem}", output::path(&file))));
             }
         }
+    }
+    if program.is_empty() {
+        return Err(Failure::new(NOT_FOUND, "an empty name is no program's"));
     }
     Err(obstacle.unwrap_or_else(|| fail((NOT_FOUND, "not found in PATH".into()))))
 }
@@ -39,7 +47,9 @@ pub fn find(program: &OsStr) -> Result<PathBuf, Failure> {
 /// Whether the kernel would execute this file, as far as its name and its mode say.
 fn check(file: &Path) -> Result<(), (u8, String)> {
     let metadata = fs::metadata(file).map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory => (NOT_FOUND, "not found".to_owned()),
+        std::io::ErrorKind::NotFound => (NOT_FOUND, "not found".to_owned()),
+        // For env(1), only what is missing is not found.
+        std::io::ErrorKind::NotADirectory => (NOT_EXECUTABLE, NOT_A_DIRECTORY.to_owned()),
         _ => (NOT_EXECUTABLE, reason(&error)),
     })?;
     if metadata.is_dir() {

@@ -4,16 +4,17 @@ mod clients;
 mod server;
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt::Write;
-use std::fs;
-use std::io::{IsTerminal, Write as _};
+use std::fs::File;
+use std::io::{IsTerminal, Read, Write as _};
 use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use clap::builder::PossibleValue;
-use clap::{Arg, ArgMatches, Command, ValueEnum, ValueHint, value_parser};
+use clap::{Arg, ArgAction, ArgMatches, Command, ValueEnum, ValueHint, value_parser};
+use serde_json::{Value, json};
 
 use crate::commands::run::{library_flag, program_argument};
 use crate::exit::{Failure, NOT_WELL, OK, reason};
@@ -86,6 +87,7 @@ pub fn command() -> Command {
         )
         .arg(seconds("wait", "30").help("How long the server may take until it listens"))
         .arg(seconds("limit", "300").help("When clients stop coming, whatever is left to try"))
+        .arg(Arg::new("json").long("json").action(ArgAction::SetTrue).help("Print one JSON object, at the end"))
         .arg(library_flag())
         .arg(program_argument().help("The server and its arguments"))
 }
@@ -97,6 +99,7 @@ struct Plan {
     kind: Option<Kind>,
     request: Option<Vec<u8>>,
     port: Option<u16>,
+    is_json: bool,
     wait: Duration,
     deadline: Instant,
 }
@@ -105,6 +108,7 @@ struct Plan {
 struct Row {
     port: u16,
     kind: Kind,
+    way: Way,
     /// Clients that there were, until it was gone.
     clients: u32,
     /// How it has ended, if it has.
@@ -121,6 +125,21 @@ struct Row {
 impl Row {
     fn is_good(&self) -> bool {
         self.end.is_none() && self.answers
+    }
+
+    fn as_json(&self) -> Value {
+        json!({
+            "port": self.port,
+            "protocol": self.kind.word(),
+            "way": self.way.words(),
+            "clients": self.clients,
+            "end": self.end,
+            "died_of_sigpipe": self.by_sigpipe,
+            "answers": self.answers,
+            "processes_ended": self.gone,
+            "processes_died_of_sigpipe": self.dead,
+            "broken_pipes": self.counted,
+        })
     }
 
     fn what(&self) -> String {
@@ -150,10 +169,8 @@ pub fn run(matches: &ArgMatches) -> Result<u8, Failure> {
     let examined = preflight::examine(program, arguments)?;
     let library = library::find(matches.get_one::<OsString>("library").map(OsString::as_os_str))?.path;
     examined.fits(&library)?;
-    let request = match matches.get_one::<OsString>("request") {
-        Some(file) => Some(fs::read(file).map_err(|error| Failure::about(output::name(file), &error))?),
-        None => None,
-    };
+    let request = matches.get_one::<OsString>("request").map(|file| recorded(file)).transpose()?;
+    let is_json = matches.get_flag("json");
     let seconds = |name: &str| Duration::from_secs(matches.get_one(name).copied().unwrap_or(1));
     family::adopt_orphans().map_err(Failure::refused)?;
     server::watch_for_stop();
@@ -164,19 +181,49 @@ pub fn run(matches: &ArgMatches) -> Result<u8, Failure> {
         wait: seconds("wait"),
         deadline: Instant::now() + seconds("limit"),
         request,
+        is_json,
         words,
     };
     let bare = plan.all_ways("as it is", None)?;
     let with = plan.all_ways("with the library", Some(&library))?;
-    output::write(&verdict(&bare, &with))?;
-    Ok(if with.iter().all(Row::is_good) { OK } else { NOT_WELL })
+    let is_good = with.iter().all(Row::is_good);
+    if is_json {
+        progress("");
+        let rows = |rows: &[Row]| rows.iter().map(Row::as_json).collect::<Vec<_>>();
+        let words: Vec<_> = plan.words.iter().map(|word| word.to_string_lossy()).collect();
+        let all = json!({ "server": words, "bare": rows(&bare), "with_library": rows(&with), "good": is_good });
+        output::write_json(&format!("{all}\n"))?;
+    } else {
+        output::write(&verdict(&bare, &with))?;
+    }
+    Ok(if is_good { OK } else { NOT_WELL })
+}
+
+/// A recorded request.
+fn recorded(file: &OsStr) -> Result<Vec<u8>, Failure> {
+    const MOST: u64 = 16 << 20;
+    let mut request = Vec::new();
+    let opened = File::open(file).and_then(|file| file.take(MOST + 1).read_to_end(&mut request));
+    let length = opened.map_err(|error| Failure::about(output::name(file), &error))?;
+    match length as u64 {
+        0 => Err(Failure::refused(format!("{}: a request of no bytes is none", output::name(file)))),
+        length if length > MOST => {
+            Err(Failure::refused(format!("{}: a request may have 16 MiB at most", output::name(file))))
+        }
+        _ => Ok(request),
+    }
 }
 
 impl Plan {
+    /// A line for people, as soon as it is known.
+    fn say(&self, line: &str) -> Result<(), Failure> {
+        if self.is_json { Ok(()) } else { output::write(line) }
+    }
+
     /// Tries everything, with a new server whenever one has ended.
     fn all_ways(&self, how: &str, library: Option<&Path>) -> Result<Vec<Row>, Failure> {
         let mut server = self.start(library)?;
-        output::write(&format!("\nThe server {how}:\n"))?;
+        self.say(&format!("\nThe server {how}:\n"))?;
         if library.is_some() && !server.has_library() {
             output::complain("the library is in none of the server's processes: nosigpipe status tells why");
         }
@@ -194,13 +241,7 @@ impl Plan {
             }
             let Some(target) = targets.get(index) else { continue };
             let row = self.one_way(&mut server, target, way)?;
-            output::write(&format!(
-                "  port {:<5} {:<4} {:<31} {}\n",
-                row.port,
-                row.kind.word(),
-                way.words(),
-                row.what()
-            ))?;
+            self.say(&format!("  port {:<5} {:<4} {:<31} {}\n", row.port, row.kind.word(), way.words(), row.what()))?;
             let is_over = row.end.is_some() || !row.answers;
             rows.push(row);
             if is_over {
@@ -293,6 +334,7 @@ impl Plan {
         Ok(Row {
             port: target.address.port(),
             kind: target.kind,
+            way,
             clients,
             end: (!is_there).then(|| server.end_in_words()),
             by_sigpipe: !is_there && server.died_of_sigpipe(),

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use crate::exit::Failure;
 use crate::output;
-use crate::platform::family::{Deaths, Listener, descendants, listeners};
+use crate::platform::family::{Deaths, Listener, descendants, listeners, listens_on_unix};
 use crate::platform::{LIBRARY, PRELOAD, process};
 
 /// Somebody has pressed Ctrl-C or wants us to end: the server has to be ended first.
@@ -133,8 +133,11 @@ impl Server {
             }
             if Instant::now() > deadline {
                 let seconds = wait.as_secs();
+                let elsewhere =
+                    if listens_on_unix(&processes) { "only on UNIX sockets, which are not tried" } else { "" };
+                let comma = if elsewhere.is_empty() { "" } else { ", " };
                 return Err(Failure::refused(format!(
-                    "the server does not listen on any TCP port after {seconds} s (--wait waits longer){}",
+                    "the server does not listen on any TCP port after {seconds} s{comma}{elsewhere} (--wait waits longer){}",
                     self.last_words()
                 )));
             }

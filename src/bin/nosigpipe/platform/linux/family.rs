@@ -60,6 +60,20 @@ pub fn listeners(pids: &[u32]) -> Vec<Listener> {
     found
 }
 
+/// Whether one of these processes has a listening UNIX socket.
+pub fn listens_on_unix(pids: &[u32]) -> bool {
+    // __SO_ACCEPTCON of linux/net.h, as unix(7) says of /proc/net/unix: Num RefCount Protocol Flags Type St Inode Path.
+    const ACCEPTS: &str = "00010000";
+    pids.iter().any(|&pid| {
+        let inodes = sockets(pid);
+        let table = fs::read_to_string(format!("/proc/{pid}/net/unix")).unwrap_or_default();
+        table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>()).any(|fields| {
+            let inode = fields.get(6).and_then(|inode| inode.parse().ok());
+            fields.get(3) == Some(&ACCEPTS) && inode.is_some_and(|inode: u64| inodes.contains(&inode))
+        })
+    })
+}
+
 /// The inodes of a process's sockets.
 fn sockets(pid: u32) -> Vec<u64> {
     let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();

@@ -23,6 +23,11 @@ pub fn descendants() -> Vec<u32> {
     Vec::new()
 }
 
+/// None of which is known.
+pub fn listens_on_unix(_: &[u32]) -> bool {
+    false
+}
+
 /// None that are known.
 pub fn listeners(_: &[u32]) -> Vec<Listener> {
     Vec::new()
