@@ -38,8 +38,11 @@ const STAND_INS: [(&str, &str); 12] = [
     ("status --all --watch=15", "status --watch=15 $PID"),
 ];
 
+/// What a page may say, and whether it is so.
+type Reason = (&'static str, fn() -> bool);
+
 /// Why a command is not run anywhere, and whether that is so: a program that the tests do not install, or another system.
-const REASONS: [(&str, fn() -> bool); 2] = [
+const REASONS: [Reason; 2] = [
     ("needs docker", || !read("scripts/install-test-deps").contains("docker")),
     ("needs a Mac", || cfg!(not(target_os = "macos"))),
 ];
