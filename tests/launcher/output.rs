@@ -85,6 +85,10 @@ fn the_manual_page_has_every_section_and_man_has_nothing_to_complain_of() {
     }
     let groff = bare("groff").args(["-man", "-Tutf8", "-ww"]).stdin(text.as_bytes()).run();
     groff.assert_code(0).assert_silent();
+    // It asks for its own language's macros and for short lines as matters of style.
+    let lint = bare("mandoc").args(["-Tlint", "-Wwarning"]).stdin(text.as_bytes()).run();
+    lint.assert_silent_success().assert_stdout("");
+    assert!(!text.lines().any(|line| line.ends_with(' ')), "{page}");
 }
 
 #[test]

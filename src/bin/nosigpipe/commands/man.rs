@@ -58,9 +58,17 @@ fn page() -> String {
     page.control("SH", ["SYNOPSIS"]);
     let groups: Vec<_> = cli::groups().collect();
     let built = |name: &str| root.get_subcommands().find(|command| command.get_name() == name);
-    for command in groups.iter().flat_map(|(_, commands)| commands).filter_map(|command| built(command.get_name())) {
-        page.text([bold(format!("nosigpipe {}", command.get_name())), roman(" "), roman(synopsis(command))]);
-        page.control("br", []);
+    let commands = groups.iter().flat_map(|(_, commands)| commands).filter_map(|command| built(command.get_name()));
+    for (index, command) in commands.enumerate() {
+        if index > 0 {
+            page.control("br", []);
+        }
+        let mut line = vec![bold(format!("nosigpipe {}", command.get_name()))];
+        let rest = synopsis(command);
+        if !rest.is_empty() {
+            line.extend([roman(" "), roman(rest)]);
+        }
+        page.text(line);
     }
     page.control("SH", ["DESCRIPTION"]);
     page.text([roman(
