@@ -4,6 +4,7 @@ use alloc::string::String;
 use core::fmt::Write;
 
 use super::{Context, Exception, Frame, Module, Python, Report, SCHEMA, Variable};
+use crate::source::Source;
 use wording::line::is_harmless;
 use wording::words;
 
@@ -94,6 +95,7 @@ pub fn whole(report: &Report) -> String {
             });
             json.text("instructions", &bytes);
         });
+        sources(json, &report.sources);
         json.key("other_threads");
         json.array(&report.threads, |json, group| {
             json.object(|json| {
@@ -119,6 +121,23 @@ pub fn whole(report: &Report) -> String {
     });
     json.out.push('\n');
     json.out
+}
+
+fn sources(json: &mut Json, sources: &[Source]) {
+    if sources.is_empty() {
+        return;
+    }
+    json.key("source");
+    json.array(sources, |json, source| {
+        json.object(|json| {
+            json.text("file", &source.file);
+            json.number("line", source.line);
+            json.number("first_line", source.first);
+            json.key("lines");
+            json.array(&source.lines, |json, line| json.string(line));
+            json.flag("changed", source.is_changed);
+        });
+    });
 }
 
 pub(crate) fn modules(json: &mut Json, modules: &[Module]) {
@@ -341,6 +360,12 @@ impl Json {
 
     pub(crate) fn text(&mut self, key: &str, value: &str) {
         self.key(key);
+        self.string(value);
+    }
+
+    /// A text in an array, or the value of a key.
+    fn string(&mut self, value: &str) {
+        self.separate();
         self.out.push('"');
         for character in value.chars() {
             match character {
@@ -358,6 +383,5 @@ impl Json {
             }
         }
         self.out.push('"');
-        self.comma = true;
     }
 }

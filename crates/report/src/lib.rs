@@ -11,6 +11,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 pub mod fingerprint;
 pub mod json;
+pub mod source;
 pub mod stacks;
 pub mod text;
 
@@ -83,6 +84,8 @@ pub struct Report {
     pub python: Python,
     /// Why Python's stacks are missing, where the process runs Python and they can't be read.
     pub python_note: String,
+    /// Lines of source around the function that is the program's own, and around Python's.
+    pub sources: Vec<source::Source>,
     /// The others.
     pub threads: Vec<Group>,
     /// Why there are no others, or not all.

@@ -4,22 +4,16 @@ use alloc::format;
 use alloc::string::String;
 use core::fmt::Write;
 
-use super::{Frame, Group, Module, Python, PythonFrame, Report};
+use super::{Frame, Group, Module, Python, PythonFrame, Report, source};
 use wording::line::Shown;
 use wording::words::plural;
 
 /// The whole report.
 #[must_use]
 pub fn whole(report: &Report) -> String {
-    whole_with(report, "")
-}
-
-/// The same, with lines of the source below the crashed stack: the head stays as the library has written it.
-#[must_use]
-pub fn whole_with(report: &Report, source: &str) -> String {
     let mut text = head(report);
     text.push_str(&findings(report));
-    text.push_str(&stacks_with(report, source));
+    text.push_str(&stacks(report));
     text
 }
 
@@ -49,12 +43,8 @@ pub(crate) fn shown(text: &str) -> Shown<'_> {
 /// Everything below the head.
 #[must_use]
 pub fn stacks(report: &Report) -> String {
-    stacks_with(report, "")
-}
-
-fn stacks_with(report: &Report, source: &str) -> String {
     let mut text = crashed_thread(report);
-    text.push_str(source);
+    text.push_str(&source::text(&report.sources));
     text.push_str(&other_threads(report));
     text.push_str(&details(report));
     text.push_str(&context(report));

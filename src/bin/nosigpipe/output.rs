@@ -25,21 +25,21 @@ pub fn write_lines(text: &str) -> Result<(), Failure> {
 }
 
 /// The same in colours, if standard output is a terminal and its user has nothing against them (NO_COLOR, no-color.org). `colour`
-/// is asked about each line with its number, from 0 on, for the escape sequence in front of it.
-pub fn write_coloured(text: &str, colour: impl Fn(usize, &str) -> Option<&'static str>) -> Result<(), Failure> {
+/// is asked about each line for the escape sequence in front of it.
+pub fn write_coloured(text: &str, colour: impl Fn(&str) -> Option<&'static str>) -> Result<(), Failure> {
     let is_unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
         || std::env::var_os("TERM").is_none_or(|terminal| terminal == "dumb");
     if is_unwanted || !is_terminal() {
         return write_lines(text);
     }
-    let line = |(index, line)| {
+    let line = |line| {
         let shown = one_line(line);
-        match colour(index, &shown) {
+        match colour(&shown) {
             Some(start) => Cow::Owned(format!("{start}{shown}\x1b[m")),
             None => shown,
         }
     };
-    let lines: Vec<Cow<'_, str>> = text.split('\n').enumerate().map(line).collect();
+    let lines: Vec<Cow<'_, str>> = text.split('\n').map(line).collect();
     write(&lines.join("\n"))
 }
 

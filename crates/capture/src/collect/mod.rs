@@ -20,6 +20,7 @@ use targets::Shelf;
 
 use crate::platform::{self, Cause, DEBUG_DIRECTORIES, FLAGS_NAME, REGISTER_NAMES, Registers, Symbols, Unwinder};
 use crate::process::{FrameTrust, Map, Memory, Module, ReadMemory, Stack, Thread};
+use report::source::Source;
 use report::{Frame, Group, Python, Report};
 use runtime::crash::reporter::{self, progress};
 use runtime::crash::{self, Incident, header, incident, options, program};
@@ -74,7 +75,7 @@ pub fn write(stderr: i32, lines: bool, others: Result<(), &str>) {
 
     let mut report = describe_crash(&map, &mut memory.borrow_mut(), &stack, &symbolizer);
     if is_for_copy && (options().format == Format::Text || !options().is_on_stderr()) {
-        output.say(&report::text::head(&report));
+        output.say_lines(&report::text::head(&report));
         if let Some(progress) = progress() {
             progress.header.store(1, Relaxed);
         }
@@ -136,14 +137,20 @@ pub fn write(stderr: i32, lines: bool, others: Result<(), &str>) {
     if !stream {
         // What is known of it so far, before there is time for more to fail.
         if !options().is_on_stderr() {
-            output.say(&report::text::findings(&report));
+            output.say_lines(&report::text::findings(&report));
         }
     } else {
-        output.say(&report::text::findings(&report));
-        output.say(&report::text::crashed_thread(&report));
+        output.say_lines(&report::text::findings(&report));
+        output.say_lines(&report::text::crashed_thread(&report));
     }
     keep_draft(&report);
     let is_told = targets::tell(&report, &output);
+    if lines && platform::nanoseconds() < deadline {
+        report.sources = sources(&report);
+        if stream {
+            output.say_lines(&report::source::text(&report.sources));
+        }
+    }
     let late;
     (report.threads, late) = groups(&others, now + left / 2, &mut unwinder, &symbolizer, &pythons);
     report.threads_note = if late == 0 {
@@ -156,14 +163,14 @@ pub fn write(stderr: i32, lines: bool, others: Result<(), &str>) {
         )
     };
     if stream {
-        output.say(&report::text::other_threads(&report));
+        output.say_lines(&report::text::other_threads(&report));
     }
     report.context = platform::context(incident.pid, &map);
     report.modules_note = symbols::elf::not_read().to_owned();
     if stream {
-        output.say(&report::text::details(&report));
-        output.say(&report::text::context(&report));
-        output.say(&report::text::summary(&report));
+        output.say_lines(&report::text::details(&report));
+        output.say_lines(&report::text::context(&report));
+        output.say_lines(&report::text::summary(&report));
     }
     let mut is_missing = !is_told;
     if let (Some(directory), Some(shelf)) = (&directory, shelf) {
@@ -179,12 +186,22 @@ pub fn write(stderr: i32, lines: bool, others: Result<(), &str>) {
         output.say(&whole(&report).1);
     } else if is_missing {
         // Its first lines are there already.
-        output.say(&report::text::stacks(&report));
+        output.say_lines(&report::text::stacks(&report));
     }
 }
 
 /// What a report says of the other threads, and of what comes behind them, as long as it is not done.
 const UNFINISHED: &str = "the other threads, and more, are missing: the report was not done in the time that it may take (NOSIGPIPE_CRASH_TIMEOUT)";
+
+/// Lines of source around the native function that is the program's own, and around Python's.
+fn sources(report: &Report) -> Vec<Source> {
+    let native = report.culprit().and_then(|frame| {
+        let module = frame.module.and_then(|module| report.modules.get(module as usize));
+        platform::source(&frame.file, frame.line, module.map_or("", |module| &module.path))
+    });
+    let python = report.python.culprit().and_then(|frame| platform::source(&frame.file, frame.line, ""));
+    native.into_iter().chain(python).collect()
+}
 
 /// The report in the format that was asked for, and how a file's name ends in that.
 fn whole(report: &Report) -> (&'static str, String) {

@@ -30,11 +30,28 @@ fn draft_of(name: &str) -> String {
 /// Standard error, by whatever number the copy has it.
 pub struct Output {
     stderr: i32,
+    /// Whether it is a terminal that is to have colours.
+    has_colours: bool,
 }
 
 impl Output {
     pub fn new(stderr: i32) -> Self {
-        Self { stderr }
+        Self { stderr, has_colours: stderr >= 0 && platform::has_colours(stderr) }
+    }
+
+    /// Writes lines of a report to standard error; in colours on a terminal.
+    pub fn say_lines(&self, text: &str) {
+        if !self.has_colours {
+            return self.say(text);
+        }
+        let mut coloured = String::new();
+        for line in text.lines() {
+            match report::source::colour(line) {
+                Some(start) => coloured.extend([start, line, "\x1b[m\n"]),
+                None => coloured.extend([line, "\n"]),
+            }
+        }
+        self.say(&coloured);
     }
 
     /// Writes to standard error, as long as somebody reads there.

@@ -6,6 +6,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
+use core::ffi::CStr;
 use core::mem::MaybeUninit;
 use core::ptr;
 
@@ -16,12 +17,28 @@ use crate::process::write_all;
 
 /// A whole file, mapped for reading for the rest of the process's life. `path` ends in a zero byte.
 pub fn map_file(path: &[u8]) -> Option<&'static [u8]> {
-    let path = core::ffi::CStr::from_bytes_with_nul(path).ok()?;
-    // SAFETY: the path is a string, the descriptor is closed once, and the mapping is never undone. What is mapped is
-    // private; should the file shrink meanwhile, the copy dies of it and the process tells what it can itself.
+    let path = CStr::from_bytes_with_nul(path).ok()?;
+    let (fd, _) = open_regular(path)?;
+    // SAFETY: the descriptor is closed once, and the mapping is never undone. What is mapped is private; should the file shrink
+    // meanwhile, the copy dies of it and the process tells what it can itself.
     unsafe {
-        // Anything but a regular file may keep whoever opens it waiting, or do something when it is opened.
-        let is_regular = |stat: &libc::stat64| stat.st_mode & libc::S_IFMT == libc::S_IFREG;
+        let size = libc::lseek64(fd, 0, libc::SEEK_END);
+        let memory = if size > 0 {
+            libc::mmap(ptr::null_mut(), size as usize, libc::PROT_READ, libc::MAP_PRIVATE, fd, 0)
+        } else {
+            libc::MAP_FAILED
+        };
+        libc::close(fd);
+        (memory != libc::MAP_FAILED).then(|| core::slice::from_raw_parts(memory.cast::<u8>(), size as usize))
+    }
+}
+
+/// Opens a file for reading if it is a regular one: anything else may keep whoever opens it waiting, or do something when it is
+/// opened.
+pub fn open_regular(path: &CStr) -> Option<(c_int, libc::stat64)> {
+    let is_regular = |stat: &libc::stat64| stat.st_mode & libc::S_IFMT == libc::S_IFREG;
+    // SAFETY: the path is a string, and the descriptor is closed if it is not the caller's. A structure of numbers may be zero.
+    unsafe {
         let mut stat = MaybeUninit::<libc::stat64>::zeroed().assume_init();
         if libc::stat64(path.as_ptr(), &raw mut stat) != 0 || !is_regular(&stat) {
             return None;
@@ -35,20 +52,13 @@ pub fn map_file(path: &[u8]) -> Option<&'static [u8]> {
             libc::close(fd);
             return None;
         }
-        let size = libc::lseek64(fd, 0, libc::SEEK_END);
-        let memory = if size > 0 {
-            libc::mmap(ptr::null_mut(), size as usize, libc::PROT_READ, libc::MAP_PRIVATE, fd, 0)
-        } else {
-            libc::MAP_FAILED
-        };
-        libc::close(fd);
-        (memory != libc::MAP_FAILED).then(|| core::slice::from_raw_parts(memory.cast::<u8>(), size as usize))
+        Some((fd, stat))
     }
 }
 
 /// The content of a file, /proc's included, up to a limit. `path` ends in a zero byte. For the copy: it allocates.
 pub fn read_file(path: &[u8], limit: usize) -> Option<Vec<u8>> {
-    let path = core::ffi::CStr::from_bytes_with_nul(path).ok()?;
+    let path = CStr::from_bytes_with_nul(path).ok()?;
     // SAFETY: the path is a string.
     let fd = unsafe { libc::open64(path.as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC | libc::O_NONBLOCK) };
     if fd < 0 {
@@ -105,7 +115,7 @@ pub fn executable_path() -> String {
     // damaged at worst, which only the copy would feel.
     unsafe {
         let path = libc::getauxval(libc::AT_EXECFN) as *const c_char;
-        if path.is_null() { String::new() } else { core::ffi::CStr::from_ptr(path).to_string_lossy().into_owned() }
+        if path.is_null() { String::new() } else { CStr::from_ptr(path).to_string_lossy().into_owned() }
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod map;
 mod message;
+mod source;
 mod symbols;
 mod system;
 mod targets;
@@ -11,6 +12,7 @@ mod values;
 
 pub use map::*;
 pub use message::*;
+pub use source::*;
 pub use symbols::*;
 pub use system::*;
 pub use targets::*;

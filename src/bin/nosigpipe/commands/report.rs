@@ -13,6 +13,7 @@ use serde_json::Value;
 use crate::commands::{annotation, debuginfod, source};
 use crate::exit::{Failure, OK};
 use crate::output;
+use report::source::Source;
 use report::{
     Context, Exception, Frame, Group, GroupMemory, Module, Python, PythonFrame, Report, SCHEMA, Variable, text,
 };
@@ -96,11 +97,14 @@ pub fn run(matches: &ArgMatches) -> Result<u8, Failure> {
     if !directories.is_empty() {
         resolve_again(&mut report, &directories);
     }
-    let text = text::whole_with(&report, &source::around(&report, map_file));
+    if report.sources.is_empty() {
+        report.sources.extend(source::around(&report, map_file));
+    }
+    let text = text::whole(&report);
     let annotation = matches.get_flag("annotate").then(|| annotation::of(&report, &text)).flatten();
     match annotation {
         Some(annotation) => output::write(&annotation)?,
-        None => output::write_coloured(&text, source::colour)?,
+        None => output::write_coloured(&text, report::source::colour)?,
     }
     Ok(OK)
 }
@@ -173,11 +177,22 @@ fn report(value: &Value) -> Report {
         cut: thread["incomplete"].as_bool().unwrap_or(false),
         python: python(&thread["python"]),
         python_note: string(&value["python_note"]),
+        sources: list(&value["source"]).map(lines).collect(),
         threads: list(&value["other_threads"]).map(group).collect(),
         threads_note: string(&value["other_threads_note"]),
         modules: list(&value["modules"]).map(module).collect(),
         context: context(&value["context"]),
         modules_note: string(&value["modules_note"]),
+    }
+}
+
+fn lines(value: &Value) -> Source {
+    Source {
+        file: string(&value["file"]),
+        line: value["line"].as_u64().unwrap_or(0),
+        first: value["first_line"].as_u64().unwrap_or(0),
+        lines: list(&value["lines"]).map(string).collect(),
+        is_changed: value["changed"].as_bool().unwrap_or(false),
     }
 }
 

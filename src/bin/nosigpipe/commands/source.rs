@@ -1,58 +1,26 @@
-//! A part of `report`: the source lines around the program's own frame, and colour on a terminal.
+//! A part of `report`: the source lines around the program's own frame, where the report has none and the file is on this machine.
 
-use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 use std::time::SystemTime;
 
-use crate::output;
+use report::source::{Picker, SIZE, Source, is_source};
 use report::{Frame, Report};
 
-/// Lines that are shown, at most; the frame's is in the middle.
-const LINES: usize = 5;
-/// Characters of a line that are shown, at most.
-const WIDTH: usize = 160;
-/// Bytes of a source file, at most: longer ones are generated, and nobody reads them.
-const SIZE: usize = 16 << 20;
-/// Ends of names that source files have. The report may come from somebody who wants to see other files of this machine in
-/// the output; such files end in none of these.
-const ENDS: [&str; 22] = [
-    "c", "cc", "cpp", "cxx", "c++", "h", "hh", "hpp", "hxx", "inl", "ipp", "tcc", "rs", "go", "s", "m", "mm", "d",
-    "zig", "f90", "cu", "nim",
-];
-
-/// In front of the line that is meant.
-const MARK: &str = "    > ";
-
-/// The lines around the first frame that is the program's own, where its source file is there; else nothing.
-pub fn around(report: &Report, map_file: fn(&str) -> Option<&'static [u8]>) -> String {
-    report.culprit().and_then(|frame| lines(report, frame, map_file)).unwrap_or_default()
-}
-
-fn lines(report: &Report, frame: &Frame, map_file: fn(&str) -> Option<&'static [u8]>) -> Option<String> {
+/// The lines around the first frame that is the program's own, where its source file is there.
+pub fn around(report: &Report, map_file: fn(&str) -> Option<&'static [u8]>) -> Option<Source> {
+    let frame = report.culprit()?;
     let path = Path::new(&frame.file);
-    let end = path.extension()?.to_str()?.to_ascii_lowercase();
-    if !path.is_absolute() || !ENDS.contains(&end.as_str()) {
+    // Of a symbolic link, what it leads to has to be named so, too: the report may come from somebody who wants to see other
+    // files of this machine in the output.
+    let target = fs::canonicalize(path).ok()?;
+    if !is_source(&frame.file, "") || !is_source(target.to_str()?, "") {
         return None;
     }
     let content = map_file(&frame.file).filter(|content| content.len() <= SIZE)?;
-    let wanted = usize::try_from(frame.line).ok()?.checked_sub(1)?;
-    let first = wanted.saturating_sub(LINES / 2);
-    let found: Vec<&[u8]> = content.split(|&byte| byte == b'\n').skip(first).take(LINES).collect();
-    found.get(wanted - first)?;
-    let mut text = format!("source at {}:{}", output::name(&frame.file), frame.line);
-    if is_newer(path, report, frame) {
-        text.push_str(" (changed since the program was built: these may be other lines)");
-    }
-    text.push_str(":\n");
-    for (index, line) in found.iter().enumerate() {
-        let line = String::from_utf8_lossy(line).trim_end().replace('\t', "    ");
-        let mark = if first + index == wanted { MARK } else { "      " };
-        let shown: String = line.chars().take(WIDTH).collect();
-        let number = first + index + 1;
-        let _ = writeln!(text, "{}", format!("{mark}{number:>5}  {shown}").trim_end());
-    }
-    Some(text)
+    let mut picker = Picker::new(frame.line);
+    picker.take(content);
+    picker.finish(&frame.file, is_newer(path, report, frame))
 }
 
 /// Whether the source has been changed since the program was made.
@@ -61,18 +29,4 @@ fn is_newer(source: &Path, report: &Report, frame: &Frame) -> bool {
     let module = frame.module.and_then(|index| report.modules.get(usize::try_from(index).ok()?));
     let made: Option<SystemTime> = module.and_then(|module| changed(Path::new(&module.path)));
     made.is_some_and(|made| changed(source).is_some_and(|changed| changed > made))
-}
-
-/// The colour that a line of a report has on a terminal: what happened, whose stack is the crashed one, and the line that is
-/// meant.
-pub fn colour(index: usize, line: &str) -> Option<&'static str> {
-    const RED: &str = "\x1b[1;31m";
-    const BOLD: &str = "\x1b[1m";
-    const YELLOW: &str = "\x1b[1;33m";
-    match line {
-        _ if index == 0 || line.starts_with("nosigpipe: in short: ") => Some(RED),
-        _ if line.starts_with(MARK) => Some(YELLOW),
-        _ if line.starts_with("stack of ") => Some(BOLD),
-        _ => None,
-    }
 }

@@ -104,13 +104,13 @@ fn with_children(given: &[u32]) -> Vec<u32> {
 }
 
 /// The colour that a line has on a terminal: deadlocks, then what begins a stack, then what it waits for.
-fn colour(index: usize, line: &str) -> Option<&'static str> {
+fn colour(line: &str) -> Option<&'static str> {
     const RED: &str = "\x1b[1;31m";
     const BOLD: &str = "\x1b[1m";
     const YELLOW: &str = "\x1b[33m";
     match line {
         _ if line.starts_with("deadlock:") => Some(RED),
-        _ if index == 0 || line.starts_with("stack of ") => Some(BOLD),
+        _ if line.starts_with("nosigpipe: ") || line.starts_with("stack of ") => Some(BOLD),
         _ if line.starts_with("  #") || line.starts_with("  ...") || !line.starts_with("  ") => None,
         _ => Some(YELLOW),
     }
