@@ -167,13 +167,13 @@ mod tests {
     fn the_lines_around_one_are_picked_whatever_the_pieces() {
         let content: String = (1..=9).map(|line| format!("line {line}\n")).collect();
         for piece in [1, 2, 7, 64, 1000] {
-            let middle = around(&content, 5, piece).unwrap_or_default();
-            assert_eq!((middle.first, middle.lines.len()), (3, 5), "{piece}");
-            assert_eq!((middle.lines[0].as_str(), middle.lines[4].as_str()), ("line 3", "line 7"));
-            let start = around(&content, 1, piece).unwrap_or_default();
-            assert_eq!((start.first, start.lines.len(), start.lines[0].as_str()), (1, 3, "line 1"));
-            let end = around(&content, 9, piece).unwrap_or_default();
-            assert_eq!((end.first, end.lines.len(), end.lines[2].as_str()), (7, 3, "line 9"));
+            let lines = |line, first, expected: &[&str]| {
+                let found = around(&content, line, piece).unwrap_or_default();
+                assert_eq!((found.first, found.lines.join("|")), (first, expected.join("|")), "{line} by {piece}");
+            };
+            lines(5, 3, &["line 3", "line 4", "line 5", "line 6", "line 7"]);
+            lines(1, 1, &["line 1", "line 2", "line 3"]);
+            lines(9, 7, &["line 7", "line 8", "line 9"]);
         }
         assert!(around(&content, 10, 64).is_none() && around(&content, 0, 64).is_none());
         assert!(around("", 1, 64).is_none() && around("no end", 1, 64).is_some());
@@ -183,7 +183,7 @@ mod tests {
     #[test]
     fn long_lines_are_cut_at_a_character() {
         let long = around(&"ä".repeat(4000), 1, 33).unwrap_or_default();
-        assert_eq!(long.lines[0], "ä".repeat(80));
+        assert_eq!(long.lines, ["ä".repeat(80)]);
     }
 
     #[test]

@@ -17,7 +17,7 @@ use object::read::elf::{FileHeader, SectionHeader, SectionTable, Sym};
 use ruzstd::decoding::FrameDecoder;
 
 use super::{DebugFiles, Name, Reader, frames, hex, is_wanted, reader, with_symbol, xz};
-use crate::values::{Code, Function, Process, State, Variables};
+use crate::values::{Code, Function, Passed, Process, State, Variables};
 
 type Elf = elf::FileHeader64<Endianness>;
 
@@ -203,7 +203,7 @@ impl Symbols {
             files.extend(own.kept_symbols());
         }
         let lines = if lines {
-            files.iter().find(|file| file.has_debug_info()).and_then(|file| context(file, debug_files))
+            files.iter().find(|file| file.has_debug_info()).and_then(|file| context(file, path, debug_files))
         } else {
             None
         };
@@ -277,7 +277,7 @@ impl Symbols {
         callee: (&Function, u64),
         state: &State,
         process: &mut dyn Process,
-    ) -> Vec<(u16, u64)> {
+    ) -> Vec<(Passed, u64)> {
         let code = self.code(state.lookup);
         code.map(|code| code.entry_values(function, return_address, callee, state, process)).unwrap_or_default()
     }
@@ -309,7 +309,8 @@ impl Symbols {
     }
 }
 
-fn context(file: &File, debug_files: DebugFiles) -> Option<Context<Reader>> {
+/// The debug information of a file, which is the one at `path` or belongs to it.
+fn context(file: &File, path: &str, debug_files: DebugFiles) -> Option<Context<Reader>> {
     let load = |file: File| {
         move |id: gimli::SectionId| {
             Ok::<_, gimli::Error>(reader(
@@ -324,13 +325,19 @@ fn context(file: &File, debug_files: DebugFiles) -> Option<Context<Reader>> {
     {
         let id = hex(id);
         let name = String::from_utf8_lossy(name);
-        let by_id = open_debug_file(&id, debug_files);
-        // The name is relative to the debug file, whose place is one of these.
-        let other = by_id.or_else(|| {
-            let name = name.trim_start_matches("../");
-            debug_files.directories.iter().find_map(|directory| (debug_files.open)(&format!("{directory}/{name}")))
-        });
-        if let Some(other) = other.and_then(File::parse) {
+        let is_it = |file: &File| file.build_id().is_none_or(|other| hex(other) == id);
+        let by_name = || {
+            // A relative name begins where the debug file is, which is beside the module or in one of the directories.
+            let (beside, _) = path.rsplit_once('/')?;
+            let below = name.trim_start_matches("../");
+            let relative = [format!("{beside}/{name}")]
+                .into_iter()
+                .chain(debug_files.directories.iter().map(|directory| format!("{directory}/{below}")));
+            let absolute = name.starts_with('/').then(|| name.clone().into_owned());
+            absolute.into_iter().chain(relative).find_map(|path| (debug_files.open)(&path))
+        };
+        let other = open_debug_file(&id, debug_files).or_else(by_name);
+        if let Some(other) = other.and_then(File::parse).filter(is_it) {
             dwarf.load_sup(load(other)).ok()?;
         }
     }

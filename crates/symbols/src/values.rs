@@ -47,8 +47,17 @@ pub struct State<'a> {
     pub registers: &'a [Option<u64>],
     /// The canonical frame address.
     pub cfa: Option<u64>,
-    /// What registers were when the function was called, as far as the caller's debug information tells.
-    pub entry: &'a [(u16, u64)],
+    /// What the function was called with, as far as the caller's debug information tells.
+    pub entry: &'a [(Passed, u64)],
+}
+
+/// Where a caller has put what it has passed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Passed {
+    /// In a register, by its DWARF number.
+    Register(u16),
+    /// Nowhere: the compiler has left this parameter out (DW_OP_GNU_parameter_ref). It is known by where its entry is in the section.
+    Parameter(usize),
 }
 
 /// A function that has code of its own.
@@ -112,6 +121,11 @@ impl<'a> At<'a> {
 
     fn read(&self) -> Option<Entry> {
         self.unit.entry(self.entry).ok()
+    }
+
+    /// Where another entry of the same unit is in the section.
+    fn place_of(&self, entry: UnitOffset) -> Option<usize> {
+        self.unit.header.debug_info_offset()?.0.checked_add(entry.0)
     }
 
     fn sibling(&self, entry: UnitOffset) -> Self {
@@ -296,7 +310,8 @@ impl<'a> Code<'a> {
             let value = |entry: &UnitOffset| {
                 let at = self.at(*entry);
                 let name = at.name();
-                if name.is_empty() || reading.process.is_late() {
+                // Clang's are no variables of the program's, but the lengths of arrays.
+                if name.is_empty() || name.starts_with("__vla_expr") || reading.process.is_late() {
                     return None;
                 }
                 let text = show::value(&mut reading, &at);
@@ -323,8 +338,8 @@ impl<'a> Code<'a> {
                         scope.arguments.push(offset);
                     }
                 }
-                // What is only declared is another's.
-                c::DW_TAG_variable if !entry.has_attr(c::DW_AT_declaration) => {
+                // What is only declared is another's, and what the compiler has made is nobody's.
+                c::DW_TAG_variable if !entry.has_attr(c::DW_AT_declaration) && !entry.has_attr(c::DW_AT_artificial) => {
                     if let Some(scope) = scopes.get_mut(scope) {
                         scope.locals.push(offset);
                     }
@@ -351,7 +366,7 @@ impl<'a> Code<'a> {
         callee: (&Function, u64),
         state: &State,
         process: &mut dyn Process,
-    ) -> Vec<(u16, u64)> {
+    ) -> Vec<(Passed, u64)> {
         let Some(call) = self.call(function, return_address) else { return Vec::new() };
         let mut reading =
             evaluate::Reading { state, process, function: self.at(function.entry), left: evaluate::MOST_STEPS };
@@ -366,11 +381,20 @@ impl<'a> Code<'a> {
             let location = entry.attr_value(c::DW_AT_location).and_then(|location| location.exprloc_value());
             let value =
                 entry.attr_value(c::DW_AT_call_value).or_else(|| entry.attr_value(c::DW_AT_GNU_call_site_value));
-            if let Some(register) = location.and_then(|location| evaluate::register(location, at.unit()))
+            let parameter =
+                || entry.attr_value(c::DW_AT_call_parameter).or_else(|| entry.attr_value(c::DW_AT_abstract_origin));
+            let passed = match location {
+                Some(location) => evaluate::register(location, at.unit()).map(Passed::Register),
+                None => parameter()
+                    .and_then(|parameter| at.follow(&parameter))
+                    .and_then(|parameter| parameter.place_of(parameter.entry))
+                    .map(Passed::Parameter),
+            };
+            if let Some(passed) = passed
                 && let Some(value) = value.and_then(|value| value.exprloc_value())
                 && let Some(value) = reading.number(&at, value)
             {
-                values.push((register, value));
+                values.push((passed, value));
             }
         }
         values

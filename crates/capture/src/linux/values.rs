@@ -7,7 +7,7 @@ use crate::platform;
 use crate::process::{AskSymbols, Map, Memory, ReadMemory};
 use processor::Registers;
 use report::{Frame, Variable};
-use symbols::values::{Function, Process, State, Value, Variables};
+use symbols::values::{Function, Passed, Process, State, Value, Variables};
 
 use super::Unwinder;
 use unwind::FrameRegisters;
@@ -43,7 +43,7 @@ struct Level {
 }
 
 impl Level {
-    fn state<'a>(&'a self, entry: &'a [(u16, u64)]) -> State<'a> {
+    fn state<'a>(&'a self, entry: &'a [(Passed, u64)]) -> State<'a> {
         let FrameRegisters { known, cfa, .. } = &self.registers;
         State { lookup: self.lookup, bias: self.bias, registers: known, cfa: *cfa, entry }
     }
@@ -78,7 +78,7 @@ pub fn add_values(
 
     // From the outermost on: what a function was called with is known where its caller is.
     let mut found: Vec<Vec<Variables>> = Vec::new();
-    let mut entry: Vec<(u16, u64)> = Vec::new();
+    let mut entry: Vec<(Passed, u64)> = Vec::new();
     for (index, level) in levels.iter().enumerate().rev() {
         let Some((level, function)) = level.as_ref().and_then(|level| Some((level, level.function.as_ref()?))) else {
             entry.clear();

@@ -7,7 +7,7 @@ use gimli::{
 };
 
 use super::content::{Content, Data};
-use super::{At, Entry, Process, Reader, State};
+use super::{At, Entry, Passed, Process, Reader, State};
 
 /// Steps of all expressions of one frame together.
 pub const MOST_STEPS: u32 = 10_000;
@@ -190,6 +190,11 @@ impl<'a> Reading<'a, '_> {
         }
     }
 
+    /// What the caller has passed there.
+    fn passed(&self, passed: Passed) -> Result<u64, Why> {
+        self.state.entry.iter().find(|(other, _)| *other == passed).map(|(_, value)| *value).ok_or(Why::OptimizedOut)
+    }
+
     fn evaluate(
         &mut self,
         at: &At<'a>,
@@ -238,9 +243,11 @@ impl<'a> Reading<'a, '_> {
                 }
                 EvaluationResult::RequiresEntryValue(expression) => {
                     let register = register(expression, unit).ok_or(Why::Unknown)?;
-                    let known = self.state.entry.iter().find(|(number, _)| *number == register);
-                    let (_, value) = known.ok_or(Why::OptimizedOut)?;
-                    evaluation.resume_with_entry_value(Value::Generic(*value))
+                    evaluation.resume_with_entry_value(Value::Generic(self.passed(Passed::Register(register))?))
+                }
+                EvaluationResult::RequiresParameterRef(parameter) => {
+                    let place = at.place_of(parameter).ok_or(Why::Unknown)?;
+                    evaluation.resume_with_parameter_ref(self.passed(Passed::Parameter(place))?)
                 }
                 EvaluationResult::RequiresRelocatedAddress(address) => {
                     evaluation.resume_with_relocated_address(address.wrapping_add(self.state.bias))

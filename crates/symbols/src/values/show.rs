@@ -46,7 +46,7 @@ pub fn value<'a>(reading: &mut Reading<'a, '_>, variable: &At<'a>) -> String {
 }
 
 /// The type itself, without other names of it and without `const` and the like. None is void.
-fn plain(mut kind: At) -> At {
+fn plain<'a>(mut kind: At<'a>) -> At<'a> {
     for _ in 0..REFERENCES {
         let Some(entry) = kind.read() else { break };
         let is_other_name = matches!(
@@ -97,15 +97,19 @@ fn size_of(kind: &At, depth: usize) -> Option<usize> {
 
 /// How many elements an array has in each dimension; `None` where that is decided at run time.
 fn counts(array: &At) -> Option<Vec<usize>> {
-    let dimensions = array.children().into_iter().filter(|(_, entry)| entry.tag() == c::DW_TAG_subrange_type);
-    let count = |(_, entry): (At, super::Entry)| {
-        let count = match entry.attr_value(c::DW_AT_count) {
-            Some(count) => count.udata_value(),
-            None => entry.attr_value(c::DW_AT_upper_bound)?.udata_value()?.checked_add(1),
-        };
-        usize::try_from(count?).ok()
+    dimensions(array).map(|(_, entry)| constant_count(&entry)).collect()
+}
+
+fn dimensions<'a>(array: &At<'a>) -> impl Iterator<Item = (At<'a>, super::Entry)> {
+    array.children().into_iter().filter(|(_, entry)| entry.tag() == c::DW_TAG_subrange_type)
+}
+
+fn constant_count(dimension: &super::Entry) -> Option<usize> {
+    let count = match dimension.attr_value(c::DW_AT_count) {
+        Some(count) => count.udata_value(),
+        None => dimension.attr_value(c::DW_AT_upper_bound)?.udata_value()?.checked_add(1),
     };
-    dimensions.map(count).collect()
+    usize::try_from(count?).ok()
 }
 
 /// A value as it is being written.
@@ -114,7 +118,7 @@ struct Shown<'r, 'a, 'p> {
     text: &'r mut String,
 }
 
-impl Shown<'_, '_, '_> {
+impl<'a> Shown<'_, 'a, '_> {
     fn is_full(&self) -> bool {
         self.text.len() > LONGEST
     }
@@ -131,7 +135,7 @@ impl Shown<'_, '_, '_> {
         }
     }
 
-    fn value(&mut self, kind: &At, data: &Data, depth: usize) {
+    fn value(&mut self, kind: &At<'a>, data: &Data, depth: usize) {
         let Some(entry) = kind.read() else {
             self.text.push_str(Why::Unknown.text());
             return;
@@ -219,7 +223,7 @@ impl Shown<'_, '_, '_> {
         });
     }
 
-    fn reference(&mut self, kind: &At, data: &Data, depth: usize) {
+    fn reference(&mut self, kind: &At<'a>, data: &Data, depth: usize) {
         let word = self.word(data);
         let to = kind.kind().map(plain);
         self.or_why(word, |shown, address| {
@@ -240,28 +244,45 @@ impl Shown<'_, '_, '_> {
         self.or_why(bytes, |shown, bytes| {
             let word = bytes.iter().rev().fold(0u64, |word, &byte| word << 8 | u64::from(byte));
             let mask = if bytes.len() < 8 { (1 << (8 * bytes.len())) - 1 } else { u64::MAX };
-            let is_it = |value: AttributeValue<super::Reader>| {
-                let number = value.sdata_value().map(i64::cast_unsigned).or_else(|| value.udata_value());
-                number.is_some_and(|number| number & mask == word)
+            let values =
+                children.iter().filter(|(_, entry)| entry.tag() == c::DW_TAG_enumerator).filter_map(|(at, entry)| {
+                    let value = entry.attr_value(c::DW_AT_const_value)?;
+                    let number = value.sdata_value().map(i64::cast_unsigned).or_else(|| value.udata_value())?;
+                    Some((at, number & mask))
+                });
+            let write = |text: &mut String, at: &At| {
+                if !scope.is_empty() {
+                    let _ = write!(text, "{scope}::");
+                }
+                text.push_str(&at.name());
             };
-            let found = children.iter().find(|(_, entry)| {
-                entry.tag() == c::DW_TAG_enumerator && entry.attr_value(c::DW_AT_const_value).is_some_and(is_it)
-            });
-            match found {
-                Some((at, _)) => {
-                    if !scope.is_empty() {
-                        let _ = write!(shown.text, "{scope}::");
-                    }
-                    shown.text.push_str(&at.name());
+            let (mut known, mut is_flags) = (0, true);
+            for (at, value) in values.clone() {
+                if value == word {
+                    return write(shown.text, at);
                 }
-                None => {
-                    let _ = write!(shown.text, "{word}");
-                }
+                is_flags &= known & value == 0;
+                known |= value;
             }
+            // Of enumerators that have no bit in common, the value is several.
+            if !is_flags || word & known == 0 {
+                let _ = write!(shown.text, "{word}");
+                return;
+            }
+            let (mut rest, mut separator) = (word, "(");
+            for (at, value) in values.filter(|(_, value)| *value != 0 && word & value == *value) {
+                shown.text.push_str(core::mem::replace(&mut separator, " | "));
+                write(shown.text, at);
+                rest &= !value;
+            }
+            if rest != 0 {
+                let _ = write!(shown.text, "{separator}unknown: {rest:#x}");
+            }
+            shown.text.push(')');
         });
     }
 
-    fn structure(&mut self, kind: &At, data: &Data, depth: usize) {
+    fn structure(&mut self, kind: &At<'a>, data: &Data, depth: usize) {
         if self.text_object(kind, data) {
             return;
         }
@@ -307,7 +328,7 @@ impl Shown<'_, '_, '_> {
         self.text.push(if is_tuple { ')' } else { '}' });
     }
 
-    fn member(&mut self, member: &At, data: &Data, depth: usize) {
+    fn member(&mut self, member: &At<'a>, data: &Data, depth: usize) {
         let Some(kind) = member.kind().map(plain) else {
             self.text.push_str(Why::Unknown.text());
             return;
@@ -338,7 +359,7 @@ impl Shown<'_, '_, '_> {
         }
     }
 
-    fn bit_field(&mut self, kind: &At, data: &Data, first: u64, bits: u64) {
+    fn bit_field(&mut self, kind: &At<'a>, data: &Data, first: u64, bits: u64) {
         let field = data.bits(self.reading.process, first, bits);
         let kind = kind.clone();
         self.or_why(field, |shown, field| {
@@ -353,7 +374,7 @@ impl Shown<'_, '_, '_> {
     }
 
     /// An enum of Rust's: its variant, and what that has.
-    fn variant(&mut self, part: &At, data: &Data, depth: usize) {
+    fn variant(&mut self, part: &At<'a>, data: &Data, depth: usize) {
         let discriminant =
             part.attribute(c::DW_AT_discr).and_then(|(at, value)| at.follow(&value)).and_then(|member| {
                 let size = size_of(&plain(member.kind()?), 2)?.min(8);
@@ -396,17 +417,55 @@ impl Shown<'_, '_, '_> {
         }
     }
 
-    fn array(&mut self, kind: &At, data: &Data, depth: usize) {
-        let (Some(element), Some(counts)) = (kind.kind().map(plain), counts(kind)) else {
+    /// How many elements an array of the crashed function has in each dimension.
+    fn counts(&mut self, array: &At<'a>) -> Option<Vec<usize>> {
+        let mut counts = Vec::new();
+        for (at, entry) in dimensions(array) {
+            let count = match constant_count(&entry) {
+                Some(count) => count,
+                None => {
+                    let count = entry.attr_value(c::DW_AT_count);
+                    let more = u64::from(count.is_none());
+                    let value = count.or_else(|| entry.attr_value(c::DW_AT_upper_bound))?;
+                    usize::try_from(self.computed(&at, &value)?.checked_add(more)?).ok()?
+                }
+            };
+            counts.push(count);
+        }
+        Some(counts)
+    }
+
+    /// A number that is decided at run time: an expression, or a variable.
+    fn computed(&mut self, at: &At<'a>, value: &AttributeValue<super::Reader>) -> Option<u64> {
+        if let Some(expression) = value.exprloc_value() {
+            return self.reading.number(at, expression);
+        }
+        let variable = at.follow(value)?;
+        let size = size_of(&plain(variable.kind()?), DEPTH)?.min(8);
+        let data = self.reading.content(&variable, size).ok()?;
+        let bytes = self.bytes(&data, size).ok()?;
+        Some(bytes.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte)))
+    }
+
+    fn array(&mut self, kind: &At<'a>, data: &Data, depth: usize) {
+        let (Some(element), Some(counts)) = (kind.kind().map(plain), self.counts(kind)) else {
             self.text.push_str("...");
             return;
         };
-        let (Some(size), [count]) = (size_of(&element, 4).filter(|&size| size > 0), counts.as_slice()) else {
+        match size_of(&element, 4).filter(|&size| size > 0) {
+            Some(size) => self.elements(&element, size, &counts, data, depth),
+            None => self.text.push_str("{...}"),
+        }
+    }
+
+    /// The elements of an array, which are arrays themselves as long as there are more dimensions.
+    fn elements(&mut self, element: &At<'a>, size: usize, counts: &[usize], data: &Data, depth: usize) {
+        let Some((&count, inner)) = counts.split_first() else {
             self.text.push_str("{...}");
             return;
         };
-        if is_character(&element) && size == 1 {
-            let bytes = self.bytes(data, (*count).min(LONGEST_TEXT + 1));
+        if inner.is_empty() && is_character(element) && size == 1 {
+            let bytes = self.bytes(data, count.min(LONGEST_TEXT + 1));
             self.or_why(bytes, |shown, bytes| {
                 let end = bytes.iter().position(|&byte| byte == 0);
                 let text = bytes.get(..end.unwrap_or(bytes.len())).unwrap_or_default();
@@ -414,20 +473,26 @@ impl Shown<'_, '_, '_> {
             });
             return;
         }
-        if depth == 0 {
+        let stride = inner.iter().try_fold(size, |size, &count| size.checked_mul(count));
+        let Some(stride) = stride.filter(|_| depth > 0) else {
             self.text.push_str("{...}");
             return;
-        }
+        };
         self.text.push('{');
-        for index in 0..*count {
+        for index in 0..count {
             if index > 0 {
                 self.text.push_str(", ");
             }
-            if index == MOST_MEMBERS || self.is_full() {
+            let Some(offset) = index.checked_mul(stride).filter(|_| index < MOST_MEMBERS && !self.is_full()) else {
                 self.text.push_str("...");
                 break;
+            };
+            let part = data.part(offset);
+            if inner.is_empty() {
+                self.value(element, &part, depth - 1);
+            } else {
+                self.elements(element, size, inner, &part, depth - 1);
             }
-            self.value(&element, &data.part(index * size), depth - 1);
         }
         self.text.push('}');
     }
