@@ -384,7 +384,9 @@ impl<'a> Code<'a> {
             let parameter =
                 || entry.attr_value(c::DW_AT_call_parameter).or_else(|| entry.attr_value(c::DW_AT_abstract_origin));
             let passed = match location {
-                Some(location) => evaluate::register(location, at.unit()).map(Passed::Register),
+                Some(location) => {
+                    evaluate::register(location, at.unit()).map(|(register, _)| Passed::Register(register))
+                }
                 None => parameter()
                     .and_then(|parameter| at.follow(&parameter))
                     .and_then(|parameter| parameter.place_of(parameter.entry))

@@ -41,12 +41,24 @@ pub struct Reading<'a, 'p> {
     pub left: u32,
 }
 
-/// The register that an expression names, if it does nothing else.
-pub fn register(expression: Expression<Reader>, unit: UnitRef<Reader>) -> Option<u16> {
+/// The register that an expression names, if it does nothing else, and the entry of the type that its content is taken for; 0 for any.
+pub fn register(expression: Expression<Reader>, unit: UnitRef<Reader>) -> Option<(u16, gimli::UnitOffset)> {
     let mut operations = expression.operations(unit.encoding());
     match (operations.next().ok()??, operations.next().ok()?) {
-        (Operation::Register { register }, None) => Some(register.0),
+        (Operation::Register { register }, None) => Some((register.0, gimli::UnitOffset(0))),
+        (Operation::RegisterOffset { register, offset: 0, base_type }, None) if base_type.0 != 0 => {
+            Some((register.0, base_type))
+        }
         _ => None,
+    }
+}
+
+/// A value of a type by its bits; what [`Value::from_u64`] makes of floating point numbers is the number.
+fn of_bits(kind: ValueType, bits: u64) -> Result<Value, Why> {
+    match kind {
+        ValueType::F32 => Ok(Value::F32(f32::from_bits(bits as u32))),
+        ValueType::F64 => Ok(Value::F64(f64::from_bits(bits))),
+        _ => Value::from_u64(kind, bits).map_err(|_| Why::Unknown),
     }
 }
 
@@ -221,12 +233,12 @@ impl<'a> Reading<'a, '_> {
                     let bytes =
                         Content::read(self.process, address, usize::from(size.min(8))).ok_or(Why::Unreadable)?;
                     let bits = bytes.iter().rev().fold(0, |bits, &byte| bits << 8 | u64::from(byte));
-                    let value = Value::from_u64(typed(base_type)?, bits).map_err(|_| Why::Unknown)?;
+                    let value = of_bits(typed(base_type)?, bits)?;
                     evaluation.resume_with_memory(value)
                 }
                 EvaluationResult::RequiresRegister { register, base_type } => {
                     let bits = self.register(register.0)?;
-                    let value = Value::from_u64(typed(base_type)?, bits).map_err(|_| Why::Unknown)?;
+                    let value = of_bits(typed(base_type)?, bits)?;
                     evaluation.resume_with_register(value)
                 }
                 EvaluationResult::RequiresFrameBase => {
@@ -242,8 +254,9 @@ impl<'a> Reading<'a, '_> {
                     evaluation.resume_with_call_frame_cfa(self.state.cfa.ok_or(Why::Unknown)?)
                 }
                 EvaluationResult::RequiresEntryValue(expression) => {
-                    let register = register(expression, unit).ok_or(Why::Unknown)?;
-                    evaluation.resume_with_entry_value(Value::Generic(self.passed(Passed::Register(register))?))
+                    let (register, kind) = register(expression, unit).ok_or(Why::Unknown)?;
+                    let bits = self.passed(Passed::Register(register))?;
+                    evaluation.resume_with_entry_value(of_bits(typed(kind)?, bits)?)
                 }
                 EvaluationResult::RequiresParameterRef(parameter) => {
                     let place = at.place_of(parameter).ok_or(Why::Unknown)?;
