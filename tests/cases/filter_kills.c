@@ -110,6 +110,7 @@ int main(int count, char **arguments) {
                                          SYS_rt_sigreturn, SYS_rt_sigaction, SYS_rt_sigprocmask, SYS_getpid, SYS_gettid, SYS_tgkill, SYS_exit_group), 1, SECCOMP_RET_KILL)
         : !strcmp(what, "little")    ? install(LIST(SYS_read, SYS_write, SYS_exit_group, SYS_rt_sigreturn, SYS_rt_sigaction, SYS_rt_sigprocmask, SYS_tgkill,
                                          SYS_getpid, SYS_gettid), 1, SECCOMP_RET_KILL_PROCESS)
+        : !strcmp(what, "arguments") ? install_by_arguments()
         : !strcmp(what, "tid")       ? install(LIST(SYS_gettid), 0, SECCOMP_RET_KILL)
         : !strcmp(what, "told")      ? install(LIST(SYS_read, SYS_write, SYS_exit_group, SYS_rt_sigreturn, SYS_fstat, SYS_fcntl), 1, SECCOMP_RET_KILL_PROCESS)
         : !strcmp(what, "asked")     ? install(LIST(SYS_ptrace, SYS_process_vm_readv), 0, SECCOMP_RET_USER_NOTIF)

@@ -117,6 +117,7 @@ pub fn adopt_forked_child() {
 /// for a crash of our own. But one that is pending, since the program has it blocked, would come now, and be the end.
 /// Returns what was blocked.
 pub fn begin() -> u64 {
+    platform::learn_forbidden();
     platform::block(!CRASH_SIGNALS | platform::pending_signals())
 }
 

@@ -25,8 +25,6 @@ mod settings;
 mod stacks;
 mod vm_child;
 
-#[cfg(target_os = "linux")]
-pub use child::ended as child_ended;
 pub use copy::own_mappings;
 pub use incident::{Incident, correct_incident, incident, wait_for_crash_in_progress};
 #[cfg(target_os = "linux")]

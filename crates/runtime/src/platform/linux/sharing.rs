@@ -33,6 +33,11 @@ pub fn is_filtered() -> bool {
 /// Whether a child was made that has this process's table of signal actions, too (CLONE_SIGHAND).
 pub(crate) static ACTIONS_SHARED: AtomicBool = AtomicBool::new(false);
 
+/// Whether there may be such a child.
+pub fn are_actions_shared() -> bool {
+    ACTIONS_SHARED.load(Relaxed)
+}
+
 /// Whether the calling process, which is not ours, has our table of signal actions: what it sets is set for us.
 pub fn shares_actions() -> bool {
     const KCMP_SIGHAND: c_int = 4;
