@@ -146,7 +146,7 @@ fn tell_programs(started: i32) {
     /// Where the entry lives.
     static mut ENTRY: Line<32> = Line::empty();
     let entry = &raw mut ENTRY;
-    // SAFETY: only the constructor touches it, once, before there are other threads.
+    // SAFETY: only the constructor writes it, once. Others read it by the address that `hand_on` publishes when it is complete.
     let line = unsafe { &mut *entry };
     let _ = write!(line, "{PROCESS}={started}\0");
     if let Ok(entry) = CStr::from_bytes_until_nul(line.bytes()) {

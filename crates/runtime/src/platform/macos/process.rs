@@ -34,8 +34,9 @@ pub fn environment(prefix: &'static [u8]) -> impl Iterator<Item = &'static CStr>
 }
 
 fn entries() -> impl Iterator<Item = *const c_char> {
-    // SAFETY: environ is a null-terminated array of strings, or null. It is only read by the constructor, before other
-    // threads exist that might change it.
+    // SAFETY: environ is a null-terminated array of strings, or null. Only the constructor reads it. A thread that
+    // another library's constructor has started may call setenv(3) meanwhile: that is a race with getenv(3), too, which
+    // programs have to avoid themselves.
     let mut next = unsafe { *_NSGetEnviron() };
     core::iter::from_fn(move || {
         if next.is_null() {
