@@ -4,7 +4,10 @@
 use super::freestanding::own_call;
 use core::ffi::CStr;
 use core::ptr;
-use core::sync::atomic::{AtomicPtr, Ordering::Relaxed};
+use core::sync::atomic::{
+    AtomicPtr,
+    Ordering::{Acquire, Release},
+};
 
 use libc::{c_char, pid_t};
 
@@ -23,7 +26,7 @@ const LARGE: usize = 1024;
 
 /// Has `entry` added to the environment of what this process executes or spawns. For the constructor.
 pub fn hand_on(entry: &'static CStr) {
-    ENTRY.store(entry.as_ptr().cast_mut(), Relaxed);
+    ENTRY.store(entry.as_ptr().cast_mut(), Release);
 }
 
 /// Calls with the environment that a program is to have: the given one, with what [`hand_on`] was told. An environment that
@@ -32,7 +35,7 @@ pub(crate) fn with_environment<T>(
     environment: *const *const c_char,
     call: impl FnOnce(*const *const c_char) -> T,
 ) -> T {
-    let entry = ENTRY.load(Relaxed).cast_const();
+    let entry = ENTRY.load(Acquire).cast_const();
     if entry.is_null() || environment.is_null() {
         return call(environment);
     }
