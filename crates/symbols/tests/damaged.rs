@@ -7,7 +7,7 @@
 
 use std::time::{Duration, Instant};
 
-use symbols::values::{Process, State};
+use symbols::values::{Passed, Process, State};
 use symbols::{DebugFiles, demangle, elf, macho};
 
 const NO_DEBUG_FILES: DebugFiles<'static> = DebugFiles { directories: &[], open: |_| None, variables: true };
@@ -105,7 +105,7 @@ fn read_variables(symbols: &elf::Symbols) -> usize {
     }
     let registers: Vec<_> = (0..17).map(|number| Some(0x10_0000 + number)).collect();
     for address in (0x1100..0x1200).step_by(32) {
-        let entry = [(5, address), (4, 1)];
+        let entry = [(Passed::Register(5), address), (Passed::Parameter(1), 1)];
         let state = State { lookup: address, bias: 0x5000, registers: &registers, cfa: Some(0x7000), entry: &entry };
         let process = &mut Everywhere(0);
         if let Some(function) = symbols.function(address, process) {
