@@ -2,6 +2,7 @@
 recursion, a signal handler, templates, Rust, clones that the compiler has made, and without names. Two builds that differ elsewhere have the same."""
 import json
 import os
+import pwd
 import re
 import shutil
 import subprocess
@@ -100,7 +101,9 @@ def build(compiler, source, ending, *flags):
     name = "./" + re.sub(r"\W", "", "".join(flags)) + ending[1:]
     with open("source" + ending, "w") as file:
         file.write(source)
-    made = subprocess.run([*compiler, *flags, "-o", name, "source" + ending], stderr=subprocess.PIPE)
+    # rustup looks for its compilers at home.
+    home = dict(os.environ, HOME=pwd.getpwuid(os.getuid()).pw_dir)
+    made = subprocess.run([*compiler, *flags, "-o", name, "source" + ending], stderr=subprocess.PIPE, env=home)
     check(made.returncode == 0, made.stderr)
     return name
 
