@@ -119,8 +119,17 @@ pub fn write(stderr: i32, lines: bool, others: Result<(), &str>) {
         if let Some(exception) = report.exceptions.first_mut() {
             exception.is_rethrown |= is_rethrown;
         }
-        if report.message.is_empty() && !report.exceptions.is_empty() {
-            report.message = report.exception_line();
+        if report.message.is_empty() {
+            // That no exception was on its way is not known: the runtime's record of it may be damaged.
+            report.message = if !report.exceptions.is_empty() {
+                report.exception_line()
+            } else if calls("__cxa_pure_virtual") {
+                "a pure virtual function was called".to_owned()
+            } else if calls("std::terminate") {
+                "std::terminate() was called".to_owned()
+            } else {
+                String::new()
+            };
         }
     }
     if report.address_description.is_empty()

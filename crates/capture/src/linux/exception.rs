@@ -228,7 +228,11 @@ fn value(memory: &mut Memory, mangled: &str, meta: &str, object: u64) -> String 
         "j" => narrow.to_string(),
         "l" | "x" => wide.cast_signed().to_string(),
         "m" | "y" => wide.to_string(),
+        "f" => format!("{:?}", f32::from_bits(narrow)),
+        "d" => format!("{:?}", f64::from_bits(wide)),
         "PKc" | "Pc" => memory.text(wide),
+        // What it points to may be anything.
+        _ if mangled.starts_with('P') => format!("{wide:#x}"),
         _ if meta.contains("enum") => narrow.cast_signed().to_string(),
         _ => String::new(),
     }
