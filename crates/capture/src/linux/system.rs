@@ -8,29 +8,18 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::ffi::CStr;
 use core::mem::MaybeUninit;
-use core::ptr;
 
 use libc::{c_char, c_int, pid_t};
 
 use crate::platform::{self, PAGE, errno, own_call};
-use crate::process::write_all;
+use crate::process::{map_and_close, write_all};
 
 /// A whole file, mapped for reading for the rest of the process's life. `path` ends in a zero byte.
 pub fn map_file(path: &[u8]) -> Option<&'static [u8]> {
     let path = CStr::from_bytes_with_nul(path).ok()?;
     let (fd, _) = open_regular(path)?;
-    // SAFETY: the descriptor is closed once, and the mapping is never undone. What is mapped is private; should the file shrink
-    // meanwhile, the copy dies of it and the process tells what it can itself.
-    unsafe {
-        let size = libc::lseek64(fd, 0, libc::SEEK_END);
-        let memory = if size > 0 {
-            libc::mmap(ptr::null_mut(), size as usize, libc::PROT_READ, libc::MAP_PRIVATE, fd, 0)
-        } else {
-            libc::MAP_FAILED
-        };
-        libc::close(fd);
-        (memory != libc::MAP_FAILED).then(|| core::slice::from_raw_parts(memory.cast::<u8>(), size as usize))
-    }
+    // SAFETY: the descriptor is ours, and used nowhere else.
+    unsafe { map_and_close(fd, libc::lseek64(fd, 0, libc::SEEK_END)) }
 }
 
 /// Opens a file for reading if it is a regular one: anything else may keep whoever opens it waiting, or do something when it is

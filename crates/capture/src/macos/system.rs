@@ -5,12 +5,11 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec;
 use core::ffi::CStr;
-use core::ptr;
 
 use libc::{c_char, c_int, pid_t};
 
 use crate::platform::errno;
-use crate::process::write_all;
+use crate::process::{map_and_close, write_all};
 
 unsafe extern "C" {
     /// mach-o/dyld.h
@@ -22,21 +21,10 @@ unsafe extern "C" {
 /// A whole file, mapped for reading for the rest of the process's life. `path` ends in a zero byte.
 pub fn map_file(path: &[u8]) -> Option<&'static [u8]> {
     let path = CStr::from_bytes_with_nul(path).ok()?;
-    // SAFETY: the path is a string, the descriptor is closed once, and the mapping is never undone. What is mapped is
-    // private; should the file shrink meanwhile, the crash that this would be is told by addresses alone.
+    // SAFETY: the path is a string; the descriptor is ours, and used nowhere else.
     unsafe {
         let fd = libc::open(path.as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC);
-        if fd < 0 {
-            return None;
-        }
-        let size = libc::lseek(fd, 0, libc::SEEK_END);
-        let memory = if size > 0 {
-            libc::mmap(ptr::null_mut(), size as usize, libc::PROT_READ, libc::MAP_PRIVATE, fd, 0)
-        } else {
-            libc::MAP_FAILED
-        };
-        libc::close(fd);
-        (memory != libc::MAP_FAILED).then(|| core::slice::from_raw_parts(memory.cast::<u8>(), size as usize))
+        if fd < 0 { None } else { map_and_close(fd, libc::lseek(fd, 0, libc::SEEK_END)) }
     }
 }
 

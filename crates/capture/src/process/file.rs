@@ -1,6 +1,8 @@
 //! Files, as every system has them.
 
-use libc::c_int;
+use core::ptr;
+
+use libc::{c_int, off_t};
 
 use crate::platform::errno;
 
@@ -19,4 +21,23 @@ pub fn write_all(fd: c_int, content: &[u8]) -> Result<(), c_int> {
     }
     // SAFETY: the caller's file, of which nobody makes use any more.
     if unsafe { libc::close(fd) } == 0 { result } else { result.and_then(|()| Err(errno())) }
+}
+
+/// Maps the first `size` bytes of a file for reading, for the rest of the process's life, and closes the descriptor. `None` where there is
+/// nothing, or no memory. Should the file shrink meanwhile, reading what is gone is a SIGBUS: of the copy on Linux, and the process tells
+/// what it can itself; on macOS of the report, which is then told by addresses alone.
+///
+/// # Safety
+/// The descriptor is the caller's, who does not use it any more.
+pub unsafe fn map_and_close(fd: c_int, size: off_t) -> Option<&'static [u8]> {
+    // SAFETY: as promised; the mapping is private, and is never undone.
+    unsafe {
+        let memory = if size > 0 {
+            libc::mmap(ptr::null_mut(), size as usize, libc::PROT_READ, libc::MAP_PRIVATE, fd, 0)
+        } else {
+            libc::MAP_FAILED
+        };
+        libc::close(fd);
+        (memory != libc::MAP_FAILED).then(|| core::slice::from_raw_parts(memory.cast::<u8>(), size as usize))
+    }
 }

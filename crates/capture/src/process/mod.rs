@@ -13,7 +13,7 @@ mod file;
 mod map;
 mod memory;
 
-pub use file::write_all;
+pub use file::{map_and_close, write_all};
 pub use map::{Map, Mapping, Module};
 pub use memory::Memory;
 pub use unwind::{Frame, FrameTrust, ReadMemory, Stack};
