@@ -108,6 +108,14 @@ pub fn change_mask(how: c_int, signal: c_int) -> bool {
     believed & set != 0
 }
 
+/// The mask that the kernel has for the calling thread, as far as it may be asked.
+fn mask_in_force() -> Option<u64> {
+    let mut mask = 0u64;
+    // SAFETY: the set is ours and of the size given.
+    let result = unsafe { own_call(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, 0, &raw mut mask, size_of::<u64>()) };
+    (result == 0).then_some(mask)
+}
+
 /// While a program is started by this thread: the kernel has the mask that the program has set, since what is started inherits it.
 pub struct MaskAsSet(u64);
 
@@ -121,12 +129,7 @@ impl MaskAsSet {
     #[cold]
     fn set() -> Self {
         keeping_errno(|| {
-            let mut before = 0u64;
-            // SAFETY: the set is ours and of the size given.
-            unsafe { own_call(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, 0, &raw mut before, size_of::<u64>()) };
-            if !stands_in(before) {
-                return Self(0);
-            }
+            let Some(before) = mask_in_force().filter(|&mask| stands_in(mask)) else { return Self(0) };
             block(before | FAULTS);
             Self(before)
         })
@@ -161,16 +164,12 @@ pub unsafe fn is_to_be_held_back(fault: &Fault, context: *const c_void) -> bool 
 /// # Safety
 /// `context` is what the kernel gave to the running handler.
 unsafe fn is_in_force(context: *const c_void) -> bool {
-    let mut now = 0u64;
-    // SAFETY: the set is ours and of the size given; the rest as promised.
-    let (is_told, call) = unsafe {
-        let result = own_call(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, 0, &raw mut now, size_of::<u64>());
-        (result == 0, super::interrupted_call(context))
-    };
     // The mask in question has SIGSYS. Our handlers do not block it, nor do most of a program's.
-    if is_told && now & mask_of(SIGSYS) == 0 {
+    if mask_in_force().is_some_and(|mask| mask & mask_of(SIGSYS) == 0) {
         return false;
     }
+    // SAFETY: as promised.
+    let call = unsafe { super::interrupted_call(context) };
     let Some(call) = call.filter(|call| call.result == -c_long::from(libc::EINTR)) else { return true };
     // Where the mask is among the arguments of a call that may have one; rt_sigsuspend(2) always has.
     let place = match call.number {

@@ -42,8 +42,8 @@ pub fn are_actions_shared() -> bool {
 pub fn shares_actions() -> bool {
     const KCMP_SIGHAND: c_int = 4;
     // SAFETY: no memory is involved.
-    ACTIONS_SHARED.load(Relaxed)
-        && unsafe { own_call(libc::SYS_kcmp, super::pid(), super::super::own_process(), KCMP_SIGHAND, 0, 0) == 0 }
+    are_actions_shared()
+        && unsafe { own_call(libc::SYS_kcmp, super::pid(), crate::platform::own_process(), KCMP_SIGHAND, 0, 0) == 0 }
 }
 
 /// A forked child has its own memory.
