@@ -8,7 +8,12 @@
 //! - `list.rs`: functions with variable arguments
 //! - on Linux, `context.rs`: what a handler is given, and a signal's frame
 //! - on Linux, `instruction.rs`: why an instruction faulted
-//! - on Linux, `asm.rs`: system calls, and functions that libc would otherwise be asked for
+//! - on Linux, `calls.rs`: system calls
+//! - on Linux, `process.rs`: clone(2), vfork(2) and syscall(2), which return twice
+//! - on Linux, `delivery.rs`: what stands between the kernel and a program's handler
+//! - on Linux, `thread.rs`: a thread's own memory
+//! - on Linux, `freestanding.rs`: functions that libc would otherwise be asked for
+//! - on Linux, `special.rs`: single instructions
 
 pub use processor::*;
 

@@ -8,19 +8,37 @@ pub(crate) use list::list_hook;
 pub(crate) use list::passing_hook;
 
 #[cfg(target_os = "linux")]
-mod asm;
+mod calls;
 #[cfg(target_os = "linux")]
 mod context;
+#[cfg(target_os = "linux")]
+mod delivery;
+#[cfg(target_os = "linux")]
+mod freestanding;
 #[cfg(target_os = "linux")]
 mod instruction;
 #[cfg(target_os = "linux")]
 mod number;
 #[cfg(target_os = "linux")]
-pub use asm::*;
+mod process;
+#[cfg(target_os = "linux")]
+mod special;
+#[cfg(target_os = "linux")]
+mod thread;
+#[cfg(target_os = "linux")]
+pub use calls::*;
 #[cfg(target_os = "linux")]
 pub use context::*;
 #[cfg(target_os = "linux")]
+pub use delivery::*;
+#[cfg(target_os = "linux")]
 use instruction::{Instruction, executes, is_canonical};
+#[cfg(target_os = "linux")]
+pub use process::*;
+#[cfg(target_os = "linux")]
+pub use special::*;
+#[cfg(target_os = "linux")]
+pub use thread::*;
 
 use core::ffi::c_void;
 

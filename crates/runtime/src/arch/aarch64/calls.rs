@@ -1,0 +1,210 @@
+//! System calls: under their libc names, as one function for all of them, and with what differs in their numbers.
+//!
+//! What is a macro is given the functions that it calls outside of `arch`, which this module may not name.
+
+use core::arch::asm;
+
+use libc::c_long;
+
+/// System calls under their libc names, with libc's way to return errors: `failed` is where a failed one jumps to.
+macro_rules! system_calls {
+    ($failed:path, $binding:literal: $($name:literal => $number:ident),* $(,)?) => {
+        $(
+            ::core::arch::global_asm!(
+                concat!(".hidden ", $name),
+                concat!($binding, " ", $name),
+                concat!(".type ", $name, ", %function"),
+                concat!($name, ":"),
+                "mov x8, #{number}",
+                "svc #0",
+                "cmn x0, #4095",
+                "b.hs {failed}",
+                "ret",
+                concat!(".size ", $name, ", . - ", $name),
+                number = const ::libc::$number,
+                failed = sym $failed,
+            );
+        )*
+    };
+}
+pub(crate) use system_calls;
+
+/// The same for those of a report, which fail with ENOSYS if that is what a bit of `forbidden` says.
+macro_rules! checked_system_calls {
+    ($failed:path, $forbidden:path, $binding:literal: $($name:literal => $number:ident),* $(,)?) => {
+        $(
+            ::core::arch::global_asm!(
+                concat!(".hidden ", $name),
+                concat!($binding, " ", $name),
+                concat!(".type ", $name, ", %function"),
+                concat!($name, ":"),
+                "adrp x9, {forbidden}",
+                "add x9, x9, #:lo12:{forbidden}",
+                "ldr w9, [x9, #{word}]",
+                "tbz w9, #{bit}, 2f",
+                "mov x0, #-{absent}",
+                "b {failed}",
+                "2:",
+                "mov x8, #{number}",
+                "svc #0",
+                "cmn x0, #4095",
+                "b.hs {failed}",
+                "ret",
+                concat!(".size ", $name, ", . - ", $name),
+                number = const ::libc::$number,
+                word = const ::libc::$number / 32 * 4,
+                bit = const ::libc::$number % 32,
+                absent = const ::libc::ENOSYS,
+                forbidden = sym $forbidden,
+                failed = sym $failed,
+            );
+        )*
+    };
+}
+pub(crate) use checked_system_calls;
+
+/// Body of the function by which our own system calls are made that have no other name, with syscall(2)'s signature: it looks
+/// into the bits of `forbidden` first.
+macro_rules! own_call_function {
+    ($forbidden:path, $failed:path) => {
+        ::core::arch::naked_asm!(
+            ".hidden nosigpipe_own_call",
+            "mov x8, x0",
+            "adrp x9, {forbidden}",
+            "add x9, x9, #:lo12:{forbidden}",
+            "lsr x10, x8, #5",
+            "ldr w9, [x9, x10, lsl #2]",
+            "lsr w9, w9, w8", // by the number's lowest five bits
+            "tbz w9, #0, 2f",
+            "mov x0, #-{absent}",
+            "b {failed}",
+            "2:",
+            "mov x0, x1",
+            "mov x1, x2",
+            "mov x2, x3",
+            "mov x3, x4",
+            "mov x4, x5",
+            "mov x5, x6",
+            "svc #0",
+            "cmn x0, #4095",
+            "b.hs {failed}",
+            "ret",
+            absent = const ::libc::ENOSYS,
+            forbidden = sym $forbidden,
+            failed = sym $failed,
+        )
+    };
+}
+pub(crate) use own_call_function;
+
+/// The calls that name files: the kernel has only those that name a directory first, here the current one.
+macro_rules! path_calls {
+    ($failed:path, $forbidden:path) => {
+        ::core::arch::global_asm!(
+            ".hidden open64",
+            ".globl open64",
+            ".type open64, %function",
+            "open64:",
+            "mov x3, x2",
+            "mov x2, x1",
+            "mov x1, x0",
+            "mov x0, #{here}",
+            "mov x8, #{openat}",
+            "svc #0",
+            "cmn x0, #4095",
+            "b.hs {failed}",
+            "ret",
+            ".size open64, . - open64",
+            //
+            ".hidden readlink",
+            ".globl readlink",
+            ".type readlink, %function",
+            "readlink:",
+            "mov x3, x2",
+            "mov x2, x1",
+            "mov x1, x0",
+            "mov x0, #{here}",
+            "mov x8, #{readlinkat}",
+            "svc #0",
+            "cmn x0, #4095",
+            "b.hs {failed}",
+            "ret",
+            ".size readlink, . - readlink",
+            //
+            ".hidden stat64",
+            ".globl stat64",
+            ".type stat64, %function",
+            "stat64:",
+            "mov x3, xzr",
+            "mov x2, x1",
+            "mov x1, x0",
+            "mov x0, #{here}",
+            "mov x8, #{newfstatat}",
+            "svc #0",
+            "cmn x0, #4095",
+            "b.hs {failed}",
+            "ret",
+            ".size stat64, . - stat64",
+            here = const ::libc::AT_FDCWD,
+            openat = const ::libc::SYS_openat,
+            readlinkat = const ::libc::SYS_readlinkat,
+            newfstatat = const ::libc::SYS_newfstatat,
+            failed = sym $failed,
+        );
+    };
+}
+pub(crate) use path_calls;
+
+/// Body of the function that a failed system call jumps to, with the kernel's answer where the kernel has left it: calls the
+/// given one with the error's number.
+macro_rules! failed {
+    ($fail:path) => {
+        ::core::arch::naked_asm!("neg w0, w0", "b {fail}", fail = sym $fail)
+    };
+}
+pub(crate) use failed;
+
+/// A system call; what the kernel answers.
+///
+/// # Safety
+/// That of the call.
+pub unsafe fn system_call(number: c_long, arguments: [c_long; 6]) -> c_long {
+    let [a, b, c, d, e, f] = arguments;
+    let result: c_long;
+    // SAFETY: as promised; the kernel changes this register and no other.
+    unsafe {
+        asm!("svc #0", in("x8") number, inlateout("x0") a => result, in("x1") b, in("x2") c, in("x3") d, in("x4") e,
+            in("x5") f, options(nostack));
+    }
+    result
+}
+
+/// The processor as filters know it (linux/audit.h).
+pub const AUDIT_ARCH: u32 = 0xc000_00b7;
+/// Number of the system call that [`poll`] makes.
+pub const POLL: c_long = libc::SYS_ppoll;
+/// Number of the system call that [`open`] makes.
+pub const OPEN: c_long = libc::SYS_openat;
+/// Number of the system call that stat(2) makes.
+pub const STAT: c_long = libc::SYS_newfstatat;
+/// Number of the system call that readlink(2) makes.
+pub const READLINK: c_long = libc::SYS_readlinkat;
+/// Number of a system call that is always allowed: the address of the thread's control block is in a register here.
+pub const THREAD_POINTER: c_long = libc::SYS_getpid;
+
+/// poll(2), of which the kernel has only ppoll(2).
+pub fn poll(entries: &mut [libc::pollfd], milliseconds: libc::c_int) -> c_long {
+    let time = libc::timespec {
+        tv_sec: i64::from(milliseconds / 1_000),
+        tv_nsec: i64::from(milliseconds % 1_000) * 1_000_000,
+    };
+    let time = if milliseconds < 0 { core::ptr::null() } else { &raw const time };
+    // SAFETY: the entries and the time are ours.
+    unsafe { libc::syscall(libc::SYS_ppoll, entries.as_mut_ptr(), entries.len(), time, 0, 0) }
+}
+
+/// open(2), of which the kernel has only openat(2).
+pub fn open(path: &core::ffi::CStr, flags: libc::c_int) -> libc::c_int {
+    // SAFETY: the path is a string.
+    unsafe { libc::syscall(libc::SYS_openat, libc::AT_FDCWD, path.as_ptr(), flags, 0) as libc::c_int }
+}

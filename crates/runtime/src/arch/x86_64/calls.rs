@@ -1,0 +1,153 @@
+//! System calls: under their libc names, as one function for all of them, and with what differs in their numbers.
+//!
+//! What is a macro is given the functions that it calls outside of `arch`, which this module may not name.
+
+use core::arch::asm;
+
+use libc::c_long;
+
+/// System calls under their libc names, with libc's way to return errors: `failed` is where a failed one jumps to.
+macro_rules! system_calls {
+    ($failed:path, $binding:literal: $($name:literal => $number:ident),* $(,)?) => {
+        $(
+            ::core::arch::global_asm!(
+                concat!(".hidden ", $name),
+                concat!($binding, " ", $name),
+                concat!(".type ", $name, ", @function"),
+                concat!($name, ":"),
+                "mov r10, rcx",
+                "mov eax, {number}",
+                "syscall",
+                "cmp rax, -4095",
+                "jae {failed}",
+                "ret",
+                concat!(".size ", $name, ", . - ", $name),
+                number = const ::libc::$number,
+                failed = sym $failed,
+            );
+        )*
+    };
+}
+pub(crate) use system_calls;
+
+/// The calls that name files.
+macro_rules! path_calls {
+    ($failed:path, $forbidden:path) => {
+        $crate::arch::checked_system_calls! { $failed, $forbidden, ".globl":
+            "open64" => SYS_open,
+            "readlink" => SYS_readlink,
+            "stat64" => SYS_stat,
+        }
+    };
+}
+pub(crate) use path_calls;
+
+/// The same for those of a report, which fail with ENOSYS if that is what a bit of `forbidden` says.
+macro_rules! checked_system_calls {
+    ($failed:path, $forbidden:path, $binding:literal: $($name:literal => $number:ident),* $(,)?) => {
+        $(
+            ::core::arch::global_asm!(
+                concat!(".hidden ", $name),
+                concat!($binding, " ", $name),
+                concat!(".type ", $name, ", @function"),
+                concat!($name, ":"),
+                "bt dword ptr [rip + {forbidden} + {word}], {bit}",
+                "mov r10, rcx",
+                "mov eax, {absent}",
+                "jc {failed}",
+                "mov eax, {number}",
+                "syscall",
+                "cmp rax, -4095",
+                "jae {failed}",
+                "ret",
+                concat!(".size ", $name, ", . - ", $name),
+                number = const ::libc::$number,
+                word = const ::libc::$number / 32 * 4,
+                bit = const ::libc::$number % 32,
+                absent = const -::libc::ENOSYS,
+                forbidden = sym $forbidden,
+                failed = sym $failed,
+            );
+        )*
+    };
+}
+pub(crate) use checked_system_calls;
+
+/// Body of the function by which our own system calls are made that have no other name, with syscall(2)'s signature: it looks
+/// into the bits of `forbidden` first.
+macro_rules! own_call_function {
+    ($forbidden:path, $failed:path) => {
+        ::core::arch::naked_asm!(
+            ".hidden nosigpipe_own_call",
+            "lea r11, [rip + {forbidden}]",
+            "mov r10d, edi",
+            "bt dword ptr [r11], r10d",
+            "mov eax, {absent}",
+            "jc {failed}",
+            "mov eax, edi",
+            "mov rdi, rsi",
+            "mov rsi, rdx",
+            "mov rdx, rcx",
+            "mov r10, r8",
+            "mov r8, r9",
+            "mov r9, [rsp + 8]",
+            "syscall",
+            "cmp rax, -4095",
+            "jae {failed}",
+            "ret",
+            absent = const -::libc::ENOSYS,
+            forbidden = sym $forbidden,
+            failed = sym $failed,
+        )
+    };
+}
+pub(crate) use own_call_function;
+
+/// Body of the function that a failed system call jumps to, with the kernel's answer where the kernel has left it: calls the
+/// given one with the error's number.
+macro_rules! failed {
+    ($fail:path) => {
+        ::core::arch::naked_asm!("mov edi, eax", "neg edi", "jmp {fail}", fail = sym $fail)
+    };
+}
+pub(crate) use failed;
+
+/// A system call; what the kernel answers.
+///
+/// # Safety
+/// That of the call.
+pub unsafe fn system_call(number: c_long, arguments: [c_long; 6]) -> c_long {
+    let [a, b, c, d, e, f] = arguments;
+    let result: c_long;
+    // SAFETY: as promised; the kernel changes these registers and no other.
+    unsafe {
+        asm!("syscall", inlateout("rax") number => result, in("rdi") a, in("rsi") b, in("rdx") c,
+            in("r10") d, in("r8") e, in("r9") f, lateout("rcx") _, lateout("r11") _);
+    }
+    result
+}
+
+/// The processor as filters know it (linux/audit.h).
+pub const AUDIT_ARCH: u32 = 0xc000_003e;
+/// Number of the system call that [`poll`] makes.
+pub const POLL: c_long = libc::SYS_poll;
+/// Number of the system call that [`open`] makes.
+pub const OPEN: c_long = libc::SYS_open;
+/// Number of the system call that stat(2) makes.
+pub const STAT: c_long = libc::SYS_stat;
+/// Number of the system call that readlink(2) makes.
+pub const READLINK: c_long = libc::SYS_readlink;
+/// Number of the system call that tells the address of the thread's control block.
+pub const THREAD_POINTER: c_long = libc::SYS_arch_prctl;
+
+/// poll(2). Raw: libc's is a cancellation point.
+pub fn poll(entries: &mut [libc::pollfd], milliseconds: libc::c_int) -> c_long {
+    // SAFETY: the entries are ours.
+    unsafe { libc::syscall(libc::SYS_poll, entries.as_mut_ptr(), entries.len(), milliseconds) }
+}
+
+/// open(2)
+pub fn open(path: &core::ffi::CStr, flags: libc::c_int) -> libc::c_int {
+    // SAFETY: the path is a string.
+    unsafe { libc::syscall(libc::SYS_open, path.as_ptr(), flags) as libc::c_int }
+}

@@ -1,0 +1,150 @@
+//! What makes children, and returns twice: clone(2), vfork(2), and syscall(2), by which both may be called.
+//!
+//! What is a macro is given the functions that it calls outside of `arch`, which this module may not name.
+
+use core::arch::naked_asm;
+
+use libc::{c_long, pid_t};
+
+/// Where syscall(2) comes back from the kernel, with the stack as its caller has left it.
+pub fn return_of_syscall() -> usize {
+    unsafe extern "C" {
+        static syscall_has_returned: u8;
+    }
+    (&raw const syscall_has_returned).addr()
+}
+
+/// clone(2) itself. Where there is a new process it runs the function, which is given its stack's upper end, on the stack whose upper end is `top`, or on a copy of
+/// this one if that is null.
+///
+/// # Safety
+/// The stack is nobody else's, and what the flags have the kernel write is ours.
+#[unsafe(naked)]
+pub unsafe extern "C" fn clone_and_run(
+    flags: c_long,
+    top: *mut u8,
+    parents: *mut pid_t,
+    childs: *mut pid_t,
+    function: unsafe extern "C" fn(*const u8) -> !,
+) -> pid_t {
+    naked_asm!(
+        "mov r9, r8", // kept by the system call, and none of its arguments
+        "mov r10, rcx",
+        "xor r8d, r8d",
+        "mov eax, {clone}",
+        "syscall",
+        "test rax, rax",
+        "jnz 2f",
+        "xor ebp, ebp",
+        "mov rdi, rsp",
+        "and rsp, -16",
+        "call r9",
+        "ud2",
+        "2:",
+        "ret",
+        clone = const libc::SYS_clone,
+    )
+}
+
+/// Body of vfork(2), counting children that share our memory. The child has the parent's stack: the return address must not be on it while
+/// the child runs.
+macro_rules! vfork_body {
+    ($vm_children:path, $failed:path) => {
+        ::core::arch::naked_asm!(
+            ".cfi_startproc",
+            "pop rdi",
+            ".cfi_adjust_cfa_offset -8",
+            ".cfi_register rip, rdi",
+            "lock inc dword ptr [rip + {vm_children}]",
+            "mov eax, {vfork}",
+            "syscall",
+            "push rdi",
+            ".cfi_adjust_cfa_offset 8",
+            ".cfi_offset rip, -8",
+            "test eax, eax",
+            "jz 2f",
+            // The parent goes on when the child has memory of its own, or none.
+            "lock dec dword ptr [rip + {vm_children}]",
+            "cmp rax, -4095",
+            "jae {failed}",
+            "2:",
+            "ret",
+            ".cfi_endproc",
+            vm_children = sym $vm_children,
+            vfork = const ::libc::SYS_vfork,
+            failed = sym $failed,
+        )
+    };
+}
+pub(crate) use vfork_body;
+
+/// Body of syscall(2). Some calls are special: their function is given the arguments with the number in the place of the
+/// fourth, which comes last.
+macro_rules! syscall_function {
+    ($vm_children:path, $special:path, $failed:path) => {
+        ::core::arch::naked_asm!(
+            ".protected syscall",
+            "mov rax, rdi",
+            "mov rdi, rsi",
+            "mov rsi, rdx",
+            "mov rdx, rcx",
+            "mov r10, r8",
+            "mov r8, r9",
+            "mov r9, [rsp + 8]",
+            "cmp eax, {seccomp}",
+            "je 5f",
+            "cmp eax, {prctl}",
+            "je 5f",
+            "cmp eax, {sigaltstack}",
+            "je 5f",
+            "cmp eax, {clone3}",
+            "je 4f",
+            "cmp eax, {clone}",
+            "je 3f",
+            "cmp eax, {fork}",
+            "je 5f",
+            "2:",
+            // For a handler of SIGPIPE (number.rs).
+            "mov [rsp - 8], rax",
+            "syscall",
+            // `is_own_forbidden_call` asks whose call this is: nothing of ours is on the stack here.
+            ".hidden syscall_has_returned",
+            ".globl syscall_has_returned",
+            "syscall_has_returned:",
+            "cmp rax, -4095",
+            "jae {failed}",
+            "ret",
+            // A child may come back here, on a stack of its own. One that has a copy of its parent's is as after fork(2).
+            "3:",
+            "mov r11d, edi",
+            "and r11d, {vm_and_thread}",
+            "jnz 6f",
+            "test rsi, rsi",
+            "jz 5f",
+            "6:",
+            "cmp r11d, {vm}",
+            "jne 2b",
+            "4:",
+            "lock inc dword ptr [rip + {vm_children}]",
+            "jmp 2b",
+            "5:",
+            "mov rcx, rax",
+            "push r10",
+            "call {special}",
+            "pop rcx",
+            "ret",
+            seccomp = const ::libc::SYS_seccomp,
+            prctl = const ::libc::SYS_prctl,
+            sigaltstack = const ::libc::SYS_sigaltstack,
+            clone3 = const ::libc::SYS_clone3,
+            clone = const ::libc::SYS_clone,
+            fork = const ::libc::SYS_fork,
+            vm_and_thread = const ::libc::CLONE_VM | ::libc::CLONE_THREAD,
+            vm = const ::libc::CLONE_VM,
+            vm_children = sym $vm_children,
+            special = sym $special,
+            failed = sym $failed,
+        )
+    };
+}
+pub(crate) use syscall_function;

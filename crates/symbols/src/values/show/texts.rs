@@ -1,0 +1,120 @@
+//! Strings: those of C, and the objects in which C++'s libraries and Rust keep theirs.
+
+use alloc::string::String;
+use core::fmt::Write;
+
+use super::super::At;
+use super::super::content::{Content, Data};
+use super::super::evaluate::Why;
+use super::types::offset_of;
+use super::{LONGEST_TEXT, Shown};
+
+impl Shown<'_, '_, '_> {
+    /// Strings of C++'s libraries and of Rust's; false for everything else.
+    pub(super) fn text_object(&mut self, kind: &At, data: &Data) -> bool {
+        let name = kind.name();
+        let is_string = name.starts_with("basic_string<char,") || name == "basic_string<char>";
+        let is_view = name.starts_with("basic_string_view<char,");
+        let is_rust = name == "&str" || name == "String";
+        if !(is_string || is_view || is_rust) {
+            return false;
+        }
+        let found = self.text_at(kind, data, name == "String");
+        match found {
+            Some(Ok((address, length))) => {
+                if !self.quoted(address, Some(length)) {
+                    self.text.push_str(Why::Unreadable.text());
+                }
+            }
+            Some(Err(why)) => self.text.push_str(why.text()),
+            None => return false,
+        }
+        true
+    }
+
+    /// Where such a string's text is, and its length.
+    pub(super) fn text_at(&mut self, kind: &At, data: &Data, is_rust_string: bool) -> Option<Result<(u64, u64), Why>> {
+        let both = |shown: &mut Self, pointer: usize, length: usize| {
+            let address = shown.word(&data.part(pointer));
+            Some(address.and_then(|address| Ok((address, shown.word(&data.part(length))?))))
+        };
+        if is_rust_string {
+            let old: &[&str] = &["vec", "buf", "ptr", "pointer", "pointer"];
+            let new: &[&str] = &["vec", "buf", "inner", "ptr", "pointer", "pointer"];
+            let pointer = offset_of(kind, new).or_else(|| offset_of(kind, old))?;
+            return both(self, pointer, offset_of(kind, &["vec", "len"])?);
+        }
+        for (pointer, length) in [
+            ("data_ptr", "length"),
+            ("_M_dataplus", "_M_string_length"),
+            ("_M_str", "_M_len"),
+            ("__data_", "__size_"),
+            ("__data", "__size"),
+        ] {
+            if let (Some(pointer), Some(length)) = (offset_of(kind, &[pointer]), offset_of(kind, &[length])) {
+                return both(self, pointer, length);
+            }
+        }
+        if offset_of(kind, &["_M_dataplus"]).is_some() {
+            // The text counts its references: its length is three words before it.
+            return Some(self.word(data).and_then(|address| {
+                let length = Content::read(self.reading.process, address.wrapping_sub(24), 8).ok_or(Why::Unreadable)?;
+                Ok((address, length.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte))))
+            }));
+        }
+        if offset_of(kind, &["__r_"]).or_else(|| offset_of(kind, &["__rep_"])).is_some() {
+            // libc++: the lowest bit of the first byte says whether the text is elsewhere.
+            let first = match data.bytes(self.reading.process, 1) {
+                Ok(first) => first.first().copied().unwrap_or(0),
+                Err(why) => return Some(Err(why)),
+            };
+            if first & 1 == 1 {
+                return both(self, 16, 8);
+            }
+            let address = data.address?.wrapping_add(1);
+            return Some(Ok((address, u64::from(first >> 1).min(22))));
+        }
+        None
+    }
+
+    /// A text in memory, in quotes: up to a zero byte if its length is not known. Whether it could be read.
+    pub(super) fn quoted(&mut self, address: u64, length: Option<u64>) -> bool {
+        let wanted = length.map_or(LONGEST_TEXT + 1, |length| usize::try_from(length).unwrap_or(usize::MAX));
+        let mut bytes = [0; LONGEST_TEXT + 1];
+        let wanted = wanted.min(bytes.len());
+        let Some(place) = bytes.get_mut(..wanted) else { return false };
+        let read = self.reading.process.read(address, place);
+        let found = place.get(..read).unwrap_or_default();
+        let end = if length.is_none() { found.iter().position(|&byte| byte == 0) } else { None };
+        // Memory that ends without the text ending is no text.
+        if read < wanted && end.is_none() {
+            return false;
+        }
+        let text = found.get(..end.unwrap_or(read)).unwrap_or_default();
+        self.quote(text, text.len() > LONGEST_TEXT);
+        true
+    }
+
+    pub(super) fn quote(&mut self, bytes: &[u8], is_cut: bool) {
+        let shown = bytes.get(..LONGEST_TEXT).unwrap_or(bytes);
+        self.text.push('"');
+        for chunk in shown.utf8_chunks() {
+            chunk.valid().chars().for_each(|character| escape(self.text, character));
+            for byte in chunk.invalid() {
+                let _ = write!(self.text, "\\{byte:03o}");
+            }
+        }
+        self.text.push_str(if is_cut { "\"..." } else { "\"" });
+    }
+}
+
+pub(super) fn escape(text: &mut String, character: char) {
+    let _ = match character {
+        '\n' => write!(text, "\\n"),
+        '\t' => write!(text, "\\t"),
+        '\r' => write!(text, "\\r"),
+        '"' | '\\' => write!(text, "\\{character}"),
+        control if (control as u32) < 32 || control as u32 == 127 => write!(text, "\\{:03o}", control as u32),
+        other => write!(text, "{other}"),
+    };
+}
