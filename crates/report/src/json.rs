@@ -81,6 +81,9 @@ pub fn whole(report: &Report) -> String {
             json.signed("tid", report.tid);
             json.text("name", &report.thread);
             frames(json, &report.frames, report.omitted, report.cut);
+            if !report.names_note.is_empty() {
+                json.text("names_note", &report.names_note);
+            }
             python(json, &report.python);
             json.key("registers");
             json.object(|json| {

@@ -11,6 +11,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 pub mod fingerprint;
 pub mod json;
+pub mod read;
 pub mod source;
 pub mod stacks;
 pub mod text;
@@ -80,6 +81,8 @@ pub struct Report {
     pub omitted: Option<(u64, u64)>,
     /// Whether there was no time to follow the stack to its end.
     pub cut: bool,
+    /// Why some of its frames have no names; empty where they were looked for.
+    pub names_note: String,
     /// What Python has called in it.
     pub python: Python,
     /// Why Python's stacks are missing, where the process runs Python and they can't be read.

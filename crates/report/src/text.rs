@@ -103,6 +103,9 @@ pub fn crashed_thread(report: &Report) -> String {
     let mut text = String::new();
     let _ = writeln!(text, "stack of thread {} \"{}\", which crashed:", report.tid, shown(&report.thread));
     frames(&mut text, &report.frames, (report.omitted, report.cut), &report.modules, true);
+    if !report.names_note.is_empty() {
+        let _ = writeln!(text, "  {}", shown(&report.names_note));
+    }
     python(&mut text, &report.python);
     if !report.python_note.is_empty() {
         let _ = writeln!(text, "  {}", shown(&report.python_note));

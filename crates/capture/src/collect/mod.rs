@@ -6,7 +6,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
-use core::cell::RefCell;
+use core::cell::{Cell, RefCell};
 use core::sync::atomic::Ordering::{Relaxed, Release};
 
 mod address;
@@ -46,7 +46,8 @@ pub fn write(stderr: i32, lines: bool, others: Result<(), &str>) {
     let left = incident.deadline.saturating_sub(now);
     // What is left after that is for writing: a report without some names is better than none.
     let deadline = now + left / 4 * 3;
-    let symbolizer = Symbolizer { map: &map, debug_files, lines, deadline, loaded: RefCell::new(BTreeMap::new()) };
+    let symbolizer =
+        Symbolizer { map: &map, debug_files, lines, deadline, loaded: RefCell::default(), unnamed: Cell::new(0) };
     let ask = |module: &Module, question: &mut dyn FnMut(&Symbols)| symbolizer.ask(module, question);
     let mut unwinder = Unwinder::new(&map, now + left / 2, &ask);
 
@@ -95,9 +96,11 @@ pub fn write(stderr: i32, lines: bool, others: Result<(), &str>) {
     report.threads_note = UNFINISHED.to_owned();
     // At first without names, for the draft that is kept if looking for them takes too long or crashes.
     (report.frames, report.omitted) = Symbolizer { deadline: 0, ..symbolizer.anew() }.frames(&stack);
+    report.cut = stack.cut;
+    report.names_note = NAMES_UNFINISHED.to_owned();
     keep_draft(&report);
     (report.frames, report.omitted) = symbolizer.frames(&stack);
-    report.cut = stack.cut;
+    report.names_note = symbolizer.take_unnamed("");
     let pythons = Pythons::find(&map, &mut memory.borrow_mut());
     let threads = pythons.threads(&mut memory.borrow_mut());
     report.python = threads.stack(&mut memory.borrow_mut(), incident.tid, deadline);
@@ -162,15 +165,13 @@ pub fn write(stderr: i32, lines: bool, others: Result<(), &str>) {
     }
     let late;
     (report.threads, late) = groups(&others, now + left / 2, &mut unwinder, &symbolizer, &pythons);
-    report.threads_note = if late == 0 {
-        note
-    } else {
-        format!(
-            "{note}{}{late} thread{} not looked at: there was no time left",
-            if note.is_empty() { "" } else { "; " },
-            if late == 1 { " was" } else { "s were" },
-        )
+    let late = match late {
+        0 => String::new(),
+        1 => "1 thread was not looked at: there was no time left".to_owned(),
+        _ => format!("{late} threads were not looked at: there was no time left"),
     };
+    let notes = [note, late, symbolizer.take_unnamed(" of other threads")];
+    report.threads_note = notes.into_iter().filter(|note| !note.is_empty()).collect::<Vec<_>>().join("; ");
     if stream {
         output.say_lines(&report::text::other_threads(&report));
     }
@@ -201,6 +202,10 @@ pub fn write(stderr: i32, lines: bool, others: Result<(), &str>) {
 
 /// What a report says of the other threads, and of what comes behind them, as long as it is not done.
 const UNFINISHED: &str = "the other threads, and more, are missing: the report was not done in the time that it may take (NOSIGPIPE_CRASH_TIMEOUT)";
+
+/// What a report says of its frames as long as they have no names.
+const NAMES_UNFINISHED: &str =
+    "names are missing: they were not found in the time that the report may take (NOSIGPIPE_CRASH_TIMEOUT)";
 
 /// Lines of source around the native function that is the program's own, and around Python's.
 fn sources(report: &Report) -> Vec<Source> {
@@ -287,12 +292,24 @@ struct Symbolizer<'a> {
     deadline: u64,
     /// By the module's start.
     loaded: RefCell<BTreeMap<u64, Symbols>>,
+    /// Frames that have only an address since there was no time left to look for names.
+    unnamed: Cell<usize>,
 }
 
 impl<'a> Symbolizer<'a> {
     /// One that has loaded nothing yet.
     fn anew(&self) -> Symbolizer<'a> {
-        Symbolizer { loaded: RefCell::default(), ..*self }
+        Symbolizer { loaded: RefCell::default(), unnamed: Cell::new(0), ..*self }
+    }
+
+    /// What a report says of the frames since the last call for whose names there was no time; nothing if there were none. `whose`
+    /// follows the word for them.
+    fn take_unnamed(&self, whose: &str) -> String {
+        match self.unnamed.take() {
+            0 => String::new(),
+            1 => format!("the name of 1 frame{whose} is missing: there was no time left to look for it"),
+            count => format!("the names of {count} frames{whose} are missing: there was no time left to look for them"),
+        }
     }
 
     /// [`AskSymbols`](crate::process::AskSymbols)
@@ -349,11 +366,15 @@ impl<'a> Symbolizer<'a> {
             return vec![Frame { note, ..frame }];
         }
         let Some(module) = module else { return vec![frame] };
-        let in_time = platform::nanoseconds() < self.deadline;
-        let lookup = frame.offset.wrapping_sub(u64::from(!raw.interrupted));
-        let names = in_time.then(|| self.with(module, |symbols| symbols.names(lookup))).flatten().unwrap_or_default();
         let is_ours = module.contains(crash::own_code() as u64);
-        if names.is_empty() || is_ours {
+        let is_in_time = platform::nanoseconds() < self.deadline;
+        if !is_in_time && !is_ours {
+            self.unnamed.set(self.unnamed.get() + 1);
+        }
+        let lookup = frame.offset.wrapping_sub(u64::from(!raw.interrupted));
+        let is_asked = is_in_time && !is_ours;
+        let names = is_asked.then(|| self.with(module, |symbols| symbols.names(lookup))).flatten().unwrap_or_default();
+        if names.is_empty() {
             // The library is stripped, and of its functions only that they are ours is of interest.
             let function = if is_ours { "nosigpipe".to_owned() } else { String::new() };
             return vec![Frame { function, ..frame }];

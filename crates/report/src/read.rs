@@ -1,0 +1,215 @@
+//! Reads a report that was written as JSON.
+//!
+//! It may come from anybody and be damaged: what is missing or of another kind is as if it were empty.
+
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use serde_json::Value;
+
+use super::{
+    Context, Exception, Frame, Group, GroupMemory, Module, Python, PythonFrame, Report, SCHEMA, Variable,
+    source::Source,
+};
+use wording::words;
+
+/// Reads the first report in a text. What stands around it, such as other lines of a log, is left out. The error is a sentence.
+pub fn parse(content: &str) -> Result<Report, String> {
+    let mark = "{\"nosigpipe_crash_report\":";
+    let start = content.find(mark).ok_or("there is no nosigpipe crash report in it")?;
+    let content = content.get(start..).unwrap_or_default();
+    let mut values = serde_json::Deserializer::from_str(content).into_iter::<Value>();
+    let value = match values.next() {
+        Some(Ok(value)) => value,
+        Some(Err(problem)) => return Err(format!("the report is damaged: {problem}")),
+        None => return Err("the report is empty".into()),
+    };
+    match value.get("nosigpipe_crash_report").and_then(Value::as_u64) {
+        Some(SCHEMA) => Ok(report(&value)),
+        Some(version) => Err(format!("the report has version {version}; this nosigpipe knows version {SCHEMA}")),
+        None => Err("the report has no version".into()),
+    }
+}
+
+fn report(value: &Value) -> Report {
+    let (signal, thread) = (&value["signal"], &value["crashed_thread"]);
+    let raised = &signal["raised_by_handler"];
+    let thrown = &value["exception"];
+    let sender = signal["sender_pid"].as_i64().zip(signal["sender_uid"].as_i64());
+    let registers = thread["registers"].as_object().into_iter().flatten();
+    let instructions = string(&thread["instructions"]);
+    let bytes = (0..instructions.len() / 2)
+        .filter_map(|index| u8::from_str_radix(instructions.get(index * 2..index * 2 + 2)?, 16).ok());
+    Report {
+        program: string(&value["program"]),
+        executable: string(&value["executable"]),
+        command: string(&value["command"]),
+        pid: number(&value["pid"]),
+        tid: number(&thread["tid"]),
+        thread: string(&thread["name"]),
+        time: string(&value["time"]),
+        uptime: value["uptime_ms"].as_u64().unwrap_or(0),
+        // Systems number some signals differently.
+        signal: (1..64)
+            .find(|&number| Some(words::signal(number).0) == signal["name"].as_str())
+            .map_or(number(&signal["number"]), i64::from),
+        code: number(&signal["code"]),
+        address: signal["address"].as_str().and_then(hexadecimal),
+        access: string(&signal["access"]),
+        cause: string(&signal["cause"]),
+        address_description: string(&signal["address_description"]),
+        raised: raised["number"].as_i64().zip(raised["code"].as_i64()),
+        sender,
+        call: signal["system_call"].as_i64(),
+        message: string(&value["message"]),
+        exceptions: core::iter::once(thrown).chain(list(&thrown["nested"])).filter_map(exception).collect(),
+        is_handled: thrown["handled"].as_bool().unwrap_or(false),
+        fingerprint: string(&value["fingerprint"]),
+        occurrence: value["occurrence"].as_u64().map(|count| (count, string(&value["first_occurrence"]))),
+        registers: registers.map(|(name, value)| (name.clone(), address(value))).collect(),
+        instructions: (address(&thread["instructions_at"]), bytes.collect()),
+        frames: frames(thread),
+        omitted: omitted(thread),
+        cut: thread["incomplete"].as_bool().unwrap_or(false),
+        names_note: string(&thread["names_note"]),
+        python: python(&thread["python"]),
+        python_note: string(&value["python_note"]),
+        sources: list(&value["source"]).map(lines).collect(),
+        threads: list(&value["other_threads"]).map(group).collect(),
+        threads_note: string(&value["other_threads_note"]),
+        modules: list(&value["modules"]).map(module).collect(),
+        context: context(&value["context"]),
+        modules_note: string(&value["modules_note"]),
+    }
+}
+
+fn lines(value: &Value) -> Source {
+    Source {
+        file: string(&value["file"]),
+        line: value["line"].as_u64().unwrap_or(0),
+        first: value["first_line"].as_u64().unwrap_or(0),
+        lines: list(&value["lines"]).map(string).collect(),
+        is_changed: value["changed"].as_bool().unwrap_or(false),
+    }
+}
+
+fn context(value: &Value) -> Context {
+    let count = |value: &Value| value.as_u64().unwrap_or(0);
+    let memory = &value["memory"];
+    Context {
+        directory: string(&value["directory"]),
+        kernel: string(&value["kernel"]),
+        libc: string(&value["libc"]),
+        system_uptime: count(&value["system_uptime_s"]),
+        threads: count(&value["threads"]),
+        descriptors: count(&value["descriptors"]),
+        limits: list(&value["limits"])
+            .map(|limit| (string(&limit["name"]), count(&limit["used"]), count(&limit["limit"])))
+            .collect(),
+        memory: memory.is_object().then(|| GroupMemory {
+            version: count(&memory["cgroup_version"]),
+            used: count(&memory["used"]),
+            limit: memory["limit"].as_u64(),
+            kills: memory["kills"].as_u64(),
+        }),
+        environment: value["environment"]
+            .as_object()
+            .into_iter()
+            .flatten()
+            .map(|(name, value)| (name.clone(), string(value)))
+            .collect(),
+    }
+}
+
+fn exception(value: &Value) -> Option<Exception> {
+    value.is_object().then(|| Exception {
+        kind: string(&value["type"]),
+        what: string(&value["what"]),
+        code: value["code"].as_i64().map(|number| (number, string(&value["category"]))),
+        is_rethrown: value["rethrown"].as_bool().unwrap_or(false),
+    })
+}
+
+fn group(value: &Value) -> Group {
+    let threads = list(&value["threads"]).map(|thread| (number(&thread["tid"]), string(&thread["name"])));
+    Group {
+        threads: threads.collect(),
+        frames: frames(value),
+        omitted: omitted(value),
+        cut: value["incomplete"].as_bool().unwrap_or(false),
+        python: python(&value["python"]),
+    }
+}
+
+fn python(value: &Value) -> Python {
+    let frame = |frame: &Value| PythonFrame {
+        function: string(&frame["function"]),
+        file: string(&frame["file"]),
+        line: frame["line"].as_u64().unwrap_or(0),
+        interpreter: frame["interpreter"].as_u64().unwrap_or(0),
+    };
+    Python {
+        frames: list(&value["frames"]).map(frame).collect(),
+        omitted: omitted(value),
+        cut: value["incomplete"].as_bool().unwrap_or(false),
+    }
+}
+
+fn frames(value: &Value) -> Vec<Frame> {
+    let frame = |frame: &Value| Frame {
+        address: address(&frame["address"]),
+        module: frame["module"].as_u64(),
+        offset: address(&frame["offset"]),
+        function: string(&frame["function"]),
+        function_offset: frame["function_offset"].as_u64(),
+        file: string(&frame["file"]),
+        line: frame["line"].as_u64().unwrap_or(0),
+        inlined: frame["inlined"].as_bool().unwrap_or(false),
+        interrupted: frame["interrupted"].as_bool().unwrap_or(false),
+        note: string(&frame["note"]),
+        found_by: string(&frame["found_by"]),
+        arguments: list(&frame["arguments"]).map(variable).collect(),
+        locals: list(&frame["locals"]).map(variable).collect(),
+    };
+    list(&value["frames"]).map(frame).collect()
+}
+
+fn variable(value: &Value) -> Variable {
+    Variable { name: string(&value["name"]), value: string(&value["value"]) }
+}
+
+fn module(value: &Value) -> Module {
+    Module {
+        path: string(&value["path"]),
+        build_id: string(&value["build_id"]),
+        start: address(&value["start"]),
+        end: address(&value["end"]),
+        bias: address(&value["bias"]),
+    }
+}
+
+fn omitted(value: &Value) -> Option<(u64, u64)> {
+    value["omitted_frames"].as_u64().zip(value["omitted_before"].as_u64())
+}
+
+fn list(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().into_iter().flatten()
+}
+
+fn string(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+fn number(value: &Value) -> i64 {
+    value.as_i64().unwrap_or(0)
+}
+
+fn address(value: &Value) -> u64 {
+    value.as_str().and_then(hexadecimal).unwrap_or(0)
+}
+
+fn hexadecimal(text: &str) -> Option<u64> {
+    u64::from_str_radix(text.strip_prefix("0x")?, 16).ok()
+}

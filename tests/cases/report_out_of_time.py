@@ -1,0 +1,67 @@
+"""A program whose table of symbols takes longer to search than a report may take. The report names the functions that there was time
+for and says that time ran out for the others: in the text and in the JSON."""
+import json
+import os
+import re
+import struct
+import subprocess
+import sys
+
+LIBRARY = os.environ["LIBRARY"]
+FUNCTIONS = 64
+SYMBOLS = 16 << 20  # undefined ones, which a search passes over: some 60 ms for each of 64 frames
+SYMBOL = 24
+
+SOURCE = "int volatile *volatile row; int f0(void) { return *row; }\n" + "".join(
+    f"__attribute__((noinline)) int f{n}(void) {{ return f{n - 1}() + {n}; }}\n" for n in range(1, FUNCTIONS)
+) + f"int main(void) {{ return f{FUNCTIONS - 1}(); }}\n"
+
+
+def enlarge(program):
+    """Makes the table of symbols longer, by undefined ones behind it that take no room on the disk."""
+    image = bytearray(open(program, "rb").read())
+    table, = struct.unpack_from("<Q", image, 40)
+    entry, count = struct.unpack_from("<HH", image, 58)
+    for at in range(table, table + count * entry, entry):
+        kind, = struct.unpack_from("<I", image, at + 4)
+        if kind == 2:  # SHT_SYMTAB
+            start, size = struct.unpack_from("<QQ", image, at + 24)
+            moved = -(-len(image) // 4096) * 4096
+            struct.pack_into("<QQ", image, at + 24, moved, SYMBOLS * SYMBOL)
+            symbols = image[start:start + size]
+    with open(program, "wb") as file:
+        file.write(image)
+        file.seek(moved)
+        file.write(symbols)
+        file.truncate(moved + SYMBOLS * SYMBOL)
+    with open(program, "rb") as file:  # into memory, so that the first search is no slower than the others
+        while file.read(1 << 24):
+            pass
+
+
+def judge(what, frames, named, told):
+    is_right = 0 < len(named) < FUNCTIONS <= len(frames) and told == [len(frames) - len(named)]
+    print(f"{what}: told" if is_right else f"{what}: {len(named)} of {len(frames)} frames have names, and {told} are told to have none")
+
+
+def main():
+    subprocess.run(["gcc", "-O0", "-w", "-x", "c", "-o", "server", "-"], input=SOURCE.encode(), check=True)
+    enlarge("server")
+    os.chmod("server", 0o755)
+    env = dict(os.environ, NOSIGPIPE_CRASH_TIMEOUT="2")
+    if LIBRARY:
+        env["LD_PRELOAD"] = LIBRARY
+    text = subprocess.run(["./server"], env=env, capture_output=True).stderr.decode()
+    report = json.loads(subprocess.run(["./server"], env=dict(env, NOSIGPIPE_FORMAT="json"), capture_output=True).stderr)
+    note = re.compile("the names of ([0-9]+) frames are missing: there was no time left to look for them")
+    frames = re.findall(r"^  #[0-9]+ +(\S+)", text, re.M)
+    told = [int(number) for number in note.findall(text)]
+    judge("text", frames, [name for name in frames if re.fullmatch("f[0-9]+|main", name)], told)
+    thread = report["crashed_thread"]
+    names = [frame.get("function", "") for frame in thread["frames"]]
+    told = [int(number) for number in note.findall(thread.get("names_note", ""))]
+    judge("JSON", names, [name for name in names if name], told)
+    return 0
+
+
+sys.exit(main())
