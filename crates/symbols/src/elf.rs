@@ -366,6 +366,12 @@ static UNPACKED: AtomicUsize = AtomicUsize::new(0);
 static IS_TOO_LARGE: AtomicBool = AtomicBool::new(false);
 static IS_DAMAGED: AtomicBool = AtomicBool::new(false);
 
+/// Forgets how much was decompressed before: for tests, which read files one after the other, each as if it were the first.
+#[doc(hidden)]
+pub fn forget_limits() {
+    UNPACKED.store(0, Relaxed);
+}
+
 /// What of the modules' debug information was not read, as a report says it; empty if all was.
 pub fn not_read() -> &'static str {
     if IS_TOO_LARGE.load(Relaxed) {

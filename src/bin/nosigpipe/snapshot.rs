@@ -139,9 +139,9 @@ impl Snapshot {
         })
     }
 
-    /// All broken pipes that were counted.
+    /// All broken pipes that were counted; the process may have written anything there.
     pub fn broken_pipes(&self) -> u64 {
-        self.broken_pipes.iter().sum()
+        self.broken_pipes.iter().fold(0, |sum, count| sum.saturating_add(*count))
     }
 
     /// The calls by which there were any, with their numbers.

@@ -2,14 +2,12 @@
 //!
 //! One thing is left out: of libraries that exist in variants for newer CPUs (glibc-hwcaps) the plain one is read.
 
-use std::collections::HashMap;
 use std::env;
-use std::ffi::OsString;
 use std::fs;
-use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use super::loader_cache::Cache;
 use super::{Image, words};
 
 /// Where ld.so looks last: Debian's directories and those of everybody else.
@@ -142,45 +140,4 @@ fn identity(path: &Path) -> Option<(u64, u64)> {
 
 fn expand(text: &str, object: &Path) -> String {
     words::expand_in(text, object.parent().unwrap_or(Path::new("/")))
-}
-
-/// /etc/ld.so.cache, the part of it that begins with `glibc-ld.so.cache1.1`.
-struct Cache {
-    paths: HashMap<Vec<u8>, Vec<PathBuf>>,
-}
-
-impl Cache {
-    fn read() -> Self {
-        let paths = fs::read("/etc/ld.so.cache").ok().and_then(|bytes| Self::parse(&bytes)).unwrap_or_default();
-        Self { paths }
-    }
-
-    fn parse(file: &[u8]) -> Option<HashMap<Vec<u8>, Vec<PathBuf>>> {
-        const MAGIC: &[u8] = b"glibc-ld.so.cache1.1";
-        const HEADER: usize = 48;
-        const ENTRY: usize = 24;
-        // Older systems have a part for older loaders in front.
-        let start = file.windows(MAGIC.len()).position(|window| window == MAGIC)?;
-        let part = file.get(start..)?;
-        let u32_at =
-            |bytes: &[u8], offset: usize| Some(u32::from_ne_bytes(bytes.get(offset..offset + 4)?.try_into().ok()?));
-        let string = |offset: u32| {
-            let rest = part.get(offset as usize..)?;
-            Some(rest.get(..rest.iter().position(|&byte| byte == 0)?)?.to_vec())
-        };
-        let count = u32_at(part, MAGIC.len())? as usize;
-        let mut paths: HashMap<_, Vec<_>> = HashMap::new();
-        for entry in part.get(HEADER..)?.chunks_exact(ENTRY).take(count) {
-            let (key, value) = (string(u32_at(entry, 4)?)?, string(u32_at(entry, 8)?)?);
-            let is_variant = entry.get(16..24)? != [0; 8];
-            let list = paths.entry(key).or_default();
-            let path = PathBuf::from(OsString::from_vec(value));
-            if is_variant { list.push(path) } else { list.insert(0, path) }
-        }
-        Some(paths)
-    }
-
-    fn find(&self, name: &str) -> impl Iterator<Item = &PathBuf> {
-        self.paths.get(name.as_bytes()).into_iter().flatten()
-    }
 }

@@ -57,15 +57,16 @@ impl ReadCacheOps for Bytes {
     }
 }
 
-type Data<'data> = &'data ReadCache<Bytes>;
-type Elf<'data> = ElfFile64<'data, LittleEndian, Data<'data>>;
-
 impl Image {
     /// What the file is; `None` when it is not ELF.
     pub fn read(path: &Path) -> Result<Option<Self>, String> {
         let file = File::open(path).map_err(|error| crate::exit::reason(&error))?;
-        let data = ReadCache::new(Bytes(file));
-        let ident = match (&data).read_bytes_at(0, 20) {
+        Self::parse(&ReadCache::new(Bytes(file)))
+    }
+
+    /// The same of a file's content.
+    pub fn parse<'data, R: ReadRef<'data>>(data: R) -> Result<Option<Self>, String> {
+        let ident = match data.read_bytes_at(0, 20) {
             Ok(ident) if ident.starts_with(&elf::ELFMAG) => ident,
             _ => return Ok(None),
         };
@@ -77,7 +78,7 @@ impl Image {
         };
         let mut image = Self { is_64: class == Some(elf::ELFCLASS64.0), machine: Machine(machine), ..Self::default() };
         if image.is_native() {
-            image.fill(&data).map_err(|error| format!("damaged ELF file: {error}"))?;
+            image.fill(data).map_err(|error| format!("damaged ELF file: {error}"))?;
         }
         Ok(Some(image))
     }
@@ -87,7 +88,7 @@ impl Image {
         self.is_64 && self.machine == MACHINE
     }
 
-    fn fill(&mut self, data: Data<'_>) -> object::Result<()> {
+    fn fill<'data, R: ReadRef<'data>>(&mut self, data: R) -> object::Result<()> {
         let header = FileHeader64::<LittleEndian>::parse(data)?;
         self.is_object_or_core = matches!(header.e_type.get(LittleEndian), elf::ET_REL | elf::ET_CORE);
         let segments = header.program_headers(LittleEndian, data)?;
@@ -104,7 +105,7 @@ impl Image {
                 self.fill_dynamic(entries, segments, data);
             }
         }
-        let file = Elf::parse(data)?;
+        let file = ElfFile64::<LittleEndian, R>::parse(data)?;
         self.is_go |= file.sections().any(|section| matches!(section.name(), Ok(".go.buildinfo" | ".note.go.buildid")));
         for symbol in file.dynamic_symbols() {
             let Ok(name) = symbol.name() else { continue };
@@ -117,11 +118,11 @@ impl Image {
         Ok(())
     }
 
-    fn fill_dynamic(
+    fn fill_dynamic<'data, R: ReadRef<'data>>(
         &mut self,
         entries: &[elf::Dyn64<LittleEndian>],
         segments: &[elf::ProgramHeader64<LittleEndian>],
-        data: Data<'_>,
+        data: R,
     ) {
         let entries = || {
             let pairs = entries.iter().map(|entry| (entry.tag(LittleEndian), entry.val(LittleEndian)));

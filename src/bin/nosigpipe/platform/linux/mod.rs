@@ -6,6 +6,7 @@ mod dependencies;
 mod elf;
 mod facts;
 pub mod family;
+mod loader_cache;
 mod memory;
 // With musl, too: the unwinder is that of a compiler for glibc.
 mod old_libc;

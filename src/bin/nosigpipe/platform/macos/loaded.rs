@@ -142,7 +142,7 @@ fn string(read: Source<'_>, mut address: u64) -> String {
     while bytes.len() < LONGEST {
         let left = (PAGE - address % PAGE) as usize;
         let Some(more) = read(address, left) else { break };
-        address += left as u64;
+        address = address.wrapping_add(left as u64);
         let end = more.iter().position(|&byte| byte == 0);
         bytes.extend_from_slice(more.get(..end.unwrap_or(left)).unwrap_or_default());
         if end.is_some() {
