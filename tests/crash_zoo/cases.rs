@@ -162,6 +162,15 @@ impl Case {
 /// Main joins the thread that crashes.
 const MAIN_JOINS: &[(&str, &str)] = &[("", "main")];
 
+/// What `__builtin_trap` is: an instruction that is none, or a breakpoint.
+const BUILTIN_TRAP: i32 = if cfg!(target_arch = "aarch64") { SIGTRAP } else { SIGILL };
+/// A thread with a small stack, in KiB: no smaller than PTHREAD_STACK_MIN, which is 16 KiB, and 128 KiB on arm64.
+const SMALL_THREAD: &str = if cfg!(target_arch = "aarch64") { "128-thread" } else { "64-thread" };
+const SMALL_THREAD_SIGALTSTACK: &str =
+    if cfg!(target_arch = "aarch64") { "128-thread-sigaltstack" } else { "64-thread-sigaltstack" };
+/// What abort does where SIGABRT has no effect (glibc's abort-instr.h): `hlt`, which is a SIGSEGV, or a breakpoint.
+const ABORT_IN_PID_1: i32 = 128 + if cfg!(target_arch = "aarch64") { SIGTRAP } else { SIGSEGV };
+
 pub static CASES: &[Case] = &[
     // The hardware finds fault.
     Case::dies("null_read", SIGSEGV).with_core(),
@@ -174,7 +183,8 @@ pub static CASES: &[Case] = &[
     Case::dies("const_write", SIGSEGV),
     Case::dies("unloaded_library", SIGSEGV).way("@empty_library"),
     Case::dies("bus", SIGBUS).with_core(),
-    Case::dies("ill", SIGILL),
+    Case::dies("ill", BUILTIN_TRAP),
+    Case::dies("ill", SIGILL).way("unknown"),
     Case::dies("fpe", SIGFPE)
         .not_on_arm64("a division by zero is 0 there, and exceptions of floating point don't trap"),
     Case::dies("trap", SIGTRAP),
@@ -196,8 +206,8 @@ pub static CASES: &[Case] = &[
     Case::dies("overflow", SIGSEGV).chain("fail serve main").recursive().with_core(),
     Case::dies("overflow", SIGSEGV).way("sigaltstack").chain("fail serve main").recursive(),
     Case::dies("overflow", SIGSEGV).way("8192-thread").chain("fail serve worker").recursive().others(MAIN_JOINS),
-    Case::dies("overflow", SIGSEGV).way("64-thread").chain("fail serve worker").recursive().others(MAIN_JOINS),
-    Case::dies("overflow", SIGSEGV).way("64-thread-sigaltstack").chain("fail serve worker").recursive(),
+    Case::dies("overflow", SIGSEGV).way(SMALL_THREAD).chain("fail serve worker").recursive().others(MAIN_JOINS),
+    Case::dies("overflow", SIGSEGV).way(SMALL_THREAD_SIGALTSTACK).chain("fail serve worker").recursive(),
     Case::dies("smashed_return", SIGSEGV).chain("").without_gdb(),
     Case::dies("smashed_frame", SIGSEGV).chain("fail"),
     Case::dies("smashed_stack", SIGSEGV).chain("fail"),
@@ -223,7 +233,7 @@ pub static CASES: &[Case] = &[
     Case::dies("forked", SIGSEGV).way("both").reports(2).without_gdb(),
     Case::dies("forked", SIGSEGV).way("vfork-both").reports(2).without_gdb(),
     Case::dies("pid_1", SIGSEGV).way("fault").exits(139).without_gdb(),
-    Case::dies("pid_1", SIGABRT).way("abort").exits(139).without_gdb(),
+    Case::dies("pid_1", SIGABRT).way("abort").exits(ABORT_IN_PID_1).without_gdb(),
     Case::dies("traced", SIGSEGV).exits(SIGSEGV).without_gdb(),
     // Several at once.
     Case::dies("several", SIGSEGV).way("2").chain("fail parse serve worker").others(MAIN_JOINS),

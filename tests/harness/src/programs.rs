@@ -81,7 +81,11 @@ pub fn compile(source: &Path, flags: &[&str]) -> PathBuf {
     compiler.arg("-o").arg(&unfinished).arg(source).args(flags).current_dir(&generated);
     compiler.args(directives.words("with")).args(directives.words("flags"));
     if !libraries.is_empty() {
-        compiler.args(libraries).arg("-Wl,-rpath,$ORIGIN");
+        // By their names alone, so that the files can be run in another place.
+        compiler.arg("-L").arg(&directory).arg("-Wl,-rpath,$ORIGIN");
+        for library in &libraries {
+            compiler.arg(format!("-l:{}", library.file_name().expect("a library has a name").display()));
+        }
     }
     let packages = directives.words("packages");
     if !packages.is_empty() {
