@@ -4,7 +4,7 @@
 //!
 //! Each processor's folder has the same names:
 //!
-//! - `mod.rs`: a call on another stack
+//! - `mod.rs`: a call on another stack, and counting
 //! - `list.rs`: functions with variable arguments
 //! - on Linux, `context.rs`: what a handler is given, and a signal's frame
 //! - on Linux, `instruction.rs`: why an instruction faulted
@@ -25,6 +25,13 @@ pub use aarch64::*;
 mod x86_64;
 #[cfg(target_arch = "x86_64")]
 pub use x86_64::*;
+
+/// Has a value lie in memory from here on, as [`core::hint::black_box`] of its address would, but without storing that address, too.
+#[inline(always)]
+pub fn keep_in_memory<T>(value: &T) {
+    // SAFETY: there is no instruction in it.
+    unsafe { core::arch::asm!("/* {} */", in(reg) core::ptr::from_ref(value), options(nostack, preserves_flags)) }
+}
 
 /// What the processor was about to do with the address of a fault.
 #[derive(Clone, Copy, PartialEq, Eq)]

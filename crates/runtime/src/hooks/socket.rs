@@ -5,14 +5,15 @@
 use libc::{c_int, c_void, msghdr, size_t, sockaddr, socklen_t, ssize_t};
 
 use super::real;
+use crate::arch::add;
 use crate::sigpipe::{configure_socket, failed_send, flag};
-use crate::state::{Call, STATE, State};
+use crate::state::{Call, STATE};
 
 pub unsafe fn socket(domain: c_int, kind: c_int, protocol: c_int) -> c_int {
     // SAFETY: the caller's arguments, as the caller gave them.
     let fd = unsafe { real::socket()(domain, kind, protocol) };
     if fd >= 0 {
-        State::count(&STATE.sockets);
+        add::<1>(&STATE.sockets);
         configure_socket(fd);
     }
     fd
@@ -22,8 +23,8 @@ pub unsafe fn socketpair(domain: c_int, kind: c_int, protocol: c_int, pair: *mut
     // SAFETY: the caller's arguments, as the caller gave them.
     let result = unsafe { real::socketpair()(domain, kind, protocol, pair) };
     if result == 0 {
+        add::<2>(&STATE.sockets);
         for end in 0..2 {
-            State::count(&STATE.sockets);
             // SAFETY: on success the caller's array has two descriptors.
             configure_socket(unsafe { pair.add(end).read() });
         }
@@ -40,7 +41,7 @@ pub unsafe fn accept(fd: c_int, address: *mut sockaddr, length: *mut socklen_t) 
 #[inline(always)]
 pub fn accepted(fd: c_int) -> c_int {
     if fd >= 0 {
-        State::count(&STATE.accepted);
+        add::<1>(&STATE.accepted);
         configure_socket(fd);
     }
     fd
@@ -53,7 +54,7 @@ pub fn accepted(fd: c_int) -> c_int {
 macro_rules! without_signal {
     ($call:ident, $fd:ident, $flags:ident, $real:expr) => {{
         let kept = ($fd, $flags, move |$flags: libc::c_int| $real);
-        core::hint::black_box(&kept);
+        $crate::arch::keep_in_memory(&kept);
         let result = {
             let $flags = $flags | $crate::sigpipe::flag();
             $real

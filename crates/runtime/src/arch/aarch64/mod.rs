@@ -39,6 +39,8 @@ pub use special::*;
 pub use thread::*;
 
 use core::ffi::c_void;
+use core::sync::atomic::AtomicU64;
+use core::sync::atomic::Ordering::Relaxed;
 
 use super::Words;
 
@@ -61,6 +63,31 @@ pub const WORDS: Words = Words {
     made_to_fail: "an instruction that is there to stop the program (udf)",
     breakpoint: "a breakpoint instruction (brk)",
 };
+
+/// Adds to a counter. Where the compiler may not take for granted that the processor adds in one instruction (LSE), it would call a
+/// function that asks, which takes longer than the four that every processor has: hooks are on the path of each request.
+#[inline(always)]
+pub fn add<const BY: u64>(counter: &AtomicU64) {
+    if cfg!(target_feature = "lse") {
+        counter.fetch_add(BY, Relaxed);
+        return;
+    }
+    // SAFETY: reads and writes this counter and no other memory, atomically, as all that touches it does.
+    unsafe {
+        core::arch::asm!(
+            "2:",
+            "ldxr {sum}, [{counter}]",
+            "add {sum}, {sum}, #{by}",
+            "stxr {failed:w}, {sum}, [{counter}]",
+            "cbnz {failed:w}, 2b",
+            counter = in(reg) counter.as_ptr(),
+            sum = out(reg) _,
+            failed = out(reg) _,
+            by = const BY,
+            options(nostack, preserves_flags),
+        );
+    }
+}
 
 /// Runs a function on another stack, of which `top` is the upper end.
 ///

@@ -41,6 +41,8 @@ pub use special::*;
 pub use thread::*;
 
 use core::ffi::c_void;
+use core::sync::atomic::AtomicU64;
+use core::sync::atomic::Ordering::Relaxed;
 
 use super::Words;
 
@@ -61,6 +63,12 @@ pub const WORDS: Words = Words {
 #[cfg(target_os = "linux")]
 pub fn page_size() -> usize {
     4096
+}
+
+/// Adds to a counter.
+#[inline(always)]
+pub fn add<const BY: u64>(counter: &AtomicU64) {
+    counter.fetch_add(BY, Relaxed);
 }
 
 /// Runs a function on another stack, of which `top` is the upper end.

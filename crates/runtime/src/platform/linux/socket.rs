@@ -10,6 +10,9 @@ use crate::platform::Peer;
 /// The flag for send(2) and its family.
 pub const NOSIGNAL: c_int = libc::MSG_NOSIGNAL;
 
+/// Whether [`configure_socket`] does anything.
+pub const CONFIGURES_SOCKETS: bool = false;
+
 /// What must be done to a new socket: nothing on Linux.
 pub fn configure_socket(_fd: c_int) {}
 

@@ -14,6 +14,9 @@ use crate::platform::{Peer, errno, forget_refusal, keeping_errno, note_refusal};
 /// The flag for send(2) and its family, since macOS 11.
 pub const NOSIGNAL: c_int = 0x80000;
 
+/// Whether [`configure_socket`] does anything.
+pub const CONFIGURES_SOCKETS: bool = true;
+
 /// What must be done to a new socket. Keeps errno; a descriptor that is no socket is left alone.
 pub fn configure_socket(fd: c_int) {
     keeping_errno(|| {
