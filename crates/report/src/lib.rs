@@ -177,7 +177,7 @@ impl Report {
                 || ["std::", "core::", "alloc::", "rust_", "__rust", "__cxa_", "__gnu_cxx::", "__stack_chk", "_Unwind_"]
                     .iter()
                     .any(|runtime| frame.function.starts_with(runtime))
-                || ["/usr/include/", "/usr/lib/gcc/", "/rustc/"].iter().any(|system| frame.file.starts_with(system))
+                || is_of_system(&frame.file)
                 || frame.function.starts_with("<core::")
                 || frame.function.starts_with("<alloc::")
         };
@@ -205,6 +205,18 @@ impl Report {
         let start = start.unwrap_or_else(|| self.frames.iter().rposition(called).map_or(0, |note| note + 1));
         self.frames.get(start..).unwrap_or_default()
     }
+}
+
+/// Whether a source file is a header of the system's or a file of a language's library: those of Debian's cross compilers are in
+/// `/usr/aarch64-linux-gnu/include`, those of other toolchains in a tree of their own that has a `usr/include`.
+fn is_of_system(file: &str) -> bool {
+    let of_cross_compiler = file
+        .strip_prefix("/usr/")
+        .and_then(|rest| rest.split_once('/'))
+        .is_some_and(|(triple, rest)| triple.contains("-linux-") && rest.starts_with("include/"));
+    of_cross_compiler
+        || ["/usr/include/", "/include/c++/"].iter().any(|folder| file.contains(folder))
+        || ["/usr/lib/gcc", "/rustc/"].iter().any(|folder| file.starts_with(folder))
 }
 
 /// What was around a crash. Empty and 0 where it is not known.
