@@ -120,10 +120,13 @@ pub fn restore_default(signal: c_int) -> bool {
 }
 
 /// Restores the default of what abort(3) does when SIGABRT does not end the process, as in the first process of a pid
-/// namespace: it executes an instruction that is not allowed. A handler that the program has for that stays.
+/// namespace: it executes an instruction that is not allowed (`hlt`), or on arm64 glibc's a breakpoint (its abort-instr.h) and musl's
+/// a write to address 0. A handler that the program has for that stays.
 pub fn let_abort_end() {
-    if owned(SIGSEGV).is_some_and(|owned| owned.believed().handler == SIG_DFL) {
-        restore_default(SIGSEGV);
+    for signal in [SIGSEGV, SIGTRAP] {
+        if owned(signal).is_some_and(|owned| owned.believed().handler == SIG_DFL) {
+            restore_default(signal);
+        }
     }
 }
 
