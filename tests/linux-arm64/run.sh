@@ -47,6 +47,11 @@ for call in write writev pwritev2 send sendto sendmsg sendmmsg sendfile splice w
     with="$sockets NOSIGPIPE_LOG=summary" expect "survives $call in scope sockets" 0 ./server $call 20
     has "  all counted" "20 broken pipes survived"
 done
+clients=$(cat clients)
+for scope in process sockets; do
+    with="$preload NOSIGPIPE_SCOPE=$scope NOSIGPIPE_LOG=summary" expect "survives $clients clients in scope $scope" 0 ./server write $clients
+    has "  all counted" "$clients broken pipes survived"
+done
 with="$sockets NOSIGPIPE_LOG=broken-pipes" expect "the call is named" 0 ./server write 1
 has "  write" "broken pipe survived in write, descriptor [0-9]+, peer 127.0.0.1"
 with="$sockets NOSIGPIPE_LOG=broken-pipes" expect "the call is named" 0 ./server sendto_raw 1

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """The library and the launcher under other C libraries: what they are for, done there and looked at.
 
-    run.py --library FILE --launcher FILE --programs DIR [--root NAME=DIR]... [--musl] [--only WORD]...
+    run.py --library FILE --launcher FILE --programs DIR [--root NAME=DIR]... [--musl] [--patience SECONDS] [--only WORD]...
 
 Each root is a tree with another glibc in it, to which this changes by chroot(2); DIR has the programs of this folder, made by
-scripts/test-reach, which also sees to it that what is mounted here is gone afterwards. With --musl the programs that end in .musl run on this machine. Ends with 1 where something is wrong.
+scripts/test-reach, which also sees to it that what is mounted here is gone afterwards. With --musl the programs that end in .musl run on this machine.
+A program that has not ended after --patience hangs. Ends with 1 where something is wrong.
 """
 
 import argparse
@@ -37,6 +38,9 @@ def expect(condition, *what):
 class Place:
     """Where programs run, and which of them are made for it."""
 
+    # Seconds after which a program hangs.
+    patience = 60
+
     def __init__(self, name, root, folder, suffix=""):
         self.name, self.root, self.folder, self.suffix = name, root, folder, suffix
         self.launcher = f"{folder}/nosigpipe"
@@ -46,6 +50,8 @@ class Place:
 
     def start(self, command, preload=True, **settings):
         env = {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "LC_ALL": "C"}
+        # 10 by default: a report has less time than the program.
+        env |= {"NOSIGPIPE_CRASH_TIMEOUT": str(self.patience // 6)}
         env |= {f"NOSIGPIPE_{key.upper()}": value for key, value in settings.items()}
         if preload:
             env["LD_PRELOAD"] = f"{self.folder}/libnosigpipe.so"
@@ -62,7 +68,7 @@ class Place:
         """How it ended, what it wrote."""
         child = self.start(command, preload, **settings)
         try:
-            out, err = child.communicate(timeout=60)
+            out, err = child.communicate(timeout=self.patience)
         except subprocess.TimeoutExpired:
             child.kill()
             child.communicate()
@@ -154,7 +160,7 @@ def status(place):
     """What the launcher sees in a server under the library."""
     child = place.start([place.program("server"), "100000000"])
     try:
-        end = time.monotonic() + 10
+        end = time.monotonic() + place.patience // 6
         while True:
             seen = place.run(place.launcher, "status", str(child.pid), preload=False)
             if seen[0] == 0 or time.monotonic() > end:
@@ -243,8 +249,10 @@ def main():
     parser.add_argument("--programs", required=True)
     parser.add_argument("--root", action="append", default=[])
     parser.add_argument("--musl", action="store_true")
+    parser.add_argument("--patience", type=int, default=Place.patience)
     parser.add_argument("--only", action="append", default=[])
     options = parser.parse_args()
+    Place.patience = options.patience
 
     here = tempfile.mkdtemp(prefix="nosigpipe-reach.")
     places = [Place("this machine", None, here)]
