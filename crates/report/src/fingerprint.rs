@@ -10,10 +10,11 @@ use alloc::vec::Vec;
 
 use super::{Frame, Report};
 
-/// What compilers append to the name of a function of which they have made another.
+/// What compilers append to a function's name to name a variant of it that they have made (gcc: a clone).
 const CLONES: [&str; 7] = [" [clone ", ".part.", ".constprop.", ".isra.", ".cold", ".lto_priv.", ".llvm."];
 
-/// Sixteen hexadecimal digits; nothing where no frame is known.
+/// The fingerprint as 16 hexadecimal digits; empty where no frame is known.
+#[must_use]
 pub fn of(report: &Report) -> String {
     let names: Vec<String> = called(report).map(|frame| name(report, frame)).collect();
     if names.is_empty() {
@@ -32,8 +33,8 @@ pub fn of(report: &Report) -> String {
         if !is_repeated(name) {
             add(name);
         } else if !is_folded {
-            // Recursion. How often it goes round, and in which of its functions it ends, is chance where a stack overflows:
-            // each of them once, by name.
+            // Recursion. How deep it is when the stack overflows, and in which of its functions, is chance. So each of its
+            // functions counts once, and they count in the order of their names.
             is_folded = true;
             let mut last = "";
             while let Some(next) = names.iter().filter(|name| name.as_str() > last && is_repeated(name)).min() {
@@ -56,6 +57,7 @@ fn called(report: &Report) -> impl Iterator<Item = &Frame> {
         .take_while(move |frame| !core::mem::replace(&mut is_over, frame.function == "main"))
 }
 
+/// What stands for a frame: its function without what marks a clone, else the place in its module.
 fn name(report: &Report, frame: &Frame) -> String {
     let function = CLONES.iter().filter_map(|clone| frame.function.find(clone)).min();
     let function = function.and_then(|end| frame.function.get(..end)).unwrap_or(&frame.function);

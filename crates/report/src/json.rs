@@ -14,7 +14,7 @@ pub fn whole(report: &Report) -> String {
     let mut json = Json::default();
     json.object(|json| {
         json.number("nosigpipe_crash_report", SCHEMA);
-        // These three stand where a later report of the same program finds them without reading all of it.
+        // These three come first: the next report of the same program looks for them and reads only the start of this one.
         if !report.fingerprint.is_empty() {
             json.text("fingerprint", &report.fingerprint);
         }
@@ -288,10 +288,12 @@ fn variables(json: &mut Json, key: &str, variables: &[Variable]) {
     });
 }
 
+/// Writes JSON (RFC 8259) piece by piece.
 #[derive(Default)]
 pub(crate) struct Json {
+    /// What has been written.
     pub(crate) out: String,
-    /// Whether a comma is due before the next thing.
+    /// Whether a comma belongs before the next key or element.
     comma: bool,
 }
 
@@ -346,6 +348,7 @@ impl Json {
         let _ = write!(self.out, "{value}");
     }
 
+    /// A member that is left out when it is false.
     pub(crate) fn flag(&mut self, key: &str, value: bool) {
         if value {
             self.key(key);
@@ -377,7 +380,7 @@ impl Json {
                 '\n' => self.out.push_str("\\n"),
                 '\t' => self.out.push_str("\\t"),
                 other if is_harmless(other) => self.out.push(other),
-                // A terminal would obey it. A reader of JSON gets it as it is.
+                // A terminal that shows this file would obey it; whoever parses the file gets the character as it was.
                 harmful => {
                     for unit in harmful.encode_utf16(&mut [0; 2]) {
                         let _ = write!(self.out, "\\u{unit:04x}");

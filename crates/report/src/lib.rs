@@ -9,6 +9,7 @@ extern crate alloc;
 use alloc::borrow::ToOwned;
 use alloc::string::String;
 use alloc::vec::Vec;
+
 pub mod fingerprint;
 pub mod json;
 pub mod read;
@@ -21,7 +22,7 @@ use core::fmt::Write;
 use wording::head::Head;
 use wording::line::Shown;
 
-/// Version of the JSON schema; docs/crash-reports.md describes it.
+/// Version of the JSON schema, docs/crash-report.schema.json.
 pub const SCHEMA: u64 = 1;
 
 /// A crash, as far as it is known.
@@ -49,7 +50,7 @@ pub struct Report {
     pub code: i64,
     /// The address of the fault, where the signal has one.
     pub address: Option<u64>,
-    /// `reading`, `writing`, `executing`, or nothing.
+    /// What was tried at that address: `reading`, `writing` or `executing`; empty when it is not known.
     pub access: String,
     /// Why the processor refused the instruction, where that is known and the code does not say it.
     pub cause: String,
@@ -63,13 +64,13 @@ pub struct Report {
     pub call: Option<i64>,
     /// What libc said before it aborted.
     pub message: String,
-    /// The exception of C++'s that nobody has caught, then those nested in it.
+    /// The C++ exception in flight, then those nested in it (`std::nested_exception`).
     pub exceptions: Vec<Exception>,
-    /// Whether the exception is one that was caught, and what it was caught by has aborted.
+    /// Whether that exception had been caught, and its `catch` block aborted; else it was never caught.
     pub is_handled: bool,
     /// The same for crashes at the same place; see [`fingerprint`].
     pub fingerprint: String,
-    /// Which crash with this fingerprint it is of those that the directory for reports knows, and when the first of them was.
+    /// The how-manieth crash with this fingerprint it is among the reports in the report directory, and the time of the first.
     pub occurrence: Option<(u64, String)>,
     /// Names and values of the registers at the crash.
     pub registers: Vec<(String, u64)>,
@@ -77,32 +78,32 @@ pub struct Report {
     pub instructions: (u64, Vec<u8>),
     /// The crashed thread's frames, innermost first.
     pub frames: Vec<Frame>,
-    /// How many frames were left out in the middle, and before which index.
+    /// How many frames of a very long stack were left out, and the index in `frames` of the first one behind them.
     pub omitted: Option<(u64, u64)>,
     /// Whether there was no time to follow the stack to its end.
     pub cut: bool,
     /// Why some of its frames have no names; empty where they were looked for.
     pub names_note: String,
-    /// What Python has called in it.
+    /// The Python stack of the crashed thread.
     pub python: Python,
     /// Why Python's stacks are missing, where the process runs Python and they can't be read.
     pub python_note: String,
     /// Lines of source around the function that is the program's own, and around Python's.
     pub sources: Vec<source::Source>,
-    /// The others.
+    /// The other threads, those with equal stacks together.
     pub threads: Vec<Group>,
-    /// Why there are no others, or not all.
+    /// Why the other threads are missing, or some of them; empty when none is.
     pub threads_note: String,
-    /// Every file with code in it.
+    /// Every file that is mapped with code in it.
     pub modules: Vec<Module>,
-    /// What was around the crash.
-    pub context: Context,
-    /// What is missing of their names and lines.
+    /// Which names and lines of the modules are missing, and why; empty when none are.
     pub modules_note: String,
+    /// The state of the process and of the system at the crash.
+    pub context: Context,
 }
 
 impl Report {
-    /// What its first lines say.
+    /// The part of it that its first lines show.
     #[must_use]
     pub fn head(&self) -> Head<'_> {
         Head {
@@ -152,57 +153,45 @@ impl Report {
         text
     }
 
-    /// The innermost function that is the program's own: where somebody would look first. What libc, the loader and the
-    /// languages' runtimes do on the way to their end is of no interest.
+    /// The innermost function that is the program's own: where somebody would look first. How libc, the loader or a language's
+    /// runtime went on to abort says little.
     #[must_use]
     pub fn culprit(&self) -> Option<&Frame> {
         let is_runtime = |frame: &Frame| {
             let module = frame.module.and_then(|module| self.modules.get(module as usize));
             let name = module.map_or("", Module::name);
-            [
-                "libc.",
-                "libc-",
-                "ld-linux",
-                "libstdc++.",
-                "libgcc_s.",
-                "libnosigpipe.",
-                "libc++",
-                "libpthread",
-                "libm.",
-                "libm-",
-                "[vdso]",
-            ]
-            .iter()
-            .any(|runtime| name.starts_with(runtime))
-                || ["std::", "core::", "alloc::", "rust_", "__rust", "__cxa_", "__gnu_cxx::", "__stack_chk", "_Unwind_"]
-                    .iter()
-                    .any(|runtime| frame.function.starts_with(runtime))
+            RUNTIME_MODULES.iter().any(|runtime| name.starts_with(runtime))
+                || RUNTIME_FUNCTIONS.iter().any(|runtime| frame.function.starts_with(runtime))
                 || is_of_system(&frame.file)
-                || frame.function.starts_with("<core::")
-                || frame.function.starts_with("<alloc::")
         };
         self.interrupted()
             .iter()
             .find(|frame| !["", "_start", "nosigpipe"].contains(&frame.function.as_str()) && !is_runtime(frame))
     }
 
-    /// The crashed thread's frames without a handler of the program's that has given up, and what that has called: they are not what
-    /// anybody looks for. A handler that has crashed itself is.
+    /// The program counter at the crash.
+    #[must_use]
+    pub fn program_counter(&self) -> Option<u64> {
+        self.registers.iter().find(|(name, _)| name == "rip" || name == "pc").map(|(_, value)| *value)
+    }
+
+    /// The crashed thread's frames from the function on in which the crash began. A handler of the program's that was called
+    /// for the crash and then aborted or raised the signal again is left out, with what it has called; a handler that has
+    /// crashed itself is not.
     #[must_use]
     pub fn interrupted(&self) -> &[Frame] {
         let start = if self.raised.is_some() {
-            // Where the fault was that the handler was called for.
-            let counter =
-                self.registers.iter().find(|(name, _)| name == "rip" || name == "pc").map(|(_, value)| *value);
+            // The fault that the handler was called for.
+            let counter = self.program_counter();
             self.frames.iter().position(|frame| frame.interrupted && Some(frame.address) == counter)
         } else if self.sender.is_none() {
-            // What nobody has sent is a fault of the innermost function, in whatever handler that is.
+            // A signal without a sender is a fault of the innermost function, even if that is a handler.
             Some(0)
         } else {
             None
         };
-        let called = |frame: &Frame| !frame.note.is_empty();
-        let start = start.unwrap_or_else(|| self.frames.iter().rposition(called).map_or(0, |note| note + 1));
+        let is_signal_frame = |frame: &Frame| !frame.note.is_empty();
+        let start = start.unwrap_or_else(|| self.frames.iter().rposition(is_signal_frame).map_or(0, |note| note + 1));
         self.frames.get(start..).unwrap_or_default()
     }
 }
@@ -219,7 +208,35 @@ fn is_of_system(file: &str) -> bool {
         || ["/usr/lib/gcc", "/rustc/"].iter().any(|folder| file.starts_with(folder))
 }
 
-/// What was around a crash. Empty and 0 where it is not known.
+/// Beginnings of the names of libc's, the loader's and the languages' runtime libraries.
+const RUNTIME_MODULES: [&str; 11] = [
+    "libc.",
+    "libc-",
+    "ld-linux",
+    "libstdc++.",
+    "libgcc_s.",
+    "libnosigpipe.",
+    "libc++",
+    "libpthread",
+    "libm.",
+    "libm-",
+    "[vdso]",
+];
+/// Beginnings of the names of their functions, where those are linked into the program itself.
+const RUNTIME_FUNCTIONS: [&str; 11] = [
+    "std::",
+    "core::",
+    "alloc::",
+    "<core::",
+    "<alloc::",
+    "rust_",
+    "__rust",
+    "__cxa_",
+    "__gnu_cxx::",
+    "__stack_chk",
+    "_Unwind_",
+];
+/// The state of the process and of the system at a crash. Empty and 0 where it is not known.
 #[derive(Clone, Default)]
 pub struct Context {
     /// The working directory.
@@ -234,35 +251,35 @@ pub struct Context {
     pub threads: u64,
     /// The process's open descriptors.
     pub descriptors: u64,
-    /// Limits that are nearly reached: what they are called, how much is used, and how much may be.
+    /// Resource limits (getrlimit(2)) that are nearly reached: name, how much is used, and how much is allowed.
     pub limits: Vec<(String, u64, u64)>,
     /// The memory of the process's control group.
     pub memory: Option<GroupMemory>,
-    /// Some of the environment that the process was started with.
+    /// Names and values of some of the variables that the process was started with.
     pub environment: Vec<(String, String)>,
 }
 
 /// The memory of a control group, cgroups(7), in bytes.
 #[derive(Clone, Default)]
 pub struct GroupMemory {
-    /// Of the control groups' interface.
+    /// Version of the control group interface: 1 or 2.
     pub version: u64,
-    /// How much is used.
+    /// Bytes that are used.
     pub used: u64,
-    /// How much may be, where there is a limit.
+    /// Bytes that are allowed, where there is a limit.
     pub limit: Option<u64>,
-    /// How many processes of the group were killed because its memory was used up.
+    /// How many processes of the group the kernel has killed because its memory was used up.
     pub kills: Option<u64>,
 }
 
-/// An exception of C++'s.
+/// A C++ exception.
 #[derive(Clone, Default)]
 pub struct Exception {
     /// Its type, demangled.
     pub kind: String,
-    /// What what() says where that is kept in the object, or its value.
+    /// What `what()` would return, where the object holds that text; the value of a thrown number or pointer.
     pub what: String,
-    /// Of std::system_error and its like: the code's number and category.
+    /// Number and category of the `std::error_code` in a `std::system_error` and its like.
     pub code: Option<(i64, String)>,
     /// Whether it was caught and thrown again.
     pub is_rethrown: bool,
@@ -302,27 +319,27 @@ impl Report {
     }
 }
 
-/// Threads that stand at the same place.
+/// Threads with the same stack.
 #[derive(Clone, Default)]
 pub struct Group {
     /// Thread ids and names.
     pub threads: Vec<(i64, String)>,
     /// Innermost first.
     pub frames: Vec<Frame>,
-    /// How many frames were left out in the middle, and before which index.
+    /// As [`Report::omitted`].
     pub omitted: Option<(u64, u64)>,
     /// Whether there was no time to follow the stack to its end.
     pub cut: bool,
-    /// What Python has called in each of them.
+    /// The Python stack of each of them.
     pub python: Python,
 }
 
 /// The Python stack of a thread; empty where the thread runs none.
 #[derive(Clone, Default, PartialEq)]
 pub struct Python {
-    /// Newest first.
+    /// Innermost first.
     pub frames: Vec<PythonFrame>,
-    /// How many frames were left out in the middle, and before which index.
+    /// As [`Report::omitted`].
     pub omitted: Option<(u64, u64)>,
     /// Whether it could not be followed to its end.
     pub cut: bool,
@@ -342,7 +359,8 @@ pub struct PythonFrame {
 }
 
 impl Python {
-    /// The newest function that is the program's own: neither of Python's standard library nor without a file.
+    /// The innermost function that is the program's own: neither Python's standard library's nor one without a file. Where there is
+    /// none, the innermost.
     #[must_use]
     pub fn culprit(&self) -> Option<&PythonFrame> {
         let is_own = |frame: &&PythonFrame| {
@@ -358,11 +376,11 @@ impl Python {
 /// One function that has not returned.
 #[derive(Clone, Default, PartialEq)]
 pub struct Frame {
-    /// Where it goes on; for all but interrupted functions, just behind a call.
+    /// The instruction that is executed next: where `interrupted`, the one that was interrupted; else the one behind the call.
     pub address: u64,
-    /// Index into the report's modules.
+    /// Index in the report's `modules`.
     pub module: Option<u64>,
-    /// Address within the module's file, as its symbols have it.
+    /// `address` as the module's file counts: less the module's bias.
     pub offset: u64,
     /// Demangled; empty when unknown.
     pub function: String,
@@ -372,17 +390,17 @@ pub struct Frame {
     pub file: String,
     /// Line in that file; 0 when it is not known.
     pub line: u64,
-    /// Inlined into the frame that follows.
+    /// Whether the compiler has inlined it into the frame that follows.
     pub inlined: bool,
-    /// Interrupted at `address`: the innermost one, and below a signal handler.
+    /// Whether a signal has interrupted it at `address`: so the innermost one, and one that a signal handler has interrupted.
     pub interrupted: bool,
-    /// What the frame is when it is no function: `signal handler called`.
+    /// Of a frame that is no function's, what it is: `signal handler called`; empty of a function's.
     pub note: String,
-    /// `scan` when it was found by searching the stack, and may be left over from an earlier call.
+    /// `scan` when it was found by searching the stack for return addresses: it may be left over from an earlier call.
     pub found_by: String,
     /// Its arguments, if they were asked for and are known.
     pub arguments: Vec<Variable>,
-    /// The same of its local variables.
+    /// Its local variables, if they were asked for and are known.
     pub locals: Vec<Variable>,
 }
 
@@ -402,11 +420,11 @@ pub struct Module {
     pub path: String,
     /// ELF's build id or Mach-O's UUID, in hexadecimal.
     pub build_id: String,
-    /// First address.
+    /// First address of its mappings.
     pub start: u64,
-    /// Last address + 1.
+    /// Behind the last address of its mappings.
     pub end: u64,
-    /// What to subtract from an address to get one of the file's.
+    /// What to subtract from an address in memory to get the one in the file's symbol table.
     pub bias: u64,
 }
 

@@ -1,4 +1,4 @@
-//! The lines of a source file around the place that a frame stands at.
+//! The lines of a source file around a frame's line.
 
 use alloc::borrow::ToOwned;
 use alloc::string::String;
@@ -11,14 +11,14 @@ use crate::text::shown;
 const LINES: u64 = 5;
 /// Bytes of a line that are kept, at most.
 const WIDTH: usize = 160;
-/// Bytes of a source file, at most: longer ones are generated, and nobody reads them.
-pub const SIZE: usize = 16 << 20;
-/// In front of the line that is meant.
+/// Bytes of a source file that are read, at most: longer ones are generated, and nobody reads them.
+pub const MAX_FILE: usize = 16 << 20;
+/// In front of the frame's line.
 const MARK: &str = "    > ";
 
-/// Ends of names that source files of compiled languages have. Debug information may come from somebody who wants to see other
-/// files of this machine in a report; such files end in none of these.
-const ENDS: [&str; 22] = [
+/// Extensions of source files of compiled languages. Debug information may be made up by somebody who wants to see other files
+/// of this machine in a report; files worth that have none of these extensions.
+const EXTENSIONS: [&str; 22] = [
     "c", "cc", "cpp", "cxx", "c++", "h", "hh", "hpp", "hxx", "inl", "ipp", "tcc", "rs", "go", "s", "m", "mm", "d",
     "zig", "f90", "cu", "nim",
 ];
@@ -28,44 +28,46 @@ const ENDS: [&str; 22] = [
 pub struct Source {
     /// The file.
     pub file: String,
-    /// The line that is meant, from 1 on.
+    /// The number of the frame's line; lines count from 1.
     pub line: u64,
     /// The number of the first of `lines`.
     pub first: u64,
-    /// The lines, without their ends.
+    /// The lines, without their newlines.
     pub lines: Vec<String>,
-    /// Whether the file was changed after the program was made.
+    /// Whether the file was changed after the program was built.
     pub is_changed: bool,
 }
 
-/// Whether a file is named as a source file is, by an absolute path: `also` is one more end that counts.
+/// Whether a path is absolute and has a source file's extension, or the extension `also`.
 #[must_use]
 pub fn is_source(path: &str, also: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or_default();
-    let is_end = |end: &str| {
-        end.len() <= 3 && {
-            let end = end.to_ascii_lowercase();
-            ENDS.contains(&end.as_str()) || end == also
-        }
+    let is_known = |extension: &str| {
+        let is = |known: &str| extension.eq_ignore_ascii_case(known);
+        !extension.is_empty() && (EXTENSIONS.into_iter().any(is) || is(also))
     };
-    path.starts_with('/') && name.rsplit_once('.').is_some_and(|(start, end)| !start.is_empty() && is_end(end))
+    path.starts_with('/')
+        && name.rsplit_once('.').is_some_and(|(stem, extension)| !stem.is_empty() && is_known(extension))
 }
 
 /// Picks the lines out of a file that is read piece by piece.
 pub struct Picker {
+    /// The number of the frame's line.
     wanted: u64,
-    /// The line that the next byte belongs to.
+    /// The number of the line that the next byte belongs to.
     at: u64,
+    /// What has been found of the lines, from [`Picker::first`] on.
     lines: Vec<Vec<u8>>,
 }
 
 impl Picker {
-    /// For the lines around this one.
+    /// A picker of the lines around the one with this number.
     #[must_use]
     pub fn new(line: u64) -> Self {
         Self { wanted: line, at: 1, lines: Vec::new() }
     }
 
+    /// The number of the first line that is wanted.
     fn first(&self) -> u64 {
         self.wanted.saturating_sub(LINES / 2).max(1)
     }
@@ -94,14 +96,14 @@ impl Picker {
         self.at < end
     }
 
-    /// The lines, if the one that is meant is among them.
+    /// The lines, if the frame's is among them.
     #[must_use]
     pub fn finish(self, file: &str, is_changed: bool) -> Option<Source> {
         let first = self.first();
         let is_there = self.wanted > 0 && (self.wanted - first) < self.lines.len() as u64;
         let text = |line: &Vec<u8>| {
             let text = String::from_utf8_lossy(line);
-            // Half a character at the end of what is kept is none.
+            // Where a line was cut at WIDTH, its last character may be incomplete.
             text.trim_end_matches(|end: char| end.is_whitespace() || end == '\u{fffd}').replace('\t', "    ")
         };
         let lines = self.lines.iter().map(text).collect();
@@ -131,8 +133,8 @@ pub fn text(sources: &[Source]) -> String {
     text
 }
 
-/// The colour that a line of a report has on a terminal, as the escape sequence in front of it: what happened, whose stack is the
-/// crashed one, and the line of source that is meant.
+/// The escape sequence that colours a line of a report on a terminal: the first line and the last, the heads of stacks, and a
+/// frame's line of source.
 #[must_use]
 pub fn colour(line: &str) -> Option<&'static str> {
     const RED: &str = "\x1b[1;31m";
@@ -194,6 +196,6 @@ mod tests {
         for name in ["a.c", "/etc/shadow", "/x/.c", "/x.c/shadow", "/x/key.pem", "", "/"] {
             assert!(!is_source(name, "py"), "{name}");
         }
-        assert!(!is_source("/x/settings.py", ""));
+        assert!(!is_source("/x/settings.py", "") && !is_source("/x/secret.", ""));
     }
 }

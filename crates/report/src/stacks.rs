@@ -1,4 +1,4 @@
-//! The stacks of a process that goes on, in the same words as those of a crash.
+//! The stacks of a running process (`nosigpipe stack`), written as those of a crash are.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -9,10 +9,12 @@ use crate::text::{self, shown};
 use crate::{Frame, Module, Python};
 use wording::words::plural;
 
-/// Version of the JSON schema; docs/stacks.schema.json is it.
+/// Version of the JSON schema, docs/stacks.schema.json.
 pub const SCHEMA: u64 = 1;
-/// Different waits that are shown of threads whose stacks are the same.
+/// Of threads with the same stack, how many different waits are shown as text.
 const WAITS: usize = 10;
+/// Threads in a deadlock, at most: a longer one is not looked for.
+const LONGEST_DEADLOCK: usize = 64;
 
 /// The stacks of a process.
 #[derive(Clone, Default)]
@@ -29,28 +31,28 @@ pub struct Stacks {
     pub time: String,
     /// How long the process was stopped, in microseconds.
     pub stopped: u64,
-    /// The threads, equal stacks once.
+    /// The threads, those with equal stacks together.
     pub groups: Vec<Group>,
-    /// Circles of threads each of which waits for a lock that the next one holds.
+    /// Cycles of threads each of which waits for the next one, and the last for the first; by thread id.
     pub deadlocks: Vec<Vec<i64>>,
-    /// Why threads are missing, or parts of what could be known of them; empty for no reason.
+    /// Why threads are missing, or a part of what they do; empty when nothing is.
     pub note: String,
-    /// Every file with code in it.
+    /// Every file that is mapped with code in it.
     pub modules: Vec<Module>,
 }
 
-/// Threads that stand at the same place.
+/// Threads with the same stack.
 #[derive(Clone, Default)]
 pub struct Group {
-    /// By id.
+    /// Sorted by id.
     pub threads: Vec<Thread>,
     /// Innermost first.
     pub frames: Vec<Frame>,
-    /// How many frames were left out in the middle, and before which index.
+    /// As [`crate::Report::omitted`].
     pub omitted: Option<(u64, u64)>,
-    /// Whether it could not be followed to its end.
+    /// Whether the stack could not be followed to its end.
     pub cut: bool,
-    /// What Python has called in each of them.
+    /// The Python stack of each of them.
     pub python: Python,
 }
 
@@ -70,15 +72,15 @@ pub struct Thread {
 pub struct Wait {
     /// In words: `runs`, `waits in read on descriptor 0 (pipe:[123])`.
     pub text: String,
-    /// The system call that it is in; empty when it is in none.
+    /// The name of the system call that it is in; empty when it is in none.
     pub call: String,
     /// The descriptor that it waits for.
     pub descriptor: Option<i64>,
-    /// What that is: a path, or as /proc/PID/fd names it.
+    /// What that descriptor is, as /proc/PID/fd names it: a path, `pipe:[123]`, `socket:[456]`.
     pub file: String,
     /// The address of the lock that it waits for.
     pub address: Option<u64>,
-    /// The thread that holds this lock, or whose end it waits for.
+    /// The id of the thread that holds this lock, or that it joins.
     pub holder: Option<i64>,
 }
 
@@ -166,7 +168,7 @@ impl Stacks {
 }
 
 impl Group {
-    /// What the threads wait for, the same once.
+    /// What the threads wait for; threads that wait for the same are counted.
     fn waits(&self, text: &mut String) {
         let mut waits: Vec<(&Wait, u64, i64)> = Vec::new();
         for thread in &self.threads {
@@ -188,7 +190,7 @@ impl Group {
             };
         }
         if waits.len() > WAITS {
-            text.push_str("  and the others otherwise; --json has all\n");
+            let _ = writeln!(text, "  and {} more waits, which --json shows", waits.len() - WAITS);
         }
     }
 }
@@ -216,29 +218,28 @@ impl Thread {
     }
 }
 
-/// The circles in who waits for whom: `waits_for` has each thread that waits for another one, and that one.
+/// The cycles among threads that wait for each other. `waits_for` has each waiting thread's id with that of the thread it waits for.
 #[must_use]
-pub fn circles(waits_for: &[(i64, i64)]) -> Vec<Vec<i64>> {
+pub fn deadlocks(waits_for: &[(i64, i64)]) -> Vec<Vec<i64>> {
     let next = |tid: i64| waits_for.iter().find(|(waiter, _)| *waiter == tid).map(|(_, holder)| *holder);
-    let mut circles: Vec<Vec<i64>> = Vec::new();
+    let mut cycles: Vec<Vec<i64>> = Vec::new();
     for &(first, _) in waits_for {
         let mut path = Vec::new();
         let mut at = first;
-        // Each round is one thread further; who is met again closes the circle.
-        while !path.contains(&at) && path.len() < 64 {
+        while !path.contains(&at) && path.len() < LONGEST_DEADLOCK {
             path.push(at);
             match next(at) {
                 Some(holder) => at = holder,
                 None => break,
             }
         }
-        // A thread that is the least of its circle stands for it, so that each circle is there once.
-        let is_circle = next(path.last().copied().unwrap_or(first)) == Some(first);
-        if is_circle && path.iter().min() == Some(&first) {
-            circles.push(path);
+        // Each cycle is found from each of its threads, and kept when it is found from the one with the lowest id.
+        let is_cycle = next(path.last().copied().unwrap_or(first)) == Some(first);
+        if is_cycle && path.iter().min() == Some(&first) {
+            cycles.push(path);
         }
     }
-    circles
+    cycles
 }
 
 #[cfg(test)]
@@ -247,9 +248,9 @@ mod tests {
     use alloc::vec;
 
     #[test]
-    fn circles_are_found_once() {
-        assert_eq!(circles(&[(1, 2), (2, 1), (3, 1)]), vec![vec![1, 2]]);
-        assert_eq!(circles(&[(5, 4), (4, 3), (3, 5), (9, 9)]), vec![vec![3, 5, 4], vec![9]]);
-        assert!(circles(&[(1, 2), (2, 3)]).is_empty());
+    fn each_deadlock_is_found_once() {
+        assert_eq!(deadlocks(&[(1, 2), (2, 1), (3, 1)]), vec![vec![1, 2]]);
+        assert_eq!(deadlocks(&[(5, 4), (4, 3), (3, 5), (9, 9)]), vec![vec![3, 5, 4], vec![9]]);
+        assert!(deadlocks(&[(1, 2), (2, 3)]).is_empty());
     }
 }

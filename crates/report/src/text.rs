@@ -1,12 +1,15 @@
 //! A report for people: what failed and where comes first, and what only helps some comes last.
 
+mod stack;
+
+pub(crate) use stack::{frames, many, python};
+
 use alloc::format;
 use alloc::string::String;
 use core::fmt::Write;
 
-use super::{Frame, Group, Module, Python, PythonFrame, Report, source};
+use super::{Frame, Group, Report, source};
 use wording::line::Shown;
-use wording::words::plural;
 
 /// The whole report.
 #[must_use]
@@ -17,7 +20,7 @@ pub fn whole(report: &Report) -> String {
     text
 }
 
-/// What happened to whom, as the library writes it first of all.
+/// The first lines: the program, the signal, the thread and the time. The library writes them before it collects anything.
 #[must_use]
 pub fn head(report: &Report) -> String {
     let mut text = String::new();
@@ -32,15 +35,15 @@ pub fn summary(report: &Report) -> String {
     format!("nosigpipe: in short: {}\n", report.summary())
 }
 
-/// Most characters of one text from outside: longer than every name that anybody has given.
-const MOST: usize = 16384;
+/// Characters that are shown of one name, path or message, at most: four times PATH_MAX, and demangled C++ names are as long.
+const LONGEST_TEXT: usize = 16384;
 
-/// Text from outside as it is shown.
+/// Text that came from the crashed process, as a terminal can bear it.
 pub(crate) fn shown(text: &str) -> Shown<'_> {
-    Shown(text.as_bytes(), MOST)
+    Shown(text.as_bytes(), LONGEST_TEXT)
 }
 
-/// Everything below the head.
+/// Everything below the findings.
 #[must_use]
 pub fn stacks(report: &Report) -> String {
     let mut text = crashed_thread(report);
@@ -52,7 +55,8 @@ pub fn stacks(report: &Report) -> String {
     text
 }
 
-/// What else is known about the crash: the last lines of the head, for which the report has to be collected.
+/// The lines below the head, for which the report has to be collected: the address, the message, the function and the
+/// fingerprint.
 #[must_use]
 pub fn findings(report: &Report) -> String {
     let mut text = String::new();
@@ -82,12 +86,12 @@ pub fn findings(report: &Report) -> String {
     }
     if let Some(frame) = report.python.culprit() {
         text.push_str("  in Python function ");
-        python_frame(&mut text, frame);
+        stack::python_frame(&mut text, frame);
     }
     text
 }
 
-/// What a number ends in that says which of several something is.
+/// The suffix that makes an ordinal number of a number.
 fn ordinal(number: u64) -> &'static str {
     match (number % 10, number % 100) {
         (1, rest) if rest != 11 => "st",
@@ -113,7 +117,7 @@ pub fn crashed_thread(report: &Report) -> String {
     text
 }
 
-/// The stacks of the others, equal ones once.
+/// The stacks of the other threads, equal ones once.
 #[must_use]
 pub fn other_threads(report: &Report) -> String {
     let mut text = String::new();
@@ -149,11 +153,10 @@ pub fn details(report: &Report) -> String {
     }
     let (start, bytes) = &report.instructions;
     if !bytes.is_empty() {
-        let pc = report.registers.iter().find(|(name, _)| name == "rip" || name == "pc").map_or(0, |(_, pc)| *pc);
+        let counter = report.program_counter();
         let _ = write!(text, "instructions at {start:#x}, the next one in <>:\n ");
-        for (index, byte) in bytes.iter().enumerate() {
-            let _ =
-                if start + index as u64 == pc { write!(text, " <{byte:02x}>") } else { write!(text, " {byte:02x}") };
+        for (address, byte) in (*start..).zip(bytes) {
+            let _ = if Some(address) == counter { write!(text, " <{byte:02x}>") } else { write!(text, " {byte:02x}") };
         }
         text.push('\n');
     }
@@ -189,7 +192,7 @@ pub fn details(report: &Report) -> String {
     text
 }
 
-/// What was around the crash.
+/// The state of the process and of the system.
 #[must_use]
 pub fn context(report: &Report) -> String {
     let mut text = String::new();
@@ -225,155 +228,4 @@ pub fn context(report: &Report) -> String {
         let _ = writeln!(text, "  {}={}", shown(name), shown(value));
     }
     text
-}
-
-/// Threads of the same name whose ids follow each other as a range.
-pub(crate) fn many(text: &mut String, threads: &[(i64, String)]) {
-    let mut rest = threads;
-    let mut separator = "";
-    while let Some(((first, name), _)) = rest.split_first() {
-        let follows =
-            |index: usize| rest.get(index).is_some_and(|(tid, other)| *tid == first + index as i64 && other == name);
-        let length = (1..).take_while(|&index| follows(index)).count() + 1;
-        let _ = match length {
-            1 => write!(text, "{separator} {first} \"{}\"", shown(name)),
-            _ => write!(text, "{separator} {first} to {} \"{}\"", first + length as i64 - 1, shown(name)),
-        };
-        separator = ",";
-        rest = rest.get(length..).unwrap_or_default();
-    }
-}
-
-pub(crate) type Gaps = (Option<(u64, u64)>, bool);
-
-pub(crate) fn frames(text: &mut String, frames: &[Frame], (omitted, cut): Gaps, modules: &[Module], ids: bool) {
-    if frames.is_empty() {
-        text.push_str("  unknown\n");
-    }
-    let mut repeated = 0u64;
-    for (index, frame) in frames.iter().enumerate() {
-        // A recursion's frames differ in nothing that is shown.
-        let again = index > 0
-            && omitted.is_none_or(|(_, before)| before != index as u64)
-            && frames.get(index - 1) == Some(frame)
-            && frames.get(index + 1) == Some(frame)
-            && omitted.is_none_or(|(_, before)| before != index as u64 + 1);
-        if again {
-            repeated += 1;
-            continue;
-        }
-        if repeated > 0 {
-            let _ = writeln!(text, "  ...  {repeated} time{} the same", plural(repeated));
-            repeated = 0;
-        }
-        let mut number = index as u64;
-        if let Some((count, before)) = omitted {
-            if number == before {
-                let _ = writeln!(text, "  ...  {count} more frame{}", plural(count));
-            }
-            if number >= before {
-                number += count;
-            }
-        }
-        let _ = write!(text, "  #{number:<2} ");
-        if !frame.note.is_empty() {
-            let _ = writeln!(text, "<{}>", shown(&frame.note));
-            continue;
-        }
-        if frame.function.is_empty() {
-            let _ = write!(text, "{:#x}", frame.address);
-        } else {
-            let _ = write!(text, "{}", shown(&frame.function));
-        }
-        for (index, argument) in frame.arguments.iter().enumerate() {
-            let before = if index == 0 { " (" } else { ", " };
-            let _ = write!(text, "{before}{}={}", shown(&argument.name), shown(&argument.value));
-        }
-        if !frame.arguments.is_empty() {
-            text.push(')');
-        }
-        if !frame.file.is_empty() {
-            let _ = write!(text, " at {}:{}", shown(&frame.file), frame.line);
-        } else if let (false, Some(offset)) = (frame.function.is_empty(), frame.function_offset) {
-            let _ = write!(text, " + {offset}");
-        }
-        if frame.inlined {
-            text.push_str(" (inlined)");
-        }
-        if frame.found_by == "scan" {
-            text.push_str(" (a guess)");
-        }
-        match frame.module.and_then(|module| modules.get(module as usize)) {
-            _ if frame.inlined => {}
-            Some(module) => {
-                let _ = write!(text, " [{}+{:#x}", shown(module.name()), frame.offset);
-                // Enough to find the module in the list below, which has it in full.
-                if let (true, Some(id)) = (ids, module.build_id.get(..8)) {
-                    let _ = write!(text, " {}", shown(id));
-                }
-                text.push(']');
-            }
-            None if !frame.function.is_empty() => {}
-            None => text.push_str(" [no file]"),
-        }
-        text.push('\n');
-        for local in &frame.locals {
-            let _ = writeln!(text, "        {} = {}", shown(&local.name), shown(&local.value));
-        }
-    }
-    if cut {
-        text.push_str("  ...  and its callers: there was no time to follow the stack to its end\n");
-    }
-}
-
-/// What Python has called in a thread.
-pub(crate) fn python(text: &mut String, stack: &Python) {
-    if stack.frames.is_empty() && !stack.cut {
-        return;
-    }
-    text.push_str("  in Python:\n");
-    let mut repeated = 0u64;
-    for (index, frame) in stack.frames.iter().enumerate() {
-        let is_gap = |at: usize| stack.omitted.is_some_and(|(_, before)| before == at as u64);
-        let is_same = |other: Option<usize>| other.is_some_and(|other| stack.frames.get(other) == Some(frame));
-        // As with the native frames: of a recursion the first and the last are shown.
-        if is_same(index.checked_sub(1)) && is_same(Some(index + 1)) && !is_gap(index) && !is_gap(index + 1) {
-            repeated += 1;
-            continue;
-        }
-        if repeated > 0 {
-            let _ = writeln!(text, "    ...  {repeated} time{} the same", plural(repeated));
-            repeated = 0;
-        }
-        let mut number = index as u64;
-        if let Some((count, before)) = stack.omitted {
-            if number == before {
-                let _ = writeln!(text, "    ...  {count} more frame{}", plural(count));
-            }
-            if number >= before {
-                number += count;
-            }
-        }
-        let _ = write!(text, "    #{number:<2} ");
-        python_frame(text, frame);
-    }
-    if stack.cut {
-        text.push_str("    ...  and the rest of it can't be read\n");
-    }
-}
-
-/// One of its functions, and the end of the line.
-fn python_frame(text: &mut String, frame: &PythonFrame) {
-    let function = if frame.function.is_empty() { "unknown" } else { &frame.function };
-    let _ = write!(text, "{}", shown(function));
-    if !frame.file.is_empty() {
-        let _ = write!(text, " at {}", shown(&frame.file));
-        if frame.line != 0 {
-            let _ = write!(text, ":{}", frame.line);
-        }
-    }
-    if frame.interpreter != 0 {
-        let _ = write!(text, " (interpreter {})", frame.interpreter);
-    }
-    text.push('\n');
 }

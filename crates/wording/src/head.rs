@@ -1,15 +1,15 @@
-//! The first lines of a report, and what the last one repeats of them. Allocates nothing: they are written where that is
-//! impossible, too.
+//! The first lines of a report, and what the last one repeats of them. Allocates nothing: the library writes them in the
+//! crashed process.
 
 use core::fmt::{Result, Write};
 
 use crate::line::Shown;
 use crate::words;
 
-/// Most characters of a name.
+/// Characters that are shown of a name, at most. Linux's names of threads have 15, of files 255 (NAME_MAX).
 const NAME: usize = 64;
 
-/// What happened to whom.
+/// The program, the signal, the thread and the time.
 #[derive(Default)]
 pub struct Head<'a> {
     /// Base name of the executable file.
@@ -22,7 +22,7 @@ pub struct Head<'a> {
     pub code: i64,
     /// The address of the fault, where it has one.
     pub address: Option<u64>,
-    /// `reading`, `writing`, `executing`, or nothing.
+    /// What was tried at that address: `reading`, `writing` or `executing`; empty when it is not known.
     pub access: &'a str,
     /// Why the processor refused the instruction, where that is known and the code does not say it.
     pub cause: &'a str,
@@ -43,7 +43,10 @@ pub struct Head<'a> {
 }
 
 impl Head<'_> {
-    /// What happened, in one sentence; then the thread and the time.
+    /// Writes what happened, in one sentence; then the thread and the time.
+    ///
+    /// # Errors
+    /// Those of `to`.
     pub fn write(&self, to: &mut dyn Write) -> Result {
         write!(to, "nosigpipe: {} (pid {}) crashed: ", Shown(self.program, NAME), self.pid)?;
         self.what(to)?;
@@ -69,7 +72,10 @@ impl Head<'_> {
         write!(to, "\n  the program's own handler ran and raised {name}{again} ({code})")
     }
 
-    /// The signal, and what is behind it.
+    /// Writes the signal and its reason: the address of a fault, the sender, the forbidden system call.
+    ///
+    /// # Errors
+    /// Those of `to`.
     pub fn what(&self, to: &mut dyn Write) -> Result {
         let (signal, meaning) = words::signal(self.signal as i32);
         let (code, reason) = words::code(self.signal as i32, self.code as i32);

@@ -1,7 +1,7 @@
 //! The words for signals and crashes, and lines to put them in.
 //!
-//! Needs nothing but `core`: the first lines of a crash report are written in the crashed process, where nothing can be
-//! allocated. The whole report and the launcher use the same words.
+//! Needs `core` and libc's constants alone: the first lines of a crash report are written in the crashed process, where nothing
+//! can be allocated. The whole report and the launcher use the same words.
 
 #![no_std]
 

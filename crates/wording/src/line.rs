@@ -2,27 +2,27 @@
 
 use core::fmt;
 
-/// Collects text and forgets what does not fit; always ends in a newline.
+/// A line of at most N bytes, of which the last is its newline. What does not fit is left out.
 pub struct Line<const N: usize = 512> {
     bytes: [u8; N],
     len: usize,
 }
 
 impl<const N: usize> Line<N> {
-    /// Starts with nothing.
+    /// An empty line.
     pub const fn empty() -> Self {
         Self { bytes: [0; N], len: 0 }
     }
 
-    /// Starts a line with our name in front.
-    #[expect(clippy::new_without_default, reason = "a line that begins with a name is no empty one")]
+    /// A line that starts with `nosigpipe: `.
+    #[expect(clippy::new_without_default, reason = "a default line would be an empty one")]
     pub fn new() -> Self {
         let mut line = Self::empty();
         line.start();
         line
     }
 
-    /// Forgets everything and starts anew with our name in front.
+    /// Empties the line and starts it with `nosigpipe: `.
     pub fn start(&mut self) {
         self.len = 0;
         self.push(b"nosigpipe: ");
@@ -39,7 +39,7 @@ impl<const N: usize> Line<N> {
         }
     }
 
-    /// Adds at most `max` characters of a text that came from outside.
+    /// Adds at most `max` characters of a text that came from outside, as [`Shown`] shows it.
     pub fn push_foreign(&mut self, bytes: &[u8], max: usize) {
         let _ = fmt::Write::write_fmt(self, format_args!("{}", Shown(bytes, max)));
     }
@@ -65,8 +65,8 @@ impl<const N: usize> fmt::Write for Line<N> {
     }
 }
 
-/// Text from outside, at most so many characters of it, as a terminal can bear it and on one line: what is no text, would be
-/// obeyed, or would hide or turn around what stands beside it is shown as `?`.
+/// Text from outside, of which at most so many characters are shown, on one line: what is not UTF-8, what a terminal would obey,
+/// and what would hide or reorder the text beside it is shown as `?`.
 pub struct Shown<'a>(pub &'a [u8], pub usize);
 
 impl fmt::Display for Shown<'_> {
@@ -87,7 +87,8 @@ impl fmt::Display for Shown<'_> {
     }
 }
 
-/// No control character, no mark of direction, no line separator, nothing invisible, and not the mark of damaged text.
+/// Whether a character can be shown as it is. Not so control characters, marks of direction, line separators, invisible ones,
+/// those for private use, and U+FFFD, which stands for damaged text.
 #[must_use]
 pub fn is_harmless(character: char) -> bool {
     !matches!(character,

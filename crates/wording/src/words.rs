@@ -1,20 +1,26 @@
 //! What signals and their codes mean.
 
-/// `SIGSEGV` and its like, and what people call it.
+use libc::{SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP};
+
+/// Name and meaning of a crash signal.
 pub fn signal(number: i32) -> (&'static str, &'static str) {
     match number {
-        4 => ("SIGILL", "illegal instruction"),
-        5 => ("SIGTRAP", "trap"),
-        6 => ("SIGABRT", "aborted"),
-        libc::SIGBUS => ("SIGBUS", "bus error"),
-        8 => ("SIGFPE", "arithmetic error"),
-        11 => ("SIGSEGV", "segmentation fault"),
-        libc::SIGSYS => ("SIGSYS", "forbidden system call"),
+        SIGILL => ("SIGILL", "illegal instruction"),
+        SIGTRAP => ("SIGTRAP", "trap"),
+        SIGABRT => ("SIGABRT", "aborted"),
+        SIGBUS => ("SIGBUS", "bus error"),
+        SIGFPE => ("SIGFPE", "arithmetic error"),
+        SIGSEGV => ("SIGSEGV", "segmentation fault"),
+        SIGSYS => ("SIGSYS", "forbidden system call"),
         _ => ("a signal", "unknown"),
     }
 }
 
-/// The name of a `si_code` (sigaction(2)), and what it says.
+/// `si_code` of a signal that the kernel has sent without saying why.
+const SI_KERNEL: i32 = 0x80;
+
+/// Name and meaning of a `si_code` (sigaction(2)). The numbers are Linux's (include/uapi/asm-generic/siginfo.h), which macOS's
+/// exceptions are translated to.
 pub fn code(signal: i32, code: i32) -> (&'static str, &'static str) {
     match (signal, code) {
         (_, 0) => ("SI_USER", "sent by kill"),
@@ -22,60 +28,70 @@ pub fn code(signal: i32, code: i32) -> (&'static str, &'static str) {
         (_, -2) => ("SI_TIMER", "sent by a timer"),
         (_, -3) => ("SI_MESGQ", "sent by a message queue"),
         (_, -4) => ("SI_ASYNCIO", "sent by asynchronous input or output"),
+        (_, -5) => ("SI_SIGIO", "sent by queued input or output"),
         (_, -6) => ("SI_TKILL", "sent to this thread"),
-        (_, 0x80) => ("SI_KERNEL", "by the kernel, which does not say why"),
-        (4, 1) => ("ILL_ILLOPC", "illegal opcode"),
-        (4, 2) => ("ILL_ILLOPN", "illegal operand"),
-        (4, 3) => ("ILL_ILLADR", "illegal addressing mode"),
-        (4, 4) => ("ILL_ILLTRP", "illegal trap"),
-        (4, 5) => ("ILL_PRVOPC", "privileged opcode"),
-        (4, 6) => ("ILL_PRVREG", "privileged register"),
-        (5, 1) => ("TRAP_BRKPT", "breakpoint"),
-        (5, 2) => ("TRAP_TRACE", "single step"),
-        (5, 3) => ("TRAP_BRANCH", "branch trap"),
-        (5, 4) => ("TRAP_HWBKPT", "hardware breakpoint"),
-        (libc::SIGBUS, 1) => ("BUS_ADRALN", "misaligned address"),
-        (libc::SIGBUS, 2) => ("BUS_ADRERR", "no memory behind the address"),
-        (libc::SIGBUS, 3) => ("BUS_OBJERR", "hardware error"),
-        (libc::SIGBUS, 5) => ("BUS_MCEERR_AO", "hardware memory error elsewhere"),
-        (libc::SIGBUS, 4) => ("BUS_MCEERR_AR", "hardware memory error"),
-        // Of macOS, by other names than a si_code's.
-        (11, 0x103) => ("FPAC", "the signature of a pointer is wrong"),
-        (libc::SIGBUS, 0x102) => ("KERN_PROTECTION_FAILURE", "not allowed there"),
-        (8, 1) => ("FPE_INTDIV", "integer division by zero"),
-        (8, 2) => ("FPE_INTOVF", "integer overflow"),
-        (8, 3) => ("FPE_FLTDIV", "floating-point division by zero"),
-        (8, 4) => ("FPE_FLTOVF", "floating-point overflow"),
-        (8, 5) => ("FPE_FLTUND", "floating-point underflow"),
-        (8, 6) => ("FPE_FLTRES", "inexact floating-point result"),
-        (8, 7) => ("FPE_FLTINV", "invalid floating-point operation"),
-        (8, 8) => ("FPE_FLTSUB", "subscript out of range"),
-        (11, 1) => ("SEGV_MAPERR", "nothing is mapped there"),
-        (11, 2) => ("SEGV_ACCERR", "not allowed there"),
-        (11, 3) => ("SEGV_BNDERR", "bounds check failed"),
-        (11, 10) => ("SEGV_CPERR", "a return or a jump that control flow protection forbids"),
-        (11, 4) => ("SEGV_PKUERR", "forbidden by a protection key"),
-        (libc::SIGSYS, 1) => ("SYS_SECCOMP", "by seccomp"),
+        (_, SI_KERNEL) => ("SI_KERNEL", "by the kernel, which does not say why"),
+        (SIGILL, 1) => ("ILL_ILLOPC", "illegal opcode"),
+        (SIGILL, 2) => ("ILL_ILLOPN", "illegal operand"),
+        (SIGILL, 3) => ("ILL_ILLADR", "illegal addressing mode"),
+        (SIGILL, 4) => ("ILL_ILLTRP", "illegal trap"),
+        (SIGILL, 5) => ("ILL_PRVOPC", "privileged opcode"),
+        (SIGILL, 6) => ("ILL_PRVREG", "privileged register"),
+        (SIGILL, 7) => ("ILL_COPROC", "coprocessor error"),
+        (SIGILL, 8) => ("ILL_BADSTK", "internal stack error"),
+        (SIGTRAP, 1) => ("TRAP_BRKPT", "breakpoint"),
+        (SIGTRAP, 2) => ("TRAP_TRACE", "single step"),
+        (SIGTRAP, 3) => ("TRAP_BRANCH", "branch trap"),
+        (SIGTRAP, 4) => ("TRAP_HWBKPT", "hardware breakpoint"),
+        (SIGTRAP, 5) => ("TRAP_UNK", "trap of no known kind"),
+        (SIGTRAP, 6) => ("TRAP_PERF", "performance event"),
+        (SIGBUS, 1) => ("BUS_ADRALN", "misaligned address"),
+        (SIGBUS, 2) => ("BUS_ADRERR", "no memory behind the address"),
+        (SIGBUS, 3) => ("BUS_OBJERR", "hardware error"),
+        (SIGBUS, 5) => ("BUS_MCEERR_AO", "hardware memory error elsewhere"),
+        (SIGBUS, 4) => ("BUS_MCEERR_AR", "hardware memory error"),
+        // Exceptions of macOS that no si_code stands for, by Mach's names.
+        (SIGSEGV, 0x103) => ("FPAC", "the signature of a pointer is wrong"),
+        (SIGBUS, 0x102) => ("KERN_PROTECTION_FAILURE", "not allowed there"),
+        (SIGFPE, 1) => ("FPE_INTDIV", "integer division by zero"),
+        (SIGFPE, 2) => ("FPE_INTOVF", "integer overflow"),
+        (SIGFPE, 3) => ("FPE_FLTDIV", "floating-point division by zero"),
+        (SIGFPE, 4) => ("FPE_FLTOVF", "floating-point overflow"),
+        (SIGFPE, 5) => ("FPE_FLTUND", "floating-point underflow"),
+        (SIGFPE, 6) => ("FPE_FLTRES", "inexact floating-point result"),
+        (SIGFPE, 7) => ("FPE_FLTINV", "invalid floating-point operation"),
+        (SIGFPE, 8) => ("FPE_FLTSUB", "subscript out of range"),
+        (SIGFPE, 14) => ("FPE_FLTUNK", "floating-point error of no known kind"),
+        (SIGFPE, 15) => ("FPE_CONDTRAP", "trap on condition"),
+        (SIGSEGV, 1) => ("SEGV_MAPERR", "nothing is mapped there"),
+        (SIGSEGV, 2) => ("SEGV_ACCERR", "not allowed there"),
+        (SIGSEGV, 3) => ("SEGV_BNDERR", "bounds check failed"),
+        (SIGSEGV, 10) => ("SEGV_CPERR", "a return or a jump that control flow protection forbids"),
+        (SIGSEGV, 4) => ("SEGV_PKUERR", "forbidden by a protection key"),
+        (SIGSEGV, 8) => ("SEGV_MTEAERR", "memory tag mismatch, noticed later"),
+        (SIGSEGV, 9) => ("SEGV_MTESERR", "memory tag mismatch"),
+        (SIGSYS, 1) => ("SYS_SECCOMP", "by seccomp"),
+        (SIGSYS, 2) => ("SYS_USER_DISPATCH", "by the process's system call user dispatch"),
         _ => ("si_code", "unknown"),
     }
 }
 
-/// What a word for things that are counted ends in.
+/// What a noun ends in behind a number: `1 frame`, `2 frames`.
 pub fn plural(number: u64) -> &'static str {
     if number == 1 { "" } else { "s" }
 }
 
-/// Whether the address of a fault means something.
+/// Whether `si_addr` of a signal with this code is set.
 pub fn has_address(signal: i32, code: i32) -> bool {
-    matches!(signal, 4 | 5 | libc::SIGBUS | 8 | 11) && code > 0 && code != 0x80
+    matches!(signal, SIGILL | SIGTRAP | SIGBUS | SIGFPE | SIGSEGV) && code > 0 && code != SI_KERNEL
 }
 
-/// Whether somebody sent it, so that process and user are known.
+/// Whether `si_pid` and `si_uid` of a signal with this code are set: kill(2), sigqueue(3), tgkill(2).
 pub fn was_sent(code: i32) -> bool {
     matches!(code, 0 | -1 | -6)
 }
 
-/// What an error of a call on a directory or file says.
+/// What an errno means of a call on a directory or file.
 pub fn error(errno: i32) -> &'static str {
     match errno {
         libc::EACCES => "permission denied (EACCES)",

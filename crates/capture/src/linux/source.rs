@@ -7,7 +7,7 @@ use alloc::vec;
 use core::mem::MaybeUninit;
 
 use libc::c_int;
-use report::source::{Picker, SIZE, Source, is_source};
+use report::source::{MAX_FILE, Picker, Source, is_source};
 
 use super::system;
 use crate::platform::{self, PAGE, own_call, stat_of};
@@ -27,7 +27,7 @@ pub fn source(file: &str, line: u64, module: &str) -> Option<Source> {
     // Of a symbolic link, what it leads to has to be named so, too.
     let is_named_so = is_source(&system::link(&format!("/proc/self/fd/{fd}\0")), PYTHON);
     let mut picker = Picker::new(line);
-    let (mut left, mut piece) = (if is_named_so { SIZE } else { 0 }, vec![0; PAGE]);
+    let (mut left, mut piece) = (if is_named_so { MAX_FILE } else { 0 }, vec![0; PAGE]);
     while left > 0 {
         // Not mapped: an editor may make the file shorter meanwhile, and reading what is mapped would be a SIGBUS then.
         // SAFETY: writes into the piece only; the descriptor is ours.

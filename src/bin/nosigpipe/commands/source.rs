@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::SystemTime;
 
-use report::source::{Picker, SIZE, Source, is_source};
+use report::source::{MAX_FILE, Picker, Source, is_source};
 use report::{Frame, Report};
 
 /// The lines around the first frame that is the program's own, where its source file is there.
@@ -17,7 +17,7 @@ pub fn around(report: &Report, map_file: fn(&str) -> Option<&'static [u8]>) -> O
     if !is_source(&frame.file, "") || !is_source(target.to_str()?, "") {
         return None;
     }
-    let content = map_file(&frame.file).filter(|content| content.len() <= SIZE)?;
+    let content = map_file(&frame.file).filter(|content| content.len() <= MAX_FILE)?;
     let mut picker = Picker::new(frame.line);
     picker.take(content);
     picker.finish(&frame.file, is_newer(path, report, frame))

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant, SystemTime};
 use libc::pid_t;
 use processor::{PROGRAM_COUNTER, Registers, STACK_POINTER, registers_of_user};
 use report::Python;
-use report::stacks::{Group, Stacks, Thread, circles};
+use report::stacks::{Group, Stacks, Thread, deadlocks};
 use unwind::{Clock, ReadMemory, Stack, Unwinder};
 
 use crate::exit::Failure;
@@ -253,7 +253,7 @@ fn describe(map: &Map, memory: &mut Memory, found: &[Found], python: &pythons::F
         pid: pid.into(),
         time: time(),
         stopped: 0,
-        deadlocks: circles(&waits_for),
+        deadlocks: deadlocks(&waits_for),
         groups,
         note: notes.join("; "),
         modules: names.modules(),
