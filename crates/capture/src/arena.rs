@@ -1,8 +1,8 @@
-//! The library's own memory: what Rust calls allocation, never malloc.
+//! The library's allocator, which never calls malloc.
 //!
-//! Only a copy of a crashed process allocates. It has one thread, lives for a second and takes nothing with it, so
-//! freed blocks only go to a list of their size. The first blocks come from a reserve made at load, for processes that
-//! die because there is no more memory.
+//! Only what writes a report allocates: a copy of the crashed process, or, where there are no copies, the crashed thread. Either is
+//! one thread that lives for a second, so no memory goes back to the kernel: freed blocks go to a list of their size, larger ones
+//! are lost. For processes that die because there is no more memory, some address space is reserved at load.
 
 use core::alloc::{GlobalAlloc, Layout};
 use core::cell::UnsafeCell;
@@ -10,11 +10,11 @@ use core::ptr;
 
 use crate::platform;
 
-/// Blocks of this many bytes or more are mappings of their own, given back when freed.
+/// Blocks of this many bytes or more are mappings of their own.
 const LARGE: usize = 1 << 18;
-/// How much is asked of the kernel at a time.
+/// Bytes that are mapped at a time for smaller blocks.
 const CHUNK: usize = 1 << 20;
-/// Sizes are powers of two from 16 on.
+/// Smaller blocks have sizes of powers of two, from 16 bytes (class 0) to `LARGE` (class 14).
 const CLASSES: usize = 15;
 
 /// The allocator; there is one, [`STATE`], whatever value of this asks it.
@@ -23,31 +23,36 @@ pub struct Arena;
 struct Shared(UnsafeCell<State>);
 
 struct State {
+    /// The rest of the chunk that blocks are cut from.
     next: usize,
     end: usize,
-    /// What was reserved at load and not used yet.
+    /// What was reserved at load and is not used yet.
     reserve: usize,
     reserve_end: usize,
+    /// The first free block of each class; each free block begins with the address of the next.
     free: [*mut u8; CLASSES],
 }
 
-// SAFETY: only the one thread of a copy allocates, or, where no copy could be made, the crashed thread, which
-// holds the claim.
+// SAFETY: one thread at a time uses it. In a copy there is only one. Where there is no copy, the thread that holds the claim writes
+// the report, and never two do. A crash in a report enters the handler again on this thread, and the interrupted code is never
+// resumed: a second attempt calls `start_anew` first.
 unsafe impl Sync for Shared {}
 
 static STATE: Shared =
     Shared(UnsafeCell::new(State { next: 0, end: 0, reserve: 0, reserve_end: 0, free: [ptr::null_mut(); CLASSES] }));
 
-/// Names inaccessible pages of ours that become memory when the kernel has no other. For the constructor.
+/// Takes an inaccessible mapping of ours, which becomes memory when the kernel has no other.
 pub fn keep_in_reserve(start: usize, size: usize) {
-    // SAFETY: the constructor runs before anything allocates.
+    // SAFETY: the constructor calls this before it installs a crash handler, and so before any report allocates. Other threads
+    // that may run by then do not allocate here.
     let state = unsafe { &mut *STATE.0.get() };
     (state.reserve, state.reserve_end) = (start, start + size);
 }
 
-/// Forgets everything that was allocated. For a second attempt, whose first one was broken off.
+/// Forgets everything that was allocated: before a second attempt at a report, where a crash has ended the first.
 pub fn start_anew() {
-    // SAFETY: the caller holds the claim, and nobody uses what was allocated before.
+    // SAFETY: the caller holds the claim, and the first attempt, in which a reference to the state may have been alive, is never
+    // resumed.
     let state = unsafe { &mut *STATE.0.get() };
     (state.next, state.end) = (0, 0);
     state.free = [ptr::null_mut(); CLASSES];
@@ -62,7 +67,7 @@ impl State {
             return Some(());
         }
         let (start, end) = (self.reserve, self.reserve_end);
-        // SAFETY: the reserve is ours, and nothing is in it.
+        // SAFETY: `keep_in_reserve` was given a mapping that nobody else uses.
         let usable = end > start
             && unsafe {
                 platform::protect(
@@ -104,16 +109,16 @@ unsafe impl GlobalAlloc for Arena {
             if !memory.is_null() {
                 return memory;
             }
-            // SAFETY: one thread at a time, see above. The reserve, too, is fresh from the kernel.
+            // SAFETY: one thread at a time (`unsafe impl Sync`), and no other reference is alive in it here.
             return unsafe { &mut *STATE.0.get() }.bump(layout.size(), layout.align());
         }
-        // SAFETY: one thread at a time, see above.
+        // SAFETY: one thread at a time (`unsafe impl Sync`), and no other reference is alive in it here.
         let state = unsafe { &mut *STATE.0.get() };
         let class = class(&layout);
         match state.free.get_mut(class) {
             Some(first) if !first.is_null() && layout.align() <= 16 => {
                 let block = *first;
-                // SAFETY: a free block starts with the address of the next.
+                // SAFETY: `dealloc` has written the address of the next free block, or null, there.
                 *first = unsafe { block.cast::<*mut u8>().read() };
                 block
             }
@@ -122,25 +127,24 @@ unsafe impl GlobalAlloc for Arena {
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: the caller's layout.
+        // SAFETY: the caller promises a layout that is not empty.
         let block = unsafe { self.alloc(layout) };
-        // Large blocks are fresh from the kernel.
+        // Large blocks come from the kernel, a mapping or the reserve, and are never used twice.
         if !block.is_null() && layout.size() < LARGE {
-            // SAFETY: a block of that size.
+            // SAFETY: `alloc` has returned a block of that size.
             unsafe { block.write_bytes(0, layout.size()) };
         }
         block
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        // A large block may have come from the reserve: only whole pages of their own are given back.
         if layout.size() >= LARGE {
             return;
         }
-        // SAFETY: one thread at a time, see above.
+        // SAFETY: one thread at a time (`unsafe impl Sync`), and no other reference is alive in it here.
         let state = unsafe { &mut *STATE.0.get() };
         if let Some(first) = state.free.get_mut(class(&layout)) {
-            // SAFETY: the block is free, aligned to 16 and at least 16 bytes long.
+            // SAFETY: the caller gives the block up; `alloc` has aligned it to 16 and made it at least 16 bytes long.
             unsafe { block.cast::<*mut u8>().write(*first) };
             *first = block;
         }

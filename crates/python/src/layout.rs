@@ -15,35 +15,38 @@ pub enum Lines {
     Locations,
 }
 
-/// What a frame is.
+/// What a frame is, and the members that only this kind of frame has.
 #[derive(Clone, Copy)]
 pub enum Frames {
-    /// An object (up to 3.10).
+    /// A `PyFrameObject` (up to 3.10).
     Object {
         /// `f_lasti`: the last instruction's index, in units of `unit` bytes.
         last: u64,
         unit: i64,
-        /// `f_lineno`, and, where it is only meant while there is a trace function, `f_trace`.
+        /// `f_lineno`: valid while the function is traced.
         line: u64,
+        /// `f_trace`: not null while the function is traced. Without it, `f_lineno` is 0 while it is not.
         trace: Option<u64>,
     },
     /// A `_PyInterpreterFrame` (from 3.11 on).
     Interpreter {
-        /// The address of the last instruction.
+        /// `prev_instr`, from 3.13 on `instr_ptr`: the address of the last instruction.
         instruction: u64,
-        /// Whose it is, a byte. From 3 on: nobody's, it only leads from C into the interpreter.
+        /// `owner`, a byte, enum _frameowner.
         owner: u64,
-        /// Where a code object's instructions begin.
+        /// Of a code object, `co_code_adaptive`: where its instructions begin.
         code: u64,
-        /// Of a code object: the index of the first instruction that is the function's own.
+        /// Of a code object, `_co_firsttraceable`: the index of the first instruction that is the function's own.
         first: u64,
-        /// Of a frame and of a code object: which copy of the instructions the frame runs, and the list of copies
-        /// (free-threaded builds from 3.14 on).
+        /// Of a frame, `tlbc_index`, and of a code object, `co_tlbc`: which copy of the instructions the frame runs, and the list of
+        /// copies (free-threaded builds from 3.14 on).
         copies: Option<(u64, u64)>,
     },
 }
 
-/// The members that are needed.
+/// The members that are needed, each by the structure that it is in: `_PyRuntimeState` (`interpreters`), `PyInterpreterState`
+/// (`interpreter_*`), `PyThreadState` (`thread_*`), frames (`frame_*`), `PyCodeObject` (`code_*`), `PyObject` and `PyTypeObject`,
+/// `PyBytesObject` (`bytes_*`), `PyASCIIObject` (`text_*`).
 pub struct Layout {
     /// Of `_PyRuntime`: the first interpreter.
     pub interpreters: u64,
@@ -73,15 +76,15 @@ pub struct Layout {
     pub bytes_data: u64,
     pub text_length: u64,
     pub text_state: u64,
-    /// Bits of the state before the kind.
+    /// Bits of `state` below `kind`.
     pub text_shift: u32,
-    /// Where the characters of ASCII texts and of others begin.
+    /// Where the characters of ASCII texts begin.
     pub text_ascii: u64,
+    /// Where those of other compact texts begin; of texts that are not compact, the address of their characters.
     pub text_other: u64,
 }
 
-/// PyThreadState and PyInterpreterFrame of 3.8, of which the other versions differ little.
-const OLDEST: Layout = Layout {
+const V3_8: Layout = Layout {
     interpreters: 32,
     interpreter_next: 0,
     interpreter_id: 16,
@@ -112,7 +115,7 @@ const OLDEST: Layout = Layout {
     text_other: 72,
 };
 
-const V3_9: Layout = Layout { interpreter_id: 24, ..OLDEST };
+const V3_9: Layout = Layout { interpreter_id: 24, ..V3_8 };
 
 const V3_10: Layout =
     Layout { frames: Frames::Object { last: 96, unit: 2, line: 100, trace: None }, lines: Lines::Linetable, ..V3_9 };
@@ -133,7 +136,7 @@ const V3_11: Layout = Layout {
     code_first_line: 72,
     code_lines: 136,
     lines: Lines::Locations,
-    ..OLDEST
+    ..V3_8
 };
 
 const V3_12: Layout = Layout {
@@ -154,8 +157,8 @@ const V3_12: Layout = Layout {
 /// What `_PyRuntime` begins with from 3.13 on.
 const COOKIE: &[u8; 8] = b"xdebugpy";
 
-/// Where `_Py_DebugOffsets` has what is needed; it has grown with each version.
-struct Places {
+/// Where in `_Py_DebugOffsets` the offsets of each structure's members begin; it has grown with each version.
+struct DebugOffsets {
     thread: u64,
     pthread: u64,
     frame: u64,
@@ -167,9 +170,9 @@ struct Places {
     copies: Option<(u64, u64)>,
 }
 
-const PLACES_3_13: Places =
-    Places { thread: 168, pthread: 192, frame: 232, code: 280, object: 360, bytes: 520, text: 544, copies: None };
-const PLACES_3_14: Places = Places {
+const OFFSETS_3_13: DebugOffsets =
+    DebugOffsets { thread: 168, pthread: 192, frame: 232, code: 280, object: 360, bytes: 520, text: 544, copies: None };
+const OFFSETS_3_14: DebugOffsets = DebugOffsets {
     thread: 192,
     pthread: 216,
     frame: 256,
@@ -179,7 +182,7 @@ const PLACES_3_14: Places = Places {
     text: 624,
     copies: Some((304, 392)),
 };
-const PLACES_3_15: Places = Places {
+const OFFSETS_3_15: DebugOffsets = DebugOffsets {
     thread: 192,
     pthread: 240,
     frame: 320,
@@ -190,33 +193,33 @@ const PLACES_3_15: Places = Places {
     copies: Some((368, 456)),
 };
 
-/// No structure that has such an offset is larger than this.
-const LARGEST: u64 = 1 << 24;
+/// Largest offset of a member that is believed, in bytes.
+const MAX_OFFSET: u64 = 1 << 24;
 
 impl Layout {
-    /// That of a version, as in PY_VERSION_HEX.
+    /// The layout of a version, as in PY_VERSION_HEX, whose `_PyRuntime` is at `runtime`.
     pub fn of(memory: &mut dyn ReadMemory, runtime: u64, version: u64) -> Result<Self, Problem> {
         let (major, minor) = ((version >> 24) as u8, (version >> 16) as u8);
-        // Alpha and beta versions have what will be changed.
+        // Only release candidates (0xc) and releases (0xf): alpha and beta versions may have other structures.
         let is_final = (version >> 4 & 15) >= 12 || minor <= 10;
         match (major, minor) {
-            (3, 8) => Ok(OLDEST),
+            (3, 8) => Ok(V3_8),
             (3, 9) => Ok(V3_9),
             (3, 10) => Ok(V3_10),
             (3, 11) if is_final => Ok(V3_11),
             (3, 12) if is_final => Ok(V3_12),
-            (3, 13) if is_final => Self::told(memory, runtime, version, &PLACES_3_13),
-            (3, 14) if is_final => Self::told(memory, runtime, version, &PLACES_3_14),
-            (3, 15) if is_final => Self::told(memory, runtime, version, &PLACES_3_15),
+            (3, 13) if is_final => Self::read(memory, runtime, version, &OFFSETS_3_13),
+            (3, 14) if is_final => Self::read(memory, runtime, version, &OFFSETS_3_14),
+            (3, 15) if is_final => Self::read(memory, runtime, version, &OFFSETS_3_15),
             _ => Err(Problem::Version(major, minor)),
         }
     }
 
-    /// As the runtime itself tells it.
-    fn told(memory: &mut dyn ReadMemory, runtime: u64, version: u64, places: &Places) -> Result<Self, Problem> {
+    /// Reads a layout out of the `_Py_DebugOffsets` at the head of `_PyRuntime`.
+    fn read(memory: &mut dyn ReadMemory, runtime: u64, version: u64, places: &DebugOffsets) -> Result<Self, Problem> {
         let mut head = [0; 24];
         let is_there = memory.read_exact(runtime, &mut head) && head.starts_with(COOKIE);
-        let mut told = |place: u64| memory.u64_at(runtime.wrapping_add(place)).filter(|&offset| offset < LARGEST);
+        let mut told = |at: u64| memory.u64_at(runtime.wrapping_add(at)).filter(|&offset| offset < MAX_OFFSET);
         let mut layout = || {
             let is_free_threaded = told(16)? != 0;
             let copies = places.copies.filter(|_| is_free_threaded);
@@ -243,7 +246,7 @@ impl Layout {
                     instruction: told(places.frame + 16)?,
                     owner: told(places.frame + 32)?,
                     code,
-                    // In front of what is told of, and of co_extra.
+                    // `_co_firsttraceable` is not among the offsets: it lies in front of `co_tlbc`, `co_extra` and the code.
                     first: code.checked_sub(if copies.is_some() { 24 } else { 16 })?,
                     copies,
                 },
@@ -259,7 +262,7 @@ impl Layout {
                 bytes_data: told(places.bytes + 8)?,
                 text_state: told(places.text)?,
                 text_length: told(places.text + 8)?,
-                // From 3.14 on, a free-threaded build has a whole byte in front.
+                // In a free-threaded build from 3.14 on, `interned` is a whole byte in front of `kind`; else it has two bits.
                 text_shift: if copies.is_some() { 8 } else { 2 },
                 text_ascii: ascii,
                 text_other: ascii + 16,

@@ -67,21 +67,21 @@ pub struct Thread {
 }
 
 impl Thread {
-    /// What may be its number in the kernel, as gettid(2) has it in the process's own PID namespace.
-    pub fn numbers(&self, memory: &mut dyn ReadMemory) -> impl Iterator<Item = i32> + use<> {
-        // struct pthread has the number, too, in all versions of Python: glibc's, then musl's (1.2).
-        const PLACES: [u64; 2] = if cfg!(target_arch = "aarch64") { [208, 32] } else { [720, 48] };
-        let in_pthread = PLACES.map(|place| {
+    /// What may be its thread id, as gettid(2) has it in the process's own PID namespace.
+    pub fn tids(&self, memory: &mut dyn ReadMemory) -> impl Iterator<Item = i32> + use<> {
+        // `tid` in struct pthread, which libc keeps whatever the version of Python: glibc's, then musl's (1.2).
+        const OFFSETS: [u64; 2] = if cfg!(target_arch = "aarch64") { [208, 32] } else { [720, 48] };
+        let in_pthread = OFFSETS.map(|offset| {
             let is_aligned = self.pthread & 7 == 0;
-            is_aligned.then(|| memory.u32_at(self.pthread.wrapping_add(place))).flatten().map(u64::from)
+            is_aligned.then(|| memory.u32_at(self.pthread.wrapping_add(offset))).flatten().map(u64::from)
         });
         let all = [Some(self.native), in_pthread[0], in_pthread[1]];
-        all.into_iter().flatten().filter_map(|number| i32::try_from(number).ok()).filter(|&number| number > 0)
+        all.into_iter().flatten().filter_map(|tid| i32::try_from(tid).ok()).filter(|&tid| tid > 0)
     }
 
-    /// Whether it is the kernel's thread of this number.
+    /// Whether it is the kernel's thread with this id.
     pub fn is(&self, memory: &mut dyn ReadMemory, tid: i32) -> bool {
-        self.numbers(memory).any(|number| number == tid)
+        self.tids(memory).any(|known| known == tid)
     }
 }
 
@@ -110,22 +110,23 @@ pub struct Frame {
 pub struct Stack {
     /// Newest first.
     pub frames: Vec<Frame>,
-    /// How many were left out, and before which of those that are there.
+    /// How many were left out, and the index in `frames` of the first one behind them.
     pub omitted: Option<(u64, u64)>,
     /// Whether it could not be followed to its end.
     pub is_cut: bool,
 }
 
-/// Interpreters, and threads of all of them, that are looked at.
+/// Interpreters that are looked at, at most.
 const INTERPRETERS: usize = 4096;
+/// Threads of all interpreters together that are looked at, at most.
 const THREADS: usize = 1 << 16;
 
 impl Runtime {
-    /// The runtime of a module, if there is one: looks for `_PyRuntime` among the names that the module exports.
-    /// `dynamic` and `size` are where its dynamic section is in memory, `bias` is what is to be added to its file's addresses.
+    /// The runtime of a module, if it exports `_PyRuntime`; `None` for other modules. `dynamic` and `size` are address and length of
+    /// the module's dynamic section in memory; `bias` is what has to be added to addresses of its file.
     ///
     /// # Errors
-    /// That there is one whose structures can't be read.
+    /// A runtime whose structures can't be read.
     pub fn find(memory: &mut dyn ReadMemory, bias: u64, dynamic: u64, size: u64) -> Option<Result<Self, Problem>> {
         let exports = exports(memory, bias, dynamic, size)?;
         let address = exports.address(memory, b"_PyRuntime")?;
@@ -134,8 +135,8 @@ impl Runtime {
 
     fn new(memory: &mut dyn ReadMemory, address: u64, exports: &Exports) -> Result<Self, Problem> {
         let version = match exports.address(memory, b"Py_Version") {
-            Some(place) => memory.u64_at(place).ok_or(Problem::Damaged)?,
-            // Before 3.11 nothing tells the version but what there is to call.
+            Some(address) => memory.u64_at(address).ok_or(Problem::Damaged)?,
+            // Before 3.11 nothing tells the version but the functions that it exports.
             None if exports.address(memory, b"PyModule_AddObjectRef").is_some() => 0x030a_0000,
             None if exports.address(memory, b"PyObject_CallNoArgs").is_some() => 0x0309_0000,
             None if exports.address(memory, b"PyCode_NewWithPosOnlyArgs").is_some() => 0x0308_0000,
@@ -147,7 +148,7 @@ impl Runtime {
     /// The runtime whose `_PyRuntime` is at this address. `version` is as in `Py_Version` (PY_VERSION_HEX).
     ///
     /// # Errors
-    /// That its structures can't be read.
+    /// A version whose structures are not known, and structures that make no sense.
     pub fn at(memory: &mut dyn ReadMemory, address: u64, version: u64) -> Result<Self, Problem> {
         let layout = Layout::of(memory, address, version)?;
         Ok(Self { address, layout })
@@ -156,7 +157,7 @@ impl Runtime {
     /// All threads of all interpreters. There are none before Python is initialised.
     ///
     /// # Errors
-    /// That what should be the first interpreter is none.
+    /// A list of interpreters that can't be read, or whose first entry is no interpreter.
     pub fn threads(&self, memory: &mut dyn ReadMemory) -> Result<Threads, Problem> {
         let layout = &self.layout;
         let mut found = Threads::default();

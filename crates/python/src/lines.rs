@@ -1,9 +1,10 @@
-//! Line numbers, from the three tables that CPython has had. Each takes the bytes of the table, the line that the function
-//! begins in, and the offset in bytes of an instruction, which is negative before the first one has begun.
+//! Line numbers, from the three kinds of tables that CPython has had. Each function takes the bytes of the table, the line that the
+//! function begins in, and the offset in bytes of an instruction, which is negative before the first one has begun.
 //!
-//! None is an instruction that belongs to no line, or a table that ends before it.
+//! `None` is an instruction that belongs to no line, or a table that ends before it.
 
-/// `co_lnotab` (up to 3.9): pairs of unsigned bytes of instructions and signed lines to go on by, Objects/lnotab_notes.txt.
+/// `co_lnotab` (up to 3.9): pairs of bytes, an unsigned one to add to the offset and a signed one to add to the line,
+/// Objects/lnotab_notes.txt.
 pub fn numbers_3_8(mut table: impl Iterator<Item = u8>, first: i64, offset: i64) -> Option<i64> {
     let (mut line, mut at) = (first, 0);
     while let (Some(bytes), Some(lines)) = (table.next(), table.next()) {
@@ -16,8 +17,8 @@ pub fn numbers_3_8(mut table: impl Iterator<Item = u8>, first: i64, offset: i64)
     Some(line)
 }
 
-/// `co_linetable` of 3.10 (PEP 626): pairs of unsigned bytes of instructions and the signed lines by which their line differs
-/// from the one before; -128 for instructions without a line.
+/// `co_linetable` of 3.10 (PEP 626): pairs of bytes, an unsigned one with how many bytes of instructions follow, and a signed one
+/// with the difference of their line to that of the ones before; -128 for instructions without a line.
 pub fn numbers_3_10(mut table: impl Iterator<Item = u8>, first: i64, offset: i64) -> Option<i64> {
     let (mut line, mut end) = (first, 0);
     if offset < 0 {
@@ -64,7 +65,8 @@ pub fn locations(table: impl Iterator<Item = u8>, first: i64, offset: i64) -> Op
     None
 }
 
-/// A number in groups of six bits, lowest first; bit 6 says that there is another. The lowest bit of all is the sign.
+/// A signed varint of Objects/locations.md: groups of six bits, the lowest first, of which bit 6 says that there is another. The
+/// lowest bit of the number is its sign.
 fn signed(table: &mut impl Iterator<Item = u8>) -> Option<i64> {
     let mut number = 0u64;
     for group in 0..6 {

@@ -4,20 +4,21 @@ use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::layout::{Frames, Layout, Lines};
 use unwind::ReadMemory;
 
+use crate::layout::{Frames, Layout, Lines};
 use crate::{Frame, Runtime, Stack, Thread, lines};
 
-/// Frames that are shown of a longer stack: the newest and the oldest.
+/// Of a longer stack, how many of the newest frames are shown.
 const NEWEST: usize = 192;
+/// Of a longer stack, how many of the oldest frames are shown.
 const OLDEST: usize = 64;
-/// Frames that are counted.
-const MOST: u64 = 200_000;
-/// Largest code of one function, and all tables of lines that are looked at for one stack, in bytes.
-const LARGEST: u64 = 1 << 26;
+/// Frames that are followed, at most.
+const MAX_FRAMES: u64 = 200_000;
+/// Largest size in bytes of one function's code, and of all tables of lines that are looked at for one stack.
+const MAX_BYTES: u64 = 1 << 26;
 
-/// What does not change with the place in a function.
+/// What a code object says, whichever of its instructions is executed.
 #[derive(Clone)]
 struct Code {
     function: String,
@@ -25,18 +26,18 @@ struct Code {
     first_line: i64,
     /// Address and length of its table of lines.
     lines: (u64, u64),
-    /// Index of the first instruction that is the function's own.
+    /// `_co_firsttraceable`: index of the first instruction of the function's own, behind those that set its frame up.
     first: i64,
 }
 
-/// A frame whose names have not been looked for.
+/// Addresses of a frame and of its code object, of which nothing else has been read.
 #[derive(Clone, Copy)]
 struct Raw {
     address: u64,
     code: u64,
 }
 
-/// Where a frame's caller is, and whether the frame is a function's.
+/// What a frame says of itself: its code object, where it is a function's, and the frame that has called it.
 struct Step {
     code: Option<u64>,
     previous: u64,
@@ -55,14 +56,15 @@ impl Runtime {
             stack.is_cut = true;
             return stack;
         };
-        let mut walk = Walk { layout, code_type: None, left: LARGEST };
+        let mut walk = Walk { layout, code_type: None, left: MAX_BYTES };
         let (mut inner, mut outer) = (Vec::new(), VecDeque::new());
         let mut count = 0u64;
-        // A list that has become a circle is told by meeting a frame again at which we have been (Brent).
+        // Damaged frames may form a cycle, which never ends. Brent's algorithm notices: `mark` is the frame that was reached after
+        // the last power of two of steps, and in a cycle it is met again.
         let (mut mark, mut until) = (0, 1u64);
         let mut steps = 0u64;
         while frame != 0 {
-            let step = walk.step(memory, frame).filter(|_| steps < MOST && frame != mark);
+            let step = walk.step(memory, frame).filter(|_| steps < MAX_FRAMES && frame != mark);
             let Some(step) = step else {
                 stack.is_cut = true;
                 break;
@@ -107,17 +109,21 @@ impl Runtime {
     }
 }
 
+/// Reads the frames of one stack.
 struct Walk<'a> {
     layout: &'a Layout,
-    /// The type of code objects, once one is known.
+    /// The address of the type of code objects, once a code object has been met.
     code_type: Option<u64>,
-    /// How many bytes of tables may still be looked at.
+    /// How many bytes of tables of lines may still be looked at.
     left: u64,
 }
 
 impl Walk<'_> {
     /// A frame's code and caller; None where there is no frame.
     fn step(&mut self, memory: &mut dyn ReadMemory, frame: u64) -> Option<Step> {
+        /// In enum _frameowner, the first of those that are no function's: FRAME_OWNED_BY_CSTACK, from 3.14 on
+        /// FRAME_OWNED_BY_INTERPRETER with the former behind it.
+        const NO_FUNCTION: u8 = 3;
         let layout = self.layout;
         if frame & 7 != 0 {
             return None;
@@ -125,12 +131,12 @@ impl Walk<'_> {
         let previous = memory.u64_at(frame.wrapping_add(layout.frame_previous))?;
         let mut is_function = true;
         if let Frames::Interpreter { owner, .. } = layout.frames {
-            is_function = memory.u8_at(frame.wrapping_add(owner))? < 3;
+            is_function = memory.u8_at(frame.wrapping_add(owner))? < NO_FUNCTION;
         }
         if !is_function {
             return Some(Step { code: None, previous });
         }
-        // From 3.14 on, the lowest bits say how it is counted.
+        // From 3.14 on, this is a _PyStackRef, whose two lowest bits tell how the reference is counted.
         let code = memory.u64_at(frame.wrapping_add(layout.frame_code))? & !3;
         self.is_code(memory, code).then_some(Step { code: Some(code), previous })
     }
@@ -150,6 +156,7 @@ impl Walk<'_> {
         is_code
     }
 
+    /// Reads the code object at this address; what can't be read is empty or 0.
     fn code(&self, memory: &mut dyn ReadMemory, code: u64) -> Code {
         let layout = self.layout;
         let text = |memory: &mut dyn ReadMemory, offset: u64| {
@@ -161,7 +168,7 @@ impl Walk<'_> {
         let file = text(memory, layout.code_file).unwrap_or_default();
         let first_line = memory.u32_at(code.wrapping_add(layout.code_first_line)).unwrap_or(0).cast_signed();
         let table = memory.u64_at(code.wrapping_add(layout.code_lines)).unwrap_or(0);
-        let size = memory.u64_at(table.wrapping_add(layout.bytes_size)).filter(|&size| size < LARGEST).unwrap_or(0);
+        let size = memory.u64_at(table.wrapping_add(layout.bytes_size)).filter(|&size| size < MAX_BYTES).unwrap_or(0);
         let first = match layout.frames {
             Frames::Interpreter { first, .. } => memory.u32_at(code.wrapping_add(first)).unwrap_or(0).cast_signed(),
             Frames::Object { .. } => 0,
@@ -188,27 +195,30 @@ impl Walk<'_> {
                     let index = memory.u32_at(raw.address.wrapping_add(index))?;
                     let list = memory.u64_at(raw.code.wrapping_add(list))?;
                     let count = memory.u64_at(list)?;
-                    let place = list.wrapping_add(8).wrapping_add(8 * u64::from(index));
-                    start = memory.u64_at(place).filter(|_| u64::from(index) < count)?;
+                    let entry = list.wrapping_add(8).wrapping_add(8 * u64::from(index));
+                    start = memory.u64_at(entry).filter(|_| u64::from(index) < count)?;
                 }
                 memory.u64_at(raw.address.wrapping_add(instruction))?.wrapping_sub(start).cast_signed()
             }
         };
-        (-2..LARGEST.cast_signed()).contains(&offset).then_some(offset)
+        // Before the first instruction it is one instruction, two bytes, in front of the code.
+        (-2..MAX_BYTES.cast_signed()).contains(&offset).then_some(offset)
     }
 
-    /// Whether a frame has not begun its function yet, as far as CPython's own tracebacks are concerned. So are the frames that
-    /// `__init__` has above it from 3.12 on.
+    /// Whether CPython's own tracebacks leave a frame out (`_PyFrame_IsIncomplete`): it has not reached its function's first
+    /// instruction. From 3.12 on, the frame that the interpreter puts above an `__init__` never does.
     fn is_incomplete(&self, memory: &mut dyn ReadMemory, raw: Raw, code: &Code, offset: Option<i64>) -> bool {
+        /// `FRAME_OWNED_BY_GENERATOR` of enum _frameowner.
         const GENERATOR: u8 = 1;
         let Frames::Interpreter { owner, .. } = self.layout.frames else { return false };
         memory.u8_at(raw.address.wrapping_add(owner)) != Some(GENERATOR)
             && offset.is_some_and(|offset| offset < code.first * 2)
     }
 
+    /// The line that a frame stands in.
     fn line(&mut self, memory: &mut dyn ReadMemory, raw: Raw, code: &Code, offset: Option<i64>) -> Option<i64> {
         if let Frames::Object { line, trace, .. } = self.layout.frames {
-            // A traced function's line is up to date.
+            // While a function is traced, CPython keeps its line in the frame.
             let told = memory.u32_at(raw.address.wrapping_add(line))?.cast_signed();
             let is_traced = match trace {
                 Some(trace) => memory.u64_at(raw.address.wrapping_add(trace))? != 0,
@@ -227,18 +237,20 @@ impl Walk<'_> {
             Lines::Locations => lines::locations(table.by_ref(), code.first_line, offset?),
         };
         self.left = self.left.saturating_sub(table.next - start);
-        // An lnotab that was not seen to its end says nothing.
+        // Of a table that the limit has cut off, the last line may be that of another instruction.
         line.filter(|_| self.left > 0)
     }
 }
 
-/// The bytes of a table, read as they are wanted.
+/// The bytes of a table, read 64 at a time.
 struct Table<'a> {
     memory: &'a mut dyn ReadMemory,
+    /// Address of the next byte.
     next: u64,
+    /// Address behind the last byte.
     end: u64,
     chunk: [u8; 64],
-    /// How many bytes of the chunk have been given.
+    /// Index in `chunk` of the next byte.
     at: usize,
 }
 
@@ -251,7 +263,7 @@ impl Iterator for Table<'_> {
         }
         if self.at >= self.chunk.len() {
             let left = usize::try_from(self.end - self.next).ok()?.min(self.chunk.len());
-            // What is left at the end comes last in the chunk.
+            // Fewer bytes than a chunk, at the end of the table, fill the end of it.
             self.at = self.chunk.len() - left;
             let chunk = self.chunk.get_mut(self.at..)?;
             if !self.memory.read_exact(self.next, chunk) {

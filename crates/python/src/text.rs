@@ -6,14 +6,15 @@ use alloc::vec;
 use crate::layout::Layout;
 use unwind::ReadMemory;
 
-/// Longest text that is believed to be one; and what is shown of one, in characters.
-const LONGEST: u64 = 1 << 24;
+/// Largest length of a text that is believed, in characters.
+const MAX_LENGTH: u64 = 1 << 24;
+/// Characters of a text that are read, at most.
 const SHOWN: usize = 4096;
 
 impl Layout {
-    /// The text of a str object, or what makes it improbable that it is one. Its first characters, if it is very long.
+    /// The text of the str object at this address, or its first characters if it is very long; `None` where there is no such object.
     pub fn text(&self, memory: &mut dyn ReadMemory, object: u64) -> Option<String> {
-        let length = memory.u64_at(object.wrapping_add(self.text_length)).filter(|&length| length <= LONGEST)?;
+        let length = memory.u64_at(object.wrapping_add(self.text_length)).filter(|&length| length <= MAX_LENGTH)?;
         let state = memory.u32_at(object.wrapping_add(self.text_state))? >> self.text_shift;
         let (kind, is_compact, is_ascii) = (state & 7, state & 8 != 0, state & 16 != 0);
         let size = match (kind, is_ascii) {
@@ -25,7 +26,7 @@ impl Layout {
         let data = match (is_compact, is_ascii) {
             (true, true) => object.wrapping_add(self.text_ascii),
             (true, false) => object.wrapping_add(self.text_other),
-            // An object of a class that is derived from str leads to its characters.
+            // The characters of an object whose class is derived from str are elsewhere.
             (false, _) => memory.u64_at(object.wrapping_add(self.text_other))?,
         };
         let count = usize::try_from(length).ok()?;
@@ -35,7 +36,7 @@ impl Layout {
             .chunks_exact(size)
             .map(|character| {
                 let number = character.iter().rev().fold(0, |number, &byte| number << 8 | u32::from(byte));
-                // Bytes of a file name that are no UTF-8 are halves of surrogate pairs here (PEP 383).
+                // Bytes of a file name that are not UTF-8 have become lone surrogates (PEP 383).
                 char::from_u32(number).unwrap_or(char::REPLACEMENT_CHARACTER)
             })
             .collect();

@@ -70,7 +70,8 @@ pub struct Report {
     pub is_handled: bool,
     /// The same for crashes at the same place; see [`fingerprint`].
     pub fingerprint: String,
-    /// The how-manieth crash with this fingerprint it is among the reports in the report directory, and the time of the first.
+    /// This crash's number among those with the same fingerprint, counted from 1, and the time of the first of them, as far as the
+    /// directory for reports tells.
     pub occurrence: Option<(u64, String)>,
     /// Names and values of the registers at the crash.
     pub registers: Vec<(String, u64)>,

@@ -1,6 +1,6 @@
-//! Names as people write them, out of names as linkers know them.
+//! Demangles names: from those that linkers know to those in the source.
 //!
-//! By the two crates that the backtrace crate is built on; that one's own type would bring the standard library along.
+//! With the two crates that the backtrace crate uses; its own `SymbolName` needs the standard library.
 
 use alloc::borrow::ToOwned;
 use alloc::string::String;
@@ -8,7 +8,7 @@ use core::fmt::{self, Write};
 
 use cpp_demangle::BorrowedSymbol;
 
-/// Longest name that is demangled; there are symbols of a megabyte.
+/// Longest name that is demangled, in bytes; there are symbols of a megabyte.
 const LONGEST_NAME: usize = 8192;
 
 /// Shows a Rust or C++ name demangled, and every other as it is.
@@ -30,7 +30,7 @@ impl fmt::Display for Demangled<'_> {
     }
 }
 
-/// A name as people write it.
+/// A name as the source has it: demangled, and without the hash of Rust's legacy mangling.
 pub fn demangle(name: &[u8]) -> String {
     let mut text = String::new();
     if name.len() <= LONGEST_NAME && (name.starts_with(b"_Z") || name.starts_with(b"_R")) {

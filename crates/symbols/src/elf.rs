@@ -57,13 +57,14 @@ impl File {
         }
     }
 
-    /// The build id, from the note that every such file has as a section.
+    /// The build id, behind the header of its note (16 bytes: three sizes and `GNU`).
     pub fn build_id(&self) -> Option<&'static [u8]> {
         let note = self.section(".note.gnu.build-id")?;
         note.get(16..)
     }
 
-    /// The build id of the file that has what several debug files have in common (`.gnu_debugaltlink`), in hexadecimal digits.
+    /// The build id of the supplementary file, which has what several debug files have in common (`.gnu_debugaltlink`), in
+    /// hexadecimal digits.
     pub fn supplementary_build_id(&self) -> Option<String> {
         let link = self.section(".gnu_debugaltlink")?;
         let end = link.iter().position(|&byte| byte == 0)?;
@@ -78,7 +79,7 @@ impl File {
         self.sections.iter().any(|section| section.sh_type(Endianness::Little) == elf::SHT_SYMTAB)
     }
 
-    /// The symbols that a stripped file has kept in compressed form.
+    /// The symbols that a stripped file has kept in compressed form (`.gnu_debugdata`).
     fn kept_symbols(&self) -> Option<Self> {
         let compressed = self.section(".gnu_debugdata")?;
         let kept = xz::unpack(compressed, is_within_limits).and_then(|content| Self::parse(content.leak()));
@@ -101,13 +102,13 @@ impl File {
 /// A symbol that an address may belong to.
 struct Found<'a> {
     name: &'a [u8],
-    /// How far the address is behind it.
+    /// Bytes from the symbol to the address.
     offset: u64,
-    /// Whether it has no size: then another table may know better whose the address is.
+    /// Whether it has no size, as in assembly code. Then a symbol with a size in another table is believed rather than this one.
     is_label: bool,
 }
 
-/// The symbol of the function that an address lies in, and where in it.
+/// The symbol of the function that an address lies in, and how many bytes behind it the address is.
 fn symbol_at<'a>(
     symbols: impl Iterator<Item = &'a elf::Sym64<Endianness>>,
     address: u64,
@@ -132,11 +133,13 @@ fn symbol_at<'a>(
         }
     }
     let (symbol, (start, sized, _)) = best?;
-    // A label far away says nothing.
-    (sized || address - start < 4096).then_some((symbol, address - start))
+    (sized || address - start < MAX_LABEL_DISTANCE).then_some((symbol, address - start))
 }
 
-/// The same of a table in memory, with its strings.
+/// How far behind a symbol without a size an address may be to count as that function's, in bytes.
+const MAX_LABEL_DISTANCE: u64 = 4096;
+
+/// Name and offset of the function that an address lies in, by a symbol table in memory and its strings.
 fn exported_symbol((symbols, strings): (&'static [u8], &'static [u8]), address: u64) -> Option<(&'static [u8], u64)> {
     let whole = symbols.len() - symbols.len() % size_of::<elf::Sym64<Endianness>>();
     let symbols = object::pod::slice_from_all_bytes::<elf::Sym64<Endianness>>(symbols.get(..whole)?).ok()?;
@@ -145,8 +148,8 @@ fn exported_symbol((symbols, strings): (&'static [u8], &'static [u8]), address: 
     (!name.is_empty()).then_some((name, offset))
 }
 
-/// A file of this build id in the directories of debug files: as distributions lay it out, or `BUILDID/debuginfo`, as debuginfod's
-/// clients do.
+/// The debug file with this build id in one of the directories: `.build-id/AB/CDEF.debug`, as distributions name it, or
+/// `ABCDEF/debuginfo`, as debuginfod's clients do.
 pub fn open_debug_file(build_id: &str, debug_files: DebugFiles) -> Option<&'static [u8]> {
     let (first, rest) = build_id.split_at_checked(2)?;
     debug_files.directories.iter().find_map(|directory| {
@@ -159,7 +162,7 @@ pub fn open_debug_file(build_id: &str, debug_files: DebugFiles) -> Option<&'stat
 pub struct Symbols {
     /// The module's file, and its debug file.
     files: Vec<File>,
-    /// The exported symbols and their strings, where they are in memory.
+    /// The table of exported symbols and its strings, as they are in memory.
     pub exported: Option<(&'static [u8], &'static [u8])>,
     lines: Option<Context<Reader>>,
     package: Option<File>,
@@ -167,8 +170,8 @@ pub struct Symbols {
 }
 
 impl Symbols {
-    /// Looks for a module's symbols. `image` is what of it can be had without its file. `lines` says whether to read
-    /// debug information, which takes longer and can be damaged in more ways.
+    /// Looks for the symbols of the module at `path`. `image` is the content of its file where that is in memory (the vDSO). `lines`
+    /// says whether to read debug information, which takes longer and can be damaged in more ways.
     pub fn find(
         path: &str,
         build_id: &str,
@@ -228,7 +231,7 @@ impl Symbols {
         Some((section.sh_addr(Endianness::Little), file.section(name)?))
     }
 
-    /// Where the module's file has a variable.
+    /// The address, as the module's file counts, of a symbol that it exports.
     pub fn object(&self, name: &str) -> Option<u64> {
         let file = self.files.first()?;
         let symbols = file.sections.symbols(Endianness::Little, file.data, elf::SHT_DYNSYM).ok()?;
@@ -238,7 +241,7 @@ impl Symbols {
         symbols.iter().find(is).map(|symbol| symbol.st_value(Endianness::Little))
     }
 
-    /// What an address of the file is called: the function that it lies in last, what was inlined there first.
+    /// The functions that an address of the file lies in: first what is inlined there, last the one that has code of its own.
     pub fn names(&self, address: u64) -> Vec<Name> {
         let tables =
             self.files.iter().rev().flat_map(|file| [elf::SHT_SYMTAB, elf::SHT_DYNSYM].map(|table| (file, table)));
@@ -268,8 +271,8 @@ impl Symbols {
         self.code(state.lookup).map(|code| code.variables(function, state, process)).unwrap_or_default()
     }
 
-    /// What registers were when `function` called `callee`, which is in a module with the bias beside it. It returns to
-    /// `return_address`, of the file.
+    /// What `function` has passed when it called `callee`, as its debug information tells (DW_TAG_call_site_parameter). The call
+    /// returns to `return_address`, by the file's addresses. Beside the callee is the bias of its module.
     pub fn entry_values(
         &self,
         function: &Function,
@@ -344,15 +347,15 @@ fn context(file: &File, path: &str, debug_files: DebugFiles) -> Option<Context<R
     Context::from_dwarf(dwarf).ok()
 }
 
-/// Memory for so many bytes of a section, if what all sections say together is not too much: a file may say anything.
+/// Memory for a section that is unpacked, unless all sections together become too large: a damaged file may claim any size.
 fn room_for(size: usize) -> Option<Vec<u8>> {
     is_within_limits(size).then(|| vec![0; size])
 }
 
-/// Whether so many bytes more are not too much. If not, a report says so.
+/// Counts so many bytes more; false if they are too many, which [`not_read`] then tells.
 fn is_within_limits(size: usize) -> bool {
     let before = UNPACKED.fetch_add(size, Relaxed);
-    let is_too_much = before.saturating_add(size) > MOST_UNPACKED;
+    let is_too_much = before.saturating_add(size) > MAX_UNPACKED;
     if is_too_much {
         UNPACKED.store(before, Relaxed);
         IS_TOO_LARGE.store(true, Relaxed);
@@ -360,8 +363,8 @@ fn is_within_limits(size: usize) -> bool {
     !is_too_much
 }
 
-/// Most bytes that compressed sections may become, together.
-const MOST_UNPACKED: usize = 512 << 20;
+/// Bytes that compressed sections may be unpacked to, all together.
+const MAX_UNPACKED: usize = 512 << 20;
 static UNPACKED: AtomicUsize = AtomicUsize::new(0);
 static IS_TOO_LARGE: AtomicBool = AtomicBool::new(false);
 static IS_DAMAGED: AtomicBool = AtomicBool::new(false);
@@ -372,7 +375,7 @@ pub fn forget_limits() {
     UNPACKED.store(0, Relaxed);
 }
 
-/// What of the modules' debug information was not read, as a report says it; empty if all was.
+/// Why some of the modules' debug information was not read, as a report says it; empty if all was.
 pub fn not_read() -> &'static str {
     if IS_TOO_LARGE.load(Relaxed) {
         "some debug information was not read: it takes more than 512 MiB"

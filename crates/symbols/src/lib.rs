@@ -1,22 +1,21 @@
 //! Names, files and lines for the addresses of one module, out of its files.
 //!
-//! Both kinds of files, since the launcher, which compiles this, too, reads reports of both systems. The library uses the
-//! one that its system has.
+//! ELF and Mach-O on every system, since the launcher reads reports of both. The library uses the one that its system has.
 
 #![no_std]
 
 extern crate alloc;
 
-use alloc::borrow::ToOwned;
-use alloc::string::String;
-use alloc::vec::Vec;
 pub mod demangle;
 pub mod elf;
 pub mod macho;
 pub mod values;
 mod xz;
 
+use alloc::borrow::ToOwned;
+use alloc::string::String;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use addr2line::{Context, LookupContinuation, LookupResult, SplitDwarfLoad};
 use gimli::{Dwarf, EndianSlice, LittleEndian};
@@ -25,14 +24,14 @@ pub use demangle::demangle;
 
 type Reader = EndianSlice<'static, LittleEndian>;
 
-/// Where debug files are, how a file comes into memory for good, and what is read of them.
+/// Where debug files are, how they are opened, and what is read of them.
 #[derive(Clone, Copy)]
 pub struct DebugFiles<'a> {
     /// Where distributions put debug files, such as `/usr/lib/debug`.
     pub directories: &'a [String],
-    /// Maps a whole file for reading.
+    /// Maps a whole file for reading, for good; `None` where that is not possible.
     pub open: fn(&str) -> Option<&'static [u8]>,
-    /// Whether to read where variables are, too.
+    /// Whether to read the sections that only values of variables need.
     pub variables: bool,
 }
 
@@ -75,7 +74,7 @@ fn frames(
         });
         names.push(Name { function, function_offset: None, file, line, inlined: true });
     }
-    // Code that belongs to no line has line 0: what stands before it says where one is.
+    // Code that the compiler has added has line 0. The code just before it, if it is of the same file, has the line that it serves.
     if let Some(innermost) = names.first_mut().filter(|innermost| innermost.line == 0) {
         let before = (1..256).filter_map(|back| lines.find_location(address.checked_sub(back)?).ok()?);
         let with_line = |location: &addr2line::Location| location.line.is_some_and(|line| line > 0);
@@ -89,8 +88,8 @@ fn frames(
     Some(names)
 }
 
-/// What debug information calls an address, with what the symbol table says of the function that it lies in: that one is
-/// the last, and inlined into none.
+/// What debug information calls an address, completed by what the symbol table says of the function that the address lies in: the
+/// last one, which is inlined into none.
 fn with_symbol(mut names: Vec<Name>, symbol: Option<(&[u8], u64)>) -> Vec<Name> {
     let mut outermost = names.pop().unwrap_or_default();
     if let Some((name, offset)) = symbol {
@@ -104,7 +103,7 @@ fn with_symbol(mut names: Vec<Name>, symbol: Option<(&[u8], u64)>) -> Vec<Name> 
     names
 }
 
-/// The sections that names and lines come from, or variables; the others are as large, and would have to be decompressed.
+/// Whether a section is needed for names and lines, or for variables. The others are as large, and may have to be decompressed.
 fn is_wanted(id: gimli::SectionId, variables: bool) -> bool {
     use gimli::SectionId as Id;
     let is_for_variables = matches!(id, Id::DebugLoc | Id::DebugLocLists | Id::DebugTypes);

@@ -24,13 +24,12 @@ use super::{DebugFiles, Name, Reader, frames, hex, is_wanted, reader, with_symbo
 type Header = MachHeader64<Endianness>;
 const ENDIAN: Endianness = Endianness::Little;
 
-/// Bytes of an image by their place in its file.
+/// Bytes of an image by their offset in its file.
 #[derive(Clone, Copy)]
 pub enum Data {
-    /// The file, or the slice of it that is for one processor.
+    /// The file, or the slice of a fat file that is for one processor.
     File(&'static [u8]),
-    /// An image that dyld has loaded: its header with the load commands, and its __LINKEDIT segment with that one's place
-    /// in the file. Images of dyld's cache have no file.
+    /// An image that dyld has loaded, of which only these two parts are read. Images of dyld's shared cache have no file.
     Loaded {
         /// The Mach-O header and its load commands.
         header: &'static [u8],
@@ -55,7 +54,7 @@ impl ReadRef<'static> for Data {
     fn len(self) -> Result<u64, ()> {
         match self {
             Self::File(bytes) => Ok(bytes.len() as u64),
-            Self::Loaded { linkedit, offset, .. } => Ok(offset + linkedit.len() as u64),
+            Self::Loaded { linkedit, offset, .. } => Ok(offset.saturating_add(linkedit.len() as u64)),
         }
     }
 
@@ -71,17 +70,17 @@ impl ReadRef<'static> for Data {
     }
 }
 
-/// A segment, by the file's addresses.
+/// A segment.
 pub struct SegmentRange {
-    /// Where the segment wants to be loaded.
+    /// Its address, as the file counts (`vmaddr`).
     pub address: u64,
-    /// Its bytes in memory.
+    /// Its size in memory, in bytes (`vmsize`).
     pub size: u64,
-    /// Where it starts in the file.
+    /// Its offset in the file (`fileoff`).
     pub offset: u64,
 }
 
-/// An image, or a file that goes with one.
+/// An image, its dSYM, or an object file that it was linked from.
 #[derive(Clone, Copy)]
 pub struct File {
     data: Data,
@@ -95,14 +94,13 @@ impl SegmentRange {
 }
 
 impl File {
-    /// A file for one processor.
+    /// Reads the header of a file for one processor; `None` for what is no 64-bit Mach-O of little-endian byte order.
     pub fn parse(data: Data) -> Option<Self> {
         let header = Header::parse(data, 0).ok()?;
         matches!(header.endian(), Ok(Endianness::Little)).then_some(Self { data, header })
     }
 
-    /// Of a file for one processor or several, the part that has this UUID, in hexadecimal digits; any will do if it is
-    /// empty.
+    /// The slice of a file, which may be a fat one, that has this UUID in hexadecimal digits; the first one if that is empty.
     fn with_uuid(bytes: &'static [u8], uuid: &str) -> Option<Self> {
         fn slices<A: FatArch>(bytes: &'static [u8]) -> Option<Vec<&'static [u8]>> {
             let file = MachOFatFile::<A>::parse(bytes).ok()?;
@@ -138,7 +136,7 @@ impl File {
             .map(|(segment, _)| SegmentRange::of(segment))
     }
 
-    /// Addresses of the first section of this name, whatever its segment.
+    /// The addresses, as the file counts, of the first section of this name in any segment.
     pub fn section(&self, name: &[u8]) -> Option<Range<u64>> {
         self.segment_commands().find_map(|(segment, sections)| {
             let section = segment.sections(ENDIAN, sections).ok()?.iter().find(|section| section.name() == name)?;
@@ -152,7 +150,7 @@ impl File {
         self.commands().find_map(|command| command.uuid().ok()?.map(|uuid| uuid.uuid))
     }
 
-    /// A section of DWARF, by the name that ELF has for it: here it has two underscores, and no more than 16 characters.
+    /// A DWARF section, by its name in ELF: in Mach-O it begins with two underscores and is cut to 16 characters.
     fn dwarf_section(&self, name: &str) -> Option<&'static [u8]> {
         let wanted = format!("__{}", name.trim_start_matches('.'));
         let wanted = wanted.get(..16).unwrap_or(&wanted);
@@ -169,7 +167,7 @@ impl File {
         self.commands().find_map(|command| command.symtab().ok()?)?.symbols(ENDIAN, self.data).ok()
     }
 
-    /// Numbers of the sections that have code; sections are counted from 1.
+    /// Numbers of the sections with code, as symbols have them (`n_sect`): all segments' sections are counted from 1.
     fn sections_with_code(&self) -> Vec<u8> {
         let sections =
             self.segment_commands().filter_map(|(segment, sections)| segment.sections(ENDIAN, sections).ok());
@@ -177,7 +175,7 @@ impl File {
         (1..).zip(sections.flatten()).filter(|(_, section)| has_code(section.flags(ENDIAN).0)).map(|(n, _)| n).collect()
     }
 
-    /// Where functions begin (LC_FUNCTION_STARTS, which strip(1) keeps), in ascending order.
+    /// Addresses of all functions (LC_FUNCTION_STARTS, which strip(1) keeps), in ascending order.
     fn function_starts(&self) -> Option<impl Iterator<Item = u64> + use<>> {
         let text = self.segment(b"__TEXT")?.address;
         let starts = self.commands().find_map(|command| {
@@ -188,7 +186,7 @@ impl File {
         Some(starts.map_while(Result::ok))
     }
 
-    /// Where the function that an address lies in begins.
+    /// The first address of the function that an address lies in.
     pub fn function_start(&self, address: u64) -> Option<u64> {
         self.function_starts()?.take_while(|&start| start <= address).last()
     }
@@ -200,7 +198,7 @@ impl File {
         let is_function =
             |symbol: &&'static Nlist64<Endianness>| symbol.is_definition() && with_code.contains(&symbol.n_sect());
         let mut sorted: Vec<_> = table.iter().filter(is_function).collect();
-        // Of several names for one address the last in the table.
+        // The sort is stable: of several names for one address, the last one in the table is found.
         sorted.sort_by_key(|symbol| symbol.n_value(ENDIAN));
         let starts = self.function_starts().into_iter().flatten().collect();
         Some(Functions { table, sorted, starts })
@@ -228,29 +226,30 @@ impl Functions {
         let best =
             self.sorted.get(..self.sorted.partition_point(|symbol| symbol.n_value(ENDIAN) <= address))?.last()?;
         let start = best.n_value(ENDIAN);
-        // Whatever is stripped away between the two, this name is another function's.
+        // A function without a symbol begins between the two: the symbol is another function's.
         let function = self.starts.get(..self.starts.partition_point(|&start| start <= address))?.last();
         if function.is_some_and(|&function| function > start) {
             return None;
         }
         let name = self.table.symbol_name(ENDIAN, best).ok()?;
-        // What dyld's cache has instead of names that are nobody else's business.
+        // dyld's shared cache has this in place of the names of private functions.
         let is_name = !name.is_empty() && name != b"<redacted>";
         is_name.then(|| (plain(name), address - start))
     }
 }
 
-/// A name without the underscore that C's names have in such a file.
+/// A symbol's name without the underscore that Mach-O puts before C names.
 fn plain(name: &[u8]) -> &[u8] {
     name.strip_prefix(b"_").unwrap_or(name)
 }
 
-/// Where lines are.
+/// Where an image's debug information is.
 enum Lines {
     Nowhere,
     /// In a dSYM, by the image's addresses.
     Dsym(Box<Context<Reader>>),
-    /// In object files, which lie where they were when the image was linked.
+    /// In the object files that the image was linked from, by the paths that its debug map has (N_OSO). Those that have been asked
+    /// are kept open, by their index in the map.
     Objects {
         map: ObjectMap<'static>,
         opened: RefCell<BTreeMap<usize, Option<ObjectFile>>>,
@@ -300,7 +299,7 @@ impl Symbols {
         }
     }
 
-    /// What an address of the image is called: the function that it lies in last, what was inlined there first.
+    /// The functions that an address of the image lies in: first what is inlined there, last the one that has code of its own.
     pub fn names(&self, address: u64) -> Vec<Name> {
         let symbol = self.functions.as_ref().and_then(|functions| functions.symbol(address));
         let names = match &self.lines {
@@ -311,7 +310,7 @@ impl Symbols {
         with_symbol(names.unwrap_or_default(), symbol)
     }
 
-    /// What the object file calls an address that the debug map says it has brought.
+    /// The functions that an address lies in, by the object file that the debug map names for it.
     fn in_object(
         &self,
         map: &ObjectMap<'static>,
@@ -342,6 +341,6 @@ impl Symbols {
             symbol.is_definition() && object.table.symbol_name(ENDIAN, symbol).is_ok_and(|name| name == entry.name())
         };
         let start = object.table.iter().find(is_same)?.n_value(ENDIAN);
-        frames(&object.lines, start + (address - entry.address()), |_| None)
+        frames(&object.lines, start.wrapping_add(address.wrapping_sub(entry.address())), |_| None)
     }
 }

@@ -22,24 +22,25 @@ type Entry = gimli::DebuggingInformationEntry<Reader>;
 
 /// Values of one function that are shown, at most.
 const MOST_VALUES: usize = 24;
-/// How deep blocks and inlined functions may be in each other.
+/// How deep blocks and inlined functions may be nested.
 const DEPTH: usize = 48;
-/// References that are followed from one entry to the next.
+/// References from one entry to the next that are followed for one attribute.
 const REFERENCES: usize = 32;
 /// Entries of one unit that are looked at for one function.
 const MOST_ENTRIES: usize = 4_000_000;
 
 /// The crashed process.
 pub trait Process {
-    /// Reads its memory; how many bytes there were.
+    /// Reads its memory from an address on; returns how many bytes could be read.
     fn read(&mut self, address: u64, bytes: &mut [u8]) -> usize;
     /// Whether there is no time left.
     fn is_late(&mut self) -> bool;
 }
 
-/// A frame, as far as it is known.
+/// What is known of a frame.
 pub struct State<'a> {
-    /// The instruction that it is about, by the file's addresses: before the one that it returns to.
+    /// The address that debug information is asked about, as the file counts: within the call that the frame has made, so one byte
+    /// less than its return address; or the interrupted instruction.
     pub lookup: u64,
     /// Address in memory minus address in the file.
     pub bias: u64,
@@ -47,16 +48,16 @@ pub struct State<'a> {
     pub registers: &'a [Option<u64>],
     /// The canonical frame address.
     pub cfa: Option<u64>,
-    /// What the function was called with, as far as the caller's debug information tells.
+    /// What the function was called with, as far as the caller's debug information tells (DW_OP_entry_value).
     pub entry: &'a [(Passed, u64)],
 }
 
-/// Where a caller has put what it has passed.
+/// How a parameter was passed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Passed {
     /// In a register, by its DWARF number.
     Register(u16),
-    /// Nowhere: the compiler has left this parameter out (DW_OP_GNU_parameter_ref). It is known by where its entry is in the section.
+    /// Not at all: the compiler has optimized this parameter away (DW_OP_GNU_parameter_ref). Its entry's offset in .debug_info.
     Parameter(usize),
 }
 
@@ -64,9 +65,9 @@ pub enum Passed {
 #[derive(Clone)]
 pub struct Function {
     entry: UnitOffset,
-    /// Where it starts, by the file's addresses.
+    /// Its first address, as the file counts.
     start: u64,
-    /// Its name as linkers know it, and as its source has it; empty where there is none.
+    /// DW_AT_linkage_name and DW_AT_name; empty where there is none.
     names: [String; 2],
 }
 
@@ -79,7 +80,7 @@ pub struct Value {
     pub text: String,
 }
 
-/// What one function has.
+/// The variables of one function.
 #[derive(Default)]
 pub struct Variables {
     /// Its arguments, in their order.
@@ -88,29 +89,29 @@ pub struct Variables {
     pub locals: Vec<Value>,
 }
 
-/// A unit that was found already, or one that a reference has led to.
+/// A unit: one that addr2line has parsed, or one that was parsed for a reference to it.
 #[derive(Clone)]
-enum Home<'a> {
-    Lent(&'a Unit<Reader>),
-    Own(Rc<Unit<Reader>>),
+enum SharedUnit<'a> {
+    Borrowed(&'a Unit<Reader>),
+    Owned(Rc<Unit<Reader>>),
 }
 
-impl Deref for Home<'_> {
+impl Deref for SharedUnit<'_> {
     type Target = Unit<Reader>;
 
     fn deref(&self) -> &Unit<Reader> {
         match self {
-            Self::Lent(unit) => unit,
-            Self::Own(unit) => unit,
+            Self::Borrowed(unit) => unit,
+            Self::Owned(unit) => unit,
         }
     }
 }
 
-/// Where an entry is.
+/// A reference to an entry.
 #[derive(Clone)]
 struct At<'a> {
     dwarf: &'a Dwarf<Reader>,
-    unit: Home<'a>,
+    unit: SharedUnit<'a>,
     entry: UnitOffset,
 }
 
@@ -123,11 +124,12 @@ impl<'a> At<'a> {
         self.unit.entry(self.entry).ok()
     }
 
-    /// Where another entry of the same unit is in the section.
-    fn place_of(&self, entry: UnitOffset) -> Option<usize> {
+    /// The offset in .debug_info of an entry of the same unit.
+    fn section_offset(&self, entry: UnitOffset) -> Option<usize> {
         self.unit.header.debug_info_offset()?.0.checked_add(entry.0)
     }
 
+    /// Another entry of the same unit.
     fn sibling(&self, entry: UnitOffset) -> Self {
         Self { entry, ..self.clone() }
     }
@@ -149,7 +151,7 @@ impl<'a> At<'a> {
             let Some(start) = header.debug_info_offset() else { continue };
             if start <= offset && offset.0 - start.0 < header.length_including_self() {
                 let entry = UnitOffset(offset.0 - start.0);
-                return Some(At { dwarf, unit: Home::Own(Rc::new(dwarf.unit(header).ok()?)), entry });
+                return Some(At { dwarf, unit: SharedUnit::Owned(Rc::new(dwarf.unit(header).ok()?)), entry });
             }
         }
         None
@@ -167,13 +169,14 @@ impl<'a> At<'a> {
                 header.type_()
                 && type_signature == wanted
             {
-                let unit = Home::Own(Rc::new(self.dwarf.unit(header).ok()?));
+                let unit = SharedUnit::Owned(Rc::new(self.dwarf.unit(header).ok()?));
                 return Some(At { dwarf: self.dwarf, unit, entry: type_offset });
             }
         }
     }
 
-    /// An attribute of an entry, or of the one that it completes, and where that one is.
+    /// An attribute of the entry, or of the one that it completes (DW_AT_abstract_origin, DW_AT_specification, DW_AT_signature),
+    /// with the entry that has it.
     fn attribute(&self, name: DwAt) -> Option<(At<'a>, AttributeValue<Reader>)> {
         let mut at = self.clone();
         for _ in 0..REFERENCES {
@@ -230,7 +233,7 @@ impl<'a> At<'a> {
     }
 }
 
-/// Whether an entry's code has an address.
+/// Whether an address lies in an entry's code.
 fn contains(unit: UnitRef<Reader>, entry: &Entry, address: u64) -> bool {
     let Ok(mut ranges) = unit.die_ranges(entry) else { return false };
     while let Ok(Some(range)) = ranges.next() {
@@ -241,7 +244,7 @@ fn contains(unit: UnitRef<Reader>, entry: &Entry, address: u64) -> bool {
     false
 }
 
-/// The unit that has an address.
+/// The unit that an address lies in. `split` finds the parts of debug information that are in files of their own.
 fn unit_of<'a>(
     lines: &'a Context<Reader>,
     address: u64,
@@ -274,7 +277,7 @@ impl<'a> Code<'a> {
     }
 
     fn at(&self, entry: UnitOffset) -> At<'a> {
-        At { dwarf: self.dwarf, unit: Home::Lent(self.unit), entry }
+        At { dwarf: self.dwarf, unit: SharedUnit::Borrowed(self.unit), entry }
     }
 
     /// The function that the address is in.
@@ -296,7 +299,7 @@ impl<'a> Code<'a> {
         None
     }
 
-    /// What the function, and what was inlined into it at the address, have: what was inlined first.
+    /// The variables of the function and of those that are inlined into it at the address, the innermost first.
     pub fn variables(&self, function: &Function, state: &State, process: &mut dyn Process) -> Vec<Variables> {
         let mut scopes = Vec::from([Scope::default()]);
         let function_at = self.at(function.entry);
@@ -310,7 +313,7 @@ impl<'a> Code<'a> {
             let value = |entry: &UnitOffset| {
                 let at = self.at(*entry);
                 let name = at.name();
-                // Clang's are no variables of the program's, but the lengths of arrays.
+                // Clang names the length of a variable-length array so: no variable of the program's.
                 if name.is_empty() || name.starts_with("__vla_expr") || reading.process.is_late() {
                     return None;
                 }
@@ -326,6 +329,7 @@ impl<'a> Code<'a> {
         variables.collect()
     }
 
+    /// Adds the variables below an entry to `scopes[scope]`, and those of inlined functions to scopes of their own.
     fn collect(&self, node: gimli::EntriesTreeNode<Reader>, scope: usize, scopes: &mut Vec<Scope>, depth: usize) {
         let unit = self.unit.unit_ref(self.dwarf);
         let mut children = node.children();
@@ -338,7 +342,7 @@ impl<'a> Code<'a> {
                         scope.arguments.push(offset);
                     }
                 }
-                // What is only declared is another's, and what the compiler has made is nobody's.
+                // A declaration is of a variable elsewhere; an artificial one is the compiler's.
                 c::DW_TAG_variable if !entry.has_attr(c::DW_AT_declaration) && !entry.has_attr(c::DW_AT_artificial) => {
                     if let Some(scope) = scopes.get_mut(scope) {
                         scope.locals.push(offset);
@@ -357,8 +361,8 @@ impl<'a> Code<'a> {
         }
     }
 
-    /// What registers were when `callee` was called, by what the debug information says of the call that returns to
-    /// `return_address` (of the file). Nothing if it says that another function is called there: `callee` was jumped to.
+    /// See [`elf::Symbols::entry_values`](crate::elf::Symbols::entry_values). Nothing if another function than `callee` is called
+    /// there: that one has ended by a jump to `callee` (a tail call), and what it has passed is not known.
     pub fn entry_values(
         &self,
         function: &Function,
@@ -389,7 +393,7 @@ impl<'a> Code<'a> {
                 }
                 None => parameter()
                     .and_then(|parameter| at.follow(&parameter))
-                    .and_then(|parameter| parameter.place_of(parameter.entry))
+                    .and_then(|parameter| parameter.section_offset(parameter.entry))
                     .map(Passed::Parameter),
             };
             if let Some(passed) = passed

@@ -6,16 +6,16 @@ use alloc::vec::Vec;
 
 use xz4rust::{XzDecoder, XzNextBlockResult};
 
-/// Most bytes that one such section may become; what the largest programs have is half of that. What it will be is not
-/// known beforehand, and a kilobyte can become gigabytes.
-const MOST: usize = 64 << 20;
-/// Largest dictionary that a stream may ask for: that of `xz -9`, the largest that xz makes unless it is told to.
-const MOST_DICTIONARY: usize = 64 << 20;
-/// Bytes that there is room for at first.
+/// Bytes that one such section may be unpacked to, at most; the largest programs' have half of that. A damaged kilobyte can claim
+/// to be gigabytes, and the size is not known beforehand.
+const MAX_SIZE: usize = 64 << 20;
+/// Largest dictionary that a stream may ask for, in bytes: that of `xz -9`, the largest of xz's presets.
+const MAX_DICTIONARY: usize = 64 << 20;
+/// Bytes that are allocated at first; each time that they are full, twice as many.
 const FIRST: usize = 1 << 20;
 
-/// Decompresses one stream of xz's format or several; `None` if they are damaged or become too large. `is_allowed` is told how
-/// many bytes of memory are taken each time, and may refuse.
+/// Unpacks one or several streams of xz's format; `None` if they are damaged or become too large. Before each allocation
+/// `is_allowed` is asked, with the number of bytes.
 pub fn unpack(compressed: &[u8], is_allowed: impl Fn(usize) -> bool) -> Option<Vec<u8>> {
     let mut decoder = Box::new(XzDecoder::with_alloc_dict_size(0, MOST_DICTIONARY));
     decoder.reset();

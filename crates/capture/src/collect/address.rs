@@ -8,18 +8,22 @@ use alloc::string::String;
 
 /// `si_code` of an address where nothing is mapped (sigaction(2)); the kernel says so of guard regions, too.
 const SEGV_MAPERR: i32 = 1;
-/// How far below the end of a stack an access counts as one of it that has overflowed: what one function may skip (a large
-/// array).
+/// How far below the end of a stack an access counts as a stack overflow, in bytes: a function with a large array may skip as much.
 const ONE_FRAME: u64 = 1 << 20;
-/// What functions access below the stack pointer: the red zone, and what a call or a push is about to write.
+/// How far below the stack pointer functions access memory, in bytes: the red zone of the x86_64 ABI, and what a call or a push is
+/// about to write.
 const RED_ZONE: u64 = 128 + 8;
+/// Addresses below are members of an object at the null pointer: Linux maps nothing below vm.mmap_min_addr.
+const NULL_AREA: u64 = 0x1_0000;
+/// How far behind the end of a mapping an address counts as having run past it, in bytes.
+const BEHIND_END: u64 = 4096;
 
-/// Whether this is what a stack overflow looks like: an access not below the stack pointer, just below the memory that the
-/// stack is in. What lies above is no stack's end, whoever runs into it.
+/// Whether this is what a stack overflow looks like: an access at the stack pointer or above it, and just below the memory that the
+/// stack is in.
 fn is_stack_overflow(map: &Map, address: u64, sp: u64, guard: Option<u64>) -> bool {
     let is_near = |end: u64| address < end && end - address <= ONE_FRAME && address >= sp.saturating_sub(RED_ZONE);
     if let Some(end) = guard {
-        // The stack is behind its guard, in the same mapping.
+        // The stack is above its guard region, in the same mapping.
         return is_near(end) && map.mapping(address).is_some_and(|stack| stack.writable && end < stack.end);
     }
     let stack = map.mapping(sp).filter(|mapping| mapping.writable).or_else(|| {
@@ -29,11 +33,11 @@ fn is_stack_overflow(map: &Map, address: u64, sp: u64, guard: Option<u64>) -> bo
     stack.is_some_and(|stack| is_near(stack.start))
 }
 
-/// The end of the guard region that an address is in: pages of a mapping that may be read, as far as the mapping is concerned, and
-/// can't (MADV_GUARD_INSTALL, since Linux 6.13; glibc has it at the end of each stack since 2.42).
+/// The end of the guard region that an address is in: pages that can't be read though their mapping is readable
+/// (MADV_GUARD_INSTALL, since Linux 6.13; glibc makes one at the end of each thread's stack since 2.42).
 fn end_of_guard(map: &Map, memory: &mut Memory, fault: &Fault) -> Option<u64> {
     let mapping = map.mapping(fault.address).filter(|mapping| mapping.readable)?;
-    // What may not be done with a mapping is an error of another kind.
+    // An access that a mapping's protection forbids is SEGV_ACCERR.
     if fault.signal != libc::SIGSEGV || fault.code != SEGV_MAPERR || !memory.is_asked_of_the_kernel() {
         return None;
     }
@@ -45,7 +49,7 @@ fn end_of_guard(map: &Map, memory: &mut Memory, fault: &Fault) -> Option<u64> {
     (page > begin).then_some(page)
 }
 
-/// One sentence, or nothing.
+/// What the address of a fault is, in one clause; empty where nothing can be said.
 pub fn describe(map: &Map, memory: &mut Memory, fault: &Fault, stack: &Stack) -> String {
     if !matches!(fault.signal, libc::SIGSEGV | libc::SIGBUS) {
         return String::new();
@@ -63,7 +67,7 @@ pub fn describe(map: &Map, memory: &mut Memory, fault: &Fault, stack: &Stack) ->
             "stack overflow: {address:#x} is below the end of this thread's stack, {at_least}{depth} calls deep"
         );
     }
-    if address < 0x1_0000 {
+    if address < NULL_AREA {
         return if address == 0 {
             "the address is the null pointer".to_owned()
         } else {
@@ -75,7 +79,7 @@ pub fn describe(map: &Map, memory: &mut Memory, fault: &Fault, stack: &Stack) ->
     match map.mapping(address) {
         None => {
             let below = map.mappings.iter().rev().find(|mapping| mapping.end <= address);
-            match below.filter(|below| address - below.end < 4096) {
+            match below.filter(|below| address - below.end < BEHIND_END) {
                 Some(below) => {
                     let name = if below.path.is_empty() { "memory without a name" } else { &below.path };
                     format!("the address is {} bytes behind the end of {name}", address - below.end)

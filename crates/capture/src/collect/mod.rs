@@ -12,11 +12,13 @@ use core::sync::atomic::Ordering::{Relaxed, Release};
 mod address;
 mod output;
 mod python;
+mod symbolizer;
 mod targets;
 
 use output::Output;
 use python::Pythons;
-use targets::Shelf;
+use symbolizer::Symbolizer;
+use targets::Reports;
 
 use crate::platform::{self, Cause, DEBUG_DIRECTORIES, FLAGS_NAME, REGISTER_NAMES, Registers, Symbols, Unwinder};
 use crate::process::{FrameTrust, Map, Memory, Module, ReadMemory, Stack, Thread};
@@ -28,11 +30,12 @@ use settings::options::{Format, Threads, Values};
 use symbols::{DebugFiles, hex};
 use wording::words;
 
-/// Bytes of code that are shown before and from the program counter on.
+/// Bytes of code that are shown in front of the program counter.
 const CODE_BEFORE: u64 = 16;
+/// Bytes of code that are shown in all.
 const CODE: usize = 40;
 
-/// Writes the report. `lines` says whether to read debug information, `others` whether the other threads can be shown, or why not.
+/// Writes the report. `lines` says whether to read debug information; `others` whether the other threads can be stopped, or why not.
 pub fn write(stderr: i32, lines: bool, others: Result<(), &str>) {
     let output = Output::new(stderr);
     let incident = incident();
@@ -85,7 +88,7 @@ pub fn write(stderr: i32, lines: bool, others: Result<(), &str>) {
         report.address_description = "an older fault, perhaps: its handler is not on the stack".to_owned();
     }
     let directory = options().report.map(String::from_utf8_lossy);
-    // A report that is not done in time is kept as it was then.
+    // If the report is not finished, the crashed process makes the draft the report.
     let keep_draft = |report: &Report| {
         if let Some(directory) = directory.as_ref().filter(|_| platform::MAKES_COPIES) {
             let (ending, text) = whole(report);
@@ -94,7 +97,7 @@ pub fn write(stderr: i32, lines: bool, others: Result<(), &str>) {
     };
     details(&mut report, &mut memory.borrow_mut());
     report.threads_note = UNFINISHED.to_owned();
-    // At first without names, for the draft that is kept if looking for them takes too long or crashes.
+    // The first draft has no names: looking for them may take too long, or crash.
     (report.frames, report.omitted) = Symbolizer { deadline: 0, ..symbolizer.anew() }.frames(&stack);
     report.cut = stack.cut;
     report.names_note = NAMES_UNFINISHED.to_owned();
@@ -111,29 +114,7 @@ pub fn write(stderr: i32, lines: bool, others: Result<(), &str>) {
         platform::add_values(&mut report.frames, &registers, (&map, &ask), &mut unwinder, memory, deadline);
     }
     if incident.fault.signal == libc::SIGABRT {
-        let calls = |function: &str| report.frames.iter().any(|frame| frame.function.starts_with(function));
-        // What has been thrown and has not arrived is on its way to the end. libc++abi's functions there have no names.
-        let on_the_way =
-            ["std::terminate", "__cxxabiv1::__terminate", "__cxa_call_terminate", "__clang_call_terminate"];
-        let throwing = ["__cxa_throw", "__cxa_rethrow", "std::rethrow_exception"];
-        report.is_handled = !on_the_way.into_iter().chain(throwing).any(calls);
-        let is_rethrown = calls("__cxa_rethrow");
-        report.exceptions = platform::exceptions(&mut memory.borrow_mut(), registers.sp());
-        if let Some(exception) = report.exceptions.first_mut() {
-            exception.is_rethrown |= is_rethrown;
-        }
-        if report.message.is_empty() {
-            // That no exception was on its way is not known: the runtime's record of it may be damaged.
-            report.message = if !report.exceptions.is_empty() {
-                report.exception_line()
-            } else if calls("__cxa_pure_virtual") {
-                "a pure virtual function was called".to_owned()
-            } else if calls("std::terminate") {
-                "std::terminate() was called".to_owned()
-            } else {
-                String::new()
-            };
-        }
+        add_exceptions(&mut report, &mut memory.borrow_mut(), registers.sp());
     }
     if report.address_description.is_empty()
         && let Some(note) = report.frames.iter().rev().find(|frame| !frame.note.is_empty())
@@ -143,20 +124,18 @@ pub fn write(stderr: i32, lines: bool, others: Result<(), &str>) {
 
     report.fingerprint = report::fingerprint::of(&report);
 
-    let shelf = directory.as_ref().map(|directory| Shelf::of(directory, &output::program_in_names()));
-    report.occurrence = shelf.as_ref().map(|shelf| shelf.occurrence(&report.fingerprint, &report.time));
-    let stream = options().format == Format::Text && options().is_on_stderr();
-    if !stream {
-        // What is known of it so far, before there is time for more to fail.
-        if !options().is_on_stderr() {
-            output.say_lines(&report::text::findings(&report));
-        }
-    } else {
+    let earlier = directory.as_ref().map(|directory| Reports::of(directory, &output::program_in_names()));
+    report.occurrence = earlier.as_ref().map(|earlier| earlier.occurrence(&report.fingerprint, &report.time));
+    let stream = is_streamed();
+    // These lines go to standard error even if the report goes elsewhere.
+    if stream || !options().is_on_stderr() {
         output.say_lines(&report::text::findings(&report));
+    }
+    if stream {
         output.say_lines(&report::text::crashed_thread(&report));
     }
     keep_draft(&report);
-    let is_told = targets::tell(&report, &output);
+    let is_taken = targets::send(&report, &output);
     if lines && platform::nanoseconds() < deadline {
         report.sources = sources(&report);
         if stream {
@@ -182,25 +161,65 @@ pub fn write(stderr: i32, lines: bool, others: Result<(), &str>) {
         output.say_lines(&report::text::context(&report));
         output.say_lines(&report::text::summary(&report));
     }
-    let mut is_missing = !is_told;
-    if let (Some(directory), Some(shelf)) = (&directory, shelf) {
-        let (ending, text) = whole(&report);
-        let is_saved = output.save(directory, ending, &time_in_names(&report), &text);
-        is_missing |= !is_saved && !stream;
+    deliver(&report, &output, earlier, is_taken);
+}
+
+/// Writes the finished report into the directory for reports, and to standard error unless it is there already: as JSON where that
+/// was asked for, or whatever is not there yet if it was not taken elsewhere (`is_taken` says whether the logs have it).
+fn deliver(report: &Report, output: &Output, earlier: Option<Reports>, is_taken: bool) {
+    let is_streamed = is_streamed();
+    let mut is_missing = !is_taken;
+    if let Some(earlier) = earlier {
+        let (ending, text) = whole(report);
+        let is_saved = output.save(earlier.directory, ending, &time_in_names(report), &text);
+        is_missing |= !is_saved && !is_streamed;
         if is_saved {
-            // The new one is one of those that are kept.
-            shelf.prune(options().report_keep - 1);
+            // The new one counts among those that are kept.
+            earlier.prune(options().report_keep - 1);
         }
     }
     if options().format == Format::Json && (options().is_on_stderr() || is_missing) {
-        output.say(&whole(&report).1);
+        output.say(&whole(report).1);
     } else if is_missing {
         // Its first lines are there already.
-        output.say_lines(&report::text::stacks(&report));
+        output.say_lines(&report::text::stacks(report));
     }
 }
 
-/// What a report says of the other threads, and of what comes behind them, as long as it is not done.
+/// Whether the report goes to standard error as text, where each part is written as soon as it is known.
+fn is_streamed() -> bool {
+    options().format == Format::Text && options().is_on_stderr()
+}
+
+/// Adds the C++ exceptions of an aborted thread, and a message where the thread's stack tells why the C++ runtime has aborted. `sp` is
+/// the thread's stack pointer.
+fn add_exceptions(report: &mut Report, memory: &mut Memory, sp: u64) {
+    let calls = |function: &str| report.frames.iter().any(|frame| frame.function.starts_with(function));
+    // Where one of these is on the stack, the exception was not caught: it was being thrown, or the runtime had found that nothing
+    // catches it. Those of libc++abi in between have no names.
+    let terminating = ["std::terminate", "__cxxabiv1::__terminate", "__cxa_call_terminate", "__clang_call_terminate"];
+    let throwing = ["__cxa_throw", "__cxa_rethrow", "std::rethrow_exception"];
+    report.is_handled = !terminating.into_iter().chain(throwing).any(calls);
+    let is_rethrown = calls("__cxa_rethrow");
+    report.exceptions = platform::exceptions(memory, sp);
+    if let Some(exception) = report.exceptions.first_mut() {
+        exception.is_rethrown |= is_rethrown;
+    }
+    if report.message.is_empty() {
+        // That there was no exception is not said: the runtime's record of it may be damaged.
+        report.message = if !report.exceptions.is_empty() {
+            report.exception_line()
+        } else if calls("__cxa_pure_virtual") {
+            "a pure virtual function was called".to_owned()
+        } else if calls("std::terminate") {
+            "std::terminate() was called".to_owned()
+        } else {
+            String::new()
+        };
+    }
+}
+
+/// What a draft says in place of the other threads and of what follows them.
 const UNFINISHED: &str = "the other threads, and more, are missing: the report was not done in the time that it may take (NOSIGPIPE_CRASH_TIMEOUT)";
 
 /// What a report says of its frames as long as they have no names.
@@ -217,7 +236,7 @@ fn sources(report: &Report) -> Vec<Source> {
     native.into_iter().chain(python).collect()
 }
 
-/// The report in the format that was asked for, and how a file's name ends in that.
+/// The report in the format that was asked for, with the extension of a file in that format.
 fn whole(report: &Report) -> (&'static str, String) {
     match options().format {
         Format::Text => ("txt", report::text::whole(report)),
@@ -225,13 +244,14 @@ fn whole(report: &Report) -> (&'static str, String) {
     }
 }
 
+/// The report's time as names of files have it.
 fn time_in_names(report: &Report) -> String {
     report.time.replace(':', "")
 }
 
-/// The thread that a signal is about which the process has sent itself: where a handler of the program for a fault has not
-/// returned, if that is so in one thread only. The report is about it from here on; the one that got the signal is among
-/// the others.
+/// Of a signal that the process has sent itself from a handler for a fault: the thread that had the fault, which may be another than
+/// the one that the kernel has given the signal to. It is the one whose stack has such a handler, if only one has. From here on the
+/// incident is that fault, and the thread that got the signal is among `others` instead.
 fn crashed_thread(others: &mut [Thread], unwinder: &mut Unwinder, deadline: u64) -> Option<(Registers, Stack)> {
     let incident = *incident();
     let mut memory = Memory::of(incident.pid);
@@ -265,11 +285,12 @@ fn crashed_thread(others: &mut [Thread], unwinder: &mut Unwinder, deadline: u64)
     Some((registers, stack))
 }
 
-/// A zero-padded text.
+/// Text up to the first zero byte.
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes.split(|&byte| byte == 0).next().unwrap_or_default()).into_owned()
 }
 
+/// Maps a file, for [`DebugFiles`].
 fn open(path: &str) -> Option<&'static [u8]> {
     platform::map_file(format!("{path}\0").as_bytes())
 }
@@ -284,116 +305,7 @@ fn publish(stack: &Stack) {
     progress.known.store(known as u32, Release);
 }
 
-struct Symbolizer<'a> {
-    map: &'a Map,
-    debug_files: DebugFiles<'a>,
-    lines: bool,
-    /// When addresses have to do, on the clock of [`platform::nanoseconds`].
-    deadline: u64,
-    /// By the module's start.
-    loaded: RefCell<BTreeMap<u64, Symbols>>,
-    /// Frames that have only an address since there was no time left to look for names.
-    unnamed: Cell<usize>,
-}
-
-impl<'a> Symbolizer<'a> {
-    /// One that has loaded nothing yet.
-    fn anew(&self) -> Symbolizer<'a> {
-        Symbolizer { loaded: RefCell::default(), unnamed: Cell::new(0), ..*self }
-    }
-
-    /// What a report says of the frames since the last call for whose names there was no time; nothing if there were none. `whose`
-    /// follows the word for them.
-    fn take_unnamed(&self, whose: &str) -> String {
-        match self.unnamed.take() {
-            0 => String::new(),
-            1 => format!("the name of 1 frame{whose} is missing: there was no time left to look for it"),
-            count => format!("the names of {count} frames{whose} are missing: there was no time left to look for them"),
-        }
-    }
-
-    /// [`AskSymbols`](crate::process::AskSymbols)
-    fn ask(&self, module: &Module, question: &mut dyn FnMut(&Symbols)) {
-        self.with(module, question);
-    }
-
-    fn with<T>(&self, module: &Module, action: impl FnOnce(&Symbols) -> T) -> Option<T> {
-        let mut loaded = self.loaded.try_borrow_mut().ok()?;
-        let symbols = loaded
-            .entry(module.start)
-            .or_insert_with(|| platform::symbols(self.map, module, self.debug_files, self.lines));
-        Some(action(symbols))
-    }
-
-    /// The frames with their names, and which were left out.
-    fn frames(&self, stack: &Stack) -> (Vec<Frame>, Option<(u64, u64)>) {
-        let mut frames = Vec::new();
-        let mut omitted = None;
-        for (index, frame) in stack.frames.iter().enumerate() {
-            if let Some((count, _)) = stack.omitted.filter(|&(_, before)| before == index as u64) {
-                omitted = Some((count, frames.len() as u64));
-            }
-            frames.extend(self.frame(frame));
-        }
-        (frames, omitted)
-    }
-
-    /// One frame, and before it what was inlined into it.
-    fn frame(&self, raw: &crate::process::Frame) -> Vec<Frame> {
-        let index = self.map.module(raw.pc);
-        let module = index.and_then(|index| self.map.modules.get(index));
-        let frame = Frame {
-            address: raw.pc,
-            module: index.map(|index| index as u64),
-            offset: module.map_or(0, |module| raw.pc.wrapping_sub(module.bias)),
-            interrupted: raw.interrupted,
-            found_by: if raw.trust == FrameTrust::Scan { "scan".to_owned() } else { String::new() },
-            ..Frame::default()
-        };
-        if let Some((signal, code, address)) = raw.signal {
-            let (name, _) = words::signal(signal);
-            let (code_name, _) = words::code(signal, code);
-            let mut note = "signal handler called".to_owned();
-            // The kernel writes a siginfo only for handlers that asked for it.
-            if name != "a signal" {
-                note = format!("{note} by {name}");
-                if words::has_address(signal, code) {
-                    note.push_str(&format!(", {code_name} at {address:#x}"));
-                } else if let Some(sender) = platform::sender_of(code, address) {
-                    note.push_str(&format!(", sent by process {sender}"));
-                }
-            }
-            return vec![Frame { note, ..frame }];
-        }
-        let Some(module) = module else { return vec![frame] };
-        let is_ours = module.contains(crash::own_code() as u64);
-        let is_in_time = platform::nanoseconds() < self.deadline;
-        if !is_in_time && !is_ours {
-            self.unnamed.set(self.unnamed.get() + 1);
-        }
-        let lookup = frame.offset.wrapping_sub(u64::from(!raw.interrupted));
-        let is_asked = is_in_time && !is_ours;
-        let names = is_asked.then(|| self.with(module, |symbols| symbols.names(lookup))).flatten().unwrap_or_default();
-        if names.is_empty() {
-            // The library is stripped, and of its functions only that they are ours is of interest.
-            let function = if is_ours { "nosigpipe".to_owned() } else { String::new() };
-            return vec![Frame { function, ..frame }];
-        }
-        names
-            .into_iter()
-            .map(|name| Frame {
-                function: name.function,
-                function_offset: name.function_offset.map(|offset| offset + u64::from(!raw.interrupted)),
-                file: name.file,
-                line: name.line,
-                inlined: name.inlined,
-                ..frame.clone()
-            })
-            .collect()
-    }
-}
-
-/// Everything about the crash but the stacks.
+/// Everything about the crash but stacks, registers and context.
 fn describe_crash(map: &Map, memory: &mut Memory, stack: &Stack, symbolizer: &Symbolizer) -> Report {
     let incident = incident();
     let fault = &incident.fault;
@@ -441,9 +353,10 @@ fn modules(map: &Map) -> Vec<report::Module> {
 
 /// What the system's libraries said before they aborted.
 fn message(map: &Map, memory: &mut Memory, symbolizer: &Symbolizer) -> Option<String> {
-    platform::last_words(incident().fault.signal, map, memory, &|module, question| symbolizer.ask(module, question))
+    platform::abort_message(incident().fault.signal, map, memory, &|module, question| symbolizer.ask(module, question))
 }
 
+/// Adds registers and instructions.
 fn details(report: &mut Report, memory: &mut Memory) {
     let registers = &incident().fault.registers;
     report.registers =
@@ -456,9 +369,10 @@ fn details(report: &mut Report, memory: &mut Memory) {
     report.instructions = (start, code);
 }
 
-type NumberAndName = (i64, String);
+/// A thread's id and name.
+type IdAndName = (i64, String);
 
-/// The other threads' stacks, equal ones once, those of many threads first; and how many threads there was no time for.
+/// The other threads' stacks, equal ones once, in the order of each stack's first thread; and how many threads there was no time for.
 fn groups(
     threads: &[Thread],
     deadline: u64,
@@ -468,7 +382,7 @@ fn groups(
 ) -> (Vec<Group>, usize) {
     // They stand still, but have run on since the copy was made: their stacks are read where they are.
     let mut memory = Memory::of(incident().pid);
-    let mut found: Vec<((Stack, Python), Vec<NumberAndName>)> = Vec::new();
+    let mut found: Vec<((Stack, Python), Vec<IdAndName>)> = Vec::new();
     let mut late = 0;
     let in_python = pythons.threads(&mut memory);
     for thread in threads {

@@ -10,27 +10,30 @@ use runtime::crash::{header, incident, program};
 use wording::line::Shown;
 use wording::words;
 
-/// Most characters of a name.
+/// Characters of a path that are shown, at most (PATH_MAX).
 const MOST: usize = 4096;
 
-/// The program, as the names of its reports begin.
+/// The program's name, with which the names of its reports begin: without characters that a terminal would obey, since the name of
+/// a report is shown as it is.
 pub fn program_in_names() -> String {
     Shown(program(), MOST).to_string()
 }
 
-/// A report's file name. It is shown as it is: characters that a terminal would obey are replaced in it.
+/// A report's file name.
 fn file_name(ending: &str, time: &str) -> String {
     format!("{}.{}.{time}.{ending}", program_in_names(), incident().pid)
 }
 
+/// The name of the draft of a report with this name.
 fn draft_of(name: &str) -> String {
     format!("{}{name}{}", DRAFT.0, DRAFT.1)
 }
 
-/// Standard error, by whatever number the copy has it.
+/// Standard error as it was at load.
 pub struct Output {
+    /// Its descriptor; negative where there is none.
     stderr: i32,
-    /// Whether it is a terminal that is to have colours.
+    /// Whether it is a terminal that wants colours.
     has_colours: bool,
 }
 
@@ -64,13 +67,13 @@ impl Output {
         self.stderr < 0 || platform::is_null(self.stderr)
     }
 
-    /// Says that a report has not been taken.
+    /// Says that a report could not be written to one of its targets, and why (an errno).
     pub fn complain(&self, target: &str, error: i32) {
         let target = Shown(target.as_bytes(), MOST);
         self.say(&format!("nosigpipe: no report could be written to {target}: {}\n", words::error(error)));
     }
 
-    /// Writes what is known so far into the report directory, where the crashed process finds it if the report can't be finished.
+    /// Writes what is known so far into the directory for reports, where the crashed process finds it if the report can't be finished.
     pub fn keep_draft(&self, directory: &str, ending: &str, time: &str, text: &str) {
         let name = file_name(ending, time);
         if let Some(progress) = progress()
@@ -80,7 +83,7 @@ impl Output {
         }
     }
 
-    /// Writes a file of its own into the report directory and says where; whether that worked.
+    /// Writes the report into the directory for reports, removes its draft and says where the report is; whether that worked.
     pub fn save(&self, directory: &str, ending: &str, time: &str, text: &str) -> bool {
         let name = file_name(ending, time);
         let result = platform::write_file(directory, &name, text.as_bytes());

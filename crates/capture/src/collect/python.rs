@@ -12,18 +12,18 @@ use report::{Python, PythonFrame};
 use crate::platform;
 use crate::process::{Map, Memory};
 
-/// States of one thread that are looked at: it has one for each interpreter that it has run.
+/// States (PyThreadState) of one thread that are looked at: it has one for each interpreter that it has run.
 const STATES: usize = 64;
 
-/// What runs Python in the process; mostly nothing does.
+/// The Python runtimes of the process; most processes have none.
 pub struct Pythons {
     runtimes: Vec<Runtime>,
     problem: Option<Problem>,
 }
 
-/// The threads that Python knows, by the kernel's number, in the state that some memory has them.
+/// The threads that Python knows, by thread id, as they are in one process's memory.
 pub struct Threads<'a> {
-    by_number: BTreeMap<pid_t, Vec<(&'a Runtime, Thread)>>,
+    by_tid: BTreeMap<pid_t, Vec<(&'a Runtime, Thread)>>,
     problem: Option<Problem>,
 }
 
@@ -44,7 +44,7 @@ impl Pythons {
 
     /// The threads, as they are in this memory.
     pub fn threads(&self, memory: &mut Memory) -> Threads<'_> {
-        let mut found = Threads { by_number: BTreeMap::new(), problem: self.problem };
+        let mut found = Threads { by_tid: BTreeMap::new(), problem: self.problem };
         for runtime in &self.runtimes {
             let threads = match runtime.threads(memory) {
                 Ok(threads) => threads,
@@ -57,8 +57,8 @@ impl Pythons {
                 found.problem = Some(Problem::Damaged);
             }
             for thread in threads.threads {
-                for number in thread.numbers(memory) {
-                    let known = found.by_number.entry(number).or_default();
+                for tid in thread.tids(memory) {
+                    let known = found.by_tid.entry(tid).or_default();
                     if known.len() < STATES && known.iter().all(|(_, other)| *other != thread) {
                         known.push((runtime, thread));
                     }
@@ -70,11 +70,11 @@ impl Pythons {
 }
 
 impl Threads<'_> {
-    /// The stack of the kernel's thread with this number. Where it runs several interpreters, those that were made last come
-    /// first: it is they that are called by the others. `deadline` is on the clock of [`platform::nanoseconds`].
+    /// The Python stack of a thread. Where it runs several interpreters, those that were made last come first: the others have called
+    /// them. `deadline` is on the clock of [`platform::nanoseconds`].
     pub fn stack(&self, memory: &mut Memory, tid: pid_t, deadline: u64) -> Python {
         let mut whole = Python::default();
-        let mut threads: Vec<_> = self.by_number.get(&tid).into_iter().flatten().collect();
+        let mut threads: Vec<_> = self.by_tid.get(&tid).into_iter().flatten().collect();
         threads.sort_by_key(|(_, thread)| core::cmp::Reverse(thread.interpreter));
         for (runtime, thread) in threads {
             if platform::nanoseconds() > deadline {
@@ -96,7 +96,7 @@ impl Threads<'_> {
         whole
     }
 
-    /// Why stacks are missing, or nothing.
+    /// Why stacks are missing; empty where none is.
     pub fn note(&self) -> String {
         match self.problem {
             Some(problem) => format!("Python's stacks can't be read, or not all: {problem}"),

@@ -1,7 +1,8 @@
-//! Where a report goes besides standard error: the system's log, systemd's journal, the file that a container's end is told
-//! by. And that a directory for reports does not fill.
+//! Where a report goes besides standard error: the system's log, systemd's journal, a container's termination log. And what the
+//! directory for reports has of earlier crashes.
 
 use alloc::borrow::ToOwned;
+use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -17,26 +18,29 @@ use runtime::crash::{incident, options, program};
 use settings::options::{TARGETS, TO_JOURNAL, TO_SYSLOG};
 use wording::words;
 
-/// How long logs may keep us waiting, together.
-const PATIENCE: u64 = 500_000_000;
+/// How long all logs together may keep the report waiting, in nanoseconds.
+const LOG_TIMEOUT: u64 = 500_000_000;
 /// Lines of the crashed thread's stack that are sent to a log.
-const STACK: usize = 40;
-/// Most bytes of a line for syslog(3); RFC 3164 has 1,024 with everything.
-const LINE: usize = 900;
-/// Most bytes of a container's termination message: Kubernetes takes no more.
-const MESSAGE: usize = 4096;
-/// LOG_DAEMON and LOG_CRIT, syslog(3).
+const STACK_LINES: usize = 40;
+/// Bytes of text in one message to syslog, at most; RFC 3164 allows 1,024 for the whole message.
+const MAX_LINE: usize = 900;
+/// Bytes of a container's termination message, at most: Kubernetes takes no more.
+const MAX_TERMINATION: usize = 4096;
+/// LOG_DAEMON without its shift, syslog(3).
 const FACILITY: u32 = 3;
+/// LOG_CRIT, syslog(3).
 const SEVERITY: u32 = 2;
 
-/// Tells everybody who was named. False if one of them did not take it, and there is no other who has all of the report.
-pub fn tell(report: &Report, output: &Output) -> bool {
-    let is_told = progress().is_some_and(|progress| progress.logged.swap(1, Relaxed) != 0);
-    // What is in such a process is nobody's business; its environment is not trusted anyway.
-    if is_told || platform::is_confidential() {
+/// Sends the report to every log that was named, and writes the termination log. False if one of them did not take it and nothing else
+/// was asked to have the whole report.
+pub fn send(report: &Report, output: &Output) -> bool {
+    // A second attempt at the report does not send it again.
+    let is_sent = progress().is_some_and(|progress| progress.logged.swap(1, Relaxed) != 0);
+    // A privileged process tells nobody what its caller may not know, and its environment is its caller's.
+    if is_sent || platform::is_confidential() {
         return true;
     }
-    let until = incident().deadline.min(platform::nanoseconds() + PATIENCE);
+    let until = incident().deadline.min(platform::nanoseconds() + LOG_TIMEOUT);
     let mut has_failed = false;
     let options = options();
     for (name, bit) in TARGETS {
@@ -51,7 +55,7 @@ pub fn tell(report: &Report, output: &Output) -> bool {
         }
     }
     if options.is_default() && output.is_unread() {
-        // Nobody has asked for it, and where there is no log, there is none.
+        // Nobody reads standard error, as of a daemon. That there may be no log is no error: nobody has asked for one.
         let _ = journal(report, until).or_else(|_| syslog(report, until));
     }
     if let Some(path) = options.termination_log
@@ -62,43 +66,43 @@ pub fn tell(report: &Report, output: &Output) -> bool {
     !has_failed || options.report.is_some() || options.is_on_stderr()
 }
 
-/// The head, the crashed stack and the summary, for logs where each line is a message of its own. What happened is in the first line
-/// and in the last, since a reader may have only one end of it.
+/// The head, the start of the crashed stack and the summary, for logs, of which a reader may have only the start or the end.
 fn short(report: &Report) -> String {
     let mut short = text::head(report);
     short.push_str(&text::findings(report));
-    short.extend(text::crashed_thread(report).split_inclusive('\n').take(STACK));
+    short.extend(text::crashed_thread(report).split_inclusive('\n').take(STACK_LINES));
     short.push_str(&text::summary(report));
     short
 }
 
-/// The end of what fits, at the end of a character.
+/// The start of a text, as many whole characters as have room in so many bytes.
 fn cut(text: &str, most: usize) -> &str {
     let end = (0..=most.min(text.len())).rev().find(|&end| text.is_char_boundary(end));
     text.get(..end.unwrap_or(0)).unwrap_or_default()
 }
 
+/// A container's termination message: the summary, and as many whole lines of the rest as have room.
 fn termination(report: &Report) -> String {
     let mut message = report.summary();
     message.push('\n');
     let rest = [text::findings(report), text::crashed_thread(report)];
     for line in rest.iter().flat_map(|part| part.split_inclusive('\n')) {
-        if message.len() + line.len() > MESSAGE {
+        if message.len() + line.len() > MAX_TERMINATION {
             break;
         }
         message.push_str(line);
     }
-    cut(&message, MESSAGE).to_owned()
+    cut(&message, MAX_TERMINATION).to_owned()
 }
 
-/// The program's name as a log's tag, which ends where a blank, a colon or a bracket comes.
+/// The program's name as a tag (RFC 3164, 4.1.3): without characters that would end it.
 fn tag() -> String {
     let name = String::from_utf8_lossy(program());
     name.chars().take(32).map(|it| if it.is_ascii_alphanumeric() || "._-+".contains(it) { it } else { '_' }).collect()
 }
 
-/// A message for each line, as syslog(3) writes them; but the time is in UTC, since what says which time is local here can't
-/// be asked in a crashed process. Logs on the same machine take the time of arrival.
+/// Sends a message for each line, as syslog(3) writes them, but with the time in UTC: libc can't be asked for local time in a crashed
+/// process. Logs on the same machine take the time of arrival instead.
 fn syslog(report: &Report, until: u64) -> Result<(), i32> {
     const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let log = LogSocket::open(platform::SYSLOG)?;
@@ -111,15 +115,16 @@ fn syslog(report: &Report, until: u64) -> Result<(), i32> {
     for part in short(report).lines() {
         line.clear();
         let month = month.unwrap_or(&"Jan");
-        let _ = write!(line, "<{priority}>{month} {day:>2} {time} {tag}[{pid}]: {}", cut(part, LINE));
+        let _ = write!(line, "<{priority}>{month} {day:>2} {time} {tag}[{pid}]: {}", cut(part, MAX_LINE));
         log.send(line.as_bytes(), until)?;
     }
     Ok(())
 }
 
-/// One message with fields, as systemd's documents say: a value with line breaks has its length in front.
+/// Sends one message with fields to systemd's journal, by its native protocol (systemd.io/JOURNAL_NATIVE_PROTOCOL): each value has
+/// its length in front, since it may contain newlines.
 fn journal(report: &Report, until: u64) -> Result<(), i32> {
-    /// What messages of this kind are found by.
+    /// The MESSAGE_ID of all crash reports, a random number (sd_journal_print(3), sd-id128(3)).
     const ID: &str = "7d2a5c0e1b4f4c0f9a3e6b8d5f017c42";
     let log = LogSocket::open(platform::JOURNAL)?;
     let mut message = Vec::new();
@@ -154,7 +159,7 @@ fn journal(report: &Report, until: u64) -> Result<(), i32> {
     log.send(&message, until)
 }
 
-/// The time in the name of a report of this program.
+/// The time in the name of a report, if that is one of this program.
 fn time_of<'a>(name: &'a str, program: &str) -> Option<&'a str> {
     let rest = name.strip_prefix(program)?.strip_prefix('.')?;
     let (pid, rest) = rest.split_once('.')?;
@@ -163,64 +168,46 @@ fn time_of<'a>(name: &'a str, program: &str) -> Option<&'a str> {
     (is_time && !pid.is_empty() && pid.bytes().all(|digit| digit.is_ascii_digit())).then_some(time)
 }
 
-/// The reports of this program in the directory.
-pub struct Shelf<'a> {
-    directory: &'a str,
-    /// Time and name, the newest at the end.
-    reports: Vec<(String, String)>,
+/// The reports of earlier crashes of this program in the directory for reports.
+pub struct Reports<'a> {
+    pub directory: &'a str,
+    /// Time and name of each, the oldest first.
+    reports: BTreeSet<(String, String)>,
 }
 
-impl<'a> Shelf<'a> {
-    /// Looks what is there.
+impl<'a> Reports<'a> {
+    /// Lists them.
     pub fn of(directory: &'a str, program: &str) -> Self {
-        let mut reports: Vec<(String, String)> = Vec::new();
-        for name in platform::report_names(directory) {
-            if let Some(time) = time_of(&name, program) {
-                let time = time.to_owned();
-                reports.push((time, name));
-            }
-        }
+        let time_and_name = |name: String| Some((time_of(&name, program)?.to_owned(), name));
+        let reports = platform::report_names(directory).into_iter().filter_map(time_and_name).collect();
         Self { directory, reports }
     }
 
-    /// Takes the newest or the oldest of them.
-    fn take(&mut self, is_newest: bool) -> Option<(String, String)> {
-        let mut best = 0;
-        for (index, report) in self.reports.iter().enumerate() {
-            if self.reports.get(best).is_some_and(|other| (report > other) == is_newest) {
-                best = index;
-            }
-        }
-        (!self.reports.is_empty()).then(|| self.reports.swap_remove(best))
-    }
-
-    /// Which crash with this fingerprint it is, and when the first one was, as the newest report of one says. Some of the
-    /// newest are looked at.
+    /// The number of this crash among those with this fingerprint, counted from 1, and the time of the first of them, by the last report
+    /// with this fingerprint. Only the newest reports are read.
     pub fn occurrence(&self, fingerprint: &str, time: &str) -> (u64, String) {
         const MOST: usize = 64;
-        let mut rest = Self { directory: self.directory, reports: self.reports.clone() };
-        for _ in 0..MOST {
-            let Some((_, name)) = rest.take(true) else { break };
-            let content = platform::read_report(self.directory, &name);
+        for (_, name) in self.reports.iter().rev().take(MOST) {
+            let content = platform::read_report(self.directory, name);
             let content = String::from_utf8_lossy(&content);
-            if let Some((count, first)) = earlier(&content, fingerprint) {
+            if let Some((count, first)) = occurrence_in(&content, fingerprint) {
                 return (count.saturating_add(1), first.to_owned());
             }
         }
         (1, time.to_owned())
     }
 
-    /// Removes the oldest, so that so many are left.
-    pub fn prune(mut self, keep: u32) {
-        while self.reports.len() > keep as usize {
-            let Some((_, name)) = self.take(false) else { break };
-            platform::remove_report(self.directory, &name);
+    /// Removes the oldest, so that no more than `keep` are left.
+    pub fn prune(self, keep: u32) {
+        let surplus = self.reports.len().saturating_sub(keep as usize);
+        for (_, name) in self.reports.iter().take(surplus) {
+            platform::remove_report(self.directory, name);
         }
     }
 }
 
-/// What a report that begins so says of its fingerprint, if it has this one: which crash it was, and when the first was.
-fn earlier<'a>(content: &'a str, fingerprint: &str) -> Option<(u64, &'a str)> {
+/// What a report, by its start, says of its occurrence if it has this fingerprint: its number, and the time of the first.
+fn occurrence_in<'a>(content: &'a str, fingerprint: &str) -> Option<(u64, &'a str)> {
     let is_time = |time: &&str| time.len() == "2026-01-31T12:00:00.123Z".len();
     if fingerprint.is_empty() {
         return None;

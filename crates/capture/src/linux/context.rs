@@ -1,5 +1,5 @@
-//! What was around the crash: directory, kernel, libc, limits, the memory of the control group, the environment. All of it is asked of
-//! files that may be missing or have any content.
+//! The state of the process and of the system: directory, kernel, libc, limits, the control group's memory, the environment. All of
+//! it is read from files that may be missing or have any content.
 
 use alloc::borrow::ToOwned;
 use alloc::format;
@@ -13,8 +13,8 @@ use super::system;
 use crate::platform::own_call;
 use crate::process::Map;
 
-/// Variables of the environment that are told: what changes how programs run, and holds no secrets. With an asterisk, all that
-/// begin so.
+/// Variables of the environment that a report shows: those that change how programs run, and hold no secrets. An asterisk stands
+/// for any end.
 const VARIABLES: [&str; 24] = [
     "CI",
     "CUDA_VISIBLE_DEVICES",
@@ -42,10 +42,10 @@ const VARIABLES: [&str; 24] = [
     "TZ",
 ];
 
-/// Most bytes of a file of the kernel's.
+/// Bytes of a file of the kernel's that are read, at most.
 const MOST: usize = 1 << 17;
 
-/// Everything that can be had.
+/// As much of the state as can be read.
 pub fn context(pid: pid_t, map: &Map) -> Context {
     let descriptors = system::names_below(&format!("/proc/{pid}/fd\0")).len() as u64;
     let threads = system::thread_ids(pid).len() as u64;
@@ -69,7 +69,7 @@ fn file(path: &str) -> String {
 
 /// uname(2)
 fn kernel() -> String {
-    // SAFETY: an all-zero structure of arrays of characters, which the kernel fills in.
+    // SAFETY: zeros are valid for a structure of arrays of characters; the kernel writes into it only.
     let name = unsafe {
         let mut name: libc::utsname = core::mem::zeroed();
         own_call(libc::SYS_uname, &raw mut name);
@@ -82,7 +82,7 @@ fn kernel() -> String {
     format!("{} {} {}", text(&name.sysname), text(&name.release), text(&name.machine))
 }
 
-/// What libc calls itself, in the banner that it has in it.
+/// glibc's version, by the banner that it prints when it is executed.
 fn libc_version(map: &Map) -> String {
     const BANNER: &[u8] = b"GNU C Library ";
     let is_libc = |name: &str| name.starts_with("libc.") || name.starts_with("libc-");
@@ -100,7 +100,7 @@ fn libc_version(map: &Map) -> String {
     String::new()
 }
 
-/// Limits of which nine tenths or more are used: what they are called, how much is used, and how much may be.
+/// Limits of which nine tenths or more are used: name, how much is used, and how much is allowed.
 fn limits(pid: pid_t, descriptors: u64, mappings: u64) -> Vec<(String, u64, u64)> {
     let status = file(&format!("/proc/{pid}/status"));
     let size = |name: &str| {
@@ -133,7 +133,7 @@ fn limits(pid: pid_t, descriptors: u64, mappings: u64) -> Vec<(String, u64, u64)
 fn group_memory(pid: pid_t) -> Option<GroupMemory> {
     /// Levels of the hierarchy of groups that are looked at.
     const DEEPEST: usize = 64;
-    /// A larger number means that there is no limit.
+    /// From this number of bytes on there is no limit: version 1 then tells the largest number of pages that it can hold.
     const NO_LIMIT: u64 = 1 << 60;
     let groups = file(&format!("/proc/{pid}/cgroup"));
     let group = |version: u64| {
@@ -174,10 +174,11 @@ fn group_memory(pid: pid_t) -> Option<GroupMemory> {
     first
 }
 
-/// The environment that the process was started with, as far as it is told.
+/// The environment that the process was started with, as far as reports show it.
 fn environment(pid: pid_t) -> Vec<(String, String)> {
+    /// Characters of a value that are shown, at most.
     const LONGEST: usize = 1024;
-    let is_told = |name: &str| {
+    let is_shown = |name: &str| {
         VARIABLES.iter().any(|variable| match variable.strip_suffix('*') {
             Some(start) => name.starts_with(start),
             None => name == *variable,
@@ -185,7 +186,7 @@ fn environment(pid: pid_t) -> Vec<(String, String)> {
     };
     let mut found: Vec<(String, String)> = Vec::new();
     for entry in file(&format!("/proc/{pid}/environ")).split('\0') {
-        if let Some((name, value)) = entry.split_once('=').filter(|(name, _)| is_told(name)) {
+        if let Some((name, value)) = entry.split_once('=').filter(|(name, _)| is_shown(name)) {
             found.push((name.to_owned(), value.chars().take(LONGEST).collect()));
         }
     }

@@ -1,8 +1,8 @@
-//! The exception that nobody has caught, of C++'s.
+//! The C++ exception that has ended the program.
 //!
-//! Nothing of the program is called for that: what is read is how the Itanium C++ ABI and its two runtimes, libstdc++ and
-//! libc++abi, lay exceptions and their types out (unwind-cxx.h, cxa_exception.h, private_typeinfo.h). Any of it may be damaged or
-//! freed: each address is read where it may not be mapped, and each list is bounded.
+//! Nothing of the program is called. Exceptions and their types are read as the Itanium C++ ABI and its two runtimes, libstdc++ and
+//! libc++abi, lay them out (unwind-cxx.h, cxa_exception.h, private_typeinfo.h). Any of it may be damaged or freed: no address is
+//! taken to be mapped, and each list is bounded.
 
 use alloc::borrow::ToOwned;
 use alloc::format;
@@ -17,19 +17,21 @@ use symbols::demangle;
 
 /// `exception_class`: vendor and language. The last byte is 1 for a dependent exception (std::rethrow_exception).
 const CLASSES: [u64; 2] = [u64::from_be_bytes(*b"GNUCC++\0"), u64::from_be_bytes(*b"CLNGC++\0")];
-/// From `exceptionType` to struct _Unwind_Exception, with which the runtimes pass an exception on; and that structure's size.
-const TYPE: u64 = 80;
+/// Size of struct _Unwind_Exception, which lies between the rest of struct __cxa_exception and the thrown object. Here it is called
+/// the header of an exception, and an exception is known by the header's address.
 const HEADER: u64 = 32;
-/// From `handlerCount`, an int, to struct _Unwind_Exception; and the largest number that is believed.
+/// How far `exceptionType`, the first member of struct __cxa_exception, lies in front of the header.
+const TYPE: u64 = 80;
+/// How far `handlerCount`, an int, lies in front of the header.
 const HANDLER_COUNT: u64 = 40;
+/// Largest `handlerCount` that is believed.
 const MOST_HANDLERS: u32 = 1000;
 /// Exceptions that are reported at most of those nested in one another (std::throw_with_nested).
 const NESTED: usize = 8;
 /// Base classes that are looked at for one exception.
 const BASES: usize = 64;
 
-/// The exceptions that the crashed thread has caught or could not catch and is not done with: the last of them, and those
-/// nested in it. `sp` is below the frames that know of it.
+/// The crashed thread's last exception that is uncaught or still handled, and those nested in it. `sp` is the thread's stack pointer.
 pub fn exceptions(memory: &mut Memory, sp: u64) -> Vec<Exception> {
     let mut found = Vec::new();
     let header = match thread_local(memory) {
@@ -39,7 +41,7 @@ pub fn exceptions(memory: &mut Memory, sp: u64) -> Vec<Exception> {
     };
     let Some(header) = header else { return found };
     let Some((class, object)) = object_of(memory, header) else { return found };
-    // A handler counts once more when it has thrown its exception again and that got no further (__cxa_rethrow, __cxa_begin_catch).
+    // std::terminate() is called with the exception counted as caught (__cxa_begin_catch). Thrown again, it was counted before.
     let handlers = memory.u32_at(header.wrapping_sub(HANDLER_COUNT)).filter(|handlers| *handlers <= MOST_HANDLERS);
     let is_rethrown = class & 1 != 0 || handlers.is_some_and(|handlers| handlers > 1);
     let mut next = Some(object);
@@ -56,40 +58,42 @@ pub fn exceptions(memory: &mut Memory, sp: u64) -> Vec<Exception> {
     found
 }
 
-/// The class of an exception by its header, and where the thrown object is.
+/// The class of an exception, by its header, and the address of the thrown object.
 fn object_of(memory: &mut Memory, header: u64) -> Option<(u64, u64)> {
     let class = memory.u64_at(header)?;
     let object = match class & 1 {
         0 => header.wrapping_add(HEADER),
-        // struct __cxa_dependent_exception; libc++abi has a word more.
+        // struct __cxa_dependent_exception begins with the object's address; libc++abi's has 8 bytes more in front.
         _ if class >> 8 == CLASSES.map(|class| class >> 8)[0] => memory.u64_at(header.wrapping_sub(TYPE))?,
         _ => memory.u64_at(header.wrapping_sub(TYPE + 8))?,
     };
     Some((class, object))
 }
 
-/// What is known from the runtimes' thread-local __cxa_eh_globals.
+/// What the thread-local struct __cxa_eh_globals of the runtimes tells.
 enum ThreadLocal {
+    /// The header of its first exception.
     Found(u64),
     /// There is no exception.
     None,
-    /// It can't be told.
+    /// Thread-local storage can't be read.
     Unreadable,
 }
 
-/// Looks for a `caughtExceptions` in the thread-local storage of all modules: what their globals are called and where they are in
-/// it, no file says.
+/// Looks for `caughtExceptions` in the thread-local storage of all modules. Where in it the runtimes keep their globals, no symbol
+/// tells: whatever points to an exception is taken for it.
 fn thread_local(memory: &mut Memory) -> ThreadLocal {
-    /// Modules, and words of each, that are looked at.
+    /// Modules that are looked at.
     const MODULES: u64 = 256;
+    /// Pointers in the storage of one module that are looked at.
     const WORDS: u64 = 512;
-    /// Words of struct pthread up to the end of the values of the first keys.
+    /// Pointers in struct pthread up to the end of the values of the first 32 keys.
     const CONTROL_BLOCK: u64 = 288;
-    /// Where glibc's control block has the address of the thread's vector of storage blocks.
+    /// Offset of `dtv`, the dynamic thread vector, in glibc's thread control block.
     const DTV: u64 = if cfg!(target_arch = "aarch64") { 0 } else { 8 };
     let thread = thread_pointer() as u64;
     let Some(vector) = memory.u64_at(thread.wrapping_add(DTV)) else { return ThreadLocal::Unreadable };
-    // The number of entries stands in front; each is an address and what is to be freed.
+    // An entry is an address and what has to be freed, 16 bytes. The one in front of the vector has the number of entries.
     let Some(count) = memory.u64_at(vector.wrapping_sub(16)).filter(|count| (1..1 << 20).contains(count)) else {
         return ThreadLocal::Unreadable;
     };
@@ -119,24 +123,27 @@ fn thread_local(memory: &mut Memory) -> ThreadLocal {
     ThreadLocal::None
 }
 
-/// Where an exception's header is, if that is one.
+/// The header of an exception by the address of its struct __cxa_exception; `None` if that is none.
 fn header_of(memory: &mut Memory, exception: u64) -> Option<u64> {
-    // libc++abi's structure begins with two words more.
+    // libc++abi's structure begins with 16 bytes more.
     let headers = [exception.wrapping_add(TYPE), exception.wrapping_add(TYPE + 16)];
     headers.into_iter().find(|&header| exception > 1 << 16 && is_header(memory, header))
 }
 
+/// Whether this is the address of an exception's header.
 fn is_header(memory: &mut Memory, header: u64) -> bool {
     memory.u64_at(header).is_some_and(|class| CLASSES.contains(&(class & !1)))
 }
 
-/// Where the thread's storage can't be read: the functions on the way to std::terminate() have the exception's address.
+/// Looks for the header on the stack, where thread-local storage can't be read: the functions that have called std::terminate() were
+/// given its address.
 fn on_stack(memory: &mut Memory, sp: u64) -> Option<u64> {
     const WORDS: u64 = 2048;
     (0..WORDS).find_map(|word| memory.u64_at(sp.wrapping_add(word * 8)).filter(|&entry| is_header(memory, entry)))
 }
 
-/// Adds what an object of this type tells, and its base classes.
+/// Adds to `exception` what an object tells whose type_info is at `kind`, and then its base classes. `nested` becomes the header of the
+/// exception nested in it; `left` is how many more types may be looked at.
 fn look(
     memory: &mut Memory,
     kind: u64,
@@ -157,7 +164,7 @@ fn look(
     if mangled.is_empty() {
         return;
     }
-    // What kind of type it is, is the type of its type_info.
+    // The class of the type_info tells what kind of type it is: __class_type_info, __pointer_type_info and so on.
     let table = memory.u64_at(kind).unwrap_or(0);
     let meta = memory.u64_at(table.wrapping_sub(8)).map(|meta| name_of(memory, meta)).unwrap_or_default();
     if exception.kind.is_empty() {
@@ -170,7 +177,7 @@ fn look(
     let text_at =
         |memory: &mut Memory, entry: u64| memory.u64_at(entry).map(|text| memory.text(text)).unwrap_or_default();
     match mangled.as_str() {
-        // These two keep a text; what is derived from them begins as they do.
+        // These two have a pointer to their text behind the virtual table's.
         "St13runtime_error" | "St11logic_error" => exception.what = text_at(memory, object.wrapping_add(8)),
         "St12system_error" | "NSt3__112system_errorE" | "St12future_error" | "NSt3__112future_errorE" => {
             let number = memory.u32_at(object.wrapping_add(16)).unwrap_or(0).cast_signed();
@@ -197,7 +204,7 @@ fn look(
             let (Some(base), Some(flags)) = (memory.u64_at(entry), memory.u64_at(entry.wrapping_add(8))) else { break };
             let mut offset = flags.cast_signed() >> 8;
             if flags & 1 != 0 {
-                // A virtual base: the object's table has its place.
+                // A virtual base: its offset is in the object's virtual table.
                 let table = memory.u64_at(object).unwrap_or(0);
                 offset = memory.u64_at(table.wrapping_add_signed(offset)).unwrap_or(0).cast_signed();
             }
@@ -206,17 +213,18 @@ fn look(
     }
 }
 
+/// A type's name as the source has it.
 fn type_name(mangled: &str) -> String {
     let whole = demangle(format!("_ZTS{mangled}").as_bytes());
     let whole = whole.trim_start_matches("typeinfo name for ");
-    // What std::throw_with_nested has made of a type.
+    // std::throw_with_nested throws a class of its own that is derived from the given type.
     let inner = ["std::_Nested_exception<", "std::__nested<"].into_iter().find_map(|outer| whole.strip_prefix(outer));
     inner.and_then(|inner| inner.strip_suffix('>')).unwrap_or(whole).to_owned()
 }
 
-/// What was thrown, if it is a number or a text.
+/// What was thrown, if it is a number, a pointer or a C string. `mangled` is its type, as the Itanium C++ ABI encodes builtin types.
 fn value(memory: &mut Memory, mangled: &str, meta: &str, object: u64) -> String {
-    // A type of up to 32 bits, one of 64.
+    // As a type of up to 32 bits, and as one of 64.
     let (Some(narrow), Some(wide)) = (memory.u32_at(object), memory.u64_at(object)) else { return String::new() };
     match mangled {
         "b" => (narrow & 1 != 0).to_string(),
@@ -231,14 +239,14 @@ fn value(memory: &mut Memory, mangled: &str, meta: &str, object: u64) -> String 
         "f" => format!("{:?}", f32::from_bits(narrow)),
         "d" => format!("{:?}", f64::from_bits(wide)),
         "PKc" | "Pc" => memory.text(wide),
-        // What it points to may be anything.
         _ if mangled.starts_with('P') => format!("{wide:#x}"),
         _ if meta.contains("enum") => narrow.cast_signed().to_string(),
         _ => String::new(),
     }
 }
 
-/// A std::string, as either library lays it out.
+/// A std::string: libstdc++'s begins with the address of its characters, libc++'s has short ones behind its first byte, whose lowest
+/// bit is set for long ones.
 fn string(memory: &mut Memory, mangled: &str, object: u64) -> String {
     let first = memory.u64_at(object).unwrap_or(0);
     if mangled.starts_with("NSt7__cxx11") {

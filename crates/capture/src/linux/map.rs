@@ -15,7 +15,7 @@ use unwind::maps;
 
 /// What the unwinder and the names need of a module.
 pub struct Parts {
-    /// End of the first of its mappings.
+    /// Behind the last address of the first of its mappings.
     pub first_end: u64,
     /// Address and length of .eh_frame_hdr in memory.
     pub unwind_table: Option<(u64, u64)>,
@@ -23,16 +23,18 @@ pub struct Parts {
     pub dynamic: Option<(u64, u64)>,
 }
 
-/// Address and length of what leads to a module's exported names, where the crate `python` can look them up.
+/// Address and length of the dynamic section, by which the crate `python` finds a module's exported names.
 pub fn exports(module: &Module) -> Option<(u64, u64)> {
     module.parts.dynamic
 }
 
+/// elf.h: the entry of the dynamic section where the loader puts the address of its struct r_debug.
 const DT_DEBUG: u64 = 21;
+/// elf.h: the program header of the table of program headers itself.
+const PT_PHDR: u32 = 6;
 
-/// Everything that is mapped. Also tells `memory`, for the case that the kernel does not let it look.
+/// Everything that is mapped. Also hands that to `memory`, for the case that the kernel does not let us read by system calls.
 pub fn read_map(memory: &mut Memory) -> Map {
-    // With where each starts in its file.
     let own = read_maps(b"/proc/self/maps\0");
     let all = match platform::original() {
         Some(process) if system::is_proc_ours() => {
@@ -59,21 +61,22 @@ pub fn read_map(memory: &mut Memory) -> Map {
         .filter_map(|(mapping, _)| module(memory, &map, mapping))
         .collect();
     for module in starts {
-        // What shares the first page of the file with the headers is mapped from offset 0, too.
+        // A second mapping from offset 0 is of a segment that shares the first page of the file with the headers.
         if map.modules.last().is_none_or(|last| last.end <= module.start) {
             map.modules.push(module);
         }
     }
-    // Where the first page itself is on other memory now, the loader still knows.
+    // A program may have replaced the page with the headers by other memory: those modules the loader still knows.
     from_loader(memory, map)
 }
 
+/// The mappings in a file of /proc, and the offset in its file at which each starts.
 fn read_maps(path: &[u8]) -> Vec<(Mapping, u64)> {
     let Some(text) = system::read_file(path, 64 << 20) else { return Vec::new() };
     String::from_utf8_lossy(&text).lines().filter_map(mapping).collect()
 }
 
-/// All but what lies between two addresses. It may be the end of a mapping that was there before: the kernel joins them.
+/// All mappings but what lies between two addresses, which may be a part of one: the kernel merges neighbours of the same protection.
 fn without(all: Vec<(Mapping, u64)>, (start, end): (u64, u64)) -> Vec<(Mapping, u64)> {
     let mut rest = Vec::with_capacity(all.len() + 1);
     for (mapping, offset) in all {
@@ -93,10 +96,10 @@ fn without(all: Vec<(Mapping, u64)>, (start, end): (u64, u64)) -> Vec<(Mapping, 
     rest
 }
 
-/// What a copy has of its original's mappings: not the memory that it has got since, which may lie where the original has nothing, at
-/// the very address of the fault. All of it where the original's are not known. Both are in ascending order.
+/// The parts of a copy's own mappings that its original has, too: memory that the copy has got since may lie at the very address of
+/// the fault, where the original has nothing. All of them where the original's are not known. Both are in ascending order.
 fn shared_with(original: &[(Mapping, u64)], own: Vec<(Mapping, u64)>) -> Vec<(Mapping, u64)> {
-    // Where one mapping follows another without a gap, the copy's may be divided elsewhere.
+    // Neighbours may be one mapping in the copy and two in the original: only the gaps between mappings count.
     let mut ranges: Vec<(u64, u64)> = Vec::new();
     for (mapping, _) in original {
         match ranges.last_mut().filter(|last| last.1 == mapping.start) {
@@ -122,14 +125,14 @@ fn shared_with(original: &[(Mapping, u64)], own: Vec<(Mapping, u64)>) -> Vec<(Ma
     shared
 }
 
-/// What is mapped in a copy, and what only the original has; all three in ascending order.
+/// A copy's mappings, with those that only the original has added as not copied. Both are in ascending order, and so is the result.
 fn with_missing(own: Vec<(Mapping, u64)>, original: Vec<(Mapping, u64)>) -> Vec<(Mapping, u64)> {
     let mut all = Vec::with_capacity(original.len());
     let mut own = own.into_iter().peekable();
     for (mapping, offset) in original {
         let mut start = mapping.start;
         while start < mapping.end {
-            // What the copy has up to here.
+            // Where the copy's next mapping starts.
             let next = own.peek().map_or(u64::MAX, |(own, _)| own.start);
             if next <= start {
                 if let Some((own, offset)) = own.next() {
@@ -148,6 +151,7 @@ fn with_missing(own: Vec<(Mapping, u64)>, original: Vec<(Mapping, u64)>) -> Vec<
     all
 }
 
+/// One line of /proc/PID/maps, with its offset in the file.
 fn mapping(line: &str) -> Option<(Mapping, u64)> {
     let line = maps::line(line)?;
     let mapping = Mapping {
@@ -168,22 +172,22 @@ fn module(memory: &mut Memory, map: &Map, mapping: &Mapping) -> Option<Module> {
     Some(module_of(loaded, mapping.path.clone(), Some(mapping.end)))
 }
 
-/// A module; where its first mapping does not have an end of its own, it is the module's.
+/// A module. Where the end of its first mapping is not known, the module's end stands for it.
 fn module_of(loaded: Loaded, path: String, first_end: Option<u64>) -> Module {
     let Loaded { start, end, bias, build_id, unwind_table, dynamic } = loaded;
     let parts = Parts { first_end: first_end.unwrap_or(end), unwind_table, dynamic };
     Module { path, start, end, bias, build_id, parts }
 }
 
-/// Adds what is missing from the list that the dynamic loader keeps for debuggers (link.h), read but not locked: without
-/// /proc, everything.
+/// Adds the modules that are missing, by the list that the dynamic loader keeps for debuggers (struct link_map, link.h), which is read
+/// without its lock. Without /proc, that is all modules, and their segments stand for the mappings.
 fn from_loader(memory: &mut Memory, mut map: Map) -> Map {
     let is_all = map.mappings.is_empty();
     let (headers, count) = system::program_headers();
     let Some(own) = elf::program_headers(memory, headers, count) else { return map };
     let dynamic = |segments: &[Segment]| segments.iter().find(|s| s.kind == PT_DYNAMIC).map(|s| s.address);
-    // PT_PHDR (6) says where the table would be without a bias.
-    let bias = own.iter().find(|s| s.kind == 6).map_or(0, |s| headers.wrapping_sub(s.address));
+    // PT_PHDR has the table's address in the file; the difference is the bias.
+    let bias = own.iter().find(|s| s.kind == PT_PHDR).map_or(0, |s| headers.wrapping_sub(s.address));
     let mut seen = BTreeMap::new();
     add(memory, &mut map, bias, &own, system::executable_path(), is_all);
     let Some(dynamic) = dynamic(&own) else { return map };
@@ -214,6 +218,7 @@ fn from_loader(memory: &mut Memory, mut map: Map) -> Map {
     map
 }
 
+/// Adds the module with these segments unless it is there; `with_mappings`, its segments as mappings, too.
 fn add(memory: &mut Memory, map: &mut Map, bias: u64, segments: &[Segment], path: String, with_mappings: bool) {
     let Some((start, end)) = elf::extent(segments, bias) else { return };
     if map.modules.iter().any(|module| module.start < end && start < module.end) {

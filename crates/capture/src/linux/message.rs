@@ -6,8 +6,9 @@ use libc::c_int;
 
 use crate::process::{AskSymbols, Map, Memory, Module, ReadMemory};
 
-/// What libc said before it called abort(3), which it keeps for debuggers: struct { unsigned size; char text[]; }.
-pub fn last_words(signal: c_int, map: &Map, memory: &mut Memory, ask: &AskSymbols) -> Option<String> {
+/// What libc said before it called abort(3), which glibc keeps for debuggers in `__abort_msg`, a pointer to
+/// struct { unsigned size; char text[]; }.
+pub fn abort_message(signal: c_int, map: &Map, memory: &mut Memory, ask: &AskSymbols) -> Option<String> {
     (signal == libc::SIGABRT).then_some(())?;
     let is_libc = |module: &&Module| module.path.rsplit('/').next().is_some_and(|name| name.starts_with("libc."));
     let libc = map.modules.iter().find(is_libc)?;

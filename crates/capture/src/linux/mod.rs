@@ -24,7 +24,7 @@ pub use threads::*;
 pub use unwind::*;
 pub use values::*;
 
-/// The pid of who has sent a signal, by a siginfo on the stack: `si_pid` is where `si_addr` is for faults.
+/// The sender's pid in a siginfo on the stack, of which `address` is `si_addr`: `si_pid` is at the same offset.
 pub fn sender_of(code: i32, address: u64) -> Option<u32> {
     matches!(code, libc::SI_USER | libc::SI_TKILL | libc::SI_QUEUE).then_some(address as u32)
 }

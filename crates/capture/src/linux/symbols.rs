@@ -15,7 +15,7 @@ pub const DEBUG_DIRECTORIES: &[&str] = &["/usr/lib/debug"];
 pub fn symbols(map: &Map, module: &Module, debug_files: DebugFiles, lines: bool) -> Symbols {
     // The kernel's own module is no file.
     let image = (module.path == "[vdso]").then(|| map.in_memory(module.start, module.end - module.start)).flatten();
-    // A file that is mapped can be had even if it was deleted.
+    // A deleted file can still be opened by these links while it is mapped.
     let path = match module.path.strip_suffix(" (deleted)") {
         Some(_) if module.path == system::executable_path() => "/proc/self/exe".to_owned(),
         Some(_) => format!("/proc/self/map_files/{:x}-{:x}", module.start, module.parts.first_end),
@@ -26,10 +26,10 @@ pub fn symbols(map: &Map, module: &Module, debug_files: DebugFiles, lines: bool)
     symbols
 }
 
-/// The table of a module's exported symbols and its strings, as they are in memory: they can be had without any file.
+/// The table of a module's exported symbols and its strings, as they are in memory, for modules without a file.
 fn exported(map: &Map, module: &Module) -> Option<(&'static [u8], &'static [u8])> {
     use object::elf::{DT_GNU_HASH, DT_HASH, DT_STRSZ, DT_STRTAB, DT_SYMTAB};
-    /// Largest table that is believed.
+    /// Symbols of the largest table that is believed.
     const MOST: u64 = 1 << 22;
     let u64_in = |bytes: &[u8], at: usize| Some(u64::from_le_bytes(bytes.get(at..at + 8)?.try_into().ok()?));
     let u32_at = |at: u64| {
@@ -42,7 +42,7 @@ fn exported(map: &Map, module: &Module) -> Option<(&'static [u8], &'static [u8])
         let found = dynamic.chunks_exact(16).find(|entry| u64_in(entry, 0) == Some(tag.cast_unsigned()))?;
         u64_in(found, 8)
     };
-    // glibc's loader has made addresses of these in place, but for the vdso's.
+    // glibc's loader has relocated these entries in place, but for the vDSO's.
     let table = |tag: i64| {
         let value = entry(tag)?;
         Some(if module.contains(value) { value } else { module.bias.wrapping_add(value) })

@@ -26,7 +26,7 @@ pub fn map_file(path: &[u8]) -> Option<&'static [u8]> {
 /// opened.
 pub fn open_regular(path: &CStr) -> Option<(c_int, libc::stat64)> {
     let is_regular = |stat: &libc::stat64| stat.st_mode & libc::S_IFMT == libc::S_IFREG;
-    // SAFETY: the path is a string, and the descriptor is closed if it is not the caller's. A structure of numbers may be zero.
+    // SAFETY: the path ends in a zero byte. Zeros are valid for a structure of numbers. The descriptor is ours until it is returned.
     unsafe {
         let mut stat = MaybeUninit::<libc::stat64>::zeroed().assume_init();
         if libc::stat64(path.as_ptr(), &raw mut stat) != 0 || !is_regular(&stat) {
@@ -45,7 +45,7 @@ pub fn open_regular(path: &CStr) -> Option<(c_int, libc::stat64)> {
     }
 }
 
-/// The content of a file, /proc's included, up to a limit. `path` ends in a zero byte. For the copy: it allocates.
+/// The content of a file, those of /proc included, up to a limit in bytes; `None` if it can't be opened. `path` ends in a zero byte.
 pub fn read_file(path: &[u8], limit: usize) -> Option<Vec<u8>> {
     let path = CStr::from_bytes_with_nul(path).ok()?;
     // SAFETY: the path is a string.
@@ -70,20 +70,20 @@ pub fn read_file(path: &[u8], limit: usize) -> Option<Vec<u8>> {
 
 /// Address and number of the main program's program headers (getauxval(3)).
 pub fn program_headers() -> (u64, u64) {
-    // The vector itself is on the process's first stack, which a copy may not have.
+    // getauxval(3) reads the process's first stack, which a copy may not have.
     let vector = read_file(b"/proc/self/auxv\0", PAGE);
     let entry = |wanted: u64| match &vector {
         Some(vector) => vector.chunks_exact(16).find_map(|entry| {
             let word = |at: usize| entry.get(at..at + 8).and_then(|word| word.try_into().ok()).map(u64::from_le_bytes);
             word(8).filter(|_| word(0) == Some(wanted))
         }),
-        // SAFETY: getauxval reads the auxiliary vector and has no preconditions.
+        // SAFETY: getauxval has no preconditions.
         None => Some(unsafe { libc::getauxval(wanted) }),
     };
     (entry(libc::AT_PHDR).unwrap_or(0), entry(libc::AT_PHNUM).unwrap_or(0))
 }
 
-/// Where a symbolic link leads to. `path` ends in a zero byte.
+/// The target of a symbolic link; empty if it can't be read. `path` ends in a zero byte.
 pub fn link(path: &str) -> String {
     let mut buffer = [0u8; 4096];
     // SAFETY: the path ends in a zero byte; readlink writes at most the given number of bytes into the buffer.
@@ -92,16 +92,14 @@ pub fn link(path: &str) -> String {
     String::from_utf8_lossy(target).into_owned()
 }
 
-/// The executable file's path as it was given to execve(2) (AT_EXECFN), or as /proc has it.
+/// The executable file's path as /proc has it, or, without /proc, as it was given to execve(2) (AT_EXECFN).
 pub fn executable_path() -> String {
-    let mut buffer = [0u8; 4096];
-    // SAFETY: readlink writes at most the given number of bytes into the buffer.
-    let length = unsafe { libc::readlink(c"/proc/self/exe".as_ptr(), buffer.as_mut_ptr().cast(), buffer.len()) };
-    if let Some(path) = usize::try_from(length).ok().and_then(|length| buffer.get(..length)) {
-        return String::from_utf8_lossy(path).into_owned();
+    let path = link("/proc/self/exe\0");
+    if !path.is_empty() {
+        return path;
     }
-    // SAFETY: getauxval has no preconditions; what it tells is a string on the process's first stack, and null or
-    // damaged at worst, which only the copy would feel.
+    // SAFETY: getauxval has no preconditions. It returns the address of a string on the process's first stack, or null. Should the
+    // program have overwritten that, reading it is a crash of the copy, and the process writes a report with addresses only.
     unsafe {
         let path = libc::getauxval(libc::AT_EXECFN) as *const c_char;
         if path.is_null() { String::new() } else { CStr::from_ptr(path).to_string_lossy().into_owned() }
@@ -114,51 +112,35 @@ pub fn command_line(pid: pid_t) -> String {
     String::from_utf8_lossy(&command).trim_end_matches('\0').replace('\0', " ")
 }
 
-/// Writes a new file into a directory, under a temporary name, and gives it its own when it is complete; the error if that
-/// could not be done.
+/// Writes a new file into a directory, under a temporary name, and renames it when it is complete; the errno of what failed.
 pub fn write_file(directory: &str, name: &str, content: &[u8]) -> Result<(), c_int> {
     let temporary = CString::new(format!(".{name}.tmp")).map_err(|_| libc::EINVAL)?;
     let name = CString::new(name).map_err(|_| libc::EINVAL)?;
-    // SAFETY: the names are strings, the content is readable.
-    unsafe {
-        let mut directory_fd = platform::directory_descriptor();
-        let is_opened = directory_fd < 0;
-        if is_opened {
-            let directory = CString::new(directory).map_err(|_| libc::EINVAL)?;
-            directory_fd = platform::open_directory(&directory);
-        }
-        if directory_fd < 0 {
-            return Err(errno());
-        }
-        // A first attempt at this report may have left one.
-        own_call(libc::SYS_unlinkat, directory_fd, temporary.as_ptr(), 0);
-        let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL | libc::O_CLOEXEC | libc::O_NOFOLLOW;
-        let fd = own_call(libc::SYS_openat, directory_fd, temporary.as_ptr(), flags, 0o600) as c_int;
-        let result = if fd < 0 { Err(errno()) } else { write_all(fd, content) };
-        let result = result.and_then(|()| {
-            if own_call(libc::SYS_renameat, directory_fd, temporary.as_ptr(), directory_fd, name.as_ptr()) == 0 {
-                Ok(())
-            } else {
-                Err(errno())
+    super::targets::in_directory(directory, |directory| {
+        // SAFETY: the names end in a zero byte.
+        unsafe {
+            // A first attempt at this report may have left one.
+            own_call(libc::SYS_unlinkat, directory, temporary.as_ptr(), 0);
+            let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL | libc::O_CLOEXEC | libc::O_NOFOLLOW;
+            let fd = own_call(libc::SYS_openat, directory, temporary.as_ptr(), flags, 0o600) as c_int;
+            if fd < 0 {
+                return Err(errno());
             }
-        });
-        if fd >= 0 && result.is_err() {
-            own_call(libc::SYS_unlinkat, directory_fd, temporary.as_ptr(), 0);
+            let result = write_all(fd, content).and_then(|()| {
+                let renamed = own_call(libc::SYS_renameat, directory, temporary.as_ptr(), directory, name.as_ptr());
+                if renamed == 0 { Ok(()) } else { Err(errno()) }
+            });
+            if result.is_err() {
+                own_call(libc::SYS_unlinkat, directory, temporary.as_ptr(), 0);
+            }
+            result
         }
-        if is_opened {
-            libc::close(directory_fd);
-        }
-        result
-    }
+    })
 }
 
-/// Whether /proc is there, and for the pid namespace that we are in: in another's, our numbers mean other processes.
+/// Whether /proc is mounted, and for the PID namespace that we are in: for another one, our pids mean other processes.
 pub fn is_proc_ours() -> bool {
-    let mut buffer = [0u8; 16];
-    // SAFETY: readlink writes at most the given number of bytes into the buffer.
-    let length = unsafe { libc::readlink(c"/proc/self".as_ptr(), buffer.as_mut_ptr().cast(), buffer.len()) };
-    let number = usize::try_from(length).ok().and_then(|length| buffer.get(..length));
-    number.and_then(|number| core::str::from_utf8(number).ok()?.parse().ok()) == Some(platform::pid())
+    link("/proc/self\0").parse() == Ok(platform::pid())
 }
 
 /// The threads of a process, by /proc; empty without it.
@@ -166,7 +148,7 @@ pub fn thread_ids(pid: pid_t) -> Vec<pid_t> {
     names_below(&format!("/proc/{pid}/task\0")).iter().filter_map(|name| name.parse().ok()).collect()
 }
 
-/// The names of what is in a directory, but for those with a dot in front; none without it. `path` ends in a zero byte.
+/// The names in a directory, but for those that start with a dot; none if it can't be read. `path` ends in a zero byte.
 pub fn names_below(path: &str) -> Vec<String> {
     let flags = libc::O_RDONLY | libc::O_DIRECTORY | libc::O_CLOEXEC;
     // SAFETY: the path ends in a zero byte.
@@ -174,9 +156,9 @@ pub fn names_below(path: &str) -> Vec<String> {
     if fd < 0 { Vec::new() } else { names_in(fd) }
 }
 
-/// The same of an open directory, which is closed.
+/// The same of an open directory, whose descriptor is handed over and closed.
 pub fn names_in(fd: c_int) -> Vec<String> {
-    /// Most that are looked at.
+    /// Names that are read, at most.
     const MOST: usize = 1 << 16;
     let mut names = Vec::new();
     // SAFETY: getdents64 writes into the buffer only.

@@ -1,5 +1,5 @@
-//! Where reports go besides standard error: sockets of logs, the directory for reports, the file that a container's end is
-//! told by. It runs in the copy, where all of it may be missing, full or something else than it should be.
+//! Where reports go besides standard error: sockets of logs, the directory for reports, a container's termination log. Any of
+//! these may be missing, full, or something else than it should be.
 
 use alloc::ffi::CString;
 use alloc::string::String;
@@ -22,9 +22,9 @@ pub struct LogSocket {
 }
 
 impl LogSocket {
-    /// Connects; the error if nobody is there. Never waits.
+    /// Connects without waiting; the errno if that is not possible.
     pub fn open(path: &CStr) -> Result<Self, c_int> {
-        // As syslog(3) does: some logs listen for streams.
+        // As syslog(3) does: some logs listen on a stream socket.
         Self::connect(path, libc::SOCK_DGRAM).or_else(|error| match error {
             libc::EPROTOTYPE => Self::connect(path, libc::SOCK_STREAM),
             error => Err(error),
@@ -37,7 +37,8 @@ impl LogSocket {
             *to = *from as libc::c_char;
         }
         let kind = kind | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
-        // SAFETY: the address is whole, and of the size that is told. Not by libc's functions, which are our own hooks.
+        // By own_call, since libc's socket() is a hook of ours.
+        // SAFETY: the address is a sockaddr_un, and its size is given; the descriptor is ours.
         unsafe {
             let fd = own_call(libc::SYS_socket, libc::AF_UNIX, kind, 0) as c_int;
             if fd < 0 {
@@ -53,7 +54,7 @@ impl LogSocket {
         }
     }
 
-    /// Sends a message, if the log takes it by then, on the clock of [`platform::nanoseconds`].
+    /// Sends a message; the errno if the log has not taken it by `until`, on the clock of [`platform::nanoseconds`].
     pub fn send(&self, message: &[u8], until: u64) -> Result<(), c_int> {
         let mut message = message.to_vec();
         if self.is_stream {
@@ -78,50 +79,46 @@ impl LogSocket {
 
 impl Drop for LogSocket {
     fn drop(&mut self) {
-        // SAFETY: ours, and nobody uses it any more.
+        // SAFETY: the descriptor is ours, and not used any more.
         unsafe { libc::close(self.fd) };
     }
 }
 
-/// Whether a descriptor is /dev/null, where nobody reads.
+/// Whether a descriptor is /dev/null (device 1, 3), where nobody reads.
 pub fn is_null(fd: c_int) -> bool {
     stat_of(fd).is_some_and(|stat| stat.st_mode & libc::S_IFMT == libc::S_IFCHR && stat.st_rdev == libc::makedev(1, 3))
 }
 
-/// The directory for reports, open for naming files in it; and whether that has to be closed.
-fn open_directory(directory: &str) -> Option<(c_int, bool)> {
+/// Calls `action` with a descriptor of the directory for reports: the one that was opened at load, or one that is opened now. The
+/// errno if it can't be opened.
+pub(super) fn in_directory<T>(directory: &str, action: impl FnOnce(c_int) -> Result<T, c_int>) -> Result<T, c_int> {
     let kept = platform::directory_descriptor();
     if kept >= 0 {
-        return Some((kept, false));
+        return action(kept);
     }
-    let directory = CString::new(directory).ok()?;
+    let directory = CString::new(directory).map_err(|_| libc::EINVAL)?;
     let fd = platform::open_directory(&directory);
-    (fd >= 0).then_some((fd, true))
-}
-
-/// Does something with the directory for reports.
-fn in_directory<T>(directory: &str, action: impl FnOnce(c_int) -> Option<T>) -> Option<T> {
-    let (fd, is_opened) = open_directory(directory)?;
-    let result = action(fd);
-    if is_opened {
-        // SAFETY: opened above.
-        unsafe { libc::close(fd) };
+    if fd < 0 {
+        return Err(errno());
     }
+    let result = action(fd);
+    // SAFETY: opened above, and not used any more.
+    unsafe { libc::close(fd) };
     result
 }
 
-/// Opens a file below a directory; what is not regular is not waited for, and a symbolic link is not followed.
-fn open_at(directory: c_int, name: &str, flags: c_int) -> Option<c_int> {
-    let name = CString::new(name).ok()?;
+/// Opens a file in a directory, without waiting for anything (a FIFO) and without following a symbolic link.
+fn open_at(directory: c_int, name: &str, flags: c_int) -> Result<c_int, c_int> {
+    let name = CString::new(name).map_err(|_| libc::EINVAL)?;
     let flags = flags | libc::O_CLOEXEC | libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY;
-    // SAFETY: the name is a string.
+    // SAFETY: the name ends in a zero byte.
     let fd = unsafe { own_call(libc::SYS_openat, directory, name.as_ptr(), flags, 0) } as c_int;
-    (fd >= 0).then_some(fd)
+    if fd >= 0 { Ok(fd) } else { Err(errno()) }
 }
 
 /// The names of all files in the directory for reports, if we may read it.
 pub fn report_names(directory: &str) -> Vec<String> {
-    in_directory(directory, |fd| Some(system::names_in(open_at(fd, ".", libc::O_RDONLY | libc::O_DIRECTORY)?)))
+    in_directory(directory, |fd| Ok(system::names_in(open_at(fd, ".", libc::O_RDONLY | libc::O_DIRECTORY)?)))
         .unwrap_or_default()
 }
 
@@ -131,14 +128,14 @@ pub fn read_report(directory: &str, name: &str) -> Vec<u8> {
         let fd = open_at(directory, name, libc::O_RDONLY)?;
         let mut content = vec![0; platform::PAGE];
         let is_regular = is_regular_file(fd);
-        // SAFETY: writes into the buffer only; the file was opened above.
+        // SAFETY: read(2) writes into the buffer only; the file was opened above.
         let length = unsafe {
             let length = if is_regular { libc::read(fd, content.as_mut_ptr().cast(), content.len()) } else { 0 };
             libc::close(fd);
             length
         };
         content.truncate(usize::try_from(length).unwrap_or(0));
-        Some(content)
+        Ok(content)
     };
     in_directory(directory, read).unwrap_or_default()
 }
@@ -146,16 +143,16 @@ pub fn read_report(directory: &str, name: &str) -> Vec<u8> {
 /// Removes a file from the directory for reports.
 pub fn remove_report(directory: &str, name: &str) {
     let Ok(name) = CString::new(name) else { return };
-    // SAFETY: the name is a string.
-    in_directory(directory, |fd| Some(unsafe { own_call(libc::SYS_unlinkat, fd, name.as_ptr(), 0) }));
+    // SAFETY: the name ends in a zero byte.
+    let _ = in_directory(directory, |fd| Ok(unsafe { own_call(libc::SYS_unlinkat, fd, name.as_ptr(), 0) }));
 }
 
-/// Writes what a container has died of, in place of what the file had, which is made if it is not there; the error if that
-/// could not be done. `path` ends in a zero byte. The file is mounted where it is: it can't be replaced by another.
+/// Writes the termination log, Kubernetes' `terminationMessagePath`: truncates the file, which is created if it is not there; the errno
+/// of what failed. `path` ends in a zero byte. Kubernetes mounts the file itself, so that it can't be replaced by a rename.
 pub fn write_termination_log(path: &[u8], content: &[u8]) -> Result<(), c_int> {
     let path = CStr::from_bytes_with_nul(path).map_err(|_| libc::EINVAL)?;
     let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_CLOEXEC | libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY;
-    // SAFETY: the path is a string; the descriptor is closed once.
+    // SAFETY: the path ends in a zero byte; the descriptor is closed here or by `write_all`.
     unsafe {
         let fd = own_call(libc::SYS_openat, libc::AT_FDCWD, path.as_ptr(), flags, 0o600) as c_int;
         if fd < 0 {

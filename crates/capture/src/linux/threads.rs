@@ -1,4 +1,4 @@
-//! The other threads: their registers, and that they stand still until the process has died.
+//! The other threads: they are stopped until the process has died, and their registers are read.
 
 use alloc::borrow::ToOwned;
 use alloc::format;
@@ -10,21 +10,23 @@ use super::system;
 use crate::platform::{self, Seized};
 use crate::process::Thread;
 
-/// How long a thread may take to stop; one in an uninterruptible system call takes as long as that.
-const PATIENCE: u64 = 500_000_000;
+/// How long all threads together may take to stop, in nanoseconds: one in an uninterruptible system call does not stop before that ends.
+const STOP_TIMEOUT: u64 = 500_000_000;
+/// How long the first attempts to seize a thread are repeated, in nanoseconds: a copy may begin before the crashed process has allowed it
+/// to trace (PR_SET_PTRACER).
+const SEIZE_TIMEOUT: u64 = 20_000_000;
 
-/// All threads but the crashed one, and why not all have registers.
+/// All threads but the crashed one, and why some have no registers; empty if all have.
 pub fn stop_threads(pid: pid_t, crashed: pid_t) -> (Vec<Thread>, String) {
     let is_listed = system::is_proc_ours();
     let ids = if is_listed { system::thread_ids(pid) } else { thread_ids_by_number(pid, crashed) };
     let tids: Vec<pid_t> = ids.into_iter().filter(|&tid| tid != crashed).collect();
-    let deadline = platform::nanoseconds() + PATIENCE;
+    let deadline = platform::nanoseconds() + STOP_TIMEOUT;
     let mut refused = 0u64;
     let seized: Vec<(pid_t, bool)> = tids
         .into_iter()
         .map(|tid| {
-            // At first we may be faster than our parent, which has yet to say that we are allowed to.
-            let allowed_until = platform::nanoseconds() + 20_000_000;
+            let allowed_until = platform::nanoseconds() + SEIZE_TIMEOUT;
             while !platform::seize(tid) {
                 if refused > 0 || platform::nanoseconds() > allowed_until {
                     refused += 1;
@@ -71,7 +73,7 @@ pub fn stop_threads(pid: pid_t, crashed: pid_t) -> (Vec<Thread>, String) {
     (threads, note)
 }
 
-/// What is to be said of the other threads where none is read.
+/// What a report says of the other threads where none is read.
 pub fn missing_threads(pid: pid_t, crashed: pid_t, why: &str) -> String {
     if !system::is_proc_ours() {
         return format!("other threads, if there are any, are missing: {why}");
@@ -91,14 +93,14 @@ fn stacks_of(threads: u64) -> String {
     }
 }
 
-/// Numbers that are tried from the process's own on, where threads mostly have theirs, and on both sides of the crashed
-/// thread's.
+/// Without /proc, how many thread ids are tried from the process's own on: the kernel counts upwards, so most threads have theirs there.
 const NUMBERS_FROM_PROCESS: pid_t = 8192;
+/// Without /proc, how many thread ids are tried below and above the crashed thread's.
 const NUMBERS_AROUND_THREAD: pid_t = 1024;
 
 /// The threads of a process, where no /proc lists them.
 fn thread_ids_by_number(pid: pid_t, crashed: pid_t) -> Vec<pid_t> {
-    let deadline = platform::nanoseconds() + PATIENCE;
+    let deadline = platform::nanoseconds() + STOP_TIMEOUT;
     let from_process = pid..pid.saturating_add(NUMBERS_FROM_PROCESS);
     let around_thread =
         crashed.saturating_sub(NUMBERS_AROUND_THREAD).max(1)..crashed.saturating_add(NUMBERS_AROUND_THREAD);
@@ -107,6 +109,7 @@ fn thread_ids_by_number(pid: pid_t, crashed: pid_t) -> Vec<pid_t> {
     tried.filter(|&tid| platform::is_alive(pid, tid)).collect()
 }
 
+/// A thread's name; empty if it can't be read.
 fn name(pid: pid_t, tid: pid_t) -> String {
     let path = format!("/proc/{pid}/task/{tid}/comm\0");
     let name = system::read_file(path.as_bytes(), 64).unwrap_or_default();

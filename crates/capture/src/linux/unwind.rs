@@ -8,7 +8,7 @@ use crate::platform::{self, Room};
 use crate::process::{AskSymbols, Map, Memory, Stack};
 use unwind::{Clock, FrameRegisters, Image};
 
-/// What is mapped, and what the modules' files have.
+/// What the unwinder asks of the crashed process: what is mapped, and sections of the modules' files.
 struct Mapped<'a> {
     map: &'a Map,
     ask: &'a AskSymbols<'a>,
@@ -55,7 +55,7 @@ impl<'a> Unwinder<'a> {
         self.0.stack(memory, registers)
     }
 
-    /// The registers of the innermost frames of such a stack, as far as they are known.
+    /// The registers of the innermost `most` frames of such a stack, as far as they are known.
     pub fn registers(&mut self, memory: &mut Memory, registers: &Registers, most: usize) -> Vec<FrameRegisters> {
         self.0.registers(memory, registers, most)
     }

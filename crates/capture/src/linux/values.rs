@@ -12,9 +12,9 @@ use symbols::values::{Function, Passed, Process, State, Value, Variables};
 use super::Unwinder;
 use unwind::FrameRegisters;
 
-/// Frames whose values are shown, at most: the innermost.
+/// Of how many frames, from the innermost on, values are shown.
 const FRAMES: usize = 24;
-/// Bytes of all values together.
+/// Bytes of names and values that are shown in all, at most.
 const MOST_TEXT: usize = 32 << 10;
 
 /// The crashed process as values are read from it.
@@ -33,12 +33,16 @@ impl Process for Crashed<'_> {
     }
 }
 
-/// One frame of the stack, with its registers.
+/// One frame of the stack.
 struct Level {
     registers: FrameRegisters,
+    /// Index of the frame's module.
     module: usize,
+    /// As [`State::lookup`].
     lookup: u64,
+    /// The module's bias.
     bias: u64,
+    /// The frame's function, if debug information knows it.
     function: Option<Function>,
 }
 
@@ -49,7 +53,8 @@ impl Level {
     }
 }
 
-/// Fills the values in: `frames` are those of the stack that begins with `registers`, with what was inlined into them.
+/// Adds the values to the `frames` of the stack that begins with `registers`; what has not been read by `deadline`, on the clock of
+/// [`platform::nanoseconds`], is left out.
 pub fn add_values(
     frames: &mut [Frame],
     registers: &Registers,
@@ -76,7 +81,7 @@ pub fn add_values(
         })
         .collect();
 
-    // From the outermost on: what a function was called with is known where its caller is.
+    // From the outermost frame inwards: what a function was called with is computed from its caller's registers.
     let mut found: Vec<Vec<Variables>> = Vec::new();
     let mut entry: Vec<(Passed, u64)> = Vec::new();
     for (index, level) in levels.iter().enumerate().rev() {
@@ -91,7 +96,7 @@ pub fn add_values(
             let state = level.state(&entry);
             ask(module, &mut |symbols| {
                 variables = symbols.variables(function, &state, &mut process);
-                // Who was interrupted has called nobody.
+                // An interrupted function has not called the next frame, which is a signal handler's.
                 if let Some((inner, callee)) = callee
                     .and_then(|inner| Some((inner, inner.function.as_ref()?)))
                     .filter(|_| !level.registers.interrupted)
@@ -107,7 +112,8 @@ pub fn add_values(
     put(frames, found);
 }
 
-/// Gives the functions their values. A stack's frame is one function and, before it, those that were inlined into it.
+/// Moves the values into the report's frames, until there are too many. One frame of the stack is several of the report: its function
+/// is behind those that are inlined into it.
 fn put(frames: &mut [Frame], found: Vec<Vec<Variables>>) {
     let mut left = MOST_TEXT;
     let mut rest = frames;
@@ -115,7 +121,7 @@ fn put(frames: &mut [Frame], found: Vec<Vec<Variables>>) {
         let count = rest.iter().position(|frame| !frame.inlined).map_or(rest.len(), |last| last + 1);
         let (functions, others) = rest.split_at_mut(count);
         rest = others;
-        // Both lists are as deep as the inlining is. Should they not be, the function itself is still the last.
+        // Both lists have the same length unless debug information is damaged. Their ends are the function itself in any case.
         for frame in functions.iter_mut().rev() {
             let Some(variables) = variables.pop() else { break };
             let size = |values: &[Value]| values.iter().map(|value| value.name.len() + value.text.len()).sum::<usize>();
@@ -125,7 +131,7 @@ fn put(frames: &mut [Frame], found: Vec<Vec<Variables>>) {
             frame.arguments = variables.arguments.into_iter().map(variable).collect();
             frame.locals = variables.locals.into_iter().map(variable).collect();
         }
-        // What comes before it is libc's.
+        // The callers of main() are libc's functions.
         if functions.last().is_some_and(|frame| frame.function == "main") {
             return;
         }

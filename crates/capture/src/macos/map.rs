@@ -1,7 +1,7 @@
 //! What is mapped: regions as the kernel has them, images by dyld's own list.
 //!
-//! The list is read as foreign memory and without dyld's lock: a crash in the middle of dlopen(3) may leave it null or
-//! stale, which costs names and nothing else.
+//! The list is read without dyld's lock, and no pointer in it is trusted: after a crash in the middle of dlopen(3) it may be null or
+//! stale. Then images, and names with them, are missing.
 
 use alloc::borrow::ToOwned;
 use alloc::string::String;
@@ -53,19 +53,19 @@ pub struct Parts {
     pub data: Data,
 }
 
-/// More regions than this no process has whose report is worth the time.
+/// Regions that are looked at, at most.
 const MOST_REGIONS: usize = 64 * 1024;
-/// More images than this dyld has never loaded.
+/// Images that are looked at, at most: a damaged list may claim any number.
 const MOST_IMAGES: u64 = 16 * 1024;
 
-/// Everything that is mapped. Also tells `memory`, for the case that the kernel does not let it look.
+/// Everything that is mapped. Also hands that to `memory`, for the case that the kernel does not let us read by system calls.
 pub fn read_map(memory: &mut Memory) -> Map {
     let mut map = Map { mappings: regions(), modules: Vec::new() };
     memory.learn(&map.mappings);
     let mut modules: Vec<Module> =
         images(memory).into_iter().filter_map(|(start, path)| module(&map, start, path)).collect();
     modules.sort_by_key(|module| module.start);
-    // Many images of dyld's cache share a region, which then is none's.
+    // A region within one image's segment gets that image's path; one that several images of dyld's shared cache are in has none.
     for module in &modules {
         for segment in module.parts.file.segments() {
             let start = segment.address.wrapping_add(module.bias);
@@ -80,8 +80,9 @@ pub fn read_map(memory: &mut Memory) -> Map {
     map
 }
 
-/// The regions, submaps (dyld's cache) looked into.
+/// The regions; of a submap, such as dyld's shared cache, the regions in it.
 fn regions() -> Vec<Mapping> {
+    // VM_PROT_* (mach/vm_prot.h)
     const READ: u32 = 1;
     const WRITE: u32 = 2;
     const EXECUTE: u32 = 4;
@@ -90,7 +91,7 @@ fn regions() -> Vec<Mapping> {
     for _ in 0..MOST_REGIONS {
         let (mut size, mut info) = (0u64, RegionInfo::default());
         let mut count = (size_of::<RegionInfo>() / size_of::<u32>()) as u32;
-        // SAFETY: all of it is ours; the kernel writes no more words than `count` says.
+        // SAFETY: the pointers are to variables of ours; the kernel writes no more than `count` numbers of 32 bits into `info`.
         let result = unsafe {
             mach_vm_region_recurse(
                 mach_task_self_,
@@ -124,7 +125,7 @@ fn regions() -> Vec<Mapping> {
     found
 }
 
-/// What memory with this tag is for (mach/vm_statistics.h).
+/// What memory with this VM_MEMORY_* tag is for (mach/vm_statistics.h); empty for other tags.
 fn purpose(tag: u32) -> &'static str {
     match tag {
         1..=13 => "[malloc]",
@@ -135,7 +136,7 @@ fn purpose(tag: u32) -> &'static str {
     }
 }
 
-/// Where each image starts, and its path.
+/// The address of each image's header, and its path.
 fn images(memory: &mut Memory) -> Vec<(u64, String)> {
     /// struct dyld_image_info (mach-o/dyld_images.h): start, name, date.
     const ENTRY: u64 = 24;
@@ -160,6 +161,7 @@ fn images(memory: &mut Memory) -> Vec<(u64, String)> {
     found
 }
 
+/// The module whose Mach-O header is at `start`.
 fn module(map: &Map, start: u64, path: String) -> Option<Module> {
     /// Size of a mach_header_64, and where in it the size of the load commands is.
     const HEADER: u64 = 32;
@@ -183,7 +185,8 @@ fn module(map: &Map, start: u64, path: String) -> Option<Module> {
     Some(Module { path, start, end: start + text.size, bias, build_id, parts: Parts { file, data } })
 }
 
-/// Address and length of what leads to a module's exported names, where the crate `python` can look them up: not those of Mach-O.
+/// Address and length of the dynamic section, by which the crate `python` finds a module's exported names: Mach-O has none, and so
+/// Python's stacks are not read here.
 pub fn exports(_: &Module) -> Option<(u64, u64)> {
     None
 }

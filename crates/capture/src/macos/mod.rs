@@ -20,7 +20,7 @@ pub use threads::*;
 pub use unwind::*;
 pub use values::*;
 
-/// Who has sent a signal, of a siginfo on the stack: that is not read here.
+/// The sender's pid in a siginfo on the stack, of which `address` is `si_addr`: not read here.
 pub fn sender_of(_code: i32, _address: u64) -> Option<u32> {
     None
 }

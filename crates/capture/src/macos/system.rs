@@ -44,8 +44,8 @@ pub fn executable_path() -> String {
 pub fn command_line(_pid: pid_t) -> String {
     const MOST: usize = 4096;
     let mut line = String::new();
-    // SAFETY: dyld's array of strings, with a null pointer at its end; what the program may have made of it would be a crash
-    // in a report, which is then told by addresses alone.
+    // SAFETY: dyld's array of strings, with a null pointer at its end. Should the program have overwritten it, reading it is a crash in
+    // the report, which a report with addresses only follows.
     unsafe {
         let mut next = *_NSGetArgv();
         while !next.is_null() && !(*next).is_null() && line.len() < MOST {
@@ -59,12 +59,11 @@ pub fn command_line(_pid: pid_t) -> String {
     line
 }
 
-/// Writes a new file into a directory, under a temporary name, and gives it its own when it is complete; the error if that
-/// could not be done.
+/// Writes a new file into a directory, under a temporary name, and renames it when it is complete; the errno of what failed.
 pub fn write_file(directory: &str, name: &str, content: &[u8]) -> Result<(), c_int> {
     let path = |name: &str| CString::new(format!("{directory}/{name}")).map_err(|_| libc::EINVAL);
     let (temporary, path) = (path(&format!(".{name}.tmp"))?, path(name)?);
-    // SAFETY: the paths are strings, the content is readable.
+    // SAFETY: the paths end in a zero byte.
     unsafe {
         let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL | libc::O_CLOEXEC | libc::O_NOFOLLOW;
         let fd = libc::open(temporary.as_ptr(), flags, 0o600);
@@ -80,7 +79,7 @@ pub fn write_file(directory: &str, name: &str, content: &[u8]) -> Result<(), c_i
     }
 }
 
-/// What was around the crash: nothing is asked for here.
+/// The state of the process and of the system: not read here.
 pub fn context(_pid: pid_t, _map: &crate::process::Map) -> report::Context {
     report::Context::default()
 }

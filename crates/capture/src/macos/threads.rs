@@ -1,7 +1,7 @@
-//! The other threads: their registers, and that they stand still until the process has died.
+//! The other threads: they are suspended until the process has died, and their registers are read.
 //!
-//! By Mach's calls, which ask the kernel and nobody's lock. From the first suspension on, whatever one of these threads
-//! holds is held for good: no function may be called here that waits for anything in the process.
+//! By Mach calls, which take no lock in the process. From the first suspension on, a lock that one of these threads holds stays
+//! locked: no function may be called here that waits for anything in the process.
 
 use alloc::borrow::ToOwned;
 use alloc::format;
@@ -33,11 +33,13 @@ unsafe extern "C" {
     fn mach_vm_deallocate(task: u32, address: u64, size: u64) -> c_int;
 }
 
-/// The ports of the threads that stand still, in memory from the kernel. A port of 0 is one that was not stopped.
+/// The ports of all threads, in an array that the kernel has allocated; 0 for those that are not suspended. Only the thread that
+/// writes the report uses it.
 static STOPPED: AtomicPtr<u32> = AtomicPtr::new(ptr::null_mut());
+/// How many ports are in `STOPPED`.
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
-/// All threads but the crashed one, and why not all have registers.
+/// All threads but the crashed one, and why some have no registers; empty if all have.
 pub fn stop_threads(_pid: pid_t, crashed: pid_t) -> (Vec<Thread>, String) {
     if is_translated() {
         return (
@@ -46,21 +48,22 @@ pub fn stop_threads(_pid: pid_t, crashed: pid_t) -> (Vec<Thread>, String) {
         );
     }
     let (mut ports, mut count) = (ptr::null_mut(), 0);
-    // SAFETY: both are ours; on success the kernel has made an array of that many ports.
+    // SAFETY: the pointers are to variables of ours.
     let result = unsafe { task_threads(mach_task_self_, &raw mut ports, &raw mut count) };
     if result != 0 || ports.is_null() {
         return (Vec::new(), format!("the other threads' stacks can't be read: task_threads failed ({result})"));
     }
     STOPPED.store(ports, Relaxed);
     COUNT.store(count, Relaxed);
-    // SAFETY: as above.
+    // SAFETY: task_threads has succeeded, so the kernel has allocated an array of `count` ports for us. `STOPPED` is read after this
+    // function only, by this thread.
     let ports = unsafe { core::slice::from_raw_parts_mut(ports, count as usize) };
     let mut threads = Vec::new();
     let mut refused = 0;
     for port in ports.iter_mut() {
-        // One that ends meanwhile has no id any more.
+        // A thread that has ended meanwhile has no id any more.
         let id = thread_id(*port);
-        // SAFETY: a port of ours, used once more only to let the thread go on.
+        // SAFETY: thread_suspend has no preconditions on memory; it fails for a port that is no thread's.
         let stands = id.is_some_and(|id| id as pid_t != crashed) && unsafe { thread_suspend(*port) } == 0;
         if !stands {
             refused += u32::from(id.is_some_and(|id| id as pid_t != crashed));
@@ -85,8 +88,8 @@ pub fn stop_threads(_pid: pid_t, crashed: pid_t) -> (Vec<Thread>, String) {
     (threads, note)
 }
 
-/// Whether Rosetta translates us. There thread_suspend sometimes never returns (Apple's feedback FB9922280, macOS 11 and
-/// 12): better a report of one thread than a process that neither lives nor dies.
+/// Whether Rosetta translates this process. There thread_suspend sometimes never returns (Apple's feedback FB9922280, macOS 11 and
+/// 12), and a process that does not end is worse than a report of one thread.
 fn is_translated() -> bool {
     let (mut translated, mut size) = (0 as c_int, size_of::<c_int>());
     let name = c"sysctl.proc_translated";
@@ -96,14 +99,15 @@ fn is_translated() -> bool {
     cfg!(target_arch = "x86_64") && result == 0 && translated == 1
 }
 
-/// Lets the other threads go on.
+/// Resumes the other threads, and gives up what belongs to that.
 pub fn resume_threads() {
     let ports = STOPPED.swap(ptr::null_mut(), Relaxed);
     if ports.is_null() {
         return;
     }
     let count = COUNT.load(Relaxed);
-    // SAFETY: the kernel's array, which nobody else knows; it is given back as a whole.
+    // SAFETY: `stop_threads`, on this thread, has put the kernel's array of `count` ports there, and no reference to it is left: the
+    // swap has taken it out.
     unsafe {
         for &port in core::slice::from_raw_parts(ports, count as usize) {
             if port != 0 {
@@ -115,30 +119,31 @@ pub fn resume_threads() {
     }
 }
 
+/// Gives up our right to a port.
 fn release(port: u32) {
-    // SAFETY: a right of ours, given back once.
+    // SAFETY: no memory is involved.
     unsafe { mach_port_deallocate(mach_task_self_, port) };
 }
 
-/// Its id, as pthread_threadid_np(3) tells it.
+/// A thread's id, as pthread_threadid_np(3) has it; `None` if the thread has ended.
 fn thread_id(port: u32) -> Option<u64> {
     const THREAD_IDENTIFIER_INFO: u32 = 4;
-    // thread_id, thread_handle, dispatch_qaddr
+    // struct thread_identifier_info: thread_id, thread_handle, dispatch_qaddr
     let mut info = [0u64; 3];
     let mut count = (size_of_val(&info) / size_of::<u32>()) as u32;
-    // SAFETY: writes at most `count` words.
+    // SAFETY: writes at most `count` numbers of 32 bits.
     let result = unsafe { thread_info(port, THREAD_IDENTIFIER_INFO, info.as_mut_ptr().cast(), &raw mut count) };
     (result == 0).then_some(info[0])
 }
 
-/// Its name.
+/// A thread's name; empty if it has none.
 fn name(port: u32) -> String {
     const THREAD_EXTENDED_INFO: u32 = 5;
     /// struct thread_extended_info: two times, eight numbers, the name.
     const NAME: usize = 48;
     let mut info = [0u32; 28];
     let mut count = info.len() as u32;
-    // SAFETY: writes at most `count` words.
+    // SAFETY: writes at most `count` numbers of 32 bits.
     if unsafe { thread_info(port, THREAD_EXTENDED_INFO, info.as_mut_ptr(), &raw mut count) } != 0 {
         return String::new();
     }
@@ -146,17 +151,18 @@ fn name(port: u32) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
+/// The registers of a suspended thread.
 fn registers(port: u32) -> Option<Registers> {
     /// ARM_THREAD_STATE64, x86_THREAD_STATE64
     const FLAVOR: c_int = if cfg!(target_arch = "aarch64") { 6 } else { 4 };
     let mut state = [0u64; THREAD_STATE_WORDS];
     let mut count = (size_of_val(&state) / size_of::<u32>()) as u32;
-    // SAFETY: writes at most `count` words.
+    // SAFETY: writes at most `count` numbers of 32 bits.
     let result = unsafe { thread_get_state(port, FLAVOR, state.as_mut_ptr().cast(), &raw mut count) };
     (result == 0).then(|| registers_of_state(&state))
 }
 
-/// What is to be said of the other threads where none is read: that is a child's by vfork, which has none of its own.
+/// What a report says of the other threads where none is read: that is so in a child by vfork, which has no other threads.
 pub fn missing_threads(_pid: pid_t, _crashed: pid_t, _why: &str) -> String {
     String::new()
 }

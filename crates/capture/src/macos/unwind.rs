@@ -1,9 +1,8 @@
 //! Stacks, from given registers to their ends.
 //!
-//! By framehop: compact unwinding information, DWARF where that says so, and the function's own instructions where it was
-//! interrupted between them. Only what leads to the caller is restored, which is all that Apple's information is made
-//! for. Where there is none, or where it leads nowhere because the stack is damaged: what the calling convention promises,
-//! and at last a search.
+//! By framehop: compact unwind information, DWARF where that refers to it, and the function's own instructions where it was
+//! interrupted in its prologue or epilogue. Only the registers that lead to the caller are restored; Apple's information has no
+//! others. Where there is none, or the stack is damaged: what the calling convention promises, and at last a search of the stack.
 
 use alloc::collections::BTreeSet;
 use alloc::string::String;
@@ -16,17 +15,19 @@ use processor::follows_call;
 use crate::platform::{self, FRAME_POINTER, Registers, code_address};
 use crate::process::{AskSymbols, Frame, FrameTrust, Map, Memory, Module, ReadMemory, Stack};
 
-/// How far a search looks, in words.
+/// Addresses on the stack that a search looks at.
 const SEARCH: u64 = 1024;
-/// Longest distance between frames that is believed without information.
+/// Largest frame that a saved frame pointer is believed for in a search, in bytes.
 const LONGEST_FRAME: u64 = 16 << 20;
 
+/// Unwinds stacks of the crashed process.
 pub struct Unwinder<'a> {
     map: &'a Map,
     framehop: UnwinderNative<&'static [u8], framehop::MayAllocateDuringUnwind>,
     cache: CacheNative<framehop::MayAllocateDuringUnwind>,
-    /// Modules that framehop knows, which are those that were met.
+    /// Indices of the modules that framehop has been given: those that a frame was in.
     known: BTreeSet<usize>,
+    /// When to end, on the clock of [`platform::nanoseconds`].
     deadline: u64,
 }
 
@@ -48,7 +49,7 @@ impl<'a> Unwinder<'a> {
     /// From a frame to its caller's.
     fn step(&mut self, memory: &mut Memory, walk: &mut Walk, frame: &mut Frame) -> Option<Frame> {
         if frame.interrupted && !self.map.is_code(frame.pc) {
-            // Jumped to by a call, through a null pointer or a wild one.
+            // A call through a null pointer or a wild one has led here.
             let caller = walk.return_of_call(memory)?;
             return if self.is_return_address(memory, caller) {
                 Some(Frame::caller(caller))
@@ -84,7 +85,7 @@ impl<'a> Unwinder<'a> {
             Ok(None) => None,
             Ok(Some(caller)) if self.map.is_code(code_address(caller)) => Some(Frame::caller(code_address(caller))),
             Ok(Some(0)) if !frame.interrupted => None,
-            // The return address is none, or the frame can't be: the stack is damaged from here on.
+            // What it found is no return address: the stack is damaged from here on.
             Ok(Some(_)) | Err(_) if frame.interrupted || frame.trust == FrameTrust::Reliable => {
                 *walk = before;
                 self.search(memory, walk)
@@ -93,8 +94,8 @@ impl<'a> Unwinder<'a> {
         }
     }
 
-    /// Where a function returns to that has not saved its return address, which is in its register still. Compact
-    /// information may have no entry for it, and then says what holds for the function before.
+    /// The return address of a function that has not saved it: it is still in the link register. Compact unwind information may have
+    /// no entry for such a function, and framehop would use that of the function in front.
     #[cfg(target_arch = "aarch64")]
     fn caller_of_leaf(&self, memory: &mut Memory, walk: &mut Walk, pc: u64) -> Option<u64> {
         /// Instructions of a function that are looked at.
@@ -112,13 +113,13 @@ impl<'a> Unwinder<'a> {
         self.is_return_address(memory, caller).then_some(caller)
     }
 
-    /// On x86_64 a call leaves its return address on the stack, and what has an entry there knows where.
+    /// On x86_64 a call pushes the return address, so that every function has it on the stack.
     #[cfg(target_arch = "x86_64")]
     fn caller_of_leaf(&self, _memory: &mut Memory, _walk: &mut Walk, _pc: u64) -> Option<u64> {
         None
     }
 
-    /// Looks for the next return address on the stack.
+    /// Searches the stack for the next return address.
     fn search(&mut self, memory: &mut Memory, walk: &mut Walk) -> Option<Frame> {
         let from = walk.sp().next_multiple_of(8);
         for slot in (0..SEARCH).map(|word| from.wrapping_add(word * 8)) {
@@ -126,7 +127,7 @@ impl<'a> Unwinder<'a> {
             if !self.is_return_address(memory, address) {
                 continue;
             }
-            // A frame pointer that was saved stands just below, if it was not destroyed.
+            // A saved frame pointer is just below it, unless it was overwritten.
             let fp = memory.u64_at(slot.wrapping_sub(8)).filter(|&fp| fp > slot && fp - slot < LONGEST_FRAME);
             walk.go_on(slot + 8, fp);
             return Some(Frame { trust: FrameTrust::Scan, ..Frame::caller(address) });
@@ -170,7 +171,7 @@ impl Walk {
         self.registers.sp()
     }
 
-    /// Where a call that has just been made returns to: it is in a register still.
+    /// The return address of a call that has just been made: it is still in the link register.
     fn return_of_call(&mut self, _memory: &mut Memory) -> Option<u64> {
         Some(code_address(self.registers.lr()))
     }
@@ -194,7 +195,7 @@ impl Walk {
         self.registers.sp()
     }
 
-    /// Where a call that has just been made returns to, which it has left on top of the stack.
+    /// The return address of a call that has just been made: it is on top of the stack.
     fn return_of_call(&mut self, memory: &mut Memory) -> Option<u64> {
         let sp = self.sp();
         let address = memory.u64_at(sp)?;
@@ -210,7 +211,7 @@ impl Walk {
     }
 }
 
-/// What framehop wants of an image: all of it is in memory.
+/// The sections of an image that framehop needs; all of them are in memory.
 fn sections(map: &Map, module: &Module) -> framehop::Module<&'static [u8]> {
     let file = &module.parts.file;
     let bytes = |range: Option<core::ops::Range<u64>>| {
@@ -235,21 +236,25 @@ fn sections(map: &Map, module: &Module) -> framehop::Module<&'static [u8]> {
     framehop::Module::new(String::new(), module.start..module.end, module.start, info)
 }
 
-/// What a signal handler has interrupted, of which the kernel has put a ucontext (sys/_types/_ucontext.h) above the stack
-/// pointer of the function that called the handler: the signal, its code and its address, and the registers.
+/// What a signal handler has interrupted: the signal, its code and its address, and the interrupted registers. `sp` is the stack
+/// pointer of `_sigtramp`, above which the kernel has put a siginfo and, behind that, a ucontext (sys/_types/_ucontext.h).
 fn interrupted_by_signal(memory: &mut Memory, sp: u64) -> Option<((i32, i32, u64), Registers)> {
     use crate::platform::{THREAD_STATE_WORDS, code_and_address, registers_of_state};
-    /// How far to look, in words: the trampoline's own frame, and on x86_64 the vector registers.
+    /// How far to look, in units of 8 bytes: behind the frame of `_sigtramp` and, on x86_64, the vector registers.
     const REACH: u64 = 1024;
-    /// In a ucontext: a link, always null, size of the machine context, then its address. Before it the siginfo; in that
-    /// signal, code, address.
+    /// Offset of `uc_link` in a ucontext; it is always null.
     const LINK: u64 = 32;
+    /// Offset of `uc_mcsize`, the size of the machine context, in a ucontext; `uc_mcontext`, its address, is behind it.
     const SIZE: u64 = 40;
+    /// Size of a siginfo.
     const SIGINFO: u64 = 104;
+    /// Offset of `si_code` in a siginfo.
     const CODE: u64 = 8;
+    /// Offset of `si_addr` in a siginfo.
     const ADDRESS: u64 = 24;
-    /// In a machine context: the registers, behind the exception's.
+    /// Offset of the registers in a machine context, behind the state of the exception.
     const STATE: u64 = 16;
+    /// Sizes of a machine context that are believed, in bytes.
     const SIZES: core::ops::Range<u64> = 0x100..0x2000;
     const SIGNALS: core::ops::Range<u32> = 1..32;
     let found = (0..REACH).map(|word| sp.wrapping_add(word * 8)).find_map(|slot| {

@@ -1,4 +1,4 @@
-//! Files, as every system has them.
+//! Files, by calls that both systems have.
 
 use core::ptr;
 
@@ -6,7 +6,7 @@ use libc::{c_int, off_t};
 
 use crate::platform::errno;
 
-/// Writes everything into a file and closes it.
+/// Writes everything into a file and closes it; the errno of what failed.
 pub fn write_all(fd: c_int, content: &[u8]) -> Result<(), c_int> {
     let mut rest = content;
     let mut result = Ok(());
@@ -19,7 +19,7 @@ pub fn write_all(fd: c_int, content: &[u8]) -> Result<(), c_int> {
             Err(_) => result = Err(errno()),
         }
     }
-    // SAFETY: the caller's file, of which nobody makes use any more.
+    // SAFETY: the caller hands the descriptor over.
     if unsafe { libc::close(fd) } == 0 { result } else { result.and_then(|()| Err(errno())) }
 }
 
@@ -30,7 +30,8 @@ pub fn write_all(fd: c_int, content: &[u8]) -> Result<(), c_int> {
 /// # Safety
 /// The descriptor is the caller's, who does not use it any more.
 pub unsafe fn map_and_close(fd: c_int, size: off_t) -> Option<&'static [u8]> {
-    // SAFETY: as promised; the mapping is private, and is never undone.
+    // SAFETY: the caller hands the descriptor over. The kernel chooses where to map, so over nothing else; the mapping is private,
+    // of `size` bytes, and never unmapped.
     unsafe {
         let memory = if size > 0 {
             libc::mmap(ptr::null_mut(), size as usize, libc::PROT_READ, libc::MAP_PRIVATE, fd, 0)

@@ -6,15 +6,17 @@ use core::ptr;
 
 use crate::platform::Parts;
 
-/// A range of pages with the same rights.
+/// A mapping: pages of one file, or of none, with the same protection.
 #[derive(Clone)]
 pub struct Mapping {
+    /// Its first address.
     pub start: u64,
+    /// Behind its last address.
     pub end: u64,
     pub readable: bool,
     pub writable: bool,
     pub executable: bool,
-    /// Whether it is there in the process that writes the report, too: a copy does not get all memory.
+    /// Whether the process that writes the report has it, too: a copy lacks what is marked MADV_DONTFORK.
     pub copied: bool,
     /// Its file, or what it is for, such as `[stack]`; empty when neither is known.
     pub path: String,
@@ -23,7 +25,9 @@ pub struct Mapping {
 /// A file that is mapped with code in it.
 pub struct Module {
     pub path: String,
+    /// Its first address.
     pub start: u64,
+    /// Behind its last address.
     pub end: u64,
     /// Address in memory minus address in the file.
     pub bias: u64,
@@ -63,8 +67,8 @@ impl Map {
         self.mapping(address).is_some_and(|mapping| mapping.executable)
     }
 
-    /// Memory of our own that is mapped for reading, as far as it is. It may be several mappings, one behind the other: a
-    /// part of a segment that was given other rights is one of its own, and so are the files of dyld's cache.
+    /// The bytes from an address on, as many of `size` as this process can read; `None` where it can read none. They may lie in
+    /// several mappings: a part of a segment with another protection is one of its own, and so are the files of dyld's cache.
     pub fn in_memory(&self, start: u64, size: u64) -> Option<&'static [u8]> {
         let wanted = start.checked_add(size)?;
         let first = self.mappings.partition_point(|mapping| mapping.end <= start);
@@ -76,10 +80,10 @@ impl Map {
             end = mapping.end.min(wanted);
         }
         let size = usize::try_from(end - start).ok().filter(|&size| size > 0)?;
-        // SAFETY: mapped readable when the map was read, and no part of a report outlives its map. In a copy of the process there
-        // is nobody who would unmap it. Where the report is written in the crashed process itself, another thread might, by
-        // dlclose(3); nothing can be held against that, and the read then is a crash in the report, after which there are
-        // addresses only.
+        // SAFETY: mapped readable when the map was read. In a copy of the process there is no other thread that could unmap it or
+        // write to it, and what the report makes of it does not outlive the report. Where the report is written in the crashed
+        // process itself, another thread may still run and call dlclose(3): nothing prevents that, and reading then is a crash in
+        // the report, which a report with addresses only follows.
         Some(unsafe { core::slice::from_raw_parts(ptr::with_exposed_provenance(start as usize), size) })
     }
 }

@@ -9,18 +9,20 @@ use libc::pid_t;
 use super::{Mapping, ReadMemory};
 use crate::platform::{self, PAGE};
 
-/// Pages kept; a stack that is walked to its end passes by many.
+/// Pages that the cache holds, at most.
 const PAGES: usize = 256;
 
+/// The memory of a process.
 pub struct Memory {
     pid: pid_t,
-    /// Without process_vm_readv (seccomp): what may be read directly, in our own copy.
+    /// Where a sandbox forbids process_vm_readv(2): the readable mappings of our own process, which are read directly.
     direct: Option<Vec<(u64, u64)>>,
+    /// Pages that have been read, by their number: address / PAGE.
     pages: BTreeMap<u64, Box<[u8; PAGE]>>,
 }
 
 impl Memory {
-    /// Our own.
+    /// Our own memory: the crashed process's or its copy's.
     pub fn own() -> Self {
         Self { pid: platform::pid(), direct: None, pages: BTreeMap::new() }
     }
@@ -30,7 +32,7 @@ impl Memory {
         Self { pid, direct: None, pages: BTreeMap::new() }
     }
 
-    /// Says what is mapped, for the case that the kernel does not let us look.
+    /// Takes what is mapped, for the case that the kernel does not let us read by system calls.
     pub fn learn(&mut self, mappings: &[Mapping]) {
         if self.pid == platform::pid() && !can_read_memory() {
             let readable = mappings.iter().filter(|mapping| mapping.readable);
@@ -38,7 +40,7 @@ impl Memory {
         }
     }
 
-    /// Whether it is read by the kernel, which knows better than the list of mappings what can be read.
+    /// Whether memory is read by system calls: the kernel knows better than the list of mappings what can be read.
     pub fn is_asked_of_the_kernel(&self) -> bool {
         self.direct.is_none()
     }
@@ -82,7 +84,7 @@ impl ReadMemory for Memory {
     }
 }
 
-/// Whether memory of this very process can be read so; a sandbox may forbid it.
+/// Whether our own memory can be read by a system call; a sandbox may forbid it.
 fn can_read_memory() -> bool {
     let (probe, mut copy) = (1u8, [0]);
     platform::read_memory(platform::pid(), (&raw const probe).addr() as u64, &mut copy) == 1

@@ -2,16 +2,17 @@
 //! in files of the same names:
 //!
 //! - `map.rs`: `read_map`, and `Parts`, what its unwinder needs to know of a module
-//! - `message.rs`: `last_words`, what the system's libraries say before they abort
+//! - `message.rs`: `abort_message`, what the system's libraries say before they abort
 //! - `symbols.rs`: `Symbols`, `symbols` and where separate debug files are, `DEBUG_DIRECTORIES`
 //! - `system.rs`: files, and what the process was started as
 //! - `threads.rs`: `stop_threads`
 //! - `unwind.rs`: `Unwinder`
 
-use alloc::string::String;
 mod file;
 mod map;
 mod memory;
+
+use alloc::string::String;
 
 pub use file::{map_and_close, write_all};
 pub use map::{Map, Mapping, Module};
@@ -22,7 +23,8 @@ use libc::pid_t;
 
 use crate::platform::{Registers, Symbols};
 
-/// Asks a module's symbols, which are looked for when it is asked for them first; nothing is asked while they are.
+/// Calls the closure with a module's symbols, which are looked for when that is first asked for. Not called when this happens while
+/// symbols are being looked for.
 pub type AskSymbols<'a> = dyn Fn(&Module, &mut dyn FnMut(&Symbols)) + 'a;
 
 /// A thread of the crashed process.

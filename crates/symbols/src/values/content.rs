@@ -1,4 +1,4 @@
-//! What a variable's bytes are, wherever they come from.
+//! The bytes of a variable: in memory, or put together of registers and constants.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -9,15 +9,10 @@ use super::evaluate::Why;
 /// Bytes of one variable that are read, at most.
 pub const MOST: usize = 4096;
 
-/// Bytes in memory.
-pub struct Content;
-
-impl Content {
-    /// As many bytes as this, if all are there.
-    pub fn read(process: &mut dyn Process, address: u64, size: usize) -> Option<Vec<u8>> {
-        let mut bytes = vec![0; size.min(MOST)];
-        (size <= MOST && process.read(address, &mut bytes) == size).then_some(bytes)
-    }
+/// As many bytes of memory as this, if all can be read.
+pub fn read(process: &mut dyn Process, address: u64, size: usize) -> Option<Vec<u8>> {
+    let mut bytes = vec![0; size.min(MOST)];
+    (size <= MOST && process.read(address, &mut bytes) == size).then_some(bytes)
 }
 
 /// A variable's bytes: in memory, or put together of registers and constants.
@@ -98,7 +93,7 @@ impl Data {
     fn known(&self, process: &mut dyn Process, size: usize) -> Result<Vec<(u8, u8)>, Why> {
         match self.address {
             Some(address) => {
-                let bytes = Content::read(process, address, size).ok_or(Why::Unreadable)?;
+                let bytes = read(process, address, size).ok_or(Why::Unreadable)?;
                 Ok(bytes.into_iter().map(|byte| (byte, 0xff)).collect())
             }
             None => Ok(self.bytes.get(..size).ok_or(Why::Unknown)?.to_vec()),

@@ -6,30 +6,30 @@ use gimli::{
     AttributeValue, EvaluationResult, Expression, Location, Operation, Piece, UnitRef, Value, ValueType, constants as c,
 };
 
-use super::content::{Content, Data};
+use super::content::{self, Data};
 use super::{At, Entry, Passed, Process, Reader, State};
 
 /// Steps of all expressions of one frame together.
 pub const MOST_STEPS: u32 = 10_000;
 /// Steps of one expression.
 const STEPS: u32 = 500;
-/// Expressions that need others.
+/// How deep expressions may need each other: a variable's needs its function's frame base.
 const DEPTH: usize = 4;
-/// Operands of one expression, and parts of one variable.
+/// Pieces (DW_OP_piece) that one variable may be put together of.
 const MOST_PIECES: usize = 64;
 
 /// Why there is no value.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Why {
-    /// Nothing has it any more.
+    /// No register and no memory holds it at this instruction.
     OptimizedOut,
-    /// Registers for vectors and floating point numbers are not read.
+    /// It is in a vector or floating-point register, which are not read.
     Vector,
-    /// It points to a variable that is in no memory.
+    /// It points to a variable that is not in memory (DW_OP_implicit_pointer).
     Synthetic,
-    /// A part of it is in memory that is not there.
+    /// It is in memory that can't be read.
     Unreadable,
-    /// Something that is not understood here.
+    /// Debug information that is damaged, or that is not understood here.
     Unknown,
 }
 
@@ -127,7 +127,7 @@ impl<'a> Reading<'a, '_> {
                 Location::Empty => data.push_missing(wanted),
                 Location::Register { register } => {
                     let bytes = wide(self.register(register.0)?, false);
-                    // What is wider is in several registers, and then there is a piece for each.
+                    // Only general registers are read, of 8 bytes each; a wider variable in several of them has a piece for each.
                     data.push(bytes.get(..8.min(wanted)).unwrap_or_default());
                     if wanted > 8 {
                         return Err(Why::Unknown);
@@ -135,7 +135,7 @@ impl<'a> Reading<'a, '_> {
                 }
                 Location::Address { address } if is_whole => return Ok(Data::of_memory(address)),
                 Location::Address { address } => {
-                    let content = Content::read(self.process, address, wanted);
+                    let content = content::read(self.process, address, wanted);
                     data.push(&content.ok_or(Why::Unreadable)?);
                 }
                 Location::Value { value } => {
@@ -150,7 +150,7 @@ impl<'a> Reading<'a, '_> {
         if data.is_all_missing() {
             return Err(Why::OptimizedOut);
         }
-        // What no part describes is not there.
+        // Bytes that no piece describes are optimized out.
         data.push_missing(size.saturating_sub(data.length()));
         Ok(data)
     }
@@ -202,7 +202,7 @@ impl<'a> Reading<'a, '_> {
         }
     }
 
-    /// What the caller has passed there.
+    /// The value that the caller has passed.
     fn passed(&self, passed: Passed) -> Result<u64, Why> {
         self.state.entry.iter().find(|(other, _)| *other == passed).map(|(_, value)| *value).ok_or(Why::OptimizedOut)
     }
@@ -231,7 +231,7 @@ impl<'a> Reading<'a, '_> {
                 EvaluationResult::Complete => return Ok(evaluation.result()),
                 EvaluationResult::RequiresMemory { address, size, base_type, .. } => {
                     let bytes =
-                        Content::read(self.process, address, usize::from(size.min(8))).ok_or(Why::Unreadable)?;
+                        content::read(self.process, address, usize::from(size.min(8))).ok_or(Why::Unreadable)?;
                     let bits = bytes.iter().rev().fold(0, |bits, &byte| bits << 8 | u64::from(byte));
                     let value = of_bits(typed(base_type)?, bits)?;
                     evaluation.resume_with_memory(value)
@@ -259,8 +259,8 @@ impl<'a> Reading<'a, '_> {
                     evaluation.resume_with_entry_value(of_bits(typed(kind)?, bits)?)
                 }
                 EvaluationResult::RequiresParameterRef(parameter) => {
-                    let place = at.place_of(parameter).ok_or(Why::Unknown)?;
-                    evaluation.resume_with_parameter_ref(self.passed(Passed::Parameter(place))?)
+                    let offset = at.section_offset(parameter).ok_or(Why::Unknown)?;
+                    evaluation.resume_with_parameter_ref(self.passed(Passed::Parameter(offset))?)
                 }
                 EvaluationResult::RequiresRelocatedAddress(address) => {
                     evaluation.resume_with_relocated_address(address.wrapping_add(self.state.bias))
@@ -271,7 +271,8 @@ impl<'a> Reading<'a, '_> {
                     evaluation.resume_with_indexed_address(address.wrapping_add(bias))
                 }
                 EvaluationResult::RequiresBaseType(base) => evaluation.resume_with_base_type(typed(base)?),
-                // Of other threads' memory, of what calls each other, and what nobody writes.
+                // Thread-local variables (DW_OP_form_tls_address), which need the loader's tables; DW_OP_call*, which compilers do
+                // not write; and what a later gimli may add.
                 _ => return Err(Why::Unknown),
             };
         }

@@ -4,7 +4,7 @@ use alloc::string::String;
 use core::fmt::Write;
 
 use super::super::At;
-use super::super::content::{Content, Data};
+use super::super::content::{self, Data};
 use super::super::evaluate::Why;
 use super::types::offset_of;
 use super::{LONGEST_TEXT, Shown};
@@ -58,7 +58,7 @@ impl Shown<'_, '_, '_> {
         if offset_of(kind, &["_M_dataplus"]).is_some() {
             // The text counts its references: its length is three words before it.
             return Some(self.word(data).and_then(|address| {
-                let length = Content::read(self.reading.process, address.wrapping_sub(24), 8).ok_or(Why::Unreadable)?;
+                let length = content::read(self.reading.process, address.wrapping_sub(24), 8).ok_or(Why::Unreadable)?;
                 Ok((address, length.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte))))
             }));
         }

@@ -69,7 +69,7 @@ impl Pythons {
                 continue;
             }
             let stack = runtime.stack(memory, &thread);
-            for number in thread.numbers(memory) {
+            for number in thread.tids(memory) {
                 add(found.by_number.entry(number).or_default(), &stack, thread.interpreter);
             }
         }
