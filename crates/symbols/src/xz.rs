@@ -17,14 +17,14 @@ const FIRST: usize = 1 << 20;
 /// Unpacks one or several streams of xz's format; `None` if they are damaged or become too large. Before each allocation
 /// `is_allowed` is asked, with the number of bytes.
 pub fn unpack(compressed: &[u8], is_allowed: impl Fn(usize) -> bool) -> Option<Vec<u8>> {
-    let mut decoder = Box::new(XzDecoder::with_alloc_dict_size(0, MOST_DICTIONARY));
+    let mut decoder = Box::new(XzDecoder::with_alloc_dict_size(0, MAX_DICTIONARY));
     decoder.reset();
     let (mut content, mut filled) = (Vec::new(), 0);
     let mut rest = compressed;
     loop {
         if filled == content.len() {
             let size = (content.len() * 2).max(FIRST);
-            if size > MOST || !is_allowed(size) {
+            if size > MAX_SIZE || !is_allowed(size) {
                 return None;
             }
             content.resize(size, 0);
