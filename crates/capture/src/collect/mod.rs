@@ -21,9 +21,9 @@ use symbolizer::Symbolizer;
 use targets::Reports;
 
 use crate::platform::{self, Cause, DEBUG_DIRECTORIES, FLAGS_NAME, REGISTER_NAMES, Registers, Symbols, Unwinder};
-use crate::process::{FrameTrust, Map, Memory, Module, ReadMemory, Stack, Thread};
+use crate::process::{Map, Memory, Module, ReadMemory, Stack, Thread};
 use report::source::Source;
-use report::{Frame, Group, Python, Report};
+use report::{Group, Python, Report};
 use runtime::crash::reporter::{self, progress};
 use runtime::crash::{self, Incident, header, incident, options, program};
 use settings::options::{Format, Threads, Values};
