@@ -72,7 +72,7 @@ pub fn write() -> bool {
             CopyEnd::Crashed if level == FULL => continue,
             CopyEnd::Crashed | CopyEnd::TookTooLong => {}
             CopyEnd::NoCopy => {
-                // SAFETY: as above.
+                // SAFETY: fresh memory for nothing else, aligned to pages; the copy that was attempted on it has ended, or there was none.
                 unsafe {
                     if top.is_null() {
                         without_copy(ptr::null_mut());

@@ -35,7 +35,7 @@ pub unsafe fn prepare(pid: pid_t, tid: pid_t, fault: &Fault, info: *const siginf
         // Only abort comes here. It does the rest itself.
         return ownership::let_abort_end();
     }
-    // SAFETY: as promised.
+    // SAFETY: the caller promises the kernel's siginfo and context, and this is the handler that they were given to.
     unsafe {
         // Valgrind takes what is sent with the kernel's siginfo for a fault of its own.
         let comes_again = platform::is_on_valgrind() && platform::execute_again(fault, context)
@@ -65,7 +65,7 @@ fn block_all(signal: c_int) {
 /// # Safety
 /// `info` is what the kernel gave to a handler.
 unsafe fn send(pid: pid_t, tid: pid_t, signal: c_int, info: *const siginfo_t) -> bool {
-    // SAFETY: as promised.
+    // SAFETY: the caller promises the kernel's siginfo, or a copy of it.
     let is_sent = unsafe { platform::send_again(pid, tid, signal, info) } || platform::send(pid, tid, signal);
     is_sent && platform::is_pending(signal)
 }

@@ -44,7 +44,7 @@ unsafe extern "C" fn trampoline_entry(_signal: c_int, _info: *mut siginfo_t, _co
 /// `context` is what the kernel gave to the running handler.
 unsafe fn is_handling(context: *const c_void) -> bool {
     const OTHERS: u64 = !(CRASH_SIGNALS | 1 << (libc::SIGKILL - 1) | 1 << (libc::SIGSTOP - 1));
-    // SAFETY: as promised.
+    // SAFETY: the caller promises what the kernel has given the running handler.
     unsafe { platform::interrupted_mask(context) & OTHERS == OTHERS }
 }
 
@@ -53,7 +53,7 @@ unsafe fn is_handling(context: *const c_void) -> bool {
 /// # Safety
 /// The pointers are those that the kernel gave to the running handler.
 unsafe fn fails_own_call(signal: c_int, info: *const siginfo_t, context: *mut c_void) -> bool {
-    // SAFETY: as promised.
+    // SAFETY: the caller promises what the kernel has given the running handler.
     unsafe {
         let is_own = signal == SIGSYS && is_handling(context) && platform::is_own_forbidden_call(info, context);
         if is_own {
@@ -69,18 +69,18 @@ unsafe extern "C" fn handler(signal: c_int, info: *mut siginfo_t, context: *mut 
     if unsafe { fails_own_call(signal, info, context) } {
         return;
     }
-    // SAFETY: as above.
+    // SAFETY: `info` and `context` are those that the kernel has given this handler.
     if unsafe { platform::is_time_over(info) } {
         death::now(signal);
     }
-    // SAFETY: as above.
+    // SAFETY: `info` and `context` are those that the kernel has given this handler.
     let fault = unsafe { platform::fault(signal, info, context) };
     platform::learn_forbidden();
     if platform::forbids_reports() {
-        // SAFETY: as above.
+        // SAFETY: `info` and `context` are those that the kernel has given this handler.
         return unsafe { die_without_a_call(&fault, context) };
     }
-    // SAFETY: as above.
+    // SAFETY: `info` and `context` are those that the kernel has given this handler.
     unsafe {
         if platform::is_to_be_held_back(&fault, context) {
             platform::hold_back(platform::tid(), signal, info, context);
@@ -88,7 +88,7 @@ unsafe extern "C" fn handler(signal: c_int, info: *mut siginfo_t, context: *mut 
         }
     }
     // The kernel has blocked the others for us.
-    // SAFETY: as above.
+    // SAFETY: `info` and `context` are those that the kernel has given this handler.
     if unsafe { platform::interrupted_mask(context) } & 1 << (SIGSYS - 1) != 0 {
         begin();
     }
@@ -100,7 +100,7 @@ unsafe extern "C" fn handler(signal: c_int, info: *mut siginfo_t, context: *mut 
     // for what it was doing.
     let kernel_would_drop = pid == 1 && !fault.is_forced();
     if !kernel_would_drop || is_in_abort(&fault) {
-        // SAFETY: both are what the kernel gave us.
+        // SAFETY: `info` and `context` are those that the kernel has given this handler.
         unsafe { report_and_die(pid, tid, &fault, info, context) };
     }
     platform::set_errno(errno);
@@ -123,7 +123,7 @@ unsafe fn die_without_a_call(fault: &Fault, context: *mut c_void) {
         });
     }
     if fault.is_by_instruction() {
-        // SAFETY: as promised.
+        // SAFETY: the caller promises what the kernel has given the running handler.
         return unsafe { platform::block_on_return(context, fault.signal) };
     }
     if fault.signal == SIGABRT && platform::is_in_abort(&fault.registers) {
@@ -140,7 +140,7 @@ unsafe fn die_without_a_call(fault: &Fault, context: *mut c_void) {
 /// `info` and `context` are what the kernel gave to the running handler.
 #[inline(never)]
 unsafe fn report_and_die(pid: pid_t, tid: pid_t, fault: &Fault, info: *const siginfo_t, context: *mut c_void) {
-    // SAFETY: as promised.
+    // SAFETY: the caller promises what the kernel has given the running handler.
     unsafe {
         if ends_as_its_child(fault) || report(pid, tid, fault, info) {
             death::prepare(pid, tid, fault, info, context);
@@ -180,7 +180,7 @@ unsafe extern "C" fn trampoline(signal: c_int, info: *mut siginfo_t, context: *m
     if unsafe { fails_own_call(signal, info, context) } {
         return;
     }
-    // SAFETY: as above.
+    // SAFETY: `info` and `context` are those that the kernel has given this handler.
     if unsafe { platform::is_time_over(info) } {
         death::now(signal);
     }
@@ -188,14 +188,14 @@ unsafe extern "C" fn trampoline(signal: c_int, info: *mut siginfo_t, context: *m
     let requested = owned.believed();
     match requested.handler {
         // Another thread has changed it since.
-        // SAFETY: as the kernel called us.
+        // SAFETY: `info` and `context` are those that the kernel has given this handler.
         SIG_DFL => return unsafe { handler(signal, info, context) },
         SIG_IGN => return,
         _ => {}
     }
-    // SAFETY: as above.
+    // SAFETY: `info` and `context` are those that the kernel has given this handler.
     let fault = unsafe { platform::fault(signal, info, context) };
-    // SAFETY: as above.
+    // SAFETY: `info` and `context` are those that the kernel has given this handler.
     let is_blocked = unsafe {
         if platform::is_to_be_held_back(&fault, context) {
             platform::hold_back(platform::tid(), signal, info, context);
@@ -207,13 +207,13 @@ unsafe extern "C" fn trampoline(signal: c_int, info: *mut siginfo_t, context: *m
     if fault.is_by_instruction() && (is_blocked || returns::was_futile(&fault)) {
         begin();
         ownership::drop_handler(owned, &requested);
-        // SAFETY: both are what the kernel gave us.
+        // SAFETY: `info` and `context` are those that the kernel has given this handler.
         return unsafe { report_and_die(platform::pid(), platform::tid(), &fault, info, context) };
     }
     if options().crash == Crash::First && is_own_process() && is_new(fault.registers.pc()) {
         let before = begin();
         let (pid, tid) = (platform::pid(), platform::tid());
-        // SAFETY: as above.
+        // SAFETY: `info` and `context` are those that the kernel has given this handler.
         unsafe { report(pid, tid, &fault, info) };
         copy::resume_threads();
         release(pid, tid);
@@ -251,7 +251,7 @@ unsafe extern "C" fn trampoline(signal: c_int, info: *mut siginfo_t, context: *m
     } else if is_in_abort(&fault) {
         // Now abort would set the default action behind our back and raise the signal again.
         begin();
-        // SAFETY: both are what the kernel gave us.
+        // SAFETY: `info` and `context` are those that the kernel has given this handler.
         unsafe { report_and_die(platform::pid(), platform::tid(), &fault, info, context) };
     }
     platform::set_errno(errno);
@@ -276,7 +276,7 @@ fn is_new(pc: u64) -> bool {
 #[inline(never)]
 unsafe fn report(pid: pid_t, tid: pid_t, fault: &Fault, info: *const siginfo_t) -> bool {
     if platform::MAKES_COPIES && !is_own_process() {
-        // SAFETY: as promised.
+        // SAFETY: the caller promises what the kernel has given the running handler.
         unsafe { report_in_vm_child(pid, tid, fault, info) };
         return true;
     }
@@ -296,7 +296,7 @@ unsafe fn report(pid: pid_t, tid: pid_t, fault: &Fault, info: *const siginfo_t) 
         }
         Claim::Refused => return true,
     }
-    // SAFETY: as promised, and we hold the claim.
+    // SAFETY: the caller promises the kernel's siginfo, and we hold the claim.
     unsafe { incident::note_claimed(pid, tid, fault, info) };
     let deadline = incident::incident().deadline;
     if is_own_process() {
@@ -318,7 +318,7 @@ unsafe fn report(pid: pid_t, tid: pid_t, fault: &Fault, info: *const siginfo_t) 
 #[inline(never)]
 unsafe fn report_in_vm_child(pid: pid_t, tid: pid_t, fault: &Fault, info: *const siginfo_t) {
     let mut incident = NO_INCIDENT;
-    // SAFETY: as promised.
+    // SAFETY: the caller promises what the kernel has given the running handler.
     unsafe { incident::note(pid, tid, fault, info, &raw mut incident) };
     vm_child::report(incident);
 }

@@ -90,7 +90,7 @@ pub fn reported_process() -> pid_t {
 /// # Safety
 /// `info` is what the kernel gave to the running handler, and the caller holds the claim.
 pub unsafe fn note_claimed(pid: pid_t, tid: pid_t, fault: &Fault, info: *const siginfo_t) {
-    // SAFETY: as promised.
+    // SAFETY: the caller promises the kernel's siginfo, and holds the claim: no other thread reads or writes the incident.
     unsafe { note(pid, tid, fault, info, INCIDENT.0.get()) };
     PROCESS.store(pid, Relaxed);
 }
@@ -161,7 +161,7 @@ fn wait_for_holder() {
 #[inline(never)]
 pub unsafe fn note(pid: pid_t, tid: pid_t, fault: &Fault, info: *const siginfo_t, incident: *mut Incident) {
     let now = platform::nanoseconds();
-    // SAFETY: as promised. A siginfo is at most as large as the field for it: 128 bytes on Linux, 104 on macOS.
+    // SAFETY: the caller promises the kernel's siginfo, and an incident that nobody else has. A siginfo is at most as large as the field for it: 128 bytes on Linux, 104 on macOS.
     unsafe {
         (*incident).raised = *fault;
         let behind = platform::fault_behind(fault);

@@ -124,7 +124,7 @@ pub fn told_size() -> usize {
 /// # Safety
 /// The stack is the thread's alone.
 unsafe fn take_into_use(region: *mut u8) -> bool {
-    // SAFETY: as promised.
+    // SAFETY: the caller promises that the stack is this thread's alone; it stays until the thread gives it back.
     unsafe { platform::use_signal_stack_if_none(region.wrapping_add(platform::GUARD), told_size()) }
 }
 

@@ -33,7 +33,7 @@ pub unsafe fn execvp(file: *const c_char, arguments: *const *const c_char) -> c_
     let _exec = Spawn::begin();
     let own = platform::own_environment();
     platform::with_environment(own, |environment| {
-        // SAFETY: as above.
+        // SAFETY: the caller's arguments, as the caller gave them; and the process's environment, with what is added.
         unsafe {
             if environment == own {
                 real::execvp()(file, arguments)

@@ -43,7 +43,7 @@ pub unsafe fn sigaction(signal: c_int, new: *const sigaction_t, old: *mut sigact
     let requested = (!new.is_null()).then(|| Request::of_program(unsafe { platform::read(new) }));
     let Some(before) = set(signal, requested) else { return -1 };
     if !old.is_null() {
-        // SAFETY: as above.
+        // SAFETY: `old` is null or valid, as sigaction(2) demands.
         unsafe { platform::write(old, &before) };
     }
     0

@@ -43,7 +43,7 @@ pub fn map(size: usize, protection: c_int, sharing: c_int) -> *mut u8 {
 /// # Safety
 /// Nobody uses it any more.
 pub unsafe fn unmap(memory: *mut u8, size: usize) {
-    // SAFETY: as promised.
+    // SAFETY: the caller promises memory of `map` that nobody uses any more.
     unsafe { libc::munmap(memory.cast(), size) };
 }
 
@@ -52,6 +52,6 @@ pub unsafe fn unmap(memory: *mut u8, size: usize) {
 /// # Safety
 /// The pages are ours.
 pub unsafe fn protect(memory: *mut u8, size: usize, protection: c_int) -> bool {
-    // SAFETY: as promised.
+    // SAFETY: the caller promises that the pages are ours.
     unsafe { libc::mprotect(memory.cast(), size, protection) == 0 }
 }

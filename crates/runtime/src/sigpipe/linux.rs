@@ -50,12 +50,12 @@ pub fn ask_for_sigpipe() {
 /// The pointers are those that the kernel gave to a handler with SA_SIGINFO.
 #[inline(never)]
 pub unsafe fn broken(info: *const siginfo_t, context: *const c_void) -> Broken {
-    // SAFETY: as promised; SI_USER says that si_pid is valid.
+    // SAFETY: the caller promises the kernel's siginfo; SI_USER says that si_pid is valid.
     let (code, sender) = unsafe { ((*info).si_code, (*info).si_pid()) };
     if code != libc::SI_USER || sender != platform::pid() {
         return Broken::Nothing;
     }
-    // SAFETY: as promised.
+    // SAFETY: the caller promises the kernel's context.
     let call = unsafe { platform::interrupted_call(context) };
     match call.and_then(|call| what_broke(&call)) {
         Some(found) => {

@@ -171,7 +171,7 @@ pub(crate) use failed;
 pub unsafe fn system_call(number: c_long, arguments: [c_long; 6]) -> c_long {
     let [a, b, c, d, e, f] = arguments;
     let result: c_long;
-    // SAFETY: as promised; the kernel changes this register and no other.
+    // SAFETY: the caller promises what the call demands; the kernel changes this register and no other.
     unsafe {
         asm!("svc #0", in("x8") number, inlateout("x0") a => result, in("x1") b, in("x2") c, in("x3") d, in("x4") e,
             in("x5") f, options(nostack));

@@ -167,7 +167,7 @@ pub fn cause(
 /// # Safety
 /// `context` points to a readable ucontext.
 pub unsafe fn registers(context: *const c_void) -> Registers {
-    // SAFETY: as promised.
+    // SAFETY: the caller promises the kernel's ucontext.
     let machine = unsafe { &(*context.cast::<ucontext_t>()).uc_mcontext };
     let mut general = [0; 33];
     for (register, value) in general.iter_mut().zip(machine.regs.iter().chain([&machine.sp, &machine.pc])) {
@@ -181,7 +181,7 @@ pub unsafe fn registers(context: *const c_void) -> Registers {
 /// # Safety
 /// `context` points to a readable ucontext.
 pub unsafe fn trap(context: *const c_void) -> Trap {
-    // SAFETY: as promised: the records lie within the ucontext.
+    // SAFETY: the caller promises a readable ucontext, within which the records lie.
     trap_in(
         |at| Some(unsafe { core::ptr::with_exposed_provenance::<u64>(at as usize).read() }),
         context.expose_provenance() as u64,
@@ -258,7 +258,7 @@ pub fn back_to_instruction(
 /// # Safety
 /// `context` is what the kernel gave to the running handler.
 pub unsafe fn set_result(context: *mut c_void, value: i64) {
-    // SAFETY: as promised.
+    // SAFETY: the caller promises the kernel's ucontext.
     let [result, ..] = unsafe { &mut (*context.cast::<ucontext_t>()).uc_mcontext.regs };
     *result = value.cast_unsigned();
 }
@@ -268,7 +268,7 @@ pub unsafe fn set_result(context: *mut c_void, value: i64) {
 /// # Safety
 /// `context` is what the kernel gave to the running handler.
 pub unsafe fn go_back(context: *mut c_void, bytes: i64) {
-    // SAFETY: as promised.
+    // SAFETY: the caller promises the kernel's ucontext.
     let machine = unsafe { &mut (*context.cast::<ucontext_t>()).uc_mcontext };
     machine.pc = machine.pc.wrapping_sub(bytes.cast_unsigned());
 }
@@ -299,7 +299,7 @@ pub unsafe fn interrupted_call(
     read: impl Fn(u64, &mut [u8]) -> bool,
     _libc: impl Fn() -> Option<(Range<usize>, bool)>,
 ) -> Option<Interrupted> {
-    // SAFETY: as promised.
+    // SAFETY: the caller promises the kernel's ucontext.
     let registers = unsafe { registers(context) };
     if super::instruction_at(registers.pc().wrapping_sub(4), read) != Some(super::SYSTEM_CALL) {
         return None;

@@ -33,7 +33,7 @@ pub fn own_word() -> *mut u8 {
 
 /// Sets the calling thread's word.
 pub fn set_own_word(word: *mut u8) {
-    // SAFETY: as above.
+    // SAFETY: the thread's own variable, at the offset that the loader has written down.
     unsafe {
         asm!(
             "adrp {0}, :gottprel:nosigpipe_own_word",
@@ -64,7 +64,7 @@ pub fn thread_pointer_by_kernel() -> usize {
 /// There is one, in every thread.
 pub unsafe fn thread_number(offset: isize) -> i32 {
     let value: i32;
-    // SAFETY: as promised.
+    // SAFETY: the caller promises that there is one, in every thread.
     unsafe {
         asm!("mrs {1}, tpidr_el0", "ldr {0:w}, [{1}, {2}]", out(reg) value, out(reg) _, in(reg) offset,
             options(nostack, readonly, preserves_flags));
@@ -77,7 +77,7 @@ pub unsafe fn thread_number(offset: isize) -> i32 {
 /// # Safety
 /// There is one, in every thread.
 pub unsafe fn set_thread_number(offset: isize, value: i32) {
-    // SAFETY: as promised.
+    // SAFETY: the caller promises that there is one, in every thread.
     unsafe {
         asm!("mrs {1}, tpidr_el0", "str {0:w}, [{1}, {2}]", in(reg) value, out(reg) _, in(reg) offset,
             options(nostack, preserves_flags));

@@ -119,7 +119,7 @@ pub(crate) use failed;
 pub unsafe fn system_call(number: c_long, arguments: [c_long; 6]) -> c_long {
     let [a, b, c, d, e, f] = arguments;
     let result: c_long;
-    // SAFETY: as promised; the kernel changes these registers and no other.
+    // SAFETY: the caller promises what the call demands; the kernel changes these registers and no other.
     unsafe {
         asm!("syscall", inlateout("rax") number => result, in("rdi") a, in("rsi") b, in("rdx") c,
             in("r10") d, in("r8") e, in("r9") f, lateout("rcx") _, lateout("r11") _);

@@ -245,7 +245,7 @@ pub fn back_to_instruction(
 /// # Safety
 /// `context` points to a readable ucontext.
 pub unsafe fn registers(context: *const c_void) -> Registers {
-    // SAFETY: as promised.
+    // SAFETY: the caller promises the kernel's ucontext.
     let gregs = unsafe { &(*context.cast::<ucontext_t>()).uc_mcontext.gregs };
     let greg = |index: usize| gregs.get(index).copied().unwrap_or(0) as u64;
     Registers { general: IN_CONTEXT.map(greg), flags: greg(FLAGS_IN_CONTEXT) }
@@ -256,7 +256,7 @@ pub unsafe fn registers(context: *const c_void) -> Registers {
 /// # Safety
 /// `context` points to a readable ucontext.
 pub unsafe fn trap(context: *const c_void) -> Trap {
-    // SAFETY: as promised.
+    // SAFETY: the caller promises the kernel's ucontext.
     let gregs = unsafe { &(*context.cast::<ucontext_t>()).uc_mcontext.gregs };
     let greg = |index: usize| gregs.get(index).copied().unwrap_or(0) as u64;
     Trap { number: greg(TRAP_IN_CONTEXT), error: greg(ERROR_IN_CONTEXT), address: greg(ADDRESS_IN_CONTEXT) }
@@ -273,7 +273,7 @@ pub fn forget_alignment_check() {
 /// # Safety
 /// `context` is what the kernel gave to the running handler.
 pub unsafe fn set_result(context: *mut c_void, value: i64) {
-    // SAFETY: as promised.
+    // SAFETY: the caller promises the kernel's ucontext.
     let registers = unsafe { &mut (*context.cast::<ucontext_t>()).uc_mcontext.gregs };
     if let Some(result) = registers.get_mut(libc::REG_RAX as usize) {
         *result = value;
@@ -285,7 +285,7 @@ pub unsafe fn set_result(context: *mut c_void, value: i64) {
 /// # Safety
 /// `context` is what the kernel gave to the running handler.
 pub unsafe fn go_back(context: *mut c_void, bytes: i64) {
-    // SAFETY: as promised.
+    // SAFETY: the caller promises the kernel's ucontext.
     let registers = unsafe { &mut (*context.cast::<ucontext_t>()).uc_mcontext.gregs };
     if let Some(pc) = registers.get_mut(libc::REG_RIP as usize) {
         *pc -= bytes;
@@ -325,7 +325,7 @@ pub unsafe fn interrupted_call(
     libc: impl Fn() -> Option<(Range<usize>, bool)>,
 ) -> Option<Interrupted> {
     const MOV_EAX: u8 = 0xb8;
-    // SAFETY: as promised.
+    // SAFETY: the caller promises the kernel's ucontext.
     let registers = unsafe { registers(context) };
     let mut code = [0u8; 7];
     let start = registers.pc().checked_sub(code.len() as u64)?;
@@ -394,7 +394,7 @@ pub mod frame {
     /// # Safety
     /// Both are frames of the kernel, of that size.
     pub unsafe fn relocate(from: usize, to: usize, size: usize) {
-        // SAFETY: as promised.
+        // SAFETY: the caller promises the kernel's ucontext.
         unsafe {
             let pointer = core::ptr::with_exposed_provenance_mut::<usize>(to + STATE);
             let state = pointer.read();

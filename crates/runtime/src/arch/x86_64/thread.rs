@@ -35,7 +35,7 @@ pub fn own_word() -> *mut u8 {
 
 /// Sets the calling thread's word.
 pub fn set_own_word(word: *mut u8) {
-    // SAFETY: as above.
+    // SAFETY: the thread's own variable, at the offset that the loader has written down.
     unsafe {
         asm!(
             "mov {0}, qword ptr [rip + nosigpipe_own_word@gottpoff]",
@@ -70,7 +70,7 @@ pub fn thread_pointer_by_kernel() -> usize {
 /// There is one, in every thread.
 pub unsafe fn thread_number(offset: isize) -> i32 {
     let value: i32;
-    // SAFETY: as promised.
+    // SAFETY: the caller promises that there is one, in every thread.
     unsafe {
         asm!("mov {:e}, dword ptr fs:[{}]", out(reg) value, in(reg) offset, options(nostack, readonly, preserves_flags));
     }
@@ -82,7 +82,7 @@ pub unsafe fn thread_number(offset: isize) -> i32 {
 /// # Safety
 /// There is one, in every thread.
 pub unsafe fn set_thread_number(offset: isize, value: i32) {
-    // SAFETY: as promised.
+    // SAFETY: the caller promises that there is one, in every thread.
     unsafe {
         asm!("mov dword ptr fs:[{}], {:e}", in(reg) offset, in(reg) value, options(nostack, preserves_flags));
     }

@@ -45,7 +45,7 @@ pub unsafe fn waitid(kind: idtype_t, id: id_t, info: *mut siginfo_t, options: c_
 /// `child` is what a call has returned that fills `status`, if it is not null, for a child.
 unsafe fn noting(status: *const c_int, child: pid_t) -> pid_t {
     if child > 0 && !status.is_null() {
-        // SAFETY: as promised.
+        // SAFETY: the call has returned a child, and so has written its status.
         let status = unsafe { *status };
         if libc::WIFSIGNALED(status) {
             crash::child_ended(libc::WTERMSIG(status));

@@ -52,7 +52,7 @@ pub unsafe fn recvmsg_nocancel(fd: c_int, message: *mut msghdr, flags: c_int) ->
 unsafe fn received(result: ssize_t, message: *const msghdr) -> ssize_t {
     // SAFETY: on success the kernel has filled the caller's message.
     if result >= 0 && unsafe { !(*message).msg_control.is_null() } && sigpipe::flag() != 0 {
-        // SAFETY: as above.
+        // SAFETY: recvmsg(2) has succeeded, so the kernel has filled the caller's message.
         unsafe { configure_received(message) };
     }
     result

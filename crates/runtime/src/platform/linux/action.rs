@@ -201,7 +201,7 @@ fn next_sigaction(signal: c_int, new: Option<&Action>) -> Option<Action> {
 /// # Safety
 /// `native` points to a sigaction. As in libc, a wild pointer is the caller's SIGSEGV.
 pub unsafe fn read(native: *const sigaction_t) -> Action {
-    // SAFETY: as promised; the first eight bytes of a sigset_t are the kernel's set.
+    // SAFETY: the caller promises a sigaction; the first eight bytes of a sigset_t are the kernel's set.
     unsafe {
         Action {
             handler: (*native).sa_sigaction,
@@ -217,7 +217,7 @@ pub unsafe fn read(native: *const sigaction_t) -> Action {
 /// # Safety
 /// `native` points to a sigaction that may be written. As in libc, a wild pointer is the caller's SIGSEGV.
 pub unsafe fn write(native: *mut sigaction_t, action: &Action) {
-    // SAFETY: as promised. `sa_restorer` is an Option<fn>, for which every address is a valid value and 0 is None; it
+    // SAFETY: the caller promises a sigaction. `sa_restorer` is an Option<fn>, for which every address is a valid value and 0 is None; it
     // is written as a number so that no function pointer has to be made of it.
     unsafe {
         (*native).sa_sigaction = action.handler;

@@ -16,7 +16,7 @@ pub unsafe fn interrupted_call(context: *const c_void) -> Option<Interrupted> {
     let read =
         |address: u64, bytes: &mut [u8]| !is_filtered() && super::read_memory(pid(), address, bytes) == bytes.len();
     let libc = || Some((next::code_of_libc()?, optional::__register_atfork().is_none()));
-    // SAFETY: as promised.
+    // SAFETY: the caller promises the kernel's context.
     unsafe { arch::interrupted_call(context, read, libc) }
 }
 

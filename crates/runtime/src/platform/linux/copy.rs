@@ -64,7 +64,7 @@ pub unsafe fn in_a_copy(work: CopyWork) -> CopyEnd {
     CHILD.store(0, Relaxed);
     keep_own_data();
     open_to_copy();
-    // SAFETY: as promised; and the helper has a stack of its own, or there is none.
+    // SAFETY: the caller promises a stack that is used for nothing else; where there is none, there is no helper.
     let helper = if work.top.is_null() { -1 } else { unsafe { clone(HELPER_FLAGS, work.top, &HELPER, &COPY, help) } };
     if helper > 0 {
         while MADE.load(Acquire) == 0 {
@@ -84,7 +84,7 @@ pub unsafe fn in_a_copy(work: CopyWork) -> CopyEnd {
     }
     let child = match MADE.load(Acquire) {
         // Without a helper, or where two more processes were one too many.
-        // SAFETY: as promised.
+        // SAFETY: the caller promises a stack that is used for nothing else, or none; the helper has ended or does not use it any more.
         0 | REFUSED => unsafe { clone(COPY_FLAGS, work.top, &HELPER, &COPY, become_copy) },
         child => child.cast_signed(),
     };
@@ -151,7 +151,7 @@ pub unsafe fn in_a_copy_of_vm_child(work: &CopyWork) -> CopyEnd {
     }
     keep_own_data();
     let shared = work.top.wrapping_sub(size_of::<CopyWork>().next_multiple_of(64));
-    // SAFETY: as promised. The kernel writes the pid into the copy's memory alone.
+    // SAFETY: the caller promises private memory below `work.top`. The kernel writes the pid into the copy's memory alone.
     let child = unsafe {
         shared.cast::<CopyWork>().write(*work);
         crate::arch::clone_and_run(
@@ -198,7 +198,7 @@ unsafe extern "C" fn help(_: *const u8) -> ! {
         if let Some(first) = work.first {
             first();
         }
-        // SAFETY: as in_a_copy was promised. We never return to what the copy overwrites in its memory.
+        // SAFETY: in_a_copy's caller promises the memory below `work.top`, of which we use the upper end. The copy has a copy of it, and we never return to what we have there.
         let child = unsafe { clone(COPY_FLAGS | libc::CLONE_PARENT, work.top, &HELPER, &COPY, become_copy) };
         MADE.store(if child > 0 { child.cast_unsigned() } else { REFUSED }, Release);
         wake(&MADE);
@@ -280,7 +280,7 @@ unsafe fn clone(
     if super::is_forbidden(libc::SYS_clone) {
         return -1;
     }
-    // SAFETY: as promised; the kernel writes pids where the flags say so.
+    // SAFETY: the caller promises a stack; the kernel writes pids where the flags say so, into atomics of ours.
     unsafe { crate::arch::clone_and_run(c_long::from(flags), top, parents.as_ptr(), childs.as_ptr(), function) }
 }
 
@@ -359,7 +359,7 @@ pub(super) fn wait_for_change(word: &AtomicU32, from: u32, nanoseconds: u64) {
 
 /// Wakes whoever waits for a change of the word.
 fn wake(word: &AtomicU32) {
-    // SAFETY: as above.
+    // SAFETY: the futex lives as long as the borrow.
     unsafe { own_call(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE, i32::MAX, 0, 0, 0) };
 }
 

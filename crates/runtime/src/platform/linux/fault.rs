@@ -73,7 +73,7 @@ impl Fault {
 /// The pointers are those that the kernel gave to a handler with SA_SIGINFO.
 pub unsafe fn fault(signal: c_int, info: *const siginfo_t, context: *const c_void) -> Fault {
     arch::forget_alignment_check();
-    // SAFETY: as promised. The fields of a siginfo overlap, and all lie within it; which of them have a meaning is
+    // SAFETY: the caller promises the kernel's siginfo and context. The fields of a siginfo overlap, and all lie within it; which of them have a meaning is
     // decided by code and signal.
     unsafe {
         let trap = arch::trap(context);
@@ -141,7 +141,7 @@ pub unsafe fn execute_again(fault: &Fault, context: *mut c_void) -> bool {
         None if would_fault_again(fault) => 0,
         None => return false,
     };
-    // SAFETY: as promised.
+    // SAFETY: the caller promises the kernel's context.
     unsafe { arch::go_back(context, back) };
     true
 }
@@ -151,7 +151,7 @@ pub unsafe fn execute_again(fault: &Fault, context: *mut c_void) -> bool {
 /// # Safety
 /// `context` is what the kernel gave to the running handler.
 pub unsafe fn fail_forbidden_call(context: *mut c_void) {
-    // SAFETY: as promised.
+    // SAFETY: the caller promises the kernel's context.
     unsafe { arch::set_result(context, -i64::from(libc::ENOSYS)) };
 }
 
@@ -160,7 +160,7 @@ pub unsafe fn fail_forbidden_call(context: *mut c_void) {
 /// # Safety
 /// `context` is what the kernel gave to the running handler.
 pub unsafe fn interrupted_mask(context: *const c_void) -> u64 {
-    // SAFETY: as promised; the kernel's set is the first eight bytes of uc_sigmask.
+    // SAFETY: the caller promises the kernel's context; the kernel's set is the first eight bytes of uc_sigmask.
     unsafe { (&raw const (*context.cast::<ucontext_t>()).uc_sigmask).cast::<u64>().read() }
 }
 
@@ -170,7 +170,7 @@ pub unsafe fn interrupted_mask(context: *const c_void) -> u64 {
 /// # Safety
 /// `context` is what the kernel gave to the running handler.
 pub unsafe fn block_on_return(context: *mut c_void, signal: c_int) {
-    // SAFETY: as promised; the kernel's set is the first eight bytes of uc_sigmask.
+    // SAFETY: the caller promises the kernel's context; the kernel's set is the first eight bytes of uc_sigmask.
     unsafe { *(&raw mut (*context.cast::<ucontext_t>()).uc_sigmask).cast::<u64>() |= 1 << (signal - 1) }
 }
 
@@ -179,6 +179,6 @@ pub unsafe fn block_on_return(context: *mut c_void, signal: c_int) {
 /// # Safety
 /// `context` is what the kernel gave to the running handler.
 pub unsafe fn unblock_on_return(context: *mut c_void, signal: c_int) {
-    // SAFETY: as promised; the kernel's set is the first eight bytes of uc_sigmask.
+    // SAFETY: the caller promises the kernel's context; the kernel's set is the first eight bytes of uc_sigmask.
     unsafe { *(&raw mut (*context.cast::<ucontext_t>()).uc_sigmask).cast::<u64>() &= !(1 << (signal - 1)) }
 }

@@ -78,7 +78,7 @@ extern "C" fn fail(errno: libc::c_int) -> isize {
 /// # Safety
 /// That of the call.
 pub unsafe fn system_call(number: libc::c_long, arguments: [libc::c_long; 6]) -> libc::c_long {
-    // SAFETY: as promised.
+    // SAFETY: the caller promises what the call demands.
     let result = unsafe { arch::system_call(number, arguments) };
     if result as usize > -4096isize as usize { fail(-result as libc::c_int) as libc::c_long } else { result }
 }

@@ -150,11 +150,11 @@ impl Drop for MaskAsSet {
 /// # Safety
 /// `context` is what the kernel gave to the running handler, with this fault.
 pub unsafe fn is_to_be_held_back(fault: &Fault, context: *const c_void) -> bool {
-    // SAFETY: as promised.
+    // SAFETY: the caller promises the kernel's context.
     !fault.is_forced()
         && mask_of(fault.signal) & FAULTS != 0
         && stands_in(unsafe { super::interrupted_mask(context) })
-        // SAFETY: as promised.
+        // SAFETY: the caller promises the kernel's context.
         && unsafe { is_in_force(context) }
 }
 
@@ -168,7 +168,7 @@ unsafe fn is_in_force(context: *const c_void) -> bool {
     if mask_in_force().is_some_and(|mask| mask & mask_of(SIGSYS) == 0) {
         return false;
     }
-    // SAFETY: as promised.
+    // SAFETY: the caller promises the kernel's context.
     let call = unsafe { super::interrupted_call(context) };
     let Some(call) = call.filter(|call| call.result == -c_long::from(libc::EINTR)) else { return true };
     // Where the mask is among the arguments of a call that may have one; rt_sigsuspend(2) always has.
@@ -194,7 +194,7 @@ const SYS_IO_PGETEVENTS: c_long = if cfg!(target_arch = "x86_64") { 333 } else {
 /// `info` and `context` are what the kernel gave to the running handler.
 pub unsafe fn hold_back(tid: pid_t, signal: c_int, info: *const siginfo_t, context: *mut c_void) {
     block(!(1 << (SIGSYS - 1)));
-    // SAFETY: as promised; the kernel's set is the first eight bytes of uc_sigmask.
+    // SAFETY: the caller promises the kernel's siginfo and context; the kernel's set is the first eight bytes of uc_sigmask.
     let code = unsafe {
         *(&raw mut (*context.cast::<ucontext_t>()).uc_sigmask).cast::<u64>() |= FAULTS;
         (*info).si_code
@@ -202,7 +202,7 @@ pub unsafe fn hold_back(tid: pid_t, signal: c_int, info: *const siginfo_t, conte
     let pid = pid();
     // tkill(2) and the kernel itself name the thread.
     let is_for_thread = code == libc::SI_TKILL || code > 0;
-    // SAFETY: as promised; the value stands behind code and sender, as in every siginfo of a signal that was sent.
+    // SAFETY: the caller promises the kernel's siginfo; its value is behind code and sender, as in every siginfo of a signal that was sent.
     unsafe {
         if is_for_thread {
             // Without its siginfo where no memory for that is left to this user.

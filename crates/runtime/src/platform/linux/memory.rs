@@ -202,7 +202,7 @@ pub(crate) fn unlock(memory: *mut u8, size: usize) {
 /// # Safety
 /// Nobody uses it.
 pub unsafe fn unmap_reserve(memory: *mut u8, size: usize) -> bool {
-    // SAFETY: as promised.
+    // SAFETY: the caller promises that nobody uses it.
     unsafe { libc::munmap(memory.cast(), size) == 0 }
 }
 

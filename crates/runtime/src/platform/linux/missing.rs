@@ -117,7 +117,7 @@ fn wait_for_permission(original: pid_t, address: usize) -> bool {
 unsafe fn transfer(process: pid_t, from: usize, to: usize, length: usize) -> c_long {
     let place = |address: usize| [address, length];
     let (local, remote) = (place(to), place(from));
-    // SAFETY: as promised; struct iovec is an address and a length.
+    // SAFETY: the caller promises that `to` may be written; struct iovec is an address and a length.
     unsafe {
         let (local, remote) = ((&raw const local).addr() as c_long, (&raw const remote).addr() as c_long);
         arch::system_call(libc::SYS_process_vm_readv, [process.into(), local, 1, remote, 1, 0])

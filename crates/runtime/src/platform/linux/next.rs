@@ -124,7 +124,7 @@ pub fn libraries() -> impl Iterator<Item = Option<Library>> {
 pub fn load_addresses() -> impl Iterator<Item = usize> {
     let mut next = first_library();
     core::iter::from_fn(move || {
-        // SAFETY: as above; what was there when the program started stays.
+        // SAFETY: null, or an entry of the loader's list; what was there when the program started stays, and is first.
         let entry = unsafe { next.as_ref() }?;
         next = entry.next();
         Some(entry.base)
@@ -135,7 +135,7 @@ pub fn load_addresses() -> impl Iterator<Item = usize> {
 pub(crate) fn file_of(code: usize) -> Option<&'static LinkMap> {
     let mut next = first_library();
     let mut holder: Option<&LinkMap> = None;
-    // SAFETY: as above.
+    // SAFETY: null, or an entry of the loader's list (see `libraries`).
     while let Some(entry) = unsafe { next.as_ref() } {
         if entry.base <= code && holder.is_none_or(|holder| holder.base < entry.base) {
             holder = Some(entry);
@@ -198,7 +198,7 @@ unsafe fn program_headers(base: usize, is_executable: bool) -> impl Iterator<Ite
             (ptr::with_exposed_provenance(base + (*header).e_phoff as usize), count)
         }
     };
-    // SAFETY: as above.
+    // SAFETY: the table has that many headers, and is mapped as long as its file is.
     (0..count).map(move |index| unsafe { &*headers.add(index) })
 }
 
@@ -207,7 +207,7 @@ pub fn code_of_libc() -> Option<Range<usize>> {
     let function = libc::__errno_location as *const () as usize;
     let mut next = first_library();
     let mut is_executable = true;
-    // SAFETY: see above.
+    // SAFETY: null, or an entry of the loader's list; libc and what is before it stay.
     unsafe {
         while let Some(entry) = next.as_ref() {
             let part = |header: &Elf64_Phdr| {

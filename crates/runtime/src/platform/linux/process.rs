@@ -29,7 +29,7 @@ pub fn environment(prefix: &'static [u8]) -> impl Iterator<Item = &'static CStr>
 unsafe fn starts_with(string: *const c_char, prefix: &[u8]) -> bool {
     // A character has a sign on some processors only.
     let string = string.cast::<u8>();
-    // SAFETY: as promised.
+    // SAFETY: the caller promises a string, and nothing is read behind a byte that differs, so not behind its end.
     prefix.iter().enumerate().all(|(index, &byte)| unsafe { *string.add(index) } == byte)
 }
 
@@ -125,7 +125,7 @@ pub fn errno() -> c_int {
 /// Sets the calling thread's errno.
 pub fn set_errno(value: c_int) {
     let offset = ERRNO.load(Relaxed);
-    // SAFETY: as above.
+    // SAFETY: errno is in libc's thread-local storage, which every thread has at the same distance from its control block.
     unsafe {
         if offset == 0 {
             *libc::__errno_location() = value;

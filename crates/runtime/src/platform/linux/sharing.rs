@@ -84,7 +84,7 @@ pub unsafe fn is_own_forbidden_call(info: *const siginfo_t, context: *const c_vo
         let own = is_filtered as *const () as u64;
         image_of(own).is_some_and(|image| image.contains(address))
     };
-    // SAFETY: as promised. The program may call the kernel by our syscall(2), too, which leaves its stack as it finds it.
+    // SAFETY: the caller promises the kernel's siginfo and context. The program may call the kernel by our syscall(2), too, which leaves its stack as it finds it.
     unsafe {
         let registers = super::registers(context);
         let on_stack = || core::ptr::with_exposed_provenance::<u64>(registers.sp() as usize).read();

@@ -106,7 +106,7 @@ pub const ENDS_BY_INSTRUCTION: bool = false;
 /// # Safety
 /// `info` is what the kernel gave to a handler.
 pub unsafe fn send_again(pid: pid_t, tid: pid_t, signal: c_int, info: *const siginfo_t) -> bool {
-    // SAFETY: as promised.
+    // SAFETY: the caller promises the kernel's siginfo, which is only read.
     unsafe { own_call(libc::SYS_rt_tgsigqueueinfo, pid, tid, signal, info) == 0 }
 }
 
@@ -230,7 +230,7 @@ pub fn set_timers(tid: pid_t, signal: c_int, deadline: u64) -> Timers {
 /// # Safety
 /// `info` is what the kernel gave to a handler.
 pub unsafe fn is_time_over(info: *const siginfo_t) -> bool {
-    // SAFETY: as promised; the value stands where it is in every siginfo that a timer sends.
+    // SAFETY: the caller promises the kernel's siginfo, which is a whole one; `si_value` is where it is in every siginfo of a timer.
     unsafe { (*info).si_code == libc::SI_TIMER && (*info).si_value().sival_ptr.addr() as u64 == cookie() }
 }
 

@@ -62,7 +62,7 @@ pub fn old_version(caller: usize, name: &Name) -> Option<*const ()> {
         let known = finder::real()(caller, &raw mut found) == 0;
         if known { found.entry.as_ref() } else { file_of(caller) }
     }?;
-    // SAFETY: as above.
+    // SAFETY: the caller's file stays while it is in a call.
     if !unsafe { wants_old(caller, name) } {
         return None;
     }

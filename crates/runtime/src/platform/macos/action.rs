@@ -70,7 +70,7 @@ pub fn real_sigaction(signal: c_int, new: Option<&Action>) -> Option<Action> {
 /// # Safety
 /// `native` points to a sigaction. As in libc, a wild pointer is the caller's SIGSEGV.
 pub unsafe fn read(native: *const sigaction_t) -> Action {
-    // SAFETY: as promised.
+    // SAFETY: the caller promises a sigaction.
     let (handler, flags, mask) = unsafe { ((*native).sa_sigaction, (*native).sa_flags, u64::from((*native).sa_mask)) };
     let restorer = if handler == SIG_IGN && mask == MARK { MARKED.load(Relaxed) } else { 0 };
     Action { handler, flags, mask, restorer }
@@ -87,14 +87,14 @@ pub unsafe fn write(native: *mut sigaction_t, action: &Action) {
     } else {
         *action
     };
-    // SAFETY: as promised.
+    // SAFETY: the caller promises a sigaction that may be written.
     unsafe { fill(native, &told) };
 }
 
 /// # Safety
 /// `native` points to a sigaction that may be written.
 unsafe fn fill(native: *mut sigaction_t, action: &Action) {
-    // SAFETY: as promised.
+    // SAFETY: the caller promises a sigaction that may be written.
     unsafe {
         (*native).sa_sigaction = action.handler;
         (*native).sa_flags = action.flags;

@@ -112,18 +112,18 @@ impl Fault {
 /// # Safety
 /// The pointers are those that the kernel gave to a handler with SA_SIGINFO.
 pub unsafe fn fault(signal: c_int, info: *const siginfo_t, context: *const c_void) -> Fault {
-    // SAFETY: as promised.
+    // SAFETY: the caller promises the kernel's siginfo and context, which points to its machine context.
     let (told, sender, user, words) = unsafe {
         let exception = (*(*context.cast::<Context>()).mcontext).exception;
         ((*info).si_code, (*info).si_pid, (*info).si_uid, exception)
     };
-    // SAFETY: as promised.
+    // SAFETY: the caller promises the kernel's context.
     let registers = unsafe { registers(context) };
     match exception(signal, told, words) {
         Some(Exception { code, access, has_address }) => Fault {
             signal,
             code,
-            // SAFETY: as promised.
+            // SAFETY: the caller promises the kernel's siginfo.
             address: if has_address { unsafe { (*info).si_addr as u64 } } else { registers.pc() },
             access,
             registers,
@@ -315,7 +315,7 @@ pub fn fault_behind(_raised: &Fault) -> Option<Fault> {
 /// # Safety
 /// `context` points to a readable ucontext.
 pub unsafe fn registers(context: *const c_void) -> Registers {
-    // SAFETY: as promised.
+    // SAFETY: the caller promises the kernel's context, which points to its machine context.
     registers_of_state(unsafe { &(*(*context.cast::<Context>()).mcontext).state })
 }
 
@@ -324,7 +324,7 @@ pub unsafe fn registers(context: *const c_void) -> Registers {
 /// # Safety
 /// `context` is what the kernel gave to the running handler.
 pub unsafe fn interrupted_mask(context: *const c_void) -> u64 {
-    // SAFETY: as promised.
+    // SAFETY: the caller promises the kernel's context.
     unsafe { u64::from((*context.cast::<Context>()).sigmask) }
 }
 
@@ -333,7 +333,7 @@ pub unsafe fn interrupted_mask(context: *const c_void) -> u64 {
 /// # Safety
 /// `context` is what the kernel gave to the running handler.
 pub unsafe fn block_on_return(context: *mut c_void, signal: c_int) {
-    // SAFETY: as promised.
+    // SAFETY: the caller promises the kernel's context, of which the kernel restores the mask.
     unsafe { (*context.cast::<Context>()).sigmask |= 1 << (signal - 1) }
 }
 
@@ -342,7 +342,7 @@ pub unsafe fn block_on_return(context: *mut c_void, signal: c_int) {
 /// # Safety
 /// `context` is what the kernel gave to the running handler.
 pub unsafe fn unblock_on_return(context: *mut c_void, signal: c_int) {
-    // SAFETY: as promised.
+    // SAFETY: the caller promises the kernel's context, of which the kernel restores the mask.
     unsafe { (*context.cast::<Context>()).sigmask &= !(1 << (signal - 1)) }
 }
 

@@ -97,7 +97,7 @@ pub fn without_alternate_stack(run: impl FnOnce()) {
 pub unsafe fn use_signal_stack_if_none(stack: *mut u8, size: usize) -> bool {
     let mut old = libc::stack_t { ss_sp: ptr::null_mut(), ss_flags: 0, ss_size: 0 };
     let new = libc::stack_t { ss_sp: stack.cast(), ss_flags: 0, ss_size: size };
-    // SAFETY: the structures are ours, the memory as promised.
+    // SAFETY: the structures are ours; the caller promises that the memory stays.
     unsafe {
         libc::sigaltstack(ptr::null(), &raw mut old) == 0
             && old.ss_flags & libc::SS_DISABLE != 0

@@ -200,7 +200,7 @@ pub fn without_sigpipe<T>(fd: c_int, body: impl FnOnce() -> T) -> T {
     // The flag belongs to the pipe, and all processes that have it open share it: so it is set for the moment of the write alone.
     // SAFETY: fcntl takes an int here.
     let set = |on: c_int| unsafe { libc::fcntl(fd, libc::F_SETNOSIGPIPE, on) == 0 };
-    // SAFETY: as above.
+    // SAFETY: fcntl takes no further argument here.
     let borrowed = unsafe { libc::fcntl(fd, libc::F_GETNOSIGPIPE) == 0 } && set(1);
     let value = body();
     if borrowed {
