@@ -8,13 +8,13 @@ pub fn watch() {
     platform::at_fork(forked);
 }
 
-/// In a forked child, before the program goes on.
+/// Called in a forked child before fork(2) returns to the program.
 pub extern "C" fn forked() {
     platform::keeping_errno(|| {
         platform::forget_vm_children();
         crash::adopt_forked_child();
-        // Under a filter the child goes on with what the kernel has: anything else takes system calls that fork would not have
-        // made.
+        // Under a filter nothing is changed in the kernel: that takes system calls which fork would not have made, and which the
+        // filter may end the process for.
         let is_filtered = platform::is_filtered();
         if !is_filtered {
             set_own_process(platform::pid());

@@ -17,22 +17,22 @@ pub use policy::Origin;
 
 use crate::platform::{self, Action};
 
-/// An action that was asked for, and who asked: what a program is told, whatever the kernel has.
+/// An action that was asked for, and who asked: what the program is told, whatever the kernel has.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Request {
-    /// What is to be done with the signal.
+    /// The action.
     pub action: Action,
-    /// Who asked for that.
+    /// Who asked for it.
     pub origin: Origin,
 }
 
 impl Request {
-    /// What nobody has asked for.
+    /// An action that the process was started with.
     pub const fn inherited(action: Action) -> Self {
         Self { action, origin: Origin::Inherited }
     }
 
-    /// What the program has asked for, by `sigaction`.
+    /// An action that the program has set by sigaction(2).
     pub const fn of_program(action: Action) -> Self {
         Self { action, origin: Origin::Program }
     }
@@ -46,7 +46,7 @@ impl core::ops::Deref for Request {
     }
 }
 
-/// Actions that may be written at the same time. More writers than that make each other start again.
+/// Writers of an action that do not disturb each other. If there are more at the same time, they make each other start again.
 const SLOTS: usize = 16;
 
 /// What the owner of a signal decides. All of it may be called in a signal handler.
@@ -57,8 +57,8 @@ pub struct Rules {
     pub requested: fn(Request, &Request) -> Request,
     /// Whether an action that the kernel has is one of the owner's, which the program must not see.
     pub is_ours: fn(&Action) -> bool,
-    /// The action that the kernel has where a child that shares our memory asks for the default one: its table of actions is its
-    /// own, and nothing but this tells what it asked for.
+    /// The action for the kernel where a child that shares our memory asks for the default one. The child's table of actions is its
+    /// own, and what it asked for is noted nowhere else.
     pub vm_childs_default: fn() -> Action,
     /// Called after what is believed has changed, with the signal's number.
     pub changed: fn(c_int, &Action),
@@ -127,8 +127,8 @@ impl Owned {
         self.replace(|_| believed);
     }
 
-    /// Takes the signal over when the kernel already has what the rules make of this belief. For the constructor, before
-    /// anything else was told.
+    /// Takes the signal over when the kernel already has the action that the rules make of what is believed. For the constructor, as the
+    /// first call for this signal.
     pub fn own_as_is(&self, believed: Request) {
         self.believed.set_first(&believed.words());
         self.active.store(true, Release);
@@ -142,9 +142,8 @@ impl Owned {
         }
     }
 
-    /// The same in a child that shares our memory (vfork, CLONE_VM): what it sets goes to its own kernel table and
-    /// must leave no trace here. So does that of a child by fork which a signal has interrupted before it could make our data
-    /// its own.
+    /// The same in a child that shares our memory (vfork, CLONE_VM): what it sets goes to its own table in the kernel, and nothing is
+    /// noted here. Also for a child by fork that a signal interrupts before it has made our data its own.
     pub fn sigaction_in_vm_child(&self, new: Option<Request>) -> Request {
         let before = platform::action(self.signal);
         if let Some(new) = new {
@@ -158,7 +157,7 @@ impl Owned {
         platform::set_action(self.signal, default.as_ref().unwrap_or(new));
     }
 
-    /// What a child that shares our memory believes, by what the kernel has for it.
+    /// What a child that shares our memory is told, by the action that the kernel has for it.
     fn believed_by_vm_child(&self, kernels: &Action) -> Request {
         if !(self.rules.is_ours)(kernels) {
             return Request::of_program(*kernels);
@@ -168,9 +167,9 @@ impl Owned {
         if is_default && believed.is_handler() { Request::inherited(Action::plain(SIG_DFL)) } else { believed }
     }
 
-    /// What `sigaction` does where another library's comes behind ours: that one is to see what the program sets and what
-    /// is in force, and what it makes of it counts as set by the program. Meanwhile the kernel has what the program believes; for
-    /// SIGPIPE rather SIG_IGN than the default.
+    /// What `sigaction` does where another library's `sigaction` (libjsig's) comes between ours and libc's. That one is called with what
+    /// the program sets, and finds in the kernel what the program believes; what it then gives the kernel counts as set by the program.
+    /// During that call SIGPIPE is ignored rather than having its default action.
     ///
     /// `None` with errno set when the other library's function has failed.
     pub fn sigaction_by_next(&self, new: Option<Request>, is_vm_child: bool) -> Option<Request> {
@@ -190,8 +189,8 @@ impl Owned {
         let now = platform::action(self.signal);
         let as_set = new.filter(|new| now.handler == new.handler && !is_shown(&now));
         if told.is_none() || is_shown(&now) || now.handler == shown.handler && as_set.is_none() {
-            // Nothing has changed: it was a question, or the other library has kept the action for itself, as libjsig does when
-            // a Java VM has the signal.
+            // Nothing has changed: the program has only asked, or the other library keeps the action to itself, as libjsig does for
+            // signals that a Java VM uses.
             if is_vm_child {
                 platform::set_action(self.signal, &kernels);
             } else {
@@ -211,7 +210,7 @@ impl Owned {
         )
     }
 
-    /// Makes a new believed action out of the one in force, tells the kernel, and returns the one before.
+    /// Replaces the believed action by what `requested` makes of it, tells the kernel, and returns the one before.
     pub fn replace(&self, requested: impl Fn(&Request) -> Request) -> Request {
         let before = self.believed.exchange(|before| requested(&Request::from_words(*before)).words());
         self.apply();
@@ -224,8 +223,8 @@ impl Owned {
         Request::from_words(self.believed.load())
     }
 
-    /// Gives the kernel what the rules make of the action in force. When several threads set actions at once, whoever
-    /// comes last sees that its own is no longer in force and gives the kernel the later one.
+    /// Gives the kernel what the rules make of the believed action. When several threads set actions at once, the last one to reach
+    /// the kernel sees that its own is not the believed one any more, and gives the kernel that.
     pub fn apply(&self) {
         self.believed.apply(|words| {
             platform::set_action(self.signal, &(self.rules.kernel_action)(&Request::from_words(*words)));
@@ -238,15 +237,15 @@ impl Owned {
         self.apply();
     }
 
-    /// In a forked child: the other threads of the parent, and what they were about to do, are not here.
+    /// In a forked child: forgets what the parent's other threads, which are not there, were about to do.
     pub fn adopt_forked_child(&self) {
         self.believed.adopt_forked_child();
     }
 
-    /// Waits until nobody is about to give the kernel what the rules said before [`Owned::policy_changed`]; but not for threads
-    /// that seem to have been interrupted there for good. At worst a child starts with the action that was right a moment ago.
+    /// Waits until no thread is about to give the kernel what the rules said before [`Owned::policy_changed`], but not for ever: a thread
+    /// may have been interrupted there for good. At worst a child then starts with the action that was right a moment ago.
     pub fn wait_for_pending_updates(&self) {
-        /// Calls of sched_yield(2).
+        /// How often sched_yield(2) is called, at most.
         const MAX_YIELDS: u32 = 1000;
         self.believed.wait_for_pending(MAX_YIELDS, platform::yield_now);
     }

@@ -13,12 +13,12 @@ static LAST_SIGNAL: AtomicI32 = AtomicI32::new(0);
 
 /// Whether the child that the program has waited for last was killed by this signal.
 pub fn was_killed_by(signal: c_int) -> bool {
-    // What stands here in a child that shares our memory is about its parent's children.
+    // In a child that shares its parent's memory, this is about the parent's children.
     LAST_SIGNAL.load(Relaxed) == signal && is_own_process()
 }
 
-/// To be called where a signal has reached a handler of the program: if that raises the signal again, it is for this one, not for a
-/// child's end before.
+/// To be called when a signal has reached a handler of the program: if that handler raises the signal again, then because of this
+/// signal, not because of a child that ended before.
 pub fn forget() {
     if is_own_process() {
         adopt_forked_child();
@@ -27,7 +27,7 @@ pub fn forget() {
 
 /// A forked child has waited for nobody.
 pub fn adopt_forked_child() {
-    // Mostly there is nothing to forget, and a page is not to be written for that.
+    // Mostly there is nothing to forget, and writing would copy the page (copy-on-write).
     if LAST_SIGNAL.load(Relaxed) != 0 {
         LAST_SIGNAL.store(0, Relaxed);
     }

@@ -18,7 +18,7 @@ use crate::platform::is_own_process;
 use crate::platform::{self, CopyEnd, CopyWork};
 use wording::line::Line;
 
-/// How much the next copy tries to report.
+/// How much the next copy tries to report: [`FULL`] or [`CAREFUL`].
 static LEVEL: AtomicU32 = AtomicU32::new(FULL);
 /// Address and size of the memory that was mapped for this report in the crashed process itself: [`own_mappings`].
 static OWN: [[AtomicU64; 2]; 2] = [const { [const { AtomicU64::new(0) }; 2] }; 2];
@@ -29,8 +29,9 @@ pub fn own_mappings() -> [(u64, u64); 2] {
     OWN.each_ref().map(|[start, size]| (start.load(Relaxed), start.load(Relaxed) + size.load(Relaxed)))
 }
 
+/// With everything that was asked for.
 const FULL: u32 = 0;
-/// Without debug information and without the other threads.
+/// Without debug information and without the other threads: a copy that tried all has crashed.
 const CAREFUL: u32 = 1;
 
 /// Has the report written; whether it was.
@@ -38,12 +39,12 @@ const CAREFUL: u32 = 1;
 pub fn write() -> bool {
     header::start();
     if platform::is_on_valgrind() {
-        // It ends the process for calls of clone(2) that make neither a thread nor a child by fork, and tells the crash's stack itself.
+        // Valgrind ends a process that calls clone(2) for anything but a thread or a fork, and shows the crash's stack itself.
         header::write();
         header::say(b"nosigpipe: Valgrind's own report has the stack\n");
         return true;
     }
-    // Nobody reads it: neither there, nor in a directory, nor in a log.
+    // There is no standard error, no directory for reports and no log: nobody would read the report.
     if !header::has_reader() && !has_other_reader() {
         return true;
     }
@@ -65,8 +66,7 @@ pub fn write() -> bool {
         let first = (level == FULL).then_some(header::write as fn());
         let (pid, deadline) = (incident.pid, incident.deadline);
         let work = CopyWork { pid, top, first, begin, write: in_copy, argument: ptr::null(), done, deadline };
-        // SAFETY: fresh memory for nothing else, or the stack that we are on, which is all there is. Mappings are aligned
-        // to pages.
+        // SAFETY: `top` is the upper end of fresh memory, aligned to pages, that nothing else uses; or null.
         match unsafe { platform::in_a_copy(work) } {
             CopyEnd::Done => is_written = true,
             CopyEnd::Crashed if level == FULL => continue,
@@ -102,8 +102,8 @@ fn has_other_reader() -> bool {
     options.report.is_some() || is_for_others && !platform::is_confidential()
 }
 
-/// What there is of a report that will not be finished becomes the report. To be said where the crash is that of this process: what is
-/// noted for that is its own.
+/// Makes the draft of a report that will not be finished the report. `is_said` says whether to tell so on standard error: not in a
+/// child that shares its parent's memory, where what writing needs is the parent's.
 pub fn keep_draft(progress: &Progress, is_said: bool) {
     let mut name = [0; NAME_MAX];
     let length = progress.take_draft(&mut name);
@@ -118,7 +118,7 @@ fn keep_draft_as(name: &[u8], is_said: bool) {
     let is_kept = with_name([DRAFT.0.as_bytes(), name, DRAFT.1.as_bytes()], |draft| {
         with_name([b"", name, b""], |whole| platform::rename_report(directory, draft, whole))
     });
-    // What was being written when the copy was ended.
+    // Files that the copy was writing when it was ended.
     for (before, behind) in [(".", ".tmp"), ("..", ".part.tmp")] {
         with_name([before.as_bytes(), name, behind.as_bytes()], |unfinished| {
             platform::remove_unfinished(directory, unfinished);
@@ -134,7 +134,7 @@ fn keep_draft_as(name: &[u8], is_said: bool) {
     }
 }
 
-/// Puts a name together, as a string.
+/// Calls with the parts of a name put together, and a zero byte at its end.
 #[inline(never)]
 fn with_name<T: Default>(parts: [&[u8]; 3], action: impl FnOnce(&CStr) -> T) -> T {
     let mut name = Line::<{ NAME_MAX + 2 }>::empty();
@@ -145,12 +145,13 @@ fn with_name<T: Default>(parts: [&[u8]; 3], action: impl FnOnce(&CStr) -> T) -> 
     CStr::from_bytes_until_nul(name.bytes()).map_or_else(|_| T::default(), action)
 }
 
-/// Lets the other threads go on, which the report has stopped.
+/// Resumes the other threads, which the report has stopped.
 pub fn resume_threads() {
     (reporter().resume_threads)();
     let page = take_progress();
     if !page.is_null() {
-        // SAFETY: the copy has ended, and nobody else knows the page.
+        // SAFETY: `write` has mapped it and `take_progress` taken it out, so that nobody gets a reference to it any more; those that
+        // were given ended with the report. The copy has ended.
         unsafe { platform::unmap(page.cast(), platform::PAGE) };
     }
 }
@@ -164,13 +165,13 @@ pub fn new_stack() -> Option<(*mut u8, usize)> {
     })
 }
 
-/// First of all in a copy.
+/// The first thing in a copy: no signal is a crash to be reported any more.
 pub fn begin(_: *const c_void) {
     ownership::default_everywhere();
     platform::block(!CRASH_SIGNALS);
 }
 
-/// In a copy of a process that is not the one to which all this belongs: where this copy notes how far it is, and how much it tries to report.
+/// In a copy of a child that shares its parent's memory, where the state of a report is the parent's: starts this copy's own.
 pub fn take_over(progress: *mut Progress, is_careful: bool) {
     set_progress(progress);
     LEVEL.store(if is_careful { CAREFUL } else { FULL }, Relaxed);
@@ -178,7 +179,7 @@ pub fn take_over(progress: *mut Progress, is_careful: bool) {
     (reporter().start_anew)();
 }
 
-/// The report, in a copy.
+/// Writes the report, in a copy.
 pub fn in_copy(stderr: c_int) {
     let full = LEVEL.load(Relaxed) == FULL;
     let others = if full {
@@ -189,12 +190,13 @@ pub fn in_copy(stderr: c_int) {
     (reporter().write)(stderr, full, others);
 }
 
+/// Writes the report in the crashed thread.
 unsafe extern "C" fn without_copy(_: *mut c_void) {
     (reporter().start_anew)();
-    // The handler's frame stands on the alternate stack, which to the kernel is free now that we are on another: the
-    // next signal, of a system call that is trapped, would come there.
+    // The handler's frame is on the alternate stack, which to the kernel is unused now that we are on another stack: the next
+    // signal, of a system call that is trapped, would overwrite that frame.
     platform::without_alternate_stack(|| {
-        // To Mach a vforked child was the same task as its parent, whose threads would stand still for good.
+        // To Mach a vforked child was the same task as its parent, whose threads would be suspended for ever.
         let can_stop = platform::STOPS_THREADS_FROM_WITHIN && is_own_process();
         let others = if can_stop { Ok(()) } else { Err("no process could be made that would read them") };
         (reporter().write)(platform::stderr().unwrap_or(-1), true, others);

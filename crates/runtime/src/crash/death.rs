@@ -12,14 +12,14 @@ use crate::platform::{self, Fault};
 /// The signal is sent again with its original siginfo while it is blocked. The return restores the registers of the
 /// crash and unblocks it: it is delivered before the next instruction, and a core file shows the crash itself.
 ///
-/// Where signals can't be sent (a sandbox) or would be dropped (the first process of a pid namespace), what raised the signal
-/// is executed once more: that is not done everywhere, since another thread may have repaired what the instruction found.
+/// Where signals can't be sent (a sandbox) or would be dropped (the first process of a PID namespace), the instruction that raised
+/// the signal is executed once more. Elsewhere it is not, since another thread may have repaired what made it fault.
 ///
 /// # Safety
 /// `info` and `context` are what the kernel gave to the running handler.
 pub unsafe fn prepare(pid: pid_t, tid: pid_t, fault: &Fault, info: *const siginfo_t, context: *mut c_void) {
     let signal = fault.signal;
-    // What a child by vfork has had made has ended, and what stands here is its parent's.
+    // In a child by vfork, whose own copy has ended, this would end the parent's.
     let end_copy = || {
         if is_own_process() {
             platform::end_copy()
@@ -32,12 +32,12 @@ pub unsafe fn prepare(pid: pid_t, tid: pid_t, fault: &Fault, info: *const siginf
     }
     if pid == 1 && !fault.is_forced() {
         end_copy();
-        // Only abort comes here. It does the rest itself.
+        // Only abort comes here, which then ends the process itself.
         return ownership::let_abort_end();
     }
     // SAFETY: the caller promises the kernel's siginfo and context, and this is the handler that they were given to.
     unsafe {
-        // Valgrind takes what is sent with the kernel's siginfo for a fault of its own.
+        // Under Valgrind the signal can't be sent again: it takes a signal with the siginfo of a fault for a fault of its own.
         let comes_again = platform::is_on_valgrind() && platform::execute_again(fault, context)
             || platform::ENDS_BY_INSTRUCTION && platform::would_fault_again(fault);
         if !comes_again {
@@ -47,14 +47,14 @@ pub unsafe fn prepare(pid: pid_t, tid: pid_t, fault: &Fault, info: *const siginf
                 end(signal);
             }
         }
-        // What the report's copy has stopped goes on for the moment that is left.
+        // The threads that the copy has stopped run on until the process has died.
         end_copy();
         platform::unblock_on_return(context, signal);
     }
 }
 
-/// Blocks all signals, so that the one that was sent comes when it should. But for SIGSYS: a call of ours that a filter traps
-/// would be the end if that were blocked, and so it just fails.
+/// Blocks all signals, so that the one that is sent comes at the return from the handler. But not SIGSYS: if that is blocked, a
+/// system call of ours that a filter traps ends the process, instead of failing.
 fn block_all(signal: c_int) {
     let open = if signal == SIGSYS { 0 } else { 1 << (SIGSYS - 1) };
     platform::block(!open | platform::pending_signals());
@@ -70,10 +70,10 @@ unsafe fn send(pid: pid_t, tid: pid_t, signal: c_int, info: *const siginfo_t) ->
     is_sent && platform::is_pending(signal)
 }
 
-/// Dies of the crash under report at once, from a crash in the report or where time is over. `signal` is the one that has come.
+/// Dies of the crash under report at once: after a crash in the report, or at its deadline. `signal` is the one that has come now.
 pub fn now(signal: c_int) -> ! {
     if !is_own_process() {
-        // What stands here is the parent's.
+        // The incident is the parent's.
         if ownership::restore_default(signal) {
             block_all(signal);
             platform::send(platform::pid(), platform::tid(), signal);
@@ -94,8 +94,8 @@ pub fn now(signal: c_int) -> ! {
     end(signal)
 }
 
-/// Ends the process by an instruction that raises the signal, which ends it even with a handler, since it is blocked; and where
-/// there is none with the status that a shell shows for it.
+/// Ends the process by an instruction that raises the signal: since that is blocked, the process ends even if it has a handler. Where
+/// no instruction raises it, by the exit status that a shell shows for the signal.
 pub fn end(signal: c_int) -> ! {
     platform::raise_by_instruction(signal);
     platform::exit_now(128 + signal)

@@ -37,8 +37,8 @@ unsafe extern "C" fn trampoline_entry(_signal: c_int, _info: *mut siginfo_t, _co
     arch::signal_entry!(trampoline)
 }
 
-/// Whether what a handler was called for has interrupted the handling of a crash, by the signals that are blocked: no program
-/// blocks those that libc keeps for itself. Nothing is noted for it, since a child by vfork must not.
+/// Whether a signal has interrupted the handling of a crash, by the signals that were blocked: [`begin`] blocks those that libc keeps
+/// for itself, too, which no program does. A flag in memory would not do, since a child by vfork has its parent's.
 ///
 /// # Safety
 /// `context` is what the kernel gave to the running handler.
@@ -48,7 +48,7 @@ unsafe fn is_handling(context: *const c_void) -> bool {
     unsafe { platform::interrupted_mask(context) & OTHERS == OTHERS }
 }
 
-/// Lets a system call of our own that a filter traps fail; whether this signal is that. Makes no system call.
+/// If this signal is a system call of our own that a filter has trapped, makes that call fail, and returns true. Makes no system call.
 ///
 /// # Safety
 /// The pointers are those that the kernel gave to the running handler.
@@ -82,12 +82,12 @@ unsafe extern "C" fn handler(signal: c_int, info: *mut siginfo_t, context: *mut 
     }
     // SAFETY: `info` and `context` are those that the kernel has given this handler.
     unsafe {
-        if platform::is_to_be_held_back(&fault, context) {
-            platform::hold_back(platform::tid(), signal, info, context);
+        if platform::is_blocked_by_program(&fault, context) {
+            platform::make_pending(platform::tid(), signal, info, context);
             return platform::set_errno(errno);
         }
     }
-    // The kernel has blocked the others for us.
+    // The kernel has blocked all other signals (`ownership::handler_action`). What `begin` adds is needed where SIGSYS was blocked.
     // SAFETY: `info` and `context` are those that the kernel has given this handler.
     if unsafe { platform::interrupted_mask(context) } & 1 << (SIGSYS - 1) != 0 {
         begin();
@@ -106,7 +106,8 @@ unsafe extern "C" fn handler(signal: c_int, info: *mut siginfo_t, context: *mut 
     platform::set_errno(errno);
 }
 
-/// Where a sandbox forbids what a report does, and what a process usually dies by: one line, if that is allowed, and the end.
+/// Where a sandbox forbids the system calls of a report, and even those by which a process can end itself: writes one line, if that is
+/// allowed, and makes the return from the handler the end of the process.
 ///
 /// # Safety
 /// `context` is what the kernel gave to the running handler, with this fault.
@@ -127,7 +128,7 @@ unsafe fn die_without_a_call(fault: &Fault, context: *mut c_void) {
         return unsafe { platform::block_on_return(context, fault.signal) };
     }
     if fault.signal == SIGABRT && platform::is_in_abort(&fault.registers) {
-        // It does the rest itself.
+        // abort(3) goes on to end the process itself.
         return;
     }
     ownership::restore_default(fault.signal);
@@ -148,7 +149,7 @@ unsafe fn report_and_die(pid: pid_t, tid: pid_t, fault: &Fault, info: *const sig
     }
 }
 
-/// Whether the process has not crashed, but ends as its child did: timeout(1), strace(1) and shells raise the signal that
+/// Whether the process has not crashed, but ends itself as its child has ended: timeout(1), strace(1) and shells raise the signal that
 /// has killed their child, so that their own caller sees it, too.
 #[inline(never)]
 fn ends_as_its_child(fault: &Fault) -> bool {
@@ -159,7 +160,7 @@ fn ends_as_its_child(fault: &Fault) -> bool {
         && platform::fault_behind(fault).is_none()
 }
 
-/// In the copy: a call that a sandbox forbids fails, instead of ending it.
+/// The handler of SIGSYS in a copy: makes a system call that a sandbox traps fail, instead of ending the copy.
 ///
 /// # Safety
 /// The kernel calls it, as a handler with SA_SIGINFO.
@@ -173,7 +174,7 @@ unsafe extern "C" fn fail_call(_signal: c_int, _info: *mut siginfo_t, context: *
     unsafe { platform::fail_forbidden_call(context) };
 }
 
-/// In front of a program's handler. It may leave by siglongjmp: nothing is held while it runs.
+/// Stands in front of a program's handler, which may leave by siglongjmp: nothing is held while it runs.
 unsafe extern "C" fn trampoline(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
     let errno = platform::errno();
     // SAFETY: the kernel calls us as it calls a handler with SA_SIGINFO.
@@ -197,13 +198,13 @@ unsafe extern "C" fn trampoline(signal: c_int, info: *mut siginfo_t, context: *m
     let fault = unsafe { platform::fault(signal, info, context) };
     // SAFETY: `info` and `context` are those that the kernel has given this handler.
     let is_blocked = unsafe {
-        if platform::is_to_be_held_back(&fault, context) {
-            platform::hold_back(platform::tid(), signal, info, context);
+        if platform::is_blocked_by_program(&fault, context) {
+            platform::make_pending(platform::tid(), signal, info, context);
             return platform::set_errno(errno);
         }
-        platform::stands_in(platform::interrupted_mask(context))
+        platform::is_reduced(platform::interrupted_mask(context))
     };
-    // The kernel would not ask a handler whose signal is blocked.
+    // For a fault whose signal is blocked, the kernel would not have called the handler, but ended the process.
     if fault.is_by_instruction() && (is_blocked || returns::was_futile(&fault)) {
         begin();
         ownership::drop_handler(owned, &requested);
@@ -223,12 +224,12 @@ unsafe extern "C" fn trampoline(signal: c_int, info: *mut siginfo_t, context: *m
     if requested.flags & SA_RESETHAND != 0 {
         ownership::drop_handler(owned, &requested);
     }
-    // A handler that `signal` has installed for an error is reset after it has run, unless it has repaired the fault: such a
-    // handler will be needed again.
-    let may_give_up = requested.origin == Origin::ProgramBySignal && fault.is_by_instruction();
-    let instruction = may_give_up.then(|| Instruction::of(&fault));
+    // A handler that was installed by signal(2) may return to the faulting instruction for ever. Whether it has repaired anything is
+    // seen by comparing the thread's state and the instruction before and after.
+    let may_be_futile = requested.origin == Origin::ProgramBySignal && fault.is_by_instruction();
+    let instruction = may_be_futile.then(|| Instruction::of(&fault));
     platform::set_errno(errno);
-    // Handlers without SA_SIGINFO are given all three as well: some of them know that the kernel passes them.
+    // Handlers without SA_SIGINFO get all three arguments, too: Linux passes them, and some handlers rely on that.
     // SAFETY: the program installed this address as a handler.
     unsafe {
         let handler: unsafe extern "C" fn(c_int, *mut siginfo_t, *mut c_void) = core::mem::transmute(requested.handler);
@@ -243,7 +244,7 @@ unsafe extern "C" fn trampoline(signal: c_int, info: *mut siginfo_t, context: *m
             && instruction == Instruction::of(&fault)
             && platform::would_fault_again(&fault)
         {
-            // A child that has its parent's memory leaves nothing there: it goes on as it would without us.
+            // A child that shares its parent's memory writes nothing there, and goes on as it would without us.
             if is_own_process() {
                 returns::remember(&fault);
             }
@@ -257,8 +258,8 @@ unsafe extern "C" fn trampoline(signal: c_int, info: *mut siginfo_t, context: *m
     platform::set_errno(errno);
 }
 
-/// Whether a report before the program's own handler is due: one for each place, and not for ever, since there are
-/// programs that fault and recover by the million.
+/// Whether a report is due before the program's own handler is called (NOSIGPIPE_CRASH=first): one for each program counter, and ten
+/// in all, since some programs fault and recover a million times.
 fn is_new(pc: u64) -> bool {
     static SEEN: [AtomicU64; 10] = [const { AtomicU64::new(0) }; 10];
     SEEN.iter()
@@ -283,8 +284,8 @@ unsafe fn report(pid: pid_t, tid: pid_t, fault: &Fault, info: *const siginfo_t) 
     match claim(pid, tid) {
         Claim::Ours => {}
         Claim::Already => {
-            /// Signals that others have sent are ignored while a report is written. After so many it is assumed that none of
-            /// them was sent: that an instruction of ours faults again and again, with a siginfo that doesn't say so.
+            /// Crash signals that other processes send are ignored while a report is written. After so many of them it is assumed
+            /// that they were not sent: that our own code faults again and again, with a siginfo that doesn't say so.
             const MOST: u32 = 16;
             static IGNORED: AtomicU32 = AtomicU32::new(0);
             if fault.is_by_instruction() || fault.sender == pid || IGNORED.fetch_add(1, Relaxed) >= MOST {

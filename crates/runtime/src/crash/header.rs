@@ -20,15 +20,15 @@ use wording::words;
 /// Whether standard error's reader has stopped reading: it was waited for once, and is not waited for again.
 static STALLED: AtomicBool = AtomicBool::new(false);
 
-/// How long such a reader may take to read on.
-const PATIENCE: u64 = 2_000_000_000;
+/// How long a reader of standard error that has stopped reading is waited for, in nanoseconds.
+const READER_TIMEOUT: u64 = 2_000_000_000;
 
 /// How many texts [`write_text`] has in use: more than one if the first has crashed.
 static IN_USE: AtomicUsize = AtomicUsize::new(0);
 
-/// Before the first lines of a report.
+/// To be called when a report begins.
 pub fn start() {
-    // A child that had our memory may have died over its first lines.
+    // Where there are no copies, a vforked child may have died while it wrote, and left its state in our memory.
     IN_USE.store(0, Relaxed);
     STALLED.store(false, Relaxed);
 }
@@ -90,8 +90,8 @@ fn write_text(write: fn(&Head, &mut dyn Write) -> core::fmt::Result) {
     static TEXTS: [Text; 2] = [const { Text(UnsafeCell::new(Line::empty())) }; 2];
     let in_use = IN_USE.fetch_add(1, AcqRel);
     if let Some(text) = TEXTS.get(in_use) {
-        // SAFETY: only the thread that holds the claim comes here, and its call before this, if there is one that has not
-        // returned, has the other.
+        // SAFETY: only the thread that holds the claim comes here. If a crash has interrupted its first call, this is its second one,
+        // which has the other text.
         let text = unsafe { &mut *text.0.get() };
         *text = Line::empty();
         fill(incident(), text, write);
@@ -106,21 +106,21 @@ pub fn write_least(incident: &Incident) {
     fill(incident, &mut text, |head, text| head.write(text));
     text.push(b"\nnosigpipe: the report ends here: the process could not be copied");
     if let Some(stderr) = platform::stderr() {
-        platform::write_until(stderr, text.finish(), PATIENCE, incident.deadline);
+        platform::write_until(stderr, text.finish(), READER_TIMEOUT, incident.deadline);
     }
 }
 
-/// Writes to standard error, as long as somebody reads there.
+/// Writes to standard error, unless its reader has stopped reading.
 pub fn say(bytes: &[u8]) {
     if let Some(stderr) = platform::stderr() {
         say_on(stderr, bytes);
     }
 }
 
-/// The same, by the number that it has here; -1 for none.
+/// The same where standard error has another descriptor, as in a copy; -1 for none.
 pub fn say_on(stderr: i32, bytes: &[u8]) {
-    let patience = if STALLED.load(Relaxed) { 0 } else { PATIENCE };
-    if stderr >= 0 && !platform::write_until(stderr, bytes, patience, incident().deadline) {
+    let timeout = if STALLED.load(Relaxed) { 0 } else { READER_TIMEOUT };
+    if stderr >= 0 && !platform::write_until(stderr, bytes, timeout, incident().deadline) {
         STALLED.store(true, Relaxed);
     }
 }
@@ -134,11 +134,11 @@ pub fn write_forbidden(incident: &Incident) {
         write!(text, "; the program's seccomp filter forbids more")
     });
     if let Some(stderr) = platform::stderr() {
-        platform::write_until(stderr, text.finish(), PATIENCE, u64::MAX);
+        platform::write_until(stderr, text.finish(), READER_TIMEOUT, u64::MAX);
     }
 }
 
-/// Something about the crash under report.
+/// Writes into `text` what `write` makes of the incident's head.
 fn fill(incident: &Incident, text: &mut dyn Write, write: fn(&Head, &mut dyn Write) -> core::fmt::Result) {
     let (fault, raised) = (&incident.fault, &incident.raised);
     let mut time = Line::<40>::empty();
@@ -171,7 +171,7 @@ pub fn address(incident: &Incident) -> Option<u64> {
     }
 }
 
-/// The word for what was tried with it.
+/// What was tried with that address: `reading`, `writing`, `executing`, or nothing.
 pub fn access(incident: &Incident) -> &'static str {
     match (incident.cause, incident.fault.access) {
         (Cause::NoTarget(_), _) | (_, Access::Execute) => "executing",
@@ -209,8 +209,7 @@ pub fn push_time(text: &mut dyn Write, (seconds, nanoseconds): (i64, u32)) {
     let _ = write!(text, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millisecond:03}Z");
 }
 
-/// (Days to civil date: Howard Hinnant's algorithm.)
-/// Year, month and day; hour, minute and second.
+/// Year, month and day; hour, minute and second, by Howard Hinnant's `civil_from_days` (chrono-Compatible Low-Level Date Algorithms).
 fn civil(seconds: i64) -> ([i64; 3], [i64; 3]) {
     let (days, rest) = (seconds.div_euclid(86400), seconds.rem_euclid(86400));
     let z = days + 719_468;

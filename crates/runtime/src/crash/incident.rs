@@ -20,7 +20,7 @@ pub struct Incident {
     pub fault: Fault,
     /// The signal that came: the same, unless a handler of the program has raised it for the fault.
     pub raised: Fault,
-    /// Whether it has: `raised` is not all that happened.
+    /// Whether a handler of the program has raised `raised` for `fault`.
     pub is_raised_again: bool,
     /// Why the processor refused the instruction.
     pub cause: Cause,
@@ -30,11 +30,11 @@ pub struct Incident {
     pub pid: pid_t,
     /// The thread that crashed.
     pub tid: pid_t,
-    /// Zero-padded.
+    /// The crashed thread's name, zero-padded.
     pub thread: [u8; 16],
-    /// Seconds and nanoseconds since 1970.
+    /// When it crashed: seconds and nanoseconds since 1970.
     pub time: (i64, u32),
-    /// Nanoseconds.
+    /// Nanoseconds since the process began.
     pub uptime: u64,
     /// When the report must be done, on the clock of [`platform::nanoseconds`].
     pub deadline: u64,
@@ -70,13 +70,15 @@ pub const NO_INCIDENT: Incident = Incident {
     deadline: 0,
 };
 
-/// Nanoseconds from a report's deadline to the end of the process, whatever it waits for: for what can be told without waiting.
+/// Nanoseconds from a report's deadline to the end of the process, whatever the process waits for then. In between it can write what
+/// takes no waiting.
 pub const GRACE: u64 = 300_000_000;
 
 /// The crash under report. Only for the thread that holds the claim, and for a copy of the process; nobody keeps it over a call
 /// of [`correct_incident`].
 pub fn incident() -> &'static Incident {
-    // SAFETY: what is promised above; who notes the incident does so field by field, so that a crash in between may read it.
+    // SAFETY: only the thread that holds the claim calls this, or the one thread of a copy. `note` writes field by field through a
+    // pointer, with no reference alive, so that a handler which interrupts it by a crash may read.
     unsafe { &*INCIDENT.0.get() }
 }
 
@@ -95,14 +97,14 @@ pub unsafe fn note_claimed(pid: pid_t, tid: pid_t, fault: &Fault, info: *const s
     PROCESS.store(pid, Relaxed);
 }
 
-/// In a copy of the process, which knows more: what the report is about.
+/// In a copy of the process, which has found out more: replaces what the report is about.
 pub fn correct_incident(incident: Incident) {
     PROCESS.store(incident.pid, Relaxed);
-    // SAFETY: the copy has one thread, and nobody keeps a borrow of it.
+    // SAFETY: the copy has one thread, and the callers keep no reference to the incident.
     unsafe { *INCIDENT.0.get() = incident };
 }
 
-/// In a copy that a child has made which runs in its parent's memory: the crash is that child's, whatever its parent is reporting.
+/// In a copy of a child that shares its parent's memory: the crash is that child's, whatever the parent is reporting.
 pub fn take_over(incident: Incident) {
     CLAIM.store(packed(incident.pid, incident.tid), Relaxed);
     correct_incident(incident);
@@ -113,9 +115,11 @@ pub fn adopt_forked_child() {
     CLAIM.store(0, Relaxed);
 }
 
-/// From here on a crash is handled. SIGSYS must not be blocked, or a call of ours that is trapped would end the process; nor the others,
-/// for a crash of our own. But one that is pending, since the program has it blocked, would come now, and be the end.
-/// Returns what was blocked.
+/// Blocks what must not interrupt the handling of a crash; returns the mask before.
+///
+/// All signals but the crash signals: SIGSYS comes for a system call of ours that a filter traps, which would end the process if it
+/// were blocked, and the others for a crash of our own. But crash signals that are pending, since the program has them blocked, stay
+/// blocked: they would come now.
 pub fn begin() -> u64 {
     platform::learn_forbidden();
     platform::block(!CRASH_SIGNALS | platform::pending_signals())
@@ -127,7 +131,8 @@ pub fn wait_for_crash_in_progress() {
     if CLAIM.load(Acquire) == 0 {
         return;
     }
-    // With these signals blocked a call that is trapped is known for ours, and fails; else the program's handler would see it.
+    // By these blocked signals the handler knows a trapped system call as ours (`is_handling`), and makes it fail. Otherwise the
+    // program's handler would be called for it.
     let before = begin();
     wait_for_holder();
     platform::block(before);
@@ -152,12 +157,11 @@ fn wait_for_holder() {
     }
 }
 
-/// Notes what is known of the crash at once. In place, and in a frame of its own: all this runs on the program's alternate stack,
-/// and Rust's are of 8 KiB, of which its own handler may have used some. Field by field, and through a pointer: if this crashes,
-/// the handler reads what is there.
+/// Notes what is known of the crash at once. In a function of its own, to need less of the stack: this runs on the program's alternate
+/// stack, and those of Rust programs have 8 KiB. Field by field, through a pointer: if this crashes, the handler reads what is there.
 ///
 /// # Safety
-/// `info` is what the kernel gave to the running handler; `incident` is nobody else's.
+/// `info` is what the kernel gave to the running handler; nobody else has a reference to `incident`.
 #[inline(never)]
 pub unsafe fn note(pid: pid_t, tid: pid_t, fault: &Fault, info: *const siginfo_t, incident: *mut Incident) {
     let now = platform::nanoseconds();
@@ -183,15 +187,15 @@ pub unsafe fn note(pid: pid_t, tid: pid_t, fault: &Fault, info: *const siginfo_t
 
 /// What became of an attempt to get the claim.
 pub enum Claim {
-    /// It is ours.
+    /// This thread has it now.
     Ours,
-    /// By this very thread, before.
+    /// This thread had it before: a crash within its report.
     Already,
-    /// Another thread's report took all the time that there was.
+    /// Another thread has it, and has had longer than a report may take.
     Refused,
 }
 
-/// pid and tid in one word.
+/// The value of [`CLAIM`] for a thread.
 fn packed(pid: pid_t, tid: pid_t) -> u64 {
     u64::from(pid.cast_unsigned()) << 32 | u64::from(tid.cast_unsigned())
 }

@@ -1,6 +1,6 @@
 //! From a signal to the end of the process: the crash report.
 //!
-//! The order is that of risk, and each step works if all later ones fail:
+//! The steps come in the order of their risk, and each works even if all later ones fail:
 //!
 //! 1. [`handler`]: whose crash it is, and that only one is reported at a time
 //! 2. [`header`]: the first lines, from a fixed buffer
@@ -34,12 +34,13 @@ pub use reporter::Reporter;
 pub use settings::{is_active, options, program};
 pub use stacks::{Routine, create as create_thread, told_size as signal_stack_size};
 #[cfg(target_os = "linux")]
-pub use stacks::{give_key_up, is_first, lock_all};
+pub use stacks::{is_first, lock_all, release_key};
 
 use crate::platform;
 use ::settings::options::{Core, Crash, Options};
 
-/// Takes the crash signals over. `complain` about a directory that reports can't be written to. For the constructor.
+/// Takes the crash signals over. `complain` says whether to write a line about a directory that reports can't be written to. For the
+/// constructor.
 pub fn start(options: &Options, program: &[u8], complain: bool, reporter: &'static Reporter) {
     match options.core {
         Core::Keep => {}
@@ -79,7 +80,7 @@ pub fn own_code() -> usize {
 /// Makes this process's data its own after a fork.
 pub fn adopt_forked_child() {
     if is_active() {
-        // libc would not have asked for the time.
+        // A filter may forbid to ask for the time.
         if !platform::is_filtered() {
             settings::set_started();
         }

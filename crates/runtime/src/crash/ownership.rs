@@ -1,5 +1,5 @@
-//! The actions of the crash signals: the default action becomes "report, then default action", and the program believes that
-//! it is as ever.
+//! The actions of the crash signals: for the default action the kernel has our handler, which reports and then has the default
+//! action done. The program is told that it is the default action.
 //!
 //! A handler that the program sets by sigaction(2) goes to the kernel as it is: the program owns the signal. Only where
 //! its return would matter to us, the trampoline (`handler.rs`) stands in front of it.
@@ -19,8 +19,9 @@ use settings::options::Crash;
 
 const RULES: Rules =
     Rules { kernel_action, requested, is_ours, vm_childs_default: handler_action, changed: publish_belief };
-/// abort(3) raises SIGABRT and dies if the handler returns: that return is to be seen. SIGSYS may come for a call that a report
-/// makes and a filter traps: that is no affair of the program's handler.
+/// For signals of which no program's handler goes to the kernel without the trampoline. abort(3) raises SIGABRT and ends the process when
+/// the handler returns, so that its return has to be seen. SIGSYS comes for a system call of a report, too, that a filter traps, which
+/// the program's handler must not see.
 const RULES_IN_FRONT: Rules = Rules { kernel_action: kernel_action_in_front, ..RULES };
 
 /// In the order of `options::CRASH_SIGNALS`.
@@ -34,7 +35,7 @@ static SIGNALS: [Owned; 7] = [
     Owned::new(SIGSYS, RULES_IN_FRONT),
 ];
 
-/// Addresses of the handlers, which know this file.
+/// Addresses of the handlers: those are in `handler.rs`, which uses this file and so can't be used by it.
 #[derive(Clone, Copy)]
 pub struct Entries {
     /// In place of the default action.
@@ -45,7 +46,7 @@ pub struct Entries {
     pub forbidden_call: usize,
 }
 
-/// What [`start`] was given.
+/// The [`Entries`] that [`start`] was given.
 static HANDLER: AtomicUsize = AtomicUsize::new(0);
 static TRAMPOLINE: AtomicUsize = AtomicUsize::new(0);
 static FORBIDDEN_CALL: AtomicUsize = AtomicUsize::new(0);
@@ -53,7 +54,7 @@ static FORBIDDEN_CALL: AtomicUsize = AtomicUsize::new(0);
 /// Set when the process is about to die: the kernel gets the default action, whatever is asked for.
 static DYING: AtomicBool = AtomicBool::new(false);
 
-/// The place of a signal in [`SIGNALS`].
+/// The index of a signal in [`SIGNALS`].
 fn index_of(signal: c_int) -> Option<usize> {
     Some(match signal {
         SIGSEGV => 0,
@@ -76,10 +77,10 @@ pub fn owned(signal: c_int) -> Option<&'static Owned> {
 fn publish_belief(signal: c_int, believed: &Action) {
     platform::note_default(signal, believed.handler == SIG_DFL);
     if believed.is_handler()
-        && platform::masks_stand_in()
+        && platform::are_masks_reduced()
         && let Some(owned) = owned(signal)
     {
-        // Since a moment ago, perhaps.
+        // The kernel may have been given the action before masks began to be reduced: now it needs the trampoline.
         owned.apply();
     }
     if let Some(slot) = index_of(signal).and_then(|index| STATE.crash_beliefs.get(index)) {
@@ -110,18 +111,18 @@ pub fn start(selected: u8, entries: Entries) {
     STATE.owned.store(u32::from(selected), Relaxed);
 }
 
-/// From now on the signal does to the process what it does by default. `false` where a filter forbids to tell the kernel.
+/// Gives the kernel the default action of a signal, for good. `false` where a filter forbids that.
 pub fn restore_default(signal: c_int) -> bool {
-    // A child by vfork has a table of actions of its own, but its parent's memory, where this stands for the parent.
+    // A child by vfork has a table of actions of its own, but in memory this flag is its parent's.
     if is_own_process() {
         DYING.store(true, Relaxed);
     }
     platform::set_action(signal, &Action::plain(SIG_DFL))
 }
 
-/// Restores the default of what abort(3) does when SIGABRT does not end the process, as in the first process of a pid
-/// namespace: it executes an instruction that is not allowed (`hlt`), or on arm64 glibc's a breakpoint (its abort-instr.h) and musl's
-/// a write to address 0. A handler that the program has for that stays.
+/// Restores the default action of the signal that ends a process whose abort(3) SIGABRT does not end, as in the first process of a PID
+/// namespace: abort then executes `hlt` (SIGSEGV), on arm64 glibc's a breakpoint (SIGTRAP, its abort-instr.h) and musl's a write to
+/// address 0. Signals for which the program has a handler keep that.
 pub fn let_abort_end() {
     for signal in [SIGSEGV, SIGTRAP] {
         if owned(signal).is_some_and(|owned| owned.believed().handler == SIG_DFL) {
@@ -130,9 +131,9 @@ pub fn let_abort_end() {
     }
 }
 
-/// Before abort(3) begins: where SIGABRT is ignored, it gets its default action at once, which abort gives it in the end, so that the
-/// end is reported. And it is let through, which newer libcs do only when the default action is beyond our reach. A handler of the
-/// program has what libc does with it.
+/// To be called before abort(3): sets the default action of SIGABRT where that is ignored, and unblocks the signal. abort does both
+/// itself in the end, but by system calls that no hook sees, so that the end would not be reported. Where the program has a handler,
+/// nothing is changed.
 #[cfg(target_os = "linux")]
 pub fn let_abort_through() {
     let Some(owned) = owned(SIGABRT) else { return };
@@ -152,8 +153,8 @@ pub fn let_abort_through() {
     platform::change_mask(libc::SIG_UNBLOCK, SIGABRT);
 }
 
-/// Tells the kernel again what it is to have. A child that has the same table of actions (CLONE_SIGHAND) has died of a crash: for that the
-/// default action was restored, in the table of both.
+/// Gives the kernel all actions again. To be called when a child that shares our table of actions (CLONE_SIGHAND) has died of a crash:
+/// it has restored the default action for that, in the table of both.
 #[cfg(target_os = "linux")]
 pub fn apply_all() {
     for owned in SIGNALS.iter().filter(|owned| owned.is_active()) {
@@ -170,7 +171,7 @@ pub fn drop_handler(owned: &Owned, handler: &Request) {
     }
 }
 
-/// In a copy: no handler is called any more.
+/// In a copy: restores the default actions, but for SIGSYS, whose handler makes a trapped system call fail.
 pub fn default_everywhere() {
     DYING.store(true, Relaxed);
     for owned in &SIGNALS {
@@ -201,7 +202,7 @@ fn kernel_action(requested: &Request) -> Action {
         _ if options().crash == Crash::First
             || requested.origin == Origin::ProgramBySignal
             // It must not run in threads where the program has blocked the signal.
-            || platform::masks_stand_in()
+            || platform::are_masks_reduced()
             || requested.flags & SA_RESETHAND != 0 =>
         {
             trampoline_action(requested)
@@ -214,8 +215,8 @@ fn kernel_action_in_front(requested: &Request) -> Action {
     if requested.is_handler() && !is_dying() { trampoline_action(requested) } else { kernel_action(requested) }
 }
 
-/// SA_NODEFER, and no crash signal in the mask: a crash in our own handler comes to it, too. Everything else waits. SA_RESTART for
-/// what the program goes on after.
+/// The action with our handler. SA_NODEFER, and no crash signal in the mask, so that a crash in the handler comes to the handler, too; all
+/// other signals are blocked. SA_RESTART for signals after which the program goes on.
 fn handler_action() -> Action {
     let flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER | SA_RESTART;
     Action { flags, mask: !CRASH_SIGNALS, ..Action::plain(HANDLER.load(Relaxed)) }

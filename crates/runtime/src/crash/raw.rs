@@ -1,5 +1,4 @@
-//! What can be told without a copy: addresses, with the module, the offset and the build id that names can be found
-//! by later.
+//! A report without a copy: addresses, with the module, the offset and the build id by which names can be found later.
 
 use core::fmt::Write;
 use core::sync::atomic::{
@@ -24,7 +23,7 @@ pub fn write() {
     header::write_summary();
 }
 
-/// After a crash in the report itself: addresses, and if that crashes, too, nothing but what can't fail.
+/// After a crash in the report itself: writes addresses; and if that crashes, too, two registers.
 pub fn write_after_crash() {
     static TRIED: AtomicBool = AtomicBool::new(false);
     header::say(b"nosigpipe: the report crashed\n");
@@ -37,6 +36,7 @@ pub fn write_after_crash() {
     header::say(line.finish());
 }
 
+/// Writes the crashed thread's frames: those that a copy has found, else by frame pointers.
 fn frames() {
     let registers = &incident().raised.registers;
     if let Some(progress) = progress()
@@ -72,6 +72,7 @@ fn frames() {
     }
 }
 
+/// Numbers of 64 bits in memory that may not be there.
 fn words<const N: usize>(address: u64) -> Option<[u64; N]> {
     let mut words = [0; N];
     let mut bytes = [0; 16];
@@ -86,6 +87,7 @@ fn words<const N: usize>(address: u64) -> Option<[u64; N]> {
     Some(words)
 }
 
+/// Writes one line: number, address, module, offset and build id, and the function where its name is in memory.
 fn write_frame(index: usize, address: u64) {
     let mut line = Line::<512>::empty();
     let _ = write!(line, "  #{index:<2} {address:#x}");

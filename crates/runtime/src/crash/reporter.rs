@@ -1,4 +1,4 @@
-//! What writes a report (it is handed down by the constructor), and how far the report is.
+//! What writes a report, which the constructor hands over, and how far the report is.
 
 use core::fmt;
 use core::ptr;
@@ -16,15 +16,15 @@ pub struct Reporter {
     pub write: fn(stderr: c_int, full: bool, others: Result<(), &'static str>),
     /// Forgets all memory that an earlier attempt at a report has used.
     pub start_anew: fn(),
-    /// Writes the name of a function, as its symbol has it, as people write it.
+    /// Writes a symbol's name demangled.
     pub demangle: fn(symbol: &[u8], to: &mut dyn fmt::Write),
-    /// Names inaccessible pages, by their address and size in bytes, that become memory when the kernel has no other.
+    /// Takes an inaccessible mapping, by address and size in bytes, which becomes memory when the kernel has no other.
     pub keep_in_reserve: fn(start: usize, size: usize),
-    /// Lets the other threads go on, which the report has stopped.
+    /// Resumes the other threads, which the report has stopped.
     pub resume_threads: fn(),
 }
 
-/// Before [`start`].
+/// The reporter before [`start`]: does nothing.
 static NO_REPORTER: Reporter = Reporter {
     write: |_, _, _| {},
     start_anew: || {},
@@ -35,25 +35,25 @@ static NO_REPORTER: Reporter = Reporter {
 
 static REPORTER: AtomicPtr<Reporter> = AtomicPtr::new((&raw const NO_REPORTER).cast_mut());
 
-/// For the constructor.
+/// Sets the reporter. For the constructor.
 pub fn start(reporter: &'static Reporter) {
     REPORTER.store(ptr::from_ref(reporter).cast_mut(), Release);
 }
 
 /// What writes the report.
 pub fn reporter() -> &'static Reporter {
-    // SAFETY: nobody, or what `start` was given; both stay, and are only read.
+    // SAFETY: the address of a static: `NO_REPORTER`, or the one that `start` has published with Release.
     unsafe { &*REPORTER.load(Acquire) }
 }
 
-/// What is known of the report while it is being written.
+/// How far the report is: in memory that the crashed process shares with the copy that writes it.
 #[repr(C)]
 pub struct Progress {
     /// 1 when it is done.
     pub done: AtomicU32,
     /// 1 when the copy has written the first lines, where that is left to it.
     pub header: AtomicU32,
-    /// 1 when the copy has told the system's log and the like: a second copy does not tell them again.
+    /// 1 when the copy has sent the report to the logs, so that a second copy does not send it again.
     pub logged: AtomicU32,
     /// How many bytes of `draft` there are.
     pub draft_length: AtomicU32,
@@ -65,20 +65,22 @@ pub struct Progress {
     pub frames: [AtomicU64; FRAMES],
 }
 
-/// Most bytes of a file's name (limits.h).
+/// Bytes of a file's name, at most (limits.h).
 pub const NAME_MAX: usize = 255;
 
 /// What is put in front of a report's name and behind it, as long as it is a draft.
 pub const DRAFT: (&str, &str) = (".", ".part");
 
-/// Frames that fit into the shared page.
+/// Frames that have room in the shared page.
 pub const FRAMES: usize = 256;
 
+/// The shared page; null where there is none.
 static PROGRESS: AtomicPtr<Progress> = AtomicPtr::new(ptr::null_mut());
 
-/// What is known, if anything is.
+/// How far the report is; `None` where there is no memory to share that.
 pub fn progress() -> Option<&'static Progress> {
-    // SAFETY: null, or a page that stays.
+    // SAFETY: null, or a page of zeros, which are valid atomics, that `set_progress` has published. It is unmapped only after
+    // `take_progress`, when the report is over and its references are gone.
     unsafe { PROGRESS.load(Acquire).as_ref() }
 }
 
@@ -86,7 +88,7 @@ impl Progress {
     /// Notes that a draft of the report is in the directory, which is to have this name; an empty one: there is none any more.
     pub fn note_draft(&self, name: &[u8]) {
         self.draft_length.store(0, Release);
-        // The longest is that of a draft that is being written.
+        // The longest name is that of a draft while it is written.
         if name.len() + "..".len() + ".part.tmp".len() > NAME_MAX {
             return;
         }

@@ -1,9 +1,9 @@
 //! Handlers of the program that have returned to an instruction which can't succeed.
 //!
-//! The program would execute it and run its handler for ever. What looks the same may be progress, though: a collector's
-//! handler makes a page writable, the store succeeds, and the next store to the page, protected again, faults with the same
-//! in all registers. So a handler counts as having given up only if the instruction could not succeed at the moment of its
-//! return, and was the next that faulted in this thread.
+//! The program would execute it and run its handler for ever. But a fault that comes again need not mean that: a garbage collector's
+//! handler makes a page writable, the store succeeds, and the next store to the page, which is protected again, faults with the same
+//! values in all registers. So a handler's return counts as futile only if the instruction could not succeed at that moment, and
+//! was the next one that faulted in this thread.
 
 use core::sync::atomic::{
     AtomicBool, AtomicU64,
@@ -14,20 +14,24 @@ use libc::pid_t;
 
 use crate::platform::{self, Fault, Registers};
 
-/// How long after the handler's return the instruction faults again, in nanoseconds. If the thread does not get to it in
-/// that time, the handler is called once more.
+/// Within how many nanoseconds after the handler's return the instruction has to fault again. If the thread takes longer, as on a
+/// busy machine, the handler is called once more.
 const SOON: u64 = 100_000_000;
-/// Bytes of the longest instruction that a processor has.
+/// Bytes of an instruction that are compared: no instruction of x86_64 or arm64 has more than 15.
 const LONGEST_INSTRUCTION: usize = 16;
 
-/// Threads are told apart by the lowest bits of their ids; two of one kind only take turns in what is remembered.
+/// The last return of each thread, by the lowest bits of its id. Two threads with the same ones replace each other's: then a handler
+/// is called once more.
 static RETURNS: [Return; 16] = [const { Return::none() }; 16];
 /// Whether anything was ever remembered.
 static ANY: AtomicBool = AtomicBool::new(false);
 
+/// A handler's return to an instruction that can't succeed.
 struct Return {
     tid: AtomicU64,
+    /// [`digest`] of the fault; 0 for none.
     state: AtomicU64,
+    /// When the handler returned, on the clock of [`platform::nanoseconds`].
     time: AtomicU64,
 }
 
@@ -37,12 +41,12 @@ impl Return {
     }
 }
 
-/// What can be compared after the handler has run: the instruction itself, which a handler may have replaced.
+/// The bytes of an instruction, to see whether a handler has replaced it.
 #[derive(PartialEq, Eq)]
 pub struct Instruction([u8; LONGEST_INSTRUCTION]);
 
 impl Instruction {
-    /// What stands at the fault's program counter now.
+    /// The bytes at the fault's program counter.
     pub fn of(fault: &Fault) -> Self {
         let mut code = [0; LONGEST_INSTRUCTION];
         platform::read_memory(platform::pid(), fault.registers.pc(), &mut code);
@@ -66,7 +70,7 @@ pub fn remember(fault: &Fault) {
     }
 }
 
-/// Whether this is the fault of which [`remember`] was told, again. Forgets it.
+/// Whether this is the fault that [`remember`] has noted, again. Forgets it.
 pub fn was_futile(fault: &Fault) -> bool {
     if !ANY.load(Relaxed) {
         return false;

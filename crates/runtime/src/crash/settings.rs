@@ -32,12 +32,13 @@ pub struct Settings {
     program: UnsafeCell<[u8; 64]>,
     /// The directory for reports, zero-padded: the environment that it was named in may be overwritten with a title.
     directory: UnsafeCell<[u8; REPORT_MAX + 1]>,
-    /// The file for what a container has died of, likewise.
+    /// A container's termination log, likewise.
     termination_log: UnsafeCell<[u8; TERMINATION_LOG_MAX + 1]>,
 }
 
-// SAFETY: written by the constructor alone, before it has a handler installed and sets ACTIVE (Release); read by those handlers, and
-// by threads that have seen ACTIVE (Acquire) or hold the claim. Threads that another library's constructor has started before do neither.
+// SAFETY: written by the constructor alone, before it gives the kernel a handler and sets ACTIVE (Release). Read by those handlers,
+// which the kernel calls only after it was given them, and by threads that have seen ACTIVE (Acquire). Threads that another library's
+// constructor has started before can do neither.
 unsafe impl Sync for Settings {}
 
 static SETTINGS: Settings = Settings {
@@ -55,13 +56,13 @@ static STARTED: AtomicU64 = AtomicU64::new(0);
 
 /// The settings that hold.
 pub fn options() -> &'static Options {
-    // SAFETY: as said where they are made Sync.
+    // SAFETY: not written any more (`unsafe impl Sync`).
     unsafe { &*SETTINGS.options.get() }
 }
 
 /// Base name of the executable file.
 pub fn program() -> &'static [u8] {
-    // SAFETY: as said where they are made Sync.
+    // SAFETY: not written any more (`unsafe impl Sync`).
     let name = unsafe { &*SETTINGS.program.get() };
     name.split(|&byte| byte == 0).next().unwrap_or_default()
 }
@@ -87,9 +88,9 @@ pub fn set_started() {
     STARTED.store(platform::nanoseconds(), Relaxed);
 }
 
-/// Notes the settings. `complain` about a directory that reports can't be written to. For the constructor.
+/// Notes the settings. `complain` says whether to write a line about a directory that reports can't be written to. For the constructor.
 pub fn note(options: &Options, program: &[u8], complain: bool) {
-    // SAFETY: the constructor runs once, and nobody reads them yet.
+    // SAFETY: the constructor runs once, and nobody reads them before it gives the kernel a handler or sets ACTIVE.
     unsafe {
         let kept = &mut *SETTINGS.options.get();
         // These point into the environment; which programs to act in has been decided.
@@ -123,7 +124,7 @@ fn keep<const N: usize>(slot: &'static mut [u8; N], path: &[u8]) -> Option<&'sta
 /// The directory for reports, by its name.
 pub fn report_directory() -> Option<&'static CStr> {
     options().report?;
-    // SAFETY: written by the constructor alone, as said where they are made Sync.
+    // SAFETY: not written any more (`unsafe impl Sync`).
     CStr::from_bytes_until_nul(unsafe { &*SETTINGS.directory.get() }).ok()
 }
 

@@ -4,10 +4,10 @@
 //! (`platform/linux/delivery.rs`). So many of the stacks share one mapping, and there is no guard page in
 //! front of each, which would be a mapping of its own: what the handler needs is known, and tested.
 //!
-//! The thread that makes another takes a stack out of a slab, the new one takes it into use, and gives it back when it
-//! ends: in the destructor of a thread-specific key which asks to be called again until it is among the last, and even then
-//! not before the kernel has forgotten the thread, since other destructors may overflow the stack, too. Where the process has forbidden itself system calls, threads start
-//! without one, and threads that have one keep it.
+//! The thread that creates another takes a stack out of a slab, and the new one makes it its own and gives it back when it ends. That
+//! begins in the destructor of a thread-specific key, which asks to be called again until it is among the last; and the stack is free
+//! only when the kernel does not know the thread any more, since other destructors may overflow the thread's stack, too. Where the
+//! process has forbidden itself system calls, threads start without one, and threads that have one keep it.
 
 use core::cell::UnsafeCell;
 use core::num::NonZeroUsize;
@@ -23,23 +23,24 @@ use once_cell::race::OnceNonZeroUsize;
 use super::reporter::reporter;
 use crate::platform::{self, PAGE};
 
-/// What the arena has when the kernel has nothing left.
+/// Bytes of address space that are kept for a report in a process that has no memory left.
 const RESERVE: usize = 4 << 20;
 /// Stacks in a slab, a bit for each.
 const STACKS: u32 = 32;
-/// The same when the process locks what it maps from now on: all of it counts until it is unlocked again.
+/// The same when the process has called mlockall(2) with MCL_FUTURE: a mapping counts against RLIMIT_MEMLOCK until it is unlocked.
 const STACKS_WHEN_LOCKED: u32 = 2;
-/// More threads than these have stacks for start without one.
+/// Slabs, at most. Threads for which there is no stack start without one.
 const SLABS: usize = 2048;
-/// Slabs that stay when nobody uses them.
+/// Slabs that stay mapped when no thread uses them.
 const KEPT_SLABS: usize = 2;
-/// Threads that may be between pthread_create and their first instruction before a start needs memory of its own.
+/// Threads that may be between pthread_create(3) and their first instruction. One more starts without a stack of ours.
 const PENDING_STARTS: usize = 32;
 /// How often destructors are called (PTHREAD_DESTRUCTOR_ITERATIONS).
 const DESTRUCTOR_ROUNDS: usize = 4;
 
-/// Size of a stack and its guard, if it has one.
+/// Bytes of a stack, with its guard if it has one.
 static SIZE: OnceNonZeroUsize = OnceNonZeroUsize::new();
+/// The thread-specific key; `u32::MAX` for none.
 static KEY: AtomicU32 = AtomicU32::new(u32::MAX);
 /// The main thread's stack, behind which the reserve lies.
 static FIRST: AtomicPtr<u8> = AtomicPtr::new(ptr::null_mut());
@@ -48,7 +49,7 @@ static LOCKED: AtomicBool = AtomicBool::new(false);
 
 /// One mapping of several stacks.
 struct Slab {
-    /// Null for a free place, [`BUSY`] while somebody maps or unmaps it.
+    /// Its address; null when it is not mapped, [`BUSY`] while a thread maps or unmaps it.
     base: AtomicPtr<u8>,
     /// How many stacks it has.
     count: AtomicU32,
@@ -60,9 +61,10 @@ static POOL: [Slab; SLABS] =
     [const { Slab { base: AtomicPtr::new(ptr::null_mut()), count: AtomicU32::new(0), free: AtomicU32::new(0) } };
         SLABS];
 
-/// How many places of [`POOL`] have ever had a slab. Those before may be free again.
+/// Slabs of [`POOL`] from this index on have never been mapped.
 static REACHED: AtomicUsize = AtomicUsize::new(0);
 
+/// The slabs that are or were mapped.
 fn slabs() -> impl Iterator<Item = &'static Slab> {
     POOL.iter().take(REACHED.load(Acquire))
 }
@@ -70,7 +72,7 @@ fn slabs() -> impl Iterator<Item = &'static Slab> {
 /// No slab's address.
 const BUSY: *mut u8 = ptr::dangling_mut();
 
-/// What a program passes to pthread_create(3), or to thrd_create(3): that one's returns an int, in the same register.
+/// What a program passes to pthread_create(3); or to thrd_create(3), whose routine returns an int, in the same register.
 pub type Routine = extern "C" fn(*mut c_void) -> *mut c_void;
 
 /// Gives the main thread its stack and keeps some memory in reserve, in one mapping. For the constructor.
@@ -91,7 +93,7 @@ pub fn start() {
     if !are_wanted {
         return;
     }
-    // SAFETY: the pages are ours, fresh, and nobody's stack yet.
+    // SAFETY: the mapping is ours and new, so that no thread uses it.
     unsafe {
         let stack = region.wrapping_add(platform::GUARD);
         platform::learn_empty_signal_stack();
@@ -103,7 +105,7 @@ pub fn start() {
     FIRST.store(region, Relaxed);
 }
 
-/// Whether that stack is the one of the thread that the program has begun with.
+/// Whether that stack is the main thread's.
 #[cfg(target_os = "linux")]
 pub fn is_first(stack: *mut u8) -> bool {
     stack == FIRST.load(Relaxed)
@@ -113,8 +115,8 @@ fn size() -> usize {
     SIZE.get().map_or(0, NonZeroUsize::get)
 }
 
-/// What the kernel is told of a stack's size: an odd number, by which our stacks are known from a program's. 0 when there
-/// are none.
+/// The size of our stacks as the kernel is told it, in bytes: an odd number, by which they are told from a program's. 0 when there are
+/// none.
 pub fn told_size() -> usize {
     size().saturating_sub(platform::GUARD + platform::MARK)
 }
@@ -172,7 +174,7 @@ impl Slab {
     /// Makes a slab, and takes a stack out of it.
     fn map(&self) -> *mut u8 {
         if self.base.compare_exchange(ptr::null_mut(), BUSY, Acquire, Relaxed).is_err() {
-            // Somebody else is at it: this thread starts without one, which nobody but an overflow will notice.
+            // Another thread is mapping it. This one starts without a stack, which matters only if it overflows its own.
             return ptr::null_mut();
         }
         let count = if LOCKED.load(Relaxed) { STACKS_WHEN_LOCKED } else { STACKS };
@@ -189,7 +191,7 @@ impl Slab {
             }
         }
         self.base.store(base, Release);
-        // After the address: whoever takes one of them reads it.
+        // Published after the address, which a thread that takes a stack reads.
         if !base.is_null() {
             self.free.store(self.all() & !1, Release);
         }
@@ -201,7 +203,7 @@ impl Slab {
         while free != 0 {
             let lowest = free & free.wrapping_neg();
             match self.free.compare_exchange_weak(free, free & !lowest, AcqRel, Relaxed) {
-                // From now on the slab stays. It may have become another since its base was looked at.
+                // With a stack taken, the slab stays mapped. Only now its address is read: it may have been another before.
                 Ok(_) => {
                     let base = self.base.load(Acquire);
                     return Some(base.wrapping_add(lowest.trailing_zeros() as usize * size()));
@@ -217,15 +219,15 @@ impl Slab {
         if self.free.compare_exchange(all, 0, AcqRel, Relaxed).is_err() {
             return;
         }
-        // Nobody can take any of them now.
+        // All bits are cleared: no thread can take a stack of it now.
         let base = self.base.swap(BUSY, Acquire);
-        // SAFETY: nobody has a stack of it.
+        // SAFETY: all its stacks were free, and no thread can take one.
         unsafe { platform::unmap(base, self.count.load(Relaxed) as usize * size()) };
         self.base.store(ptr::null_mut(), Release);
     }
 }
 
-/// In a forked child: its one thread has its stack, and nobody else is there.
+/// In a forked child, which has one thread: frees the stacks of all others.
 pub fn adopt_forked_child() {
     let own = platform::own_stack();
     for slab in slabs() {
@@ -245,7 +247,7 @@ pub fn adopt_forked_child() {
     }
 }
 
-/// Around mlockall(2): our memory is not part of what the program wants to have locked, nor of what it may lock.
+/// Around mlockall(2): unlocks our memory again, which is not what the program wants locked, and which would count against its limit.
 #[cfg(target_os = "linux")]
 pub fn lock_all(flags: c_int, lock: impl FnOnce() -> c_int) -> c_int {
     let first = FIRST.load(Relaxed);
@@ -253,8 +255,8 @@ pub fn lock_all(flags: c_int, lock: impl FnOnce() -> c_int) -> c_int {
         return lock();
     }
     let reserve = first.wrapping_add(size());
-    // The kernel compares the process's whole size with the limit. Nobody uses the reserve but a report, which can do
-    // without.
+    // The kernel compares the size of all mappings with the limit, so the reserve is unmapped for the time of the call. Only a report
+    // would use it, which can do without.
     // SAFETY: the reserve is ours, and nothing is in it.
     let is_away = flags & libc::MCL_CURRENT != 0 && unsafe { platform::unmap_reserve(reserve, RESERVE) };
     let result = lock();
@@ -276,21 +278,23 @@ pub fn lock_all(flags: c_int, lock: impl FnOnce() -> c_int) -> c_int {
     result
 }
 
-/// What a new thread is to do.
+/// What a new thread is to do: its routine, the routine's argument, and its alternate stack.
 struct Start {
+    /// 1 from when the creating thread takes this entry until the new thread has read it.
     taken: AtomicU32,
     what: UnsafeCell<(Option<Routine>, *mut c_void, *mut u8)>,
 }
 
-// SAFETY: whoever sets `taken` has the rest for itself until it is cleared.
+// SAFETY: the thread that sets `taken` (Acquire) has the rest for itself, and hands it to the thread that it creates; that one reads
+// it and clears `taken` (Release).
 unsafe impl Sync for Start {}
 
 static PENDING: [Start; PENDING_STARTS] =
     [const { Start { taken: AtomicU32::new(0), what: UnsafeCell::new((None, ptr::null_mut(), ptr::null_mut())) } };
         PENDING_STARTS];
 
-/// What the new thread runs instead of its routine, to be given to the real pthread_create; none when there is no place
-/// for it, and the thread starts without us.
+/// Routine and argument for the real pthread_create(3), which make a thread that has an alternate stack; `None` when there is none for
+/// it.
 fn thread_stack(routine: Routine, argument: *mut c_void) -> Option<(Routine, *mut c_void)> {
     if platform::is_filtered() || KEY.load(Relaxed) == u32::MAX || size() == 0 {
         return None;
@@ -303,19 +307,20 @@ fn thread_stack(routine: Routine, argument: *mut c_void) -> Option<(Routine, *mu
         start.taken.store(0, Release);
         return None;
     }
-    // SAFETY: we have just taken it.
+    // SAFETY: we have just taken the entry, and no thread has been given it yet.
     unsafe { *start.what.get() = (Some(routine), argument, region) };
     Some((start_thread, (&raw const *start).cast_mut().cast()))
 }
 
-/// The thread was not made after all.
+/// To be called when the thread could not be created: gives back what `thread_stack` has taken.
 fn forget_thread(argument: *mut c_void) {
     let (_, _, region) = take(argument);
     platform::keeping_errno(|| give_back(region));
 }
 
+/// What the entry of [`PENDING`] at this address says; frees the entry.
 fn take(argument: *mut c_void) -> (Option<Routine>, *mut c_void, *mut u8) {
-    // SAFETY: `argument` is an entry of PENDING that thread_stack has taken for this thread.
+    // SAFETY: `thread_stack` has taken that entry for this thread, and pthread_create(3) orders what it wrote before what we read.
     unsafe {
         let start = &*argument.cast::<Start>();
         let what = *start.what.get();
@@ -328,7 +333,8 @@ fn take(argument: *mut c_void) -> (Option<Routine>, *mut c_void, *mut u8) {
 /// pthread_exit(3) or be cancelled.
 extern "C" fn start_thread(argument: *mut c_void) -> *mut c_void {
     let (routine, argument, region) = take(argument);
-    // SAFETY: the stack is ours alone. A filter may have been installed for all threads since.
+    // A filter may have been installed for all threads meanwhile.
+    // SAFETY: the stack was taken for this thread alone.
     let is_used = !platform::is_filtered() && unsafe { take_into_use(region) };
     if is_used && platform::set_key(KEY.load(Relaxed), region.wrapping_add(DESTRUCTOR_ROUNDS - 1)) {
         platform::set_own_stack(region);
@@ -356,16 +362,16 @@ unsafe extern "C" fn thread_ends(value: *mut c_void) {
     }
 }
 
-/// A stack whose thread is about to end: destructors that are called after ours may overflow the thread's own stack, too.
+/// An alternate stack whose thread is about to end. Destructors that are called after ours may still overflow the thread's own stack.
 struct Ending {
     stack: AtomicPtr<u8>,
     tid: AtomicI32,
 }
 
-/// Threads that end at the same time; one more does without at its very end.
+/// Threads that end at the same time. If there are more, the others lose their alternate stack before their last destructors.
 static ENDING: [Ending; 16] = [const { Ending { stack: AtomicPtr::new(ptr::null_mut()), tid: AtomicI32::new(0) } }; 16];
 
-/// A stack whose thread has ended.
+/// Takes a stack whose thread has ended.
 fn of_ended_thread() -> Option<*mut u8> {
     let pid = platform::pid();
     ENDING.iter().find_map(|ending| {
@@ -379,8 +385,7 @@ fn of_ended_thread() -> Option<*mut u8> {
     })
 }
 
-/// Leaves the stack to the calling thread until the kernel does not know that any more; whether there is room to remember
-/// it.
+/// Leaves the stack to the calling thread until the kernel does not know the thread any more; false where [`ENDING`] is full.
 fn keep_to_the_end(stack: *mut u8) -> bool {
     let free = |ending: &&Ending| {
         ending.stack.load(Relaxed).is_null()
@@ -392,15 +397,15 @@ fn keep_to_the_end(stack: *mut u8) -> bool {
     true
 }
 
-/// Gives our thread-specific key up to the program, which has been told that there is none left; whether there was one.
-/// Threads that are made from now on have no alternate stack of ours, and those that have one keep it.
+/// Deletes our thread-specific key, so that the program can have it when there is none left; whether we had one. Threads that are
+/// created from now on have no alternate stack of ours, and those that have one keep it.
 #[cfg(target_os = "linux")]
-pub fn give_key_up() -> bool {
+pub fn release_key() -> bool {
     let key = KEY.swap(u32::MAX, Relaxed);
     key != u32::MAX && platform::delete_key(key)
 }
 
-/// For the hook: makes a thread with an alternate stack.
+/// Creates a thread with an alternate stack, by `create`, which is the real function. Returns what that returns.
 pub fn create(routine: Routine, argument: *mut c_void, create: impl Fn(Routine, *mut c_void) -> c_int) -> c_int {
     let Some((first, start)) = thread_stack(routine, argument) else { return create(routine, argument) };
     let error = create(first, start);
@@ -408,6 +413,6 @@ pub fn create(routine: Routine, argument: *mut c_void, create: impl Fn(Routine, 
         return 0;
     }
     forget_thread(start);
-    // Perhaps it was our stack that there was no room for.
+    // It may have failed for want of the memory that our stack takes.
     create(routine, argument)
 }

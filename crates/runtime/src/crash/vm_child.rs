@@ -1,8 +1,8 @@
 //! The crash of a child that runs in its parent's memory (vfork, clone with CLONE_VM): nothing is written there, since the parent
 //! goes on, and may be reporting a crash of its own at this very moment.
 //!
-//! So the child, before anything else, has a copy of itself made, which has memory of its own. All that a report notes, from the
-//! claim to the first line, is noted in the copy. The child only waits, for a time that the kernel limits.
+//! So the child first of all has a copy of itself made, which has memory of its own. All state of a report, from the claim on, is
+//! kept in the copy. The child only waits, for a time that the kernel limits.
 
 use core::ptr;
 
@@ -14,7 +14,7 @@ use super::settings::options;
 use super::{copy, header, raw};
 use crate::platform::{self, CopyEnd, CopyWork};
 
-/// What a copy is told. It lies above the copy's stack, in memory that was mapped for it.
+/// What a copy is to do. It lies above the copy's stack, in memory that was mapped for both.
 struct Task {
     incident: Incident,
     effort: Effort,
@@ -45,7 +45,7 @@ pub fn report(incident: Incident) {
 /// Whether a copy could be made.
 #[inline(never)]
 fn by_copies(incident: &Incident) -> bool {
-    // See `copy::write`.
+    // Valgrind ends a process that calls clone(2) for anything but a thread or a fork.
     if platform::is_on_valgrind() {
         return false;
     }
@@ -65,7 +65,7 @@ fn by_copies(incident: &Incident) -> bool {
             done: None,
             deadline: incident.deadline,
         };
-        // SAFETY: fresh memory of a suitable alignment, which nobody else knows; the stack below it is for the copy.
+        // SAFETY: fresh memory, aligned to 64, which nobody else knows; the stack below it is for the copy.
         let end = unsafe {
             task.write(Task { incident: *incident, effort, progress: page.cast() });
             platform::in_a_copy_of_vm_child(&work)
@@ -77,11 +77,11 @@ fn by_copies(incident: &Incident) -> bool {
         }
         break;
     }
-    // SAFETY: null, or the page, of which no copy is left.
+    // SAFETY: null, or a page of zeros, which are valid atomics, that copies have written to; all of those have ended.
     if let Some(progress) = unsafe { page.cast::<Progress>().as_ref() } {
         copy::keep_draft(progress, false);
     }
-    // SAFETY: the copies had their own, but for the page, of which none is left.
+    // SAFETY: the copies that used them have ended, and no reference to them is left.
     unsafe {
         platform::unmap(stack, size);
         if !page.is_null() {
@@ -92,7 +92,7 @@ fn by_copies(incident: &Incident) -> bool {
 }
 
 fn begin(task: *const c_void) {
-    // SAFETY: by_copies has written it into the memory that ours is a copy of.
+    // SAFETY: `by_copies` has written it before this copy was made, whose memory has it, too.
     let task = unsafe { &*task.cast::<Task>() };
     copy::begin(ptr::null());
     copy::take_over(task.progress, task.effort != Effort::Full);

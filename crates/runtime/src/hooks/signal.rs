@@ -113,9 +113,9 @@ fn set(signal: c_int, new: Option<Request>) -> Option<Request> {
         Some(owned) if platform::is_sigaction_behind() && !crash::is_dying() => by_next(owned, new),
         Some(owned) => Some(change(owned, new)),
         None => {
-            let new = new.map(|new| Action { mask: platform::stand_in(new.mask), ..new.action });
+            let new = new.map(|new| Action { mask: platform::reduced(new.mask), ..new.action });
             let before = platform::real_sigaction(signal, new.as_ref())?;
-            Some(Request::of_program(Action { mask: platform::told(before.mask), ..before }))
+            Some(Request::of_program(Action { mask: platform::as_program_set(before.mask), ..before }))
         }
     }
 }

@@ -62,7 +62,7 @@ pub fn adopt_forked_child(is_filtered: bool) {
 /// itself tries to become another program.
 pub struct Spawn {
     disposition: Changed,
-    _mask: platform::MaskAsSet,
+    _mask: platform::ProgramMask,
 }
 
 /// Which disposition of SIGPIPE was changed, and is to be restored.
@@ -77,7 +77,7 @@ enum Changed {
 impl Spawn {
     /// To be kept until the call has returned.
     pub fn begin() -> Self {
-        Self { disposition: Changed::begin(), _mask: platform::MaskAsSet::begin() }
+        Self { disposition: Changed::begin(), _mask: platform::ProgramMask::begin() }
     }
 }
 

@@ -394,7 +394,7 @@ pub mod frame {
     /// # Safety
     /// Both are frames of the kernel, of that size.
     pub unsafe fn relocate(from: usize, to: usize, size: usize) {
-        // SAFETY: the caller promises the kernel's ucontext.
+        // SAFETY: both are within frames of the kernel.
         unsafe {
             let pointer = core::ptr::with_exposed_provenance_mut::<usize>(to + STATE);
             let state = pointer.read();

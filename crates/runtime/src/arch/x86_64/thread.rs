@@ -10,22 +10,22 @@ use super::system_call;
 // read without a call.
 global_asm!(
     ".pushsection .tbss, \"awT\", @nobits",
-    ".hidden nosigpipe_own_word",
-    ".globl nosigpipe_own_word",
-    ".type nosigpipe_own_word, @tls_object",
-    ".size nosigpipe_own_word, 8",
+    ".hidden nosigpipe_thread_local",
+    ".globl nosigpipe_thread_local",
+    ".type nosigpipe_thread_local, @tls_object",
+    ".size nosigpipe_thread_local, 8",
     ".balign 8",
-    "nosigpipe_own_word: .zero 8",
+    "nosigpipe_thread_local: .zero 8",
     ".popsection",
 );
 
 /// The calling thread's word.
-pub fn own_word() -> *mut u8 {
+pub fn thread_local() -> *mut u8 {
     let word: *mut u8;
     // SAFETY: the thread's own word, at the distance that the loader has written down.
     unsafe {
         asm!(
-            "mov {0}, qword ptr [rip + nosigpipe_own_word@gottpoff]",
+            "mov {0}, qword ptr [rip + nosigpipe_thread_local@gottpoff]",
             "mov {0}, qword ptr fs:[{0}]",
             out(reg) word, options(nostack, readonly, preserves_flags),
         );
@@ -34,11 +34,11 @@ pub fn own_word() -> *mut u8 {
 }
 
 /// Sets the calling thread's word.
-pub fn set_own_word(word: *mut u8) {
+pub fn set_thread_local(word: *mut u8) {
     // SAFETY: the thread's own variable, at the offset that the loader has written down.
     unsafe {
         asm!(
-            "mov {0}, qword ptr [rip + nosigpipe_own_word@gottpoff]",
+            "mov {0}, qword ptr [rip + nosigpipe_thread_local@gottpoff]",
             "mov qword ptr fs:[{0}], {1}",
             out(reg) _, in(reg) word, options(nostack, preserves_flags),
         );
@@ -68,7 +68,7 @@ pub fn thread_pointer_by_kernel() -> usize {
 ///
 /// # Safety
 /// There is one, in every thread.
-pub unsafe fn thread_number(offset: isize) -> i32 {
+pub unsafe fn thread_i32(offset: isize) -> i32 {
     let value: i32;
     // SAFETY: the caller promises that there is one, in every thread.
     unsafe {
@@ -81,7 +81,7 @@ pub unsafe fn thread_number(offset: isize) -> i32 {
 ///
 /// # Safety
 /// There is one, in every thread.
-pub unsafe fn set_thread_number(offset: isize, value: i32) {
+pub unsafe fn set_thread_i32(offset: isize, value: i32) {
     // SAFETY: the caller promises that there is one, in every thread.
     unsafe {
         asm!("mov dword ptr fs:[{}], {:e}", in(reg) offset, in(reg) value, options(nostack, preserves_flags));

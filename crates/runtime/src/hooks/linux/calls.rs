@@ -117,7 +117,7 @@ unsafe extern "C" fn special(
     // SAFETY: the caller's arguments, as the caller gave them.
     let call = || unsafe { platform::system_call(number, [a, b, c, d, e, f]) };
     match number {
-        // SAFETY: as above.
+        // SAFETY: the caller's arguments, as the caller gave them.
         libc::SYS_sigaltstack => c_long::from(unsafe { exchange_stack(a as *const stack_t, b as *mut stack_t) }),
         libc::SYS_prctl if a as c_int != libc::PR_SET_SECCOMP => call(),
         // A child that has a copy of everything, stack included: as after fork(2).

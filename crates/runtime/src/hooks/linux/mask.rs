@@ -1,11 +1,11 @@
-//! Which signals a thread blocks: where it blocks all, faults are let through ([`stand_in`]).
+//! Which signals a thread blocks: where it blocks all, faults are let through ([`reduced`]).
 
 use core::mem::MaybeUninit;
 
 use libc::{SIG_BLOCK, SIG_SETMASK, SIG_UNBLOCK, c_int, sigset_t};
 
 use crate::hooks::real;
-use crate::platform::{self, is_nearly_full, masks_stand_in, stand_in, told};
+use crate::platform::{self, are_masks_reduced, as_program_set, is_nearly_full, reduced};
 
 /// pthread_sigmask(3) and sigprocmask(2), which are one in all but how they tell of errors.
 type Change = unsafe extern "C" fn(c_int, *const sigset_t, *mut sigset_t) -> c_int;
@@ -66,7 +66,7 @@ fn change_by_bsd(how: c_int, mask: c_int) -> c_int {
 unsafe fn change(real: Change, how: c_int, set: *const sigset_t, old: *mut sigset_t) -> c_int {
     // SAFETY: the caller's arguments, as the caller gave them; as in libc, a wild set is the caller's SIGSEGV.
     unsafe {
-        if !masks_stand_in() && (set.is_null() || !is_nearly_full(kernels(set).read())) {
+        if !are_masks_reduced() && (set.is_null() || !is_nearly_full(kernels(set).read())) {
             return real(how, set, old);
         }
         change_and_tell(real, how, set, old)
@@ -91,7 +91,7 @@ unsafe fn change_and_tell(real: Change, how: c_int, set: *const sigset_t, old: *
     unsafe {
         // They may be the same.
         let requested = (!set.is_null()).then(|| kernels(set).read());
-        let given = requested.map(|requested| if how == SIG_UNBLOCK { requested } else { stand_in(requested) });
+        let given = requested.map(|requested| if how == SIG_UNBLOCK { requested } else { reduced(requested) });
         if let Some(given) = given {
             asked.as_mut_ptr().cast::<u64>().write(given);
         }
@@ -100,7 +100,7 @@ unsafe fn change_and_tell(real: Change, how: c_int, set: *const sigset_t, old: *
             return result;
         }
         let before = kernels(old).read();
-        let believed = told(before);
+        let believed = as_program_set(before);
         old.cast::<u64>().write(believed);
         if let (Some(requested), Some(given)) = (requested, given) {
             let (wanted, is) = match how {
@@ -108,7 +108,7 @@ unsafe fn change_and_tell(real: Change, how: c_int, set: *const sigset_t, old: *
                 SIG_UNBLOCK => (believed & !requested, before & !given),
                 _ => (requested, given),
             };
-            let kernels = stand_in(wanted);
+            let kernels = reduced(wanted);
             if kernels != is {
                 asked.as_mut_ptr().cast::<u64>().write(kernels);
                 real(SIG_SETMASK, asked.as_ptr(), core::ptr::null_mut());

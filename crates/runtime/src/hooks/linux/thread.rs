@@ -40,7 +40,7 @@ pub unsafe extern "C" fn tss_create(key: *mut c_void, destructor: usize) -> c_in
     // SAFETY: the caller's arguments, as the caller gave them.
     let create = || unsafe { real_tss_create::real()(key, destructor) };
     let result = create();
-    if result != 0 && crash::give_key_up() { create() } else { result }
+    if result != 0 && crash::release_key() { create() } else { result }
 }
 
 /// A key for the program: where there is none left, the one that is ours.
@@ -51,7 +51,7 @@ pub unsafe fn pthread_key_create(
     // SAFETY: the caller's arguments, as the caller gave them.
     let create = || unsafe { real_key_create::real()(key, destructor) };
     match create() {
-        libc::EAGAIN if crash::give_key_up() => create(),
+        libc::EAGAIN if crash::release_key() => create(),
         result => result,
     }
 }

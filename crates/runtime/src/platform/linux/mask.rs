@@ -3,14 +3,14 @@
 //! A fault whose signal is blocked is the end of the process, and the kernel asks nobody: no handler, no report. Programs block
 //! all signals in their worker threads, around fork and in `sa_mask`, so that another thread gets what is sent; they do not mean their own
 //! faults. So where a program blocks all signals, and leaves the faults to their default action, the kernel gets a mask without these:
-//! [`stand_in`]. The program is told what it has set: [`told`].
+//! [`reduced`]. The program is told what it has set: [`as_program_set`].
 //!
 //! Nothing is noted for a thread. A mask that lacks exactly the signals of faults, and has what only sigfillset(3) sets, stands for one
 //! that has them, too: so it is inherited by threads and children, saved by sigsetjmp(3) and getcontext(3), restored by siglongjmp(3), and by the
 //! return from a handler, all of which libc and the kernel do without us.
 //!
 //! A signal of these that somebody has sent, and that the program has blocked, comes to our handler: there it becomes pending again, and is
-//! blocked indeed from then on ([`hold_back`]).
+//! blocked indeed from then on ([`make_pending`]).
 
 use core::sync::atomic::{
     AtomicU32, AtomicU64,
@@ -53,7 +53,7 @@ pub fn note_default(signal: c_int, is_default: bool) {
 
 /// Whether masks stand for others here.
 #[inline(always)]
-pub fn masks_stand_in() -> bool {
+pub fn are_masks_reduced() -> bool {
     USE.load(SeqCst) == IN_USE
 }
 
@@ -65,7 +65,7 @@ pub fn is_nearly_full(mask: u64) -> bool {
 
 /// The mask for the kernel, where the program wants this.
 #[inline(always)]
-pub fn stand_in(mask: u64) -> u64 {
+pub fn reduced(mask: u64) -> u64 {
     if is_nearly_full(mask) { without_faults(mask) } else { mask }
 }
 
@@ -85,14 +85,14 @@ fn without_faults(mask: u64) -> u64 {
 
 /// What the program has set, of a mask that the kernel has.
 #[inline(always)]
-pub fn told(mask: u64) -> u64 {
-    if stands_in(mask) { mask | FAULTS } else { mask }
+pub fn as_program_set(mask: u64) -> u64 {
+    if is_reduced(mask) { mask | FAULTS } else { mask }
 }
 
 /// Whether a mask that the kernel has stands for one with the signals of faults in it.
 #[inline(always)]
-pub fn stands_in(mask: u64) -> bool {
-    mask & (OTHERS | FAULTS) == OTHERS && masks_stand_in()
+pub fn is_reduced(mask: u64) -> bool {
+    mask & (OTHERS | FAULTS) == OTHERS && are_masks_reduced()
 }
 
 /// Blocks or unblocks one signal, as the program has asked; whether it was blocked before.
@@ -101,9 +101,9 @@ pub fn change_mask(how: c_int, signal: c_int) -> bool {
     let mut before = 0u64;
     // SAFETY: both are kernel signal sets of the size given.
     unsafe { own_call(libc::SYS_rt_sigprocmask, how, &raw const set, &raw mut before, size_of::<u64>()) };
-    let believed = told(before);
+    let believed = as_program_set(before);
     if believed != before && set & (FAULTS | OTHERS) != 0 {
-        block(stand_in(if how == libc::SIG_BLOCK { believed | set } else { believed & !set }));
+        block(reduced(if how == libc::SIG_BLOCK { believed | set } else { believed & !set }));
     }
     believed & set != 0
 }
@@ -117,26 +117,26 @@ fn mask_in_force() -> Option<u64> {
 }
 
 /// While a program is started by this thread: the kernel has the mask that the program has set, since what is started inherits it.
-pub struct MaskAsSet(u64);
+pub struct ProgramMask(u64);
 
-impl MaskAsSet {
+impl ProgramMask {
     /// To be kept until the program has been started, or could not be.
     #[inline(always)]
     pub fn begin() -> Self {
-        if masks_stand_in() { Self::set() } else { Self(0) }
+        if are_masks_reduced() { Self::set() } else { Self(0) }
     }
 
     #[cold]
     fn set() -> Self {
         keeping_errno(|| {
-            let Some(before) = mask_in_force().filter(|&mask| stands_in(mask)) else { return Self(0) };
+            let Some(before) = mask_in_force().filter(|&mask| is_reduced(mask)) else { return Self(0) };
             block(before | FAULTS);
             Self(before)
         })
     }
 }
 
-impl Drop for MaskAsSet {
+impl Drop for ProgramMask {
     #[inline(always)]
     fn drop(&mut self) {
         if self.0 != 0 {
@@ -149,11 +149,11 @@ impl Drop for MaskAsSet {
 ///
 /// # Safety
 /// `context` is what the kernel gave to the running handler, with this fault.
-pub unsafe fn is_to_be_held_back(fault: &Fault, context: *const c_void) -> bool {
+pub unsafe fn is_blocked_by_program(fault: &Fault, context: *const c_void) -> bool {
     // SAFETY: the caller promises the kernel's context.
     !fault.is_forced()
         && mask_of(fault.signal) & FAULTS != 0
-        && stands_in(unsafe { super::interrupted_mask(context) })
+        && is_reduced(unsafe { super::interrupted_mask(context) })
         // SAFETY: the caller promises the kernel's context.
         && unsafe { is_in_force(context) }
 }
@@ -192,7 +192,7 @@ const SYS_IO_PGETEVENTS: c_long = if cfg!(target_arch = "x86_64") { 333 } else {
 ///
 /// # Safety
 /// `info` and `context` are what the kernel gave to the running handler.
-pub unsafe fn hold_back(tid: pid_t, signal: c_int, info: *const siginfo_t, context: *mut c_void) {
+pub unsafe fn make_pending(tid: pid_t, signal: c_int, info: *const siginfo_t, context: *mut c_void) {
     block(!(1 << (SIGSYS - 1)));
     // SAFETY: the caller promises the kernel's siginfo and context; the kernel's set is the first eight bytes of uc_sigmask.
     let code = unsafe {

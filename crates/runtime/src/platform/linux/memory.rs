@@ -183,12 +183,12 @@ pub fn leave_signal_stack(stack: *mut u8) {
 
 /// The calling thread's alternate stack of ours; null when it has none.
 pub fn own_stack() -> *mut u8 {
-    arch::own_word()
+    arch::thread_local()
 }
 
 /// Notes the calling thread's alternate stack of ours.
 pub fn set_own_stack(stack: *mut u8) {
-    arch::set_own_word(stack);
+    arch::set_thread_local(stack);
 }
 
 /// Takes memory of ours out of what the process has locked.

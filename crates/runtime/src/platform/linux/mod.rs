@@ -48,8 +48,8 @@ pub use freestanding::{own_call, poll, system_call};
 pub use lineage::*;
 pub use maps::*;
 pub use mask::{
-    MaskAsSet, change_mask, hold_back, is_nearly_full, is_to_be_held_back, masks_stand_in, note_default, stand_in,
-    stands_in, told,
+    ProgramMask, are_masks_reduced, as_program_set, change_mask, is_blocked_by_program, is_nearly_full, is_reduced,
+    make_pending, note_default, reduced,
 };
 pub use memory::*;
 pub use optional::at_fork;

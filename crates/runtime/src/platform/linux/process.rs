@@ -118,7 +118,7 @@ pub fn errno() -> c_int {
         if offset == 0 {
             return *libc::__errno_location();
         }
-        arch::thread_number(offset)
+        arch::thread_i32(offset)
     }
 }
 
@@ -130,7 +130,7 @@ pub fn set_errno(value: c_int) {
         if offset == 0 {
             *libc::__errno_location() = value;
         } else {
-            arch::set_thread_number(offset, value);
+            arch::set_thread_i32(offset, value);
         }
     }
 }

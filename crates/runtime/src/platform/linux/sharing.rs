@@ -62,7 +62,7 @@ pub(crate) fn filtering<T: PartialOrd + Default>(filter: usize, install: impl Fn
     let before = FILTERED.swap(true, Relaxed);
     // Under a filter that is there already the question might be the end.
     if !before && !super::filter::is_started_filtered() {
-        super::learn_tid_place();
+        super::learn_tid_offset();
     }
     let result = install();
     if result < T::default() {

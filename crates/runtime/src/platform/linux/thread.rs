@@ -27,21 +27,21 @@ pub fn tid() -> pid_t {
     if tid > 0 { tid } else { tid_of_libc() }
 }
 
-/// Where libc keeps a thread's id in its control block, from the thread pointer; 0 until [`learn_tid_place`].
-static TID_PLACE: AtomicIsize = AtomicIsize::new(0);
+/// Where libc keeps a thread's id in its control block, from the thread pointer; 0 until [`learn_tid_offset`].
+static TID_OFFSET: AtomicIsize = AtomicIsize::new(0);
 
 /// Finds out where libc keeps a thread's id. For the moment before a process forbids itself system calls.
-pub fn learn_tid_place() {
-    let place = tid_place();
-    // SAFETY: as `tid_place` says.
+pub fn learn_tid_offset() {
+    let place = tid_address();
+    // SAFETY: as `tid_address` says.
     if !place.is_null() && unsafe { place.read() } == tid() {
-        TID_PLACE.store(place.addr() as isize - arch::thread_pointer(), Relaxed);
+        TID_OFFSET.store(place.addr() as isize - arch::thread_pointer(), Relaxed);
     }
 }
 
 /// Where libc keeps the calling thread's id: in the word which it has the kernel clear at the thread's end
 /// (set_tid_address(2)). Null where there is none, or nobody tells. The word stays as long as the thread.
-fn tid_place() -> *const pid_t {
+fn tid_address() -> *const pid_t {
     let mut place = core::ptr::null::<pid_t>();
     // SAFETY: the kernel writes one pointer.
     unsafe { own_call(libc::SYS_prctl, libc::PR_GET_TID_ADDRESS, &raw mut place) };
@@ -51,13 +51,13 @@ fn tid_place() -> *const pid_t {
 /// The calling thread's id where a filter forbids the question; -1 where it can't be known.
 #[cold]
 fn tid_of_libc() -> pid_t {
-    let (place, offset) = (tid_place(), TID_PLACE.load(Relaxed));
+    let (place, offset) = (tid_address(), TID_OFFSET.load(Relaxed));
     let is_own = super::pid() == crate::platform::own_process();
-    // SAFETY: as `tid_place` says; every thread of libc's has its id at the same distance.
+    // SAFETY: as `tid_address` says; every thread of libc's has its id at the same distance.
     unsafe {
         match () {
             () if !place.is_null() => place.read(),
-            () if is_own && offset != 0 => arch::thread_number(offset),
+            () if is_own && offset != 0 => arch::thread_i32(offset),
             () if is_own => -1,
             // A child that shares our memory has its parent's control block, and one thread.
             () => super::pid(),

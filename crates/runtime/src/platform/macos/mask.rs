@@ -8,29 +8,29 @@ use crate::platform::Fault;
 pub fn note_default(_signal: c_int, _is_default: bool) {}
 
 /// Whether masks stand for others here.
-pub fn masks_stand_in() -> bool {
+pub fn are_masks_reduced() -> bool {
     false
 }
 
 /// The mask for the kernel, where the program wants this.
-pub fn stand_in(mask: u64) -> u64 {
+pub fn reduced(mask: u64) -> u64 {
     mask
 }
 
 /// What the program has set, of a mask that the kernel has.
-pub fn told(mask: u64) -> u64 {
+pub fn as_program_set(mask: u64) -> u64 {
     mask
 }
 
 /// Whether a mask stands for another.
-pub fn stands_in(_mask: u64) -> bool {
+pub fn is_reduced(_mask: u64) -> bool {
     false
 }
 
 /// While a program is started by this thread.
-pub struct MaskAsSet;
+pub struct ProgramMask;
 
-impl MaskAsSet {
+impl ProgramMask {
     /// Nothing has to be changed.
     pub fn begin() -> Self {
         Self
@@ -41,7 +41,7 @@ impl MaskAsSet {
 ///
 /// # Safety
 /// None is needed here.
-pub unsafe fn is_to_be_held_back(_fault: &Fault, _context: *const c_void) -> bool {
+pub unsafe fn is_blocked_by_program(_fault: &Fault, _context: *const c_void) -> bool {
     false
 }
 
@@ -49,4 +49,4 @@ pub unsafe fn is_to_be_held_back(_fault: &Fault, _context: *const c_void) -> boo
 ///
 /// # Safety
 /// None is needed here.
-pub unsafe fn hold_back(_tid: pid_t, _signal: c_int, _info: *const siginfo_t, _context: *mut c_void) {}
+pub unsafe fn make_pending(_tid: pid_t, _signal: c_int, _info: *const siginfo_t, _context: *mut c_void) {}
