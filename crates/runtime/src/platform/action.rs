@@ -11,7 +11,8 @@ pub struct Action {
     pub flags: c_int,
     /// Signals blocked meanwhile, bit n for signal n + 1, as the kernel has it.
     pub mask: u64,
-    /// Linux: `sa_restorer`, of no use to a program; what it copies back with a structure tells where that came from.
+    /// `sa_restorer`, on Linux. Programs don't look at it, but copy it when they save an action and set it again: so it tells where an
+    /// action comes from.
     pub restorer: usize,
 }
 

@@ -1,9 +1,9 @@
-//! One contract, two implementations. What each platform must provide, in files of the same names:
+//! The interface to the system, with two implementations. What each provides, in files of the same names:
 //!
 //! - `action.rs`: [`set_action`], [`action`](fn@action), and the conversion between [`Action`] and `libc::sigaction`
 //! - `broken_pipe.rs`: what the kernel tells of the system call that raised SIGPIPE
 //! - `copy.rs`: [`in_a_copy`], a copy of the process for the crash report
-//! - `fault.rs`: [`Fault`], what a signal handler is told, and [`Registers`]
+//! - `fault.rs`: [`Fault`], what the kernel tells a signal handler, and [`Registers`]
 //! - `memory.rs`: memory without malloc and without faults; alternate stacks
 //! - `process.rs`: names, environment, privileges, errno
 //! - `socket.rs`: what keeps a socket from raising SIGPIPE
@@ -23,25 +23,25 @@ pub use crate::arch::{
     Access, Cause, FLAGS_NAME, FRAME_POINTER, REGISTER_NAMES, Registers, call_on_stack, code_address,
 };
 
-/// What a copy of the crashed process is for.
+/// What a copy of the crashed process is to do.
 #[derive(Clone, Copy)]
 pub struct CopyWork {
     /// The process that it is a copy of.
     pub pid: pid_t,
     /// The upper end of the stack that it is done on; null where there is no memory for one.
     pub top: *mut u8,
-    /// What is done before a copy is made, in the process's own memory.
+    /// Called before the copy is made, in the process's own memory.
     pub first: Option<fn()>,
-    /// First of all in the copy, with the process's descriptors still open: nothing that goes wrong later may be taken for a crash.
+    /// Called first in the copy, with the process's descriptors still open: after it, nothing that goes wrong may be taken for a crash.
     pub begin: fn(*const c_void),
-    /// The work itself, which is given standard error by another number, since whatever goes wrong would say so on that; -1 for
+    /// The work itself. It is given standard error's descriptor, which is not 2, so that nothing else in the copy writes there; -1 for
     /// none.
     pub write: fn(c_int),
     /// What `begin` is given.
     pub argument: *const c_void,
-    /// In memory that is shared with the copy: becomes 1 when the work is done. Without it the copy's end tells.
+    /// In memory that is shared with the copy: becomes 1 when the work is done. Without it, the work is done when the copy ends.
     pub done: Option<&'static AtomicU32>,
-    /// On the clock of [`nanoseconds`].
+    /// When the copy is ended if it is not done, on the clock of [`nanoseconds`].
     pub deadline: u64,
 }
 
@@ -53,7 +53,7 @@ pub enum CopyEnd {
     Crashed,
     /// The deadline has come first.
     TookTooLong,
-    /// There could be none.
+    /// No copy could be made.
     NoCopy,
 }
 

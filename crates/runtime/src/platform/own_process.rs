@@ -10,8 +10,8 @@ use super::{is_filtered, may_be_vm_child, pid};
 /// The process that the static data belongs to.
 static OWN_PROCESS: AtomicI32 = AtomicI32::new(0);
 
-/// Whether the calling process is the one that our static data belongs to, not a child that shares its memory. A process that has
-/// forbidden itself system calls is asked for its pid only while such a child is known to be there.
+/// Whether the calling process is the one that our static data belongs to, not a child that shares its memory. In a process with a
+/// filter, the pid is asked for only while there may be such a child.
 pub fn is_own_process() -> bool {
     is_filtered() && !may_be_vm_child() || pid() == own_process()
 }

@@ -12,7 +12,7 @@ pub unsafe fn execvp_in(file: *const c_char, path: *const c_char, arguments: *co
     unsafe { real::execvp_in()(file, path, arguments) }
 }
 
-/// What execvp(3) is with an environment of our making: none is made here.
+/// execvp(3) with an environment of ours: there is none here, and so it is execvp(3).
 pub unsafe fn execvp_with(
     file: *const c_char,
     arguments: *const *const c_char,

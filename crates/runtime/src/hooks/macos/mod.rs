@@ -1,8 +1,8 @@
 //! Bodies of the hooks that only macOS has, a file for each family.
 //!
-//! `NAME_nocancel` is `NAME$NOCANCEL`, which programs and libraries call that were compiled without cancellation points
-//! (sys/cdefs.h, `__DARWIN_NON_CANCELABLE`), `NAME_extsn` is `NAME$DARWIN_EXTSN`, which C programs call that were compiled
-//! with Darwin's extensions. Each does what its original's hook does, around the real function of its own name.
+//! `NAME_nocancel` is the symbol `NAME$NOCANCEL`, for code that was compiled without cancellation points (sys/cdefs.h,
+//! `__DARWIN_NON_CANCELABLE`); `NAME_extsn` is `NAME$DARWIN_EXTSN`, for C code that was compiled with Darwin's extensions. Each does
+//! what the hook of NAME does, around the real function of its own name.
 
 mod exec;
 mod list;

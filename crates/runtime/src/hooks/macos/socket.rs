@@ -1,4 +1,4 @@
-//! Sockets: the ways in which one may come into the process here, and the twins.
+//! Sockets: the other ways in which one can come into the process here, and the `$NOCANCEL` variants.
 
 use libc::{c_char, c_int, c_void, mach_port_t, msghdr, size_t, sockaddr, socklen_t, ssize_t};
 
@@ -11,13 +11,13 @@ pub unsafe fn accept_nocancel(fd: c_int, address: *mut sockaddr, length: *mut so
     accepted(unsafe { real::accept_nocancel()(fd, address, length) })
 }
 
-/// Descriptors come with Mach messages, too.
+/// A descriptor that has come with a Mach message.
 pub unsafe fn fileport_makefd(port: mach_port_t) -> c_int {
     // SAFETY: no pointers.
     arrived(unsafe { real::fileport_makefd()(port) })
 }
 
-/// On Apple silicon the XPC library's own call of fileport_makefd is not interposed.
+/// A descriptor that has come with an XPC message. On Apple silicon the XPC library's own call of fileport_makefd is not interposed.
 pub unsafe fn xpc_fd_dup(object: *mut c_void) -> c_int {
     // SAFETY: the caller's argument, as the caller gave it.
     arrived(unsafe { real::xpc_fd_dup()(object) })
@@ -28,6 +28,7 @@ pub unsafe fn xpc_dictionary_dup_fd(dictionary: *mut c_void, key: *const c_char)
     arrived(unsafe { real::xpc_dictionary_dup_fd()(dictionary, key) })
 }
 
+/// What is done to a descriptor that has come from another process.
 fn arrived(fd: c_int) -> c_int {
     if fd >= 0 {
         sigpipe::configure_socket(fd);
@@ -62,14 +63,14 @@ unsafe fn received(result: ssize_t, message: *const msghdr) -> ssize_t {
 /// The kernel has filled the message.
 #[cold]
 unsafe fn configure_received(message: *const msghdr) {
-    // SAFETY: msg_control has msg_controllen bytes that the kernel has written; libc's CMSG functions stay within, and
-    // a descriptor is only read where it lies within as a whole, since the last header may tell of more than fitted.
+    // SAFETY: msg_control has msg_controllen bytes that the kernel has written, and libc's CMSG functions stay within them. A
+    // descriptor is read only if all of it lies within: the last header's length may be that of more than had room.
     unsafe {
         let end = (*message).msg_control.byte_add((*message).msg_controllen as usize).cast::<u8>();
         let mut header = libc::CMSG_FIRSTHDR(message);
         while !header.is_null() {
             if (*header).cmsg_level == libc::SOL_SOCKET && (*header).cmsg_type == libc::SCM_RIGHTS {
-                let length = (*header).cmsg_len as usize - libc::CMSG_LEN(0) as usize;
+                let length = ((*header).cmsg_len as usize).saturating_sub(libc::CMSG_LEN(0) as usize);
                 let data = libc::CMSG_DATA(header);
                 for at in (0..length / size_of::<c_int>()).map(|index| data.add(index * size_of::<c_int>())) {
                     if at.add(size_of::<c_int>()) <= end {

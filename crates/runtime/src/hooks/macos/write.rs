@@ -1,5 +1,5 @@
-//! write(2) and writev(2): broken pipes are counted, which no signal tells of here, and sockets that have refused the
-//! option are written to as send(2) does it, which can be told to raise no signal.
+//! write(2) and writev(2): they count broken pipes, which no signal does here, and write to sockets that have refused the option by
+//! send(2), which has a flag against the signal.
 
 use core::ptr;
 
@@ -10,7 +10,7 @@ use crate::platform::{NOSIGNAL, errno, forget_refusal, has_refused, is_socket, k
 use crate::sigpipe;
 use crate::state::Call;
 
-/// More vectors than this no call takes; they differ in what they answer (UIO_MAXIOV).
+/// Vectors that a call takes, at most (UIO_MAXIOV). For more, writev(2) and sendmsg(2) return different errors.
 const MOST_VECTORS: c_int = 1024;
 
 pub unsafe fn write(fd: c_int, data: *const c_void, length: size_t) -> ssize_t {
@@ -46,6 +46,7 @@ pub unsafe fn writev_nocancel(fd: c_int, vectors: *const iovec, count: c_int) ->
     }
 }
 
+/// A message of these vectors, for sendmsg(2).
 fn message(vectors: *const iovec, count: c_int) -> msghdr {
     msghdr {
         msg_name: ptr::null_mut(),
@@ -58,7 +59,7 @@ fn message(vectors: *const iovec, count: c_int) -> msghdr {
     }
 }
 
-/// Writes: `can_send` says whether `send` would do with a socket what `write` does.
+/// Writes. `can_send` says whether `send` does the same to a socket as `write`, errors included.
 #[inline(always)]
 fn written(
     call: Call,
@@ -80,7 +81,7 @@ fn written(
     result
 }
 
-/// Sends where a socket has refused the option; `None`, with nothing done, when the descriptor is none any more.
+/// Sends to a socket that has refused the option; `None`, with nothing done, when the descriptor is no socket any more.
 #[cold]
 #[inline(never)]
 fn sent(call: Call, fd: c_int, send: impl FnOnce() -> ssize_t) -> Option<ssize_t> {

@@ -1,7 +1,7 @@
 //! Whether a signal was raised by abort(3).
 //!
-//! Which functions are running is read from call frame information: a search of the stack would also find what an abort
-//! that the program has left by siglongjmp(3) has left behind there.
+//! Which functions are running is told by call frame information. A search of the stack would also find return addresses of an
+//! earlier abort that the program has left by siglongjmp(3).
 
 use core::mem::size_of;
 use core::ptr;
@@ -21,7 +21,7 @@ const CALLS: usize = 8;
 /// Largest distance on the stack between them and abort's caller, in bytes.
 const DEPTH: u64 = 64 * 1024;
 
-/// Whose instructions call frame information may have besides those that all have.
+/// Whose extensions of call frame instructions gimli has to know.
 pub const VENDOR: Vendor = if cfg!(target_arch = "aarch64") { Vendor::AArch64 } else { Vendor::Default };
 
 /// Room for call frame information without allocation: the registers that a function can have saved, and the rows that
@@ -33,7 +33,7 @@ impl UnwindContextStorage<usize> for Room {
     type Stack = [UnwindTableRow<usize, Self>; 3];
 }
 
-/// libc's abort(3), behind our hook; looked up when it is asked for first.
+/// libc's abort(3), behind our hook; looked up when it is first needed.
 pub static ABORT: Real = Real::new(ptr::null(), "abort\0");
 
 /// Whether the thread with these registers is in abort(3), or in what abort calls.
@@ -42,7 +42,7 @@ pub static ABORT: Real = Real::new(ptr::null(), "abort\0");
 #[inline(never)]
 pub fn is_in_abort(registers: &Registers) -> bool {
     let abort = ABORT.address_or_refusal() as u64;
-    // What a library in front of libc calls abort may be elsewhere than raise.
+    // If a library in front of libc defines abort, raise is in another library than abort.
     let images = [image_of(abort), image_of(registers.pc())];
     let mut registers = *registers;
     let limit = registers.sp().saturating_add(DEPTH);
@@ -67,6 +67,7 @@ enum Step {
     Unknown,
 }
 
+/// The function at `lookup`, by its library's call frame information: abort itself, or what its caller's registers were.
 #[inline(never)]
 fn caller(image: &Image, lookup: u64, abort: u64, registers: &Registers, limit: u64) -> Step {
     let find = || {
@@ -88,7 +89,8 @@ fn caller(image: &Image, lookup: u64, abort: u64, registers: &Registers, limit: 
     find().unwrap_or(Step::Unknown)
 }
 
-/// The caller's registers, by a row of the plain kind that compilers make.
+/// The caller's registers, by a row with the rules that compilers write: the frame address is a register plus an offset, and registers
+/// are saved at offsets from it.
 #[inline(never)]
 fn next(row: &UnwindTableRow<usize, Room>, registers: &Registers, limit: u64) -> Option<Registers> {
     let CfaRule::RegisterAndOffset { register, offset } = row.cfa() else { return None };
@@ -114,9 +116,9 @@ fn next(row: &UnwindTableRow<usize, Room>, registers: &Registers, limit: u64) ->
     (caller.get(PROGRAM_COUNTER) != registers.get(PROGRAM_COUNTER)).then_some(caller)
 }
 
-/// What an image of the loader's has at an address.
+/// Bytes of a library at an address.
 fn bytes(address: u64, size: u64) -> &'static [u8] {
     const { assert!(size_of::<usize>() == size_of::<u64>()) }; // signal-safe: at compile time
-    // SAFETY: part of a read-only segment of a library that was loaded at the start, and stays.
+    // SAFETY: within a segment of libc, or of the library whose code the thread is in; both stay while it is in that code.
     unsafe { core::slice::from_raw_parts(ptr::with_exposed_provenance(address as usize), size as usize) }
 }

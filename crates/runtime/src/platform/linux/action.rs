@@ -1,4 +1,4 @@
-//! `sigaction` without our hook: the next library's, for what the program sets, and the kernel's, for what we set ourselves.
+//! `sigaction` without our hook: the next library's function for what the program sets, and the system call for what we set.
 
 use core::mem::MaybeUninit;
 use core::ptr;
@@ -31,8 +31,8 @@ const UNBLOCKABLE: u64 = 1 << (libc::SIGKILL - 1) | 1 << (libc::SIGSTOP - 1);
 /// Address of glibc's code that leaves a signal handler: told back to programs with what they have set.
 pub(super) static RESTORER: AtomicUsize = AtomicUsize::new(0);
 
-/// Finds out what glibc gives the kernel besides what the program has set: its own `sigaction` sets once what the kernel has
-/// anyway, and that is read back. For the constructor, before it sets any action.
+/// Finds out what glibc gives the kernel as `sa_restorer`: has glibc's `sigaction` set the action that the kernel already has, and
+/// reads that back. For the constructor, before it sets any action.
 pub fn learn_restorer(signal: c_int) {
     if RESTORER.load(Relaxed) != 0 {
         return;
@@ -88,8 +88,8 @@ fn sigaction_of_libc() -> Option<Sigaction> {
     }
 }
 
-/// Whether another library's `sigaction` comes between ours and libc's (libjsig, or a sanitizer's): it is to know what the
-/// program sets, and nothing of what we do.
+/// Whether another library's `sigaction` comes between ours and libc's (libjsig's, or a sanitizer's): that one has to be called for
+/// what the program sets, and not for what we set.
 pub fn is_sigaction_behind() -> bool {
     /// 0 until it is known, else 1 for libc's and 2 for another's. No library comes in between later.
     static NEXT: AtomicU32 = AtomicU32::new(0);
@@ -102,8 +102,7 @@ pub fn is_sigaction_behind() -> bool {
     next == 2
 }
 
-/// Gives the kernel an action of ours, past all other libraries. For the signals that we own it fails only where a filter
-/// forbids it.
+/// Gives the kernel an action, by the system call itself. For the signals that we own it fails only where a filter forbids that.
 pub fn set_action(signal: c_int, action: &Action) -> bool {
     exchange(signal, action).is_some()
 }
@@ -128,8 +127,8 @@ pub fn action(signal: c_int) -> Action {
     in_kernel(signal, None, false).unwrap_or(Action::plain(libc::SIG_DFL))
 }
 
-/// sigaction(2) for the program: the next library's function. `None` with errno set when it failed. A handler runs where it
-/// would run without us.
+/// sigaction(2) for the program, by the next library's function. `None` with errno set when it failed. The handler runs on the stack
+/// where it would run without us.
 pub fn real_sigaction(signal: c_int, new: Option<&Action>) -> Option<Action> {
     let relayed = new.is_some_and(|new| delivery::is_relayed(signal, new));
     if !delivery::is_active() {
@@ -138,7 +137,7 @@ pub fn real_sigaction(signal: c_int, new: Option<&Action>) -> Option<Action> {
     if !is_sigaction_behind() {
         return in_kernel(signal, new, relayed);
     }
-    // What the other library reads is what the program has set.
+    // The other library may read the action from the kernel: without our relay, that is what the program has set.
     if let Some(now) = in_kernel(signal, None, false) {
         in_kernel(signal, Some(&now), false);
     }
@@ -151,8 +150,8 @@ pub fn real_sigaction(signal: c_int, new: Option<&Action>) -> Option<Action> {
     before
 }
 
-/// rt_sigaction(2), as sigaction(3) calls it. `relayed` puts the program's handler behind [`delivery::relay_of`]; what is
-/// returned is without.
+/// rt_sigaction(2), as sigaction(3) calls it. `relayed` says whether to put the relay of [`delivery::relay_of`] in front of the
+/// handler; the action that is returned is without it.
 #[inline(never)]
 pub(super) fn in_kernel(signal: c_int, new: Option<&Action>, relayed: bool) -> Option<Action> {
     /// Signals that glibc keeps for itself: SIGCANCEL and SIGSETXID.
@@ -240,8 +239,11 @@ pub fn as_kept(action: Action) -> Action {
 /// Highest signal number, SIGRTMAX.
 pub const LAST_SIGNAL: c_int = 64;
 
-/// What sysv_signal(3) sets: one signal, no restart, nothing blocked. The last is SA_INTERRUPT, which the kernel ignores.
-pub const SYSTEM_V_FLAGS: c_int = libc::SA_RESETHAND | libc::SA_NODEFER | 0x2000_0000;
+/// Obsolete flag that glibc sets and the kernel ignores (asm-generic/signal-defs.h, and SA_INTERRUPT of bits/sigaction.h).
+const SA_INTERRUPT: c_int = 0x2000_0000;
+
+/// Flags that sysv_signal(3) sets.
+pub const SYSTEM_V_FLAGS: c_int = libc::SA_RESETHAND | libc::SA_NODEFER | SA_INTERRUPT;
 
 /// What signal(3) blocks while its handler runs: the signal itself stands in its mask (sysdeps/posix/signal.c of glibc).
 pub fn mask_of_signal(signal: c_int) -> u64 {

@@ -6,14 +6,16 @@ use libc::c_int;
 use super::{Fault, PAGE, pid, read_memory};
 use crate::arch::{self, Access, Cause, INFO_FROM_CONTEXT, Registers, SIGNAL_RETURN, Trap};
 
-/// How much of a stack is searched: the frames of a handler that prints a stack trace.
+/// Bytes of a stack that are searched: enough for the frames of a handler that prints a stack trace.
 const SEARCHED: u64 = 1 << 20;
 
-fn word(address: u64) -> Option<u64> {
+/// Eight bytes of memory that may not be there.
+fn u64_at(address: u64) -> Option<u64> {
     let mut bytes = [0; 8];
     read(address, &mut bytes).then(|| u64::from_le_bytes(bytes))
 }
 
+/// Reads memory that may not be there; whether all of it was.
 fn read(address: u64, bytes: &mut [u8]) -> bool {
     read_memory(pid(), address, bytes) == bytes.len()
 }
@@ -23,10 +25,10 @@ pub fn cause(fault: &Fault) -> Cause {
     arch::cause(fault.signal, fault.code, &fault.trap, &fault.registers, read)
 }
 
-/// The fault whose handler has raised a signal: a program's own handler that prints something, goes back to the default
-/// action and raises the signal again, or calls abort(3). Only what must have been so is told.
+/// The fault whose handler has raised a signal: a program's own handler that prints something, restores the default action and raises
+/// the signal again, or calls abort(3). `None` where that is not certain.
 ///
-/// The kernel keeps a thread's last exception and tells it with every later signal, so that alone is no evidence: the
+/// The kernel keeps a thread's last exception and reports it with every later signal, so that this alone proves nothing: the
 /// interrupted instruction has to be one that raises it, or the siginfo, which the kernel writes only for handlers with
 /// SA_SIGINFO, has to say the same.
 pub fn fault_behind(raised: &Fault) -> Option<Fault> {
@@ -44,18 +46,18 @@ pub fn fault_behind(raised: &Fault) -> Option<Fault> {
     fault_on_stack(raised.registers.sp(), raised.signal)
 }
 
-/// Whether that thread of that process has sent itself the signal (raise, abort, pthread_kill): it is in tgkill(2) still.
+/// Whether that thread of that process has sent itself the signal (raise, abort, pthread_kill): then it is still in tgkill(2).
 pub fn is_raised_by(pid: libc::pid_t, tid: libc::pid_t, raised: &Fault) -> bool {
     arch::is_sending(&raised.registers, pid, tid, raised.signal)
 }
 
-/// The innermost fault whose handler has not returned, by what the kernel has left on the stack. `raised` is what the
-/// handler has raised: of SIGSEGV and SIGBUS only a siginfo tells which was it otherwise.
+/// The innermost fault whose handler has not returned, by the frames that the kernel has made on the stack. `raised` is the signal that
+/// the handler has raised: where there is no siginfo, a page fault counts as that one of SIGSEGV and SIGBUS.
 #[inline(never)]
 pub fn fault_on_stack(sp: u64, raised: c_int) -> Option<Fault> {
     let mut at = sp.next_multiple_of(8);
     let end = at.saturating_add(SEARCHED);
-    // Small: this runs on the program's alternate stack, and Rust's own are of 8 KiB.
+    // Small: this runs on the program's alternate stack, and those of Rust programs have 8 KiB.
     let mut buffer = [0; 512];
     let mut restorer = 0;
     while at < end {
@@ -69,7 +71,7 @@ pub fn fault_on_stack(sp: u64, raised: c_int) -> Option<Fault> {
             let address = at + index as u64 * 8;
             let value = bytes.try_into().map_or(0, u64::from_le_bytes);
             let Some((context, returns_to)) = arch::context_near(address, value) else { continue };
-            // Flags, all of them small, and no link to another context: few other places look so.
+            // A ucontext begins with flags that are smaller than 256 and a null pointer (uc_link), which little else on a stack does.
             let mut start = [0; 16];
             let looks_so = |start: &[u8]| start.iter().skip(1).all(|&byte| byte == 0);
             let within = context.checked_sub(at).and_then(|from| part.get(from as usize..from as usize + 16));
@@ -87,7 +89,7 @@ pub fn fault_on_stack(sp: u64, raised: c_int) -> Option<Fault> {
     None
 }
 
-/// Whether a signal handler returns to that address; `known` is one that was found.
+/// Whether a signal handler returns to that address; `known` is the last address for which that was so.
 fn is_signal_return(address: u64, known: &mut u64) -> bool {
     let mut code = [0; SIGNAL_RETURN.len()];
     let is = *known == address || read_memory(pid(), address, &mut code) == code.len() && code == SIGNAL_RETURN;
@@ -97,10 +99,10 @@ fn is_signal_return(address: u64, known: &mut u64) -> bool {
     is
 }
 
-/// The fault that a signal handler's context tells of, if it surely tells of one.
+/// The fault that a signal handler was called for, by its ucontext; `None` where it is not certain that it was a fault.
 #[inline(never)]
 pub fn fault_in_context(context: u64, raised: c_int) -> Option<Fault> {
-    let (registers, trap) = arch::context_in(word, context)?;
+    let (registers, trap) = arch::context_in(u64_at, context)?;
     if !arch::may_be_below(context, &registers) {
         return None;
     }
@@ -122,7 +124,7 @@ pub fn fault_in_context(context: u64, raised: c_int) -> Option<Fault> {
     trap.is_explained(&registers, read).then(|| by_trap(signal, trap, registers))
 }
 
-/// A fault, where there is no siginfo: what it would have said.
+/// A fault without a siginfo, with the code and the address that it would have had.
 fn by_trap(signal: c_int, trap: Trap, registers: Registers) -> Fault {
     let (code, address) = trap.code_and_address(signal, &registers, is_mapped);
     let access = if matches!(signal, libc::SIGSEGV | libc::SIGBUS) { trap.access() } else { Access::Unknown };

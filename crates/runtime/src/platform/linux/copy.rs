@@ -24,7 +24,8 @@ use crate::platform::{CopyEnd, CopyWork};
 /// The work, where helper and copy find it. Not on the crashed thread's stack: the copy may not have that.
 struct Shared(UnsafeCell<Option<CopyWork>>);
 
-// SAFETY: written by the thread that reports a crash while there is neither helper nor copy.
+// SAFETY: only the thread that holds the claim writes it, before it makes the helper, which reads it before it publishes MADE; a second
+// attempt writes it only after that, or after the helper's end. The copy reads its own copy.
 unsafe impl Sync for Shared {}
 
 static WORK: Shared = Shared(UnsafeCell::new(None));
@@ -36,16 +37,13 @@ static HELPER: AtomicI32 = AtomicI32::new(0);
 static MADE: AtomicU32 = AtomicU32::new(0);
 /// No pid: no copy could be made.
 const REFUSED: u32 = u32::MAX;
-/// The copy, which keeps the process's other threads standing when it is done.
+/// The copy's pid. When the copy is done, it still holds the process's other threads.
 static CHILD: AtomicI32 = AtomicI32::new(0);
-/// Whether others were let in for the time of the report.
+/// Whether PR_SET_DUMPABLE was set for the time of the report.
 static IS_OPEN: AtomicBool = AtomicBool::new(false);
 
-/// Of clone(2), besides what the libc crate has.
-const CLONE_UNTRACED: c_int = libc::CLONE_UNTRACED;
-
-/// Whether we write a report for that process, as its copy or its helper: what goes wrong here is no crash to be reported.
-/// Children that other threads of the process make meanwhile are not concerned.
+/// Whether we write a report for that process, as its copy or its helper: a crash here is not to be reported. False for children that
+/// other threads of the process make meanwhile.
 pub fn is_copy_of(process: pid_t) -> bool {
     let own = pid();
     own != process && (own == COPY.load(Relaxed) || own == HELPER.load(Relaxed))
@@ -58,7 +56,7 @@ pub fn is_copy_of(process: pid_t) -> bool {
 /// stack that we are on may be the program's, in memory that it shares, where the copy and we would both write. Null for
 /// that stack nevertheless.
 pub unsafe fn in_a_copy(work: CopyWork) -> CopyEnd {
-    // SAFETY: nobody else reads it now.
+    // SAFETY: we hold the claim, and no helper reads it (`unsafe impl Sync`).
     unsafe { *WORK.0.get() = Some(work) };
     MADE.store(0, Relaxed);
     CHILD.store(0, Relaxed);
@@ -83,7 +81,7 @@ pub unsafe fn in_a_copy(work: CopyWork) -> CopyEnd {
         first();
     }
     let child = match MADE.load(Acquire) {
-        // Without a helper, or where two more processes were one too many.
+        // There was no helper, or it could not make a copy: RLIMIT_NPROC may allow one more process, but not two.
         // SAFETY: the caller promises a stack that is used for nothing else, or none; the helper has ended or does not use it any more.
         0 | REFUSED => unsafe { clone(COPY_FLAGS, work.top, &HELPER, &COPY, become_copy) },
         child => child.cast_signed(),
@@ -94,7 +92,7 @@ pub unsafe fn in_a_copy(work: CopyWork) -> CopyEnd {
     CHILD.store(child, Relaxed);
     allow_tracing_by(child);
     loop {
-        // The copy stays after it is done, since the threads that it has stopped would go on.
+        // When the copy is done it does not end, since the threads that it has stopped would run on.
         match work.done {
             Some(done) => {
                 wait_for_change(done, 0, 20_000_000);
@@ -115,18 +113,18 @@ pub unsafe fn in_a_copy(work: CopyWork) -> CopyEnd {
     }
 }
 
-/// Lets the other threads go on, which a copy has stopped.
+/// Resumes the other threads, which a copy has stopped: by its end.
 pub fn resume_threads() {
     end_copy();
 }
 
-/// Ends what [`in_a_copy`] has left, and takes back what it has changed. Takes a bounded time: what can't be killed is left
+/// Ends helper and copy, and takes back what [`in_a_copy`] has changed. Takes a bounded time: a process that can't be killed is left
 /// behind.
 pub fn end_copy() {
-    /// How long a process that is killed may take to be gone.
-    const PATIENCE: u64 = 250_000_000;
+    /// How long processes that are killed may take to end, in nanoseconds.
+    const END_TIMEOUT: u64 = 250_000_000;
     forget_time_limit();
-    let deadline = nanoseconds() + PATIENCE;
+    let deadline = nanoseconds() + END_TIMEOUT;
     for slot in [&HELPER, &CHILD] {
         let child = slot.swap(0, Relaxed);
         if child <= 0 || has_ended(child).is_some() {
@@ -180,9 +178,9 @@ pub unsafe fn in_a_copy_of_vm_child(work: &CopyWork) -> CopyEnd {
     end
 }
 
-/// `work` is above the stack that we are on.
+/// The copy's first function. `work` is at the upper end of its stack.
 unsafe extern "C" fn become_copy_of_vm_child(work: *const u8) -> ! {
-    // SAFETY: in_a_copy_of_vm_child has written it into the memory that ours is a copy of.
+    // SAFETY: in_a_copy_of_vm_child has written it there before it made this copy.
     run_in_copy(unsafe { &*work.cast::<CopyWork>() });
     super::exit_now(0);
 }
@@ -190,10 +188,10 @@ unsafe extern "C" fn become_copy_of_vm_child(work: *const u8) -> ! {
 /// Whether a copy of a process can be made.
 pub const MAKES_COPIES: bool = true;
 
-/// What the helper does, in the crashed process's memory.
+/// The helper's first function. It runs in the crashed process's memory.
 unsafe extern "C" fn help(_: *const u8) -> ! {
     die_with_parent();
-    // SAFETY: in_a_copy has written it, and waits.
+    // SAFETY: in_a_copy has written it before it made this helper, and does not write it until MADE is set.
     if let Some(work) = unsafe { *WORK.0.get() } {
         if let Some(first) = work.first {
             first();
@@ -206,8 +204,9 @@ unsafe extern "C" fn help(_: *const u8) -> ! {
     super::exit_now(0);
 }
 
+/// The copy's first function.
 unsafe extern "C" fn become_copy(_: *const u8) -> ! {
-    // SAFETY: in_a_copy has written it into the memory that ours is a copy of.
+    // SAFETY: in_a_copy has written it before this copy was made, which has one thread.
     if let Some(work) = unsafe { *WORK.0.get() } {
         run_in_copy(&work);
     }
@@ -223,22 +222,22 @@ fn run_in_copy(work: &CopyWork) {
         return;
     }
     lower_core_limit();
-    stand_back();
+    lower_priority();
     let stderr = move_stderr();
     close_others(stderr);
     (work.write)(stderr);
     if let Some(done) = work.done {
         done.store(1, Release);
         wake(done);
-        // Our end would let the other threads go on, and one of them might call exit before the crashed one has died.
+        // If the copy ended, the other threads would run on, and one of them might call exit(3) before the crashed one has died.
         while nanoseconds() < work.deadline && !is_orphan(work) {
             sleep(100_000_000);
         }
     }
 }
 
-/// The copy's work is not urgent, whatever the process's is; and should memory run out, it is the first that can be spared.
-fn stand_back() {
+/// Gives the copy the usual scheduling, whatever priority the process has, and makes it the first to be killed if memory runs out.
+fn lower_priority() {
     let no_priority: c_int = 0;
     // SAFETY: sched_param is one int, and the path is a string.
     unsafe {
@@ -251,20 +250,20 @@ fn stand_back() {
     }
 }
 
-/// Whether the process has gone before us.
+/// Whether the crashed process has ended.
 fn is_orphan(work: &CopyWork) -> bool {
     // A sandbox may forbid the question.
     let parent = parent();
     parent > 0 && parent != work.pid
 }
 
-/// Shares the memory and runs on while we wait. Neither a debugger nor a tracer takes it for a child of the program's.
-const HELPER_FLAGS: c_int = libc::CLONE_VM | libc::CLONE_PARENT_SETTID | CLONE_UNTRACED;
-/// A process of its own that knows its pid.
-const COPY_FLAGS: c_int = libc::CLONE_CHILD_SETTID | CLONE_UNTRACED;
+/// Flags of clone(2) for the helper: it shares our memory and runs while we wait. A tracer does not trace it, too.
+const HELPER_FLAGS: c_int = libc::CLONE_VM | libc::CLONE_PARENT_SETTID | libc::CLONE_UNTRACED;
+/// Flags of clone(2) for the copy: it has memory of its own, in which the kernel writes its pid.
+const COPY_FLAGS: c_int = libc::CLONE_CHILD_SETTID | libc::CLONE_UNTRACED;
 
-/// Makes a process that runs a function, which is given the stack's upper end; its pid, negative when there is none. No atfork handler runs and nobody's lock is
-/// asked for. Its end sends no signal, and no wait(2) of the program sees it that does not ask for all kinds of children (__WALL).
+/// Makes a process that runs a function, which is given the stack's upper end. Its pid; negative when there is none. Without atfork
+/// handlers and locks. Its end sends no signal, and only a wait(2) that asks for all kinds of children (__WALL) sees it.
 ///
 /// # Safety
 /// `top` is the upper end of private memory that is used for nothing else and suffices for the function: the stack that
@@ -290,9 +289,8 @@ fn allow_tracing_by(child: pid_t) {
     unsafe { own_call(libc::SYS_prctl, libc::PR_SET_PTRACER, c_long::from(child), 0, 0, 0) };
 }
 
-/// A process that has changed its user may not be looked into by its own kind: set*id clears the flag of prctl(2),
-/// PR_SET_DUMPABLE. For the time of the report it is set. Where the program has cleared it without changing its user, it has
-/// its reasons.
+/// Sets PR_SET_DUMPABLE (prctl(2)) for the time of the report where a change of user or group has cleared it: without it, the copy may
+/// not read the process. Where the program itself has cleared it, it stays as it is.
 fn open_to_copy() {
     // SAFETY: no memory is involved; getauxval reads the auxiliary vector.
     unsafe {
@@ -308,7 +306,7 @@ fn open_to_copy() {
     }
 }
 
-/// Everything is as before the report, as far as it can be.
+/// Takes back who may trace the process, and what [`open_to_copy`] has set.
 fn close_to_copy() {
     allow_tracing_by(0);
     if IS_OPEN.swap(false, Relaxed) {
@@ -344,27 +342,27 @@ fn kill(child: pid_t) {
     unsafe { own_call(libc::SYS_kill, child, libc::SIGKILL) };
 }
 
-/// Sleeps until the word has changed, or for this long.
-pub(super) fn wait_for_change(word: &AtomicU32, from: u32, nanoseconds: u64) {
-    if word.load(Acquire) != from {
+/// Sleeps until a number is not `from` any more, or for this long (futex(2)).
+pub(super) fn wait_for_change(futex: &AtomicU32, from: u32, nanoseconds: u64) {
+    if futex.load(Acquire) != from {
         return;
     }
     let time = libc::timespec {
         tv_sec: (nanoseconds / 1_000_000_000).cast_signed(),
         tv_nsec: (nanoseconds % 1_000_000_000).cast_signed(),
     };
-    // SAFETY: the word lives as long as the borrow. Not FUTEX_PRIVATE: the other side is another process.
-    unsafe { own_call(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAIT, from, &raw const time, 0, 0) };
-}
-
-/// Wakes whoever waits for a change of the word.
-fn wake(word: &AtomicU32) {
+    // Not FUTEX_PRIVATE: the other side is another process.
     // SAFETY: the futex lives as long as the borrow.
-    unsafe { own_call(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE, i32::MAX, 0, 0, 0) };
+    unsafe { own_call(libc::SYS_futex, futex.as_ptr(), libc::FUTEX_WAIT, from, &raw const time, 0, 0) };
 }
 
-/// Closes every descriptor but the first three, one more, and what the platform keeps for reports; the process has its own
-/// table of them.
+/// Wakes all that wait for a change of a number.
+fn wake(futex: &AtomicU32) {
+    // SAFETY: the futex lives as long as the borrow.
+    unsafe { own_call(libc::SYS_futex, futex.as_ptr(), libc::FUTEX_WAKE, i32::MAX, 0, 0, 0) };
+}
+
+/// In the copy, which has its own table of descriptors: closes all but the first three, `kept`, and the directory for reports.
 fn close_others(kept: c_int) {
     let directory = super::directory_descriptor();
     let (low, high) = (kept.min(directory), kept.max(directory));
@@ -373,7 +371,7 @@ fn close_others(kept: c_int) {
         if end < from {
             continue;
         }
-        // SAFETY: nothing here uses any of them.
+        // SAFETY: the copy uses none of them.
         unsafe {
             if own_call(libc::SYS_close_range, from, c_long::from(end) - 1, 0) != 0 {
                 for fd in from..end.min(1024) {

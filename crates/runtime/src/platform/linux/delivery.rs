@@ -1,16 +1,15 @@
 //! A program's handler runs on the stack where it would have run without us.
 //!
-//! A thread whose program has given it no alternate stack has one of ours, for crashes. To the kernel there is no
-//! difference: a handler with SA_ONSTACK would run there, on a few pages, and swapcontext(3) out of it would leave its stack
-//! to the next signal. So the kernel has [`relay`] for every handler of the program, once it has set one with SA_ONSTACK:
-//! for those without, too, which may come on top of such a one before its first instruction. The relay looks where the kernel has put
-//! the signal's frame. On a stack of the program's, nothing is to be done. On ours, it moves the frame to where the
-//! kernel would have put it, below the interrupted code's stack pointer, and our stack is free again: the handler may
-//! use as much as it likes, and leave as it likes.
+//! A thread to which the program has given no alternate stack has one of ours, for crashes. The kernel would run every handler with
+//! SA_ONSTACK on it: on a few pages, and if such a handler left by swapcontext(3), the next signal would overwrite its stack. So once
+//! the program has set a handler with SA_ONSTACK, the kernel is given [`relay`] for every handler of the program. (Also for those
+//! without SA_ONSTACK, since such a signal may interrupt the relay.) The relay looks where the kernel has put the signal's frame. If
+//! that is a stack of the program's, nothing has to be done. If it is ours, the relay moves the frame to where the kernel would have
+//! put it, below the interrupted code's stack pointer. Then our stack is free again, and the handler may use as much stack as it likes.
 //!
-//! Which handler it is stands where the kernel keeps it for us, in the place of `sa_restorer`, and so comes with the frame,
-//! as its return address (on arm64 in the register for that, and the relay puts it into the frame): one system call sets all at once, and a child by vfork, which has its own table of actions in the
-//! kernel, sets its own. Such an address has its highest bit set, which no real one has.
+//! The handler's address is given to the kernel in `sa_restorer`, and so comes with each frame as its return address. (On arm64 it comes
+//! in the link register, and the relay puts it into the frame.) So one system call sets everything at once, and a child by vfork, which
+//! has its own table of actions in the kernel, can set its own. Such an address has its highest bit set, which no real one has.
 
 use super::freestanding::own_call;
 use core::sync::atomic::{
@@ -26,24 +25,24 @@ use super::{PAGE, is_filtered};
 use crate::arch::{self, frame as layout};
 use crate::platform::Action;
 
-/// In the place of `sa_restorer`: what follows is a handler.
+/// Bit of `sa_restorer`: the rest is the address of a handler.
 const HANDLER: usize = 1 << 63;
-/// Besides: the program has asked for a siginfo. The kernel is always asked for one, since it has the signal's number.
+/// Bit of `sa_restorer`: the program has asked for a siginfo. The kernel is always asked for one, since it has the signal's number.
 const WITH_INFO: usize = 1 << 62;
 
 /// Whether handlers go to the kernel behind [`relay`].
 static ACTIVE: AtomicBool = AtomicBool::new(false);
-/// Signals whose handlers were set before, when none asked for an alternate stack.
+/// Signals, as a mask, whose handlers were set before relaying began.
 static EARLY: AtomicU64 = AtomicU64::new(0);
-/// Whether a handler is Go's. Its runtime asks the kernel itself whether a thread has an alternate stack, takes the one that
-/// is there, ours, for its handlers, and ends the process when they do not run there: they are not moved.
+/// Whether a handler is Go's. Go's runtime asks the kernel itself for a thread's alternate stack, uses ours as its own if there is one,
+/// and ends the process if its handlers do not run on it. So no handler is moved in such a process.
 static IS_GO: AtomicBool = AtomicBool::new(false);
-/// What the kernel is told of the size of our stacks; 0 until there are any.
+/// The size of our stacks as the kernel is told it, in bytes; 0 until there are any.
 static SIZE: AtomicUsize = AtomicUsize::new(0);
-/// The one handler that is to run on our stacks.
+/// The crash handler, the only one that is to run on our stacks.
 static CRASH_HANDLER: AtomicUsize = AtomicUsize::new(0);
-/// By signal: the handler, where the frame does not say it. libc has set again what it had read (system(3) does), or some
-/// other handler calls the one before it, as the kernel has named it.
+/// By signal: the handler, for calls of the relay whose frame does not have it. That is so if libc has set an action again that it had
+/// read (system(3) does), or if another handler calls the one before it by the address that it was told.
 static HANDLERS: [AtomicUsize; 65] = [const { AtomicUsize::new(0) }; 65];
 
 /// Notes what relaying needs. For the constructor, when [`RESTORER`] is known.
@@ -69,15 +68,15 @@ fn start_relaying() {
             && let Some(before) = in_kernel(signal, Some(&now), true)
             && before != now
         {
-            // Another thread was faster.
+            // Another thread has set a handler in between: that one again.
             in_kernel(signal, Some(&before), true);
         }
     }
 }
 
-/// Whether the kernel is to have an action behind [`relay`]. The first with SA_ONSTACK is where that begins.
+/// Whether an action has to be given to the kernel with [`relay`]. Begins relaying if this is the first one with SA_ONSTACK.
 pub(super) fn is_relayed(signal: c_int, new: &Action) -> bool {
-    // No address is so high, but sigset(3) takes SIG_ERR for one.
+    // No handler's address has these bits, but sigset(3) takes any value, such as SIG_ERR.
     if !new.is_handler() || new.handler & (HANDLER | WITH_INFO) != 0 {
         return false;
     }
@@ -94,7 +93,7 @@ pub(super) fn is_relayed(signal: c_int, new: &Action) -> bool {
             IS_GO.store(true, Relaxed);
             return false;
         }
-        // A child by vfork has the kernel's table for itself.
+        // A child by vfork has its own table of actions, but its parent's memory.
         if crate::platform::is_own_process() {
             start_relaying();
         }
@@ -106,7 +105,7 @@ pub(super) fn is_relayed(signal: c_int, new: &Action) -> bool {
     new.handler != crash_handler
 }
 
-/// The relay in front of an action, as rt_sigaction(2) takes both.
+/// An action as rt_sigaction(2) takes it, with the relay in front of its handler.
 pub(super) fn relay_of(signal: c_int, new: &Action, native: [usize; 4]) -> [usize; 4] {
     let info = if new.flags & SA_SIGINFO != 0 { WITH_INFO } else { 0 };
     let handler = new.handler | HANDLER | info;
@@ -118,11 +117,11 @@ pub(super) fn relay_of(signal: c_int, new: &Action, native: [usize; 4]) -> [usiz
     [relay as *const () as usize, flags | (SA_SIGINFO | SA_RESTORER) as usize, handler, mask]
 }
 
-/// What the program has set, of an action as the kernel has it.
+/// The action that the program has set, by the one that the kernel has.
 pub(super) fn without_relay(mut action: Action, signal: c_int) -> Action {
     let mut handler = action.restorer;
     let is_relay = action.handler == relay as *const () as usize;
-    // The kernel has taken a handler away by itself where SA_RESETHAND was asked for.
+    // After a signal with SA_RESETHAND, the kernel has reset the handler and nothing else of the action.
     if !is_relay && (action.is_handler() || handler & HANDLER == 0) {
         return action;
     }
@@ -148,13 +147,13 @@ unsafe extern "C" fn relay() {
     arch::relay!(SIZE, moved, RESTORER, HANDLERS, CRASH_HANDLER)
 }
 
-/// Moves a signal's frame from a stack of ours to where it belongs; its new address, or 0 if there is no room.
+/// Moves a signal's frame from a stack of ours to the stack of the interrupted code; its new address, or 0 if there is no room.
 ///
-/// Another signal may come at any instruction here, before the first one even. Nothing that is read is changed, so that
-/// the later one, which finds the frame of the earlier below it, does all of this again, as if the earlier had only come
-/// as far as the first instruction of its handler. This one's work is never resumed then.
+/// Another signal may come at any instruction of this, even before the first one. Then the later call finds the earlier signal's frame
+/// on our stack, moves that one, too, and lets the later signal seem to have interrupted the first instruction of the earlier one's
+/// handler. The interrupted call is never resumed. Nothing that a call reads is changed by it, so that it can be done again.
 unsafe extern "C" fn moved(frame: usize, signal: c_int) -> usize {
-    // SAFETY: the relay's frame, as the kernel has made it.
+    // SAFETY: the relay has given us the frame that the kernel has made for it, and what is read and written lies within frames.
     unsafe {
         let (bottom, size) = (at(frame + layout::STACK), SIZE.load(Relaxed));
         let is_ours = |address: usize| address.wrapping_sub(bottom) < size;
@@ -173,7 +172,7 @@ unsafe extern "C" fn moved(frame: usize, signal: c_int) -> usize {
         let marked =
             || (first..end).step_by(layout::STEP).find(is_frame).map(|frame| (frame, at(frame + layout::MARK)));
         let Some((earlier, handler)) = layout::unmarked(frame, relay as *const () as usize).or_else(marked) else {
-            // A crash under report was interrupted: our own code, where nothing is to be moved.
+            // Our own code that handles a crash was interrupted: the handler runs on our stack.
             put(frame + layout::MARK, told_restorer());
             return frame;
         };
@@ -198,19 +197,22 @@ unsafe extern "C" fn moved(frame: usize, signal: c_int) -> usize {
     }
 }
 
-/// Copies a frame, which ends somewhere below `end`, to below that stack pointer.
+/// Copies a frame, which ends below `end`, to below a stack pointer; its new address, or 0 if there is no room.
+///
+/// # Safety
+/// `frame` is one that the kernel has made, and nothing below the red zone of `stack_pointer` is in use.
 unsafe fn move_frame(frame: usize, end: usize, stack_pointer: usize, signal: c_int) -> usize {
     // The processor's state needs an alignment of 64.
     let lowest = stack_pointer.wrapping_sub(layout::RED_ZONE + (end - frame) + 64);
     let to = (lowest & !63) + frame % 64;
-    // A fault may be that of a stack that is full. The kernel tries for us.
+    // The signal may be for a stack overflow: a system call tells whether there is room, without a fault.
     if matches!(signal, libc::SIGSEGV | libc::SIGBUS) && !is_filtered() {
         let pages = (to / PAGE + 1..=stack_pointer.wrapping_sub(layout::RED_ZONE + 8) / PAGE).map(|page| page * PAGE);
         if !core::iter::once(to).chain(pages).all(is_writable) {
             return 0;
         }
     }
-    // SAFETY: the frame is the kernel's; below the red zone of the interrupted code's stack nothing is in use.
+    // SAFETY: the caller promises the kernel's frame, and that nothing below the red zone is in use.
     unsafe {
         core::ptr::copy_nonoverlapping(pointer(frame).cast::<u8>(), pointer(to).cast(), end - frame);
         put(to + layout::MARK, told_restorer());
@@ -219,9 +221,9 @@ unsafe fn move_frame(frame: usize, end: usize, stack_pointer: usize, signal: c_i
     to
 }
 
-/// Whether eight bytes can be written there, where nothing is in use.
+/// Whether eight bytes can be written at an address. Overwrites them.
 fn is_writable(address: usize) -> bool {
-    // SAFETY: only asks for the set of blocked signals; the kernel checks the address.
+    // SAFETY: asks for the set of blocked signals, to be written there. The kernel checks the address, where nothing is in use.
     unsafe { own_call(libc::SYS_rt_sigprocmask, libc::SIG_BLOCK, 0, address, size_of::<u64>()) == 0 }
 }
 
@@ -229,12 +231,16 @@ fn pointer(address: usize) -> *mut usize {
     core::ptr::with_exposed_provenance_mut(address)
 }
 
+/// # Safety
+/// The address is readable.
 unsafe fn at(address: usize) -> usize {
-    // SAFETY: the caller's address is readable.
+    // SAFETY: the caller promises a readable address.
     unsafe { pointer(address).read() }
 }
 
+/// # Safety
+/// The address is writable, and no reference leads there.
 unsafe fn put(address: usize, value: usize) {
-    // SAFETY: the caller's address is writable, and nobody else's.
+    // SAFETY: the caller promises a writable address to which no reference leads.
     unsafe { pointer(address).write(value) }
 }

@@ -18,15 +18,15 @@ pub struct Broken {
     pub sockets: u32,
 }
 
-/// How long all of it may take, in nanoseconds of this thread's own time. Pipes mostly have low numbers; what is beyond counts as
-/// not broken.
-const PATIENCE: u64 = 30_000_000;
-/// Descriptors that are asked at once.
+/// How long the search may take, in nanoseconds of this thread's processor time. Descriptors that it does not reach count as not
+/// broken; pipes mostly have low numbers.
+const TIME_LIMIT: u64 = 30_000_000;
+/// Descriptors that one call of poll(2) asks about.
 const AT_ONCE: usize = 64;
 
 /// Looks at all descriptors, in ascending order where /proc is there, else by their numbers.
 pub(super) fn broken() -> Broken {
-    let deadline = own_time() + PATIENCE;
+    let deadline = own_time() + TIME_LIMIT;
     let mut found = Broken::default();
     let mut asked = [libc::pollfd { fd: -1, events: 0, revents: 0 }; AT_ONCE];
     let mut count = 0;
@@ -58,7 +58,7 @@ pub(super) fn broken() -> Broken {
     found
 }
 
-/// What the calling thread has taken of a processor's time, in nanoseconds.
+/// The processor time that the calling thread has used, in nanoseconds.
 fn own_time() -> u64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the structure is ours.
@@ -66,6 +66,7 @@ fn own_time() -> u64 {
     time.tv_sec.unsigned_abs() * 1_000_000_000 + time.tv_nsec.unsigned_abs()
 }
 
+/// Asks about some descriptors, and notes those that are broken.
 fn look(asked: &mut [libc::pollfd], found: &mut Broken) {
     if asked.is_empty() || super::freestanding::poll(asked, 0) <= 0 {
         return;

@@ -10,12 +10,14 @@ use libc::{c_int, c_long};
 use super::errno;
 use super::socket::stat_of;
 
+/// The directory's descriptor; -1 for none.
 static DESCRIPTOR: AtomicI32 = AtomicI32::new(-1);
-/// Which directory that is: the program may close every descriptor that it does not know, and get the number again.
+/// The directory's device, which tells with its inode whether the descriptor is still the directory's: some programs close every
+/// descriptor that they don't know, and may get its number for another file.
 static DEVICE: AtomicU64 = AtomicU64::new(0);
 static INODE: AtomicU64 = AtomicU64::new(0);
 
-/// Opens the directory and keeps it open; the error if reports can't be written there as things are. For the constructor.
+/// Opens the directory and keeps it open; the errno if reports can't be written there now. For the constructor.
 pub fn open_report_directory(path: &CStr) -> Result<(), c_int> {
     let fd = open_directory(path);
     if fd < 0 {
@@ -37,7 +39,7 @@ pub const SYSLOG: &CStr = c"/dev/log";
 /// The socket of systemd's journal.
 pub const JOURNAL: &CStr = c"/run/systemd/journal/socket";
 
-/// Whether there may be a log to tell.
+/// Whether there may be a log: one of the sockets exists, or it can't be told.
 pub fn has_log() -> bool {
     // SAFETY: the paths are strings.
     [SYSLOG, JOURNAL].iter().any(|path| unsafe {
@@ -86,12 +88,14 @@ fn in_report_directory(directory: &CStr, action: impl FnOnce(c_int) -> bool) -> 
     is_done
 }
 
+/// Device and inode of an open file.
 fn identity(fd: c_int) -> Option<(u64, u64)> {
     stat_of(fd).map(|stat| (stat.st_dev, stat.st_ino))
 }
 
-/// Programs rely on getting the lowest number that is free, and on as many descriptors as their limit says. So ours is the
-/// first number above the limit, which is raised for this moment; or, where it can't be or is high enough, one out of the way.
+/// Gives our descriptor a high number. Programs rely on getting the lowest number that is free, and on having as many descriptors as
+/// their limit says. So ours is the first number above the limit, which is raised for this moment; or a high one below it, where the
+/// limit can't be raised or is high already.
 fn move_out_of_the_way(fd: c_int) -> c_int {
     /// The kernel's table of descriptors grows with the highest number.
     const HIGHEST: u64 = 1 << 12;

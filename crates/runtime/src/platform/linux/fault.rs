@@ -13,7 +13,7 @@ const CALL_NOT_EXECUTED: core::ops::RangeInclusive<c_int> = 1..=2;
 /// `BUS_MCEERR_AO` (asm-generic/siginfo.h): memory has failed somewhere; no instruction has asked for it.
 const MEMORY_FAILED_ELSEWHERE: c_int = 5;
 
-/// What a handler is told, in a form that can be kept.
+/// What the kernel tells a signal handler, as a value that can be kept.
 #[derive(Clone, Copy)]
 pub struct Fault {
     /// `si_signo`
@@ -50,9 +50,9 @@ impl Fault {
         registers: Registers::NONE,
     };
 
-    /// Whether an instruction of the thread raised it, so that it would again; otherwise somebody sent it.
+    /// Whether an instruction of the thread has raised it, and may again; otherwise it was sent.
     pub fn is_by_instruction(&self) -> bool {
-        // SIGABRT and SIGSYS never are: going on after a forbidden call is possible.
+        // Not SIGABRT; nor SIGSYS, after which a program can go on with the next instruction.
         self.code > 0
             && !matches!(
                 (self.signal, self.code),
@@ -98,10 +98,10 @@ pub unsafe fn fault(signal: c_int, info: *const siginfo_t, context: *const c_voi
 pub fn would_fault_again(fault: &Fault) -> bool {
     match (fault.trap.kind(fault.signal), fault.signal) {
         (Exception::Memory, _) => !is_accessible(fault.address, fault.access),
-        // The handler could have cleared the flag that asks for the check.
+        // (A handler that wanted to go on would have cleared the flag that asks for the check.)
         (Exception::Misaligned, _) => true,
         (Exception::Division, _) => super::cause(fault) == Cause::DividedByZero,
-        // What the floating-point units hold is not compared, and a trap comes behind its instruction.
+        // Floating-point registers are not compared, and a trap comes behind its instruction.
         (_, libc::SIGFPE | libc::SIGTRAP) => false,
         // An opcode stays what it is, and so does an address in unchanged registers.
         _ => fault.is_by_instruction(),
@@ -119,11 +119,11 @@ fn is_accessible(address: u64, access: Access) -> bool {
     // SAFETY: populating gives a page the memory that an access would give it, and changes nothing else.
     let populated = unsafe { own_call(libc::SYS_madvise, page, size, advice) } == 0;
     match super::errno() {
-        // Memory that can be read is mostly not executable.
+        // Populated for reading: whether code may be there, the mapping's protection tells.
         _ if populated => access != Access::Execute || super::rights_allow(address, access) != Some(false),
-        // Nothing is mapped, or nothing is behind it.
+        // Nothing is mapped, or the mapped file is shorter.
         libc::ENOMEM | libc::EFAULT => false,
-        // No right to do so, memory of a device, or an older kernel.
+        // The protection forbids it, it is a device's memory, or the kernel is older than 5.14.
         _ => super::rights_allow(address, access) != Some(false),
     }
 }

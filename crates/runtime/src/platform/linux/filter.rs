@@ -1,8 +1,9 @@
 //! System calls of ours that a seccomp filter would end the process for.
 //!
-//! The program is to end by what has happened to it, not by what a report does. So each such call fails before it is made, with ENOSYS,
-//! which all of them have to bear anyway. Which they are is known of a filter that the program installs by libc's functions: it is
-//! executed here for each of our calls. Those that it was started with (a container's, systemd's) are tried out by a child at the crash.
+//! The program has to die of its own crash, not of a report's system calls. So a call that a filter would kill for is not made, but fails
+//! with ENOSYS, with which all callers can deal. Which calls those are: a filter that the program installs by libc's functions is
+//! executed here for each of our calls; for filters that the process was started with (a container's, systemd's), a child tries the
+//! calls at the crash.
 
 use core::mem::size_of;
 use core::sync::atomic::{
@@ -14,20 +15,21 @@ use libc::{c_int, c_long, sock_filter, sock_fprog};
 
 use crate::arch;
 
-/// Bits by the numbers of system calls.
+/// A bit for each number of a system call.
 type Calls = [AtomicU32; 16];
 
-/// What is not called any more. `arch::own_call` looks here.
+/// The calls that are not made. `own_call` and its like look here.
 pub(super) static FORBIDDEN: Calls = [const { AtomicU32::new(0) }; 16];
 /// Whether the process was started with a filter of which nothing is known yet.
 static UNKNOWN: AtomicBool = AtomicBool::new(false);
 
-/// No process and no thread has that number.
+/// No process and no thread has that id.
 const NOBODY: i32 = 0x7fff_ffff;
+/// No descriptor and no timer has that number.
 const NONE: i32 = -1;
 
-/// Every call that a report may make, with arguments with which it does nothing, but which look to a filter like those of the report.
-/// The first keeps a child that is killed for trying from leaving a core file.
+/// Every system call that a report may make, with arguments with which it does nothing, but which a filter can't tell from the report's.
+/// The first one keeps the child that tries them from leaving a core file when it is killed.
 const CALLS: [(c_long, [i32; 4]); 67] = [
     (libc::SYS_prlimit64, [0, libc::RLIMIT_CORE as i32, 0, 0]),
     (libc::SYS_clone, [libc::CLONE_CHILD_SETTID | libc::CLONE_UNTRACED | libc::CLONE_SIGHAND, 0, 0, 0]),
@@ -127,7 +129,7 @@ pub fn forbids_reports() -> bool {
 pub fn learn_filter() {
     // SAFETY: no memory is involved.
     let mode = unsafe { arch::system_call(libc::SYS_prctl, [libc::PR_GET_SECCOMP.into(), 0, 0, 0, 0, 0]) };
-    UNKNOWN.store(mode == 2, Relaxed);
+    UNKNOWN.store(mode == c_long::from(libc::SECCOMP_MODE_FILTER), Relaxed);
 }
 
 /// Whether the process was started with a filter of which nothing is known yet.
@@ -135,10 +137,11 @@ pub(super) fn is_started_filtered() -> bool {
     UNKNOWN.load(Relaxed)
 }
 
-/// The program has installed a filter; null for the strict mode, which lets a process read, write and end.
+/// Finds out which calls a filter forbids that the program has installed; null for the strict mode.
 pub(super) fn examine(program: *const sock_fprog) {
+    /// What the strict mode allows besides _exit(2) (seccomp(2)).
     const STRICT: [c_long; 3] = [libc::SYS_read, libc::SYS_write, libc::SYS_rt_sigreturn];
-    // SAFETY: the kernel has just read the same there.
+    // SAFETY: null, or what the kernel has just read and taken for a filter.
     let filter = unsafe {
         match program.as_ref() {
             Some(program) if !program.filter.is_null() => {
@@ -154,7 +157,7 @@ pub(super) fn examine(program: *const sock_fprog) {
             answer(filter, *number, arguments)
         };
         match action & libc::SECCOMP_RET_ACTION_FULL {
-            // A supervisor that USER_NOTIF asks may never answer. What is trapped comes to our handler.
+            // USER_NOTIF asks a supervisor, which may never answer. Not TRAP: that is a SIGSYS, which our handler makes a failure of.
             libc::SECCOMP_RET_KILL_PROCESS | libc::SECCOMP_RET_KILL_THREAD | libc::SECCOMP_RET_USER_NOTIF => {
                 forbid(*number, arguments);
             }
@@ -163,56 +166,77 @@ pub(super) fn examine(program: *const sock_fprog) {
     }
 }
 
-/// What a filter answers to a call: classic BPF (bpf(4), seccomp(2)), whose jumps all lead forwards.
+/// What a filter answers to a call of our own code: executes classic BPF as the kernel does for seccomp(2)
+/// (Documentation/networking/filter.rst; kernel/seccomp.c, seccomp_check_filter), whose jumps all lead forwards.
 fn answer(filter: &[sock_filter], number: c_long, arguments: &[i32; 4]) -> u32 {
+    use libc::{
+        BPF_A, BPF_ABS, BPF_ADD, BPF_ALU, BPF_AND, BPF_DIV, BPF_IMM, BPF_JEQ, BPF_JGE, BPF_JGT, BPF_JMP, BPF_JSET,
+        BPF_LD, BPF_LDX, BPF_LSH, BPF_MEM, BPF_MUL, BPF_NEG, BPF_OR, BPF_RET, BPF_RSH, BPF_ST, BPF_STX, BPF_SUB,
+        BPF_TAX, BPF_X, BPF_XOR,
+    };
+    /// Size of struct seccomp_data in bytes.
     const SIZE: u32 = 64;
+    // Bits of an instruction's code (linux/bpf_common.h): its class, the mode of a load, the operation, where the operand is, and
+    // where a returned value is.
+    const CLASS: u32 = 0x07;
+    const MODE: u32 = 0xe0;
+    const OPERATION: u32 = 0xf0;
+    const SOURCE: u32 = 0x08;
+    const RETURN_VALUE: u32 = 0x18;
     let own_code = examine as *const () as u64;
-    // struct seccomp_data
+    // struct seccomp_data: the number, the processor, the instruction pointer, the arguments.
     let mut data = [0u32; SIZE as usize / 4];
-    let words = arguments.iter().map(|&argument| i64::from(argument).cast_unsigned());
-    let words = core::iter::once(own_code).chain(words).flat_map(|word| [word as u32, (word >> 32) as u32]);
-    for (to, from) in data.iter_mut().zip([number as u32, arch::AUDIT_ARCH].into_iter().chain(words)) {
+    let halves = |long: u64| [long as u32, (long >> 32) as u32];
+    let arguments = arguments.iter().map(|&argument| i64::from(argument).cast_unsigned());
+    let rest = core::iter::once(own_code).chain(arguments).flat_map(halves);
+    for (to, from) in data.iter_mut().zip([number as u32, arch::AUDIT_ARCH].into_iter().chain(rest)) {
         *to = from;
     }
-    let (mut a, mut x, mut kept) = (0u32, 0u32, [0u32; 16]);
+    let (mut a, mut x, mut memory) = (0u32, 0u32, [0u32; 16]);
     let mut at = 0;
     while let Some(&sock_filter { code, jt, jf, k }) = filter.get(at) {
+        let code = u32::from(code);
         at += 1;
-        let load = |kept: &[u32; 16]| match code & 0xe0 {
-            0x00 => k,
-            0x20 => data.get(k as usize / 4).copied().unwrap_or(0),
-            0x60 => kept.get(k as usize).copied().unwrap_or(0),
+        let load = |memory: &[u32; 16]| match code & MODE {
+            BPF_IMM => k,
+            BPF_ABS => data.get(k as usize / 4).copied().unwrap_or(0),
+            BPF_MEM => memory.get(k as usize).copied().unwrap_or(0),
+            // BPF_LEN
             _ => SIZE,
         };
-        let operand = if code & 8 != 0 { x } else { k };
-        match code & 7 {
-            0 => a = load(&kept),
-            1 => x = load(&kept),
-            class @ (2 | 3) => {
-                if let Some(slot) = kept.get_mut(k as usize) {
-                    *slot = if class == 2 { a } else { x };
+        let operand = if code & SOURCE == BPF_X { x } else { k };
+        match code & CLASS {
+            BPF_LD => a = load(&memory),
+            BPF_LDX => x = load(&memory),
+            class @ (BPF_ST | BPF_STX) => {
+                if let Some(slot) = memory.get_mut(k as usize) {
+                    *slot = if class == BPF_ST { a } else { x };
                 }
             }
-            4 => {
-                a = match code & 0xf0 {
-                    0x00 => a.wrapping_add(operand),
-                    0x10 => a.wrapping_sub(operand),
-                    0x20 => a.wrapping_mul(operand),
-                    0x30 => a.checked_div(operand).unwrap_or(0),
-                    0x40 => a | operand,
-                    0x50 => a & operand,
-                    0x60 => a.checked_shl(operand).unwrap_or(0),
-                    0x70 => a.checked_shr(operand).unwrap_or(0),
-                    0xa0 => a ^ operand,
-                    _ => a.wrapping_neg(),
+            BPF_ALU => {
+                a = match code & OPERATION {
+                    BPF_ADD => a.wrapping_add(operand),
+                    BPF_SUB => a.wrapping_sub(operand),
+                    BPF_MUL => a.wrapping_mul(operand),
+                    // A division by zero ends the filter, which returns 0 (net/core/filter.c, bpf_convert_filter).
+                    BPF_DIV if operand == 0 => return libc::SECCOMP_RET_KILL_THREAD,
+                    BPF_DIV => a / operand,
+                    BPF_OR => a | operand,
+                    BPF_AND => a & operand,
+                    BPF_LSH => a.wrapping_shl(operand),
+                    BPF_RSH => a.wrapping_shr(operand),
+                    BPF_XOR => a ^ operand,
+                    BPF_NEG => a.wrapping_neg(),
+                    _ => a,
                 }
             }
-            5 => {
-                let is_so = match code & 0xf0 {
-                    0x10 => a == operand,
-                    0x20 => a > operand,
-                    0x30 => a >= operand,
-                    0x40 => a & operand != 0,
+            BPF_JMP => {
+                let is_so = match code & OPERATION {
+                    BPF_JEQ => a == operand,
+                    BPF_JGT => a > operand,
+                    BPF_JGE => a >= operand,
+                    BPF_JSET => a & operand != 0,
+                    // BPF_JA
                     _ => {
                         at = at.saturating_add(k as usize);
                         continue;
@@ -220,8 +244,9 @@ fn answer(filter: &[sock_filter], number: c_long, arguments: &[i32; 4]) -> u32 {
                 };
                 at += usize::from(if is_so { jt } else { jf });
             }
-            6 => return if code & 0x18 == 0x10 { a } else { k },
-            _ if code & 0xf8 == 0 => x = a,
+            BPF_RET => return if code & RETURN_VALUE == BPF_A { a } else { k },
+            // BPF_MISC
+            _ if code & !CLASS == BPF_TAX => x = a,
             _ => a = x,
         }
     }
@@ -240,14 +265,14 @@ pub fn learn_forbidden() {
     }
 }
 
-/// What a child is to try, and how far it has come.
+/// From which entry of [`CALLS`] on a child tries them, and at which it is.
 #[repr(C, align(16))]
 struct Trial {
     from: usize,
     at: usize,
 }
 
-/// Lets children make every call, one child after the other, since each may be killed for one of them.
+/// Has children try every call, one child after the other, since each may be killed for one of them.
 fn try_out() {
     /// Room for what a child needs; nothing that it calls needs much.
     #[repr(C, align(16))]
@@ -257,7 +282,7 @@ fn try_out() {
     }
     let mut room = Room { stack: [0; 120], trial: Trial { from: 0, at: 0 } };
     let top = (&raw mut room.trial).cast::<u8>();
-    // It has our memory and our signal handlers: none must run there. What is trapped kills it then.
+    // The child has our memory and our signal handlers, none of which must run there. With all signals blocked, a trapped call kills it.
     let before = super::block(u64::MAX);
     while room.trial.from < CALLS.len() {
         let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_UNTRACED | libc::CLONE_FILES | libc::CLONE_FS;
@@ -284,9 +309,9 @@ fn try_out() {
     core::hint::black_box(&room.stack);
 }
 
-/// How a child has ended that has no memory any more.
+/// The wait status of a child that is about to end: clone(2) with CLONE_VFORK has returned.
 fn ended(child: libc::pid_t) -> c_int {
-    /// Times to look; it has only its end before it.
+    /// How often wait4(2) is called, at most.
     const MOST: u32 = 100_000;
     let mut status = 0;
     for _ in 0..MOST {
@@ -303,11 +328,12 @@ fn ended(child: libc::pid_t) -> c_int {
     status
 }
 
-/// In a child, which has nothing of its own but its stack, above which its task lies.
+/// The first function of such a child. `top` is the upper end of its stack, where the [`Trial`] is.
 unsafe extern "C" fn try_calls(top: *const u8) -> ! {
     let trial = top.cast::<Trial>().cast_mut();
     let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: try_out waits, and the task is there until we have gone. The calls do nothing, as their table says.
+    // SAFETY: `try_out` waits until this child has ended (CLONE_VFORK), so that the trial is there and nobody else uses it. With the
+    // arguments of the table, the calls do nothing.
     unsafe {
         for (index, (number, [a, b, c, d])) in CALLS.iter().enumerate().skip((*trial).from) {
             (&raw mut (*trial).at).write_volatile(index);

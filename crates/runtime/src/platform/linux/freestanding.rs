@@ -1,8 +1,8 @@
 //! The functions of libc that this library calls, bound to ourselves.
 //!
-//! They are hidden: nobody else sees them. Three things are won. Each name that ld.so does not have to look up saves
-//! about 800 instructions in every process start. Another preload can't put its own `read` or `malloc` under our signal handlers. And the
-//! copy of a crashed process runs on nothing that the crash can have damaged.
+//! They are hidden, so that the program still has libc's. There are three reasons. Each name that ld.so does not have to look up saves
+//! about 800 instructions in every process start. Our signal handlers call no `read` or `malloc` of another preload. And the copy of a
+//! crashed process calls no code that the crash can have damaged.
 
 use super::filter::FORBIDDEN;
 use crate::arch;
@@ -61,7 +61,7 @@ unsafe extern "C" {
     pub fn own_call(number: libc::c_long, ...) -> libc::c_long;
 }
 
-/// What [`own_call`] is: a function with variable arguments can't be defined in Rust.
+/// The definition of [`own_call`]: Rust can't define a function with variable arguments.
 #[unsafe(export_name = "nosigpipe_own_call")]
 #[unsafe(naked)]
 unsafe extern "C" fn own_call_itself() -> libc::c_long {
@@ -73,7 +73,7 @@ extern "C" fn fail(errno: libc::c_int) -> isize {
     -1
 }
 
-/// A system call for which `syscall`, by which the program's come, too, would do more than that.
+/// A system call, without what our hook of syscall(2) does for the program's calls.
 ///
 /// # Safety
 /// That of the call.

@@ -14,20 +14,20 @@ pub struct Image {
     pub frame_table: Option<(u64, u64)>,
 }
 
-/// The library with code or data at an address. Libraries that were there when the program started come first in the
-/// list and stay; the search ends at the first that has the address.
+/// The library with code or data at an address. The search ends at the first one that has it: libraries that were there when the
+/// program started come first in the loader's list, and stay.
 pub fn image_of(address: u64) -> Option<Image> {
     load_addresses().filter_map(read).find(|image| image.contains(address))
 }
 
-/// `base` is where the loader has put address 0 of a library, which is where its ELF header is. An executable at a fixed
-/// address, whose base is 0, is not looked at.
+/// The library whose address 0, and so its ELF header, the loader has put at `base`. `None` for an executable at a fixed address, whose
+/// base is 0.
 fn read(base: usize) -> Option<Image> {
     if base == 0 || !base.is_multiple_of(super::PAGE) {
         return None;
     }
-    // SAFETY: libraries are linked at address 0, with the ELF header first, and the loader has mapped that; so are the
-    // program headers, of which it says the place and the number.
+    // SAFETY: libraries are linked at address 0, and begin with the ELF header, which the loader has mapped. It has offset and number of
+    // the program headers, which are mapped with it.
     let headers = unsafe {
         let header = &*ptr::with_exposed_provenance::<Elf64_Ehdr>(base);
         if !header.e_ident.starts_with(b"\x7fELF") {

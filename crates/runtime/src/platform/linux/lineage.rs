@@ -1,5 +1,5 @@
-//! Which process was started with the library: told to programs in the environment that they are executed with, while this
-//! process's own stays as the kernel has laid it out.
+//! NOSIGPIPE_PROCESS, the pid of the process that was started with the library: added to the environment of programs that this process
+//! starts, while its own environment stays as the kernel has laid it out.
 
 use super::freestanding::own_call;
 use core::ffi::CStr;
@@ -16,12 +16,13 @@ use super::program_memory::ProgramMemory;
 use crate::platform::is_own_process;
 use crate::platform::{map, unmap};
 
-/// What is added to environments that don't have it; null where the process's own has it, and hands it on by itself.
+/// The entry that is added to environments which don't have it; null where the process's own environment has it already.
 static ENTRY: AtomicPtr<c_char> = AtomicPtr::new(ptr::null_mut());
 
-/// Environments of up to so many entries are put together on the stack.
+/// Environments of up to so many entries are put together in an array of that size on the stack.
 const SMALL: usize = 128;
-/// The same in a child by vfork, which may not map memory: its parent would keep it.
+/// Those of up to so many entries in a larger one. Still larger ones need memory to be mapped, which a child by vfork may not do: its
+/// parent would keep it.
 const LARGE: usize = 1024;
 
 /// Has `entry` added to the environment of what this process executes or spawns. For the constructor.
@@ -29,8 +30,8 @@ pub fn hand_on(entry: &'static CStr) {
     ENTRY.store(entry.as_ptr().cast_mut(), Release);
 }
 
-/// Calls with the environment that a program is to have: the given one, with what [`hand_on`] was told. An environment that
-/// does not have the program preload anything stays as it is.
+/// Calls with the given environment and the entry of [`hand_on`] added. An environment without LD_PRELOAD, with which the program would
+/// not get this library, is used as it is.
 pub(crate) fn with_environment<T>(
     environment: *const *const c_char,
     call: impl FnOnce(*const *const c_char) -> T,
@@ -66,8 +67,8 @@ pub(crate) fn with_environment<T>(
     }
 }
 
-/// The number of entries in an environment that has a preload but no entry that begins with `name`; `None` for any other, and
-/// where something in it can't be read, which the kernel is to say.
+/// The number of entries in an environment that has LD_PRELOAD and no entry that begins with `name`; `None` for any other, and if it
+/// can't be read: then the kernel reports that error.
 fn count_to_extend(environment: *const *const c_char, name: &[u8]) -> Option<usize> {
     let (mut array, mut strings) = (ProgramMemory::new(), ProgramMemory::new());
     let (mut count, mut preloads) = (0, false);

@@ -30,8 +30,7 @@ pub fn file_at(address: u64, path: &mut [u8]) -> Option<(u64, usize)> {
     found.filter(|&(_, length)| length > 0)
 }
 
-/// Whether the rights of a mapping allow an access; nothing is allowed where nothing is mapped. `None` when that can't be
-/// found out.
+/// Whether a mapping's protection allows an access; false where nothing is mapped. `None` when /proc can't be read.
 pub fn rights_allow(address: u64, access: Access) -> Option<bool> {
     let mut allowed = None;
     each_mapping(|mapping| {
@@ -114,6 +113,7 @@ struct MapsLine<'a> {
     path: &'a [u8],
 }
 
+/// Parses a line of /proc/PID/maps (proc(5)).
 fn parse(line: &[u8]) -> Option<MapsLine<'_>> {
     let mut fields = line.splitn(6, |&byte| byte == b' ');
     let mut range = fields.next()?.split(|&byte| byte == b'-');
@@ -154,6 +154,6 @@ pub fn symbol_at(_start: u64, _address: u64, _name: &mut [u8]) -> Option<(usize,
     None
 }
 
-/// What a report says before mere addresses.
+/// The line in front of a report that has addresses only.
 pub const BEFORE_ADDRESSES: &[u8] =
     b"nosigpipe: the report could not be completed; addresses for addr2line or eu-addr2line:\n";

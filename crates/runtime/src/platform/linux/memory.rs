@@ -8,7 +8,7 @@ use libc::{c_int, c_void, pid_t};
 
 use crate::arch;
 
-/// What every size of a page is a multiple of: within so much, either all may be read or nothing.
+/// Smallest size of a page, of which every other one is a multiple: so much aligned memory can be read as a whole or not at all.
 pub const PAGE: usize = 4096;
 
 pub use crate::arch::page_size;
@@ -28,8 +28,8 @@ pub fn original() -> Option<pid_t> {
 
 /// Reads memory of a process, this one included; how many bytes could be read. Bad addresses are no fault.
 ///
-/// A copy of the crashed process is read as it was when it was made. What it has not got from it, since the program wants no child
-/// to have it (madvise(2), MADV_DONTFORK and MADV_WIPEONFORK, which leaves zeros), is still there in the crashed process.
+/// In a copy of the crashed process, memory is as it was when the copy was made. What a copy does not get (madvise(2), MADV_DONTFORK), or
+/// gets as zeros (MADV_WIPEONFORK), is read from the crashed process.
 pub fn read_memory(pid: pid_t, address: u64, buffer: &mut [u8]) -> usize {
     let done = read_from(pid, address, buffer);
     let original = ORIGINAL.load(Relaxed);
@@ -53,7 +53,7 @@ fn read_from(pid: pid_t, address: u64, buffer: &mut [u8]) -> usize {
     }
 }
 
-/// The same for this process, where a sandbox forbids process_vm_readv(2): write(2), too, only complains about a bad
+/// The same for this process, where a sandbox forbids process_vm_readv(2), by write(2) to a pipe: that, too, returns an error for a bad
 /// address.
 fn read_by_pipe(address: u64, buffer: &mut [u8]) -> usize {
     let mut ends: [c_int; 2] = [-1; 2];
@@ -93,8 +93,8 @@ pub fn minimum_signal_stack() -> usize {
     size.clamp(libc::MINSIGSTKSZ, 1 << 20)
 }
 
-/// Runs with signals coming to the stack that the thread is on. Where that is the alternate stack itself they do so
-/// anyway, and the kernel lets nothing be changed.
+/// Runs with the alternate stack disabled, so that signals come to the stack that the thread is on. Where that is the alternate stack
+/// itself they do anyway, and the kernel refuses to change it.
 pub fn without_alternate_stack(run: impl FnOnce()) {
     if super::is_forbidden(libc::SYS_sigaltstack) {
         return run();
@@ -108,37 +108,38 @@ pub fn without_alternate_stack(run: impl FnOnce()) {
     }
 }
 
-/// Pages in front of an alternate stack of ours that nobody may touch: none, since each would be a mapping.
+/// Bytes of inaccessible pages below an alternate stack of ours: none, since each would be a mapping of its own.
 pub const GUARD: usize = 0;
-/// What handlers need on an alternate stack besides what the kernel needs. Ours needs half of SIGSTKSZ (8192); Go's, which
-/// take a stack of ours for theirs, have 32 KiB otherwise. What nobody touches takes no memory.
+/// Bytes of an alternate stack for handlers, besides what the kernel needs. Our handler needs 4 KiB; Go's handlers, which use our stacks
+/// as theirs, usually have 32 KiB. Pages that are not touched take no memory.
 pub const HANDLER_ROOM: usize = 60 * 1024;
-/// By how much an alternate stack of ours is told smaller than it is: its size then is one that no program's has.
+/// By how many bytes an alternate stack of ours is larger than the kernel is told: no program's stack has such a size, so that ours are
+/// known by it.
 pub const MARK: usize = 59;
 
-/// Whether the process runs under Valgrind: it tells stack overflows itself, and takes what moves a signal's frame from
-/// one stack to another for an error of the program.
+/// Whether the process runs under Valgrind. That reports stack overflows itself, and takes the moving of a signal's frame from one stack
+/// to another for an error of the program.
 pub fn is_on_valgrind() -> bool {
     const RUNNING_ON_VALGRIND: usize = 0x1001;
     arch::valgrind_request(&[RUNNING_ON_VALGRIND, 0, 0, 0, 0, 0]) != 0
 }
 
-/// Whether the kernel takes a stack of zeros, which it would refuse for its size, from the first thread: since Linux 5.16 it does
-/// not look at what changes nothing, and a process may start with just these zeros.
+/// Whether the kernel would accept a sigaltstack(2) of all zeros from the main thread, although its size is too small: since Linux 5.16
+/// it does not check a stack that equals the one in force, and a process starts with all zeros.
 static ZEROS_CHANGE_NOTHING: AtomicBool = AtomicBool::new(false);
 
-/// For the constructor, before the thread gets a stack of ours.
+/// Finds out whether that is so. For the constructor, before the thread gets a stack of ours.
 pub fn learn_empty_signal_stack() {
     let zeros = libc::stack_t { ss_sp: ptr::null_mut(), ss_flags: 0, ss_size: 0 };
     ZEROS_CHANGE_NOTHING.store(exchange_signal_stack(&raw const zeros, ptr::null_mut()) == 0, Relaxed);
 }
 
-/// Whether zeros change nothing now.
+/// Whether sigaltstack(2) of all zeros succeeds in the main thread.
 pub fn zeros_change_nothing() -> bool {
     ZEROS_CHANGE_NOTHING.load(Relaxed)
 }
 
-/// The program has changed a thread's stack.
+/// To be called when the program has set an alternate stack: zeros are an error from then on.
 pub fn signal_stack_was_changed() {
     ZEROS_CHANGE_NOTHING.store(false, Relaxed);
 }
@@ -209,7 +210,7 @@ pub unsafe fn unmap_reserve(memory: *mut u8, size: usize) -> bool {
 /// Maps a reserve again where it was; whether that worked.
 pub fn map_reserve(memory: *mut u8, size: usize) -> bool {
     let flags = libc::MAP_PRIVATE | libc::MAP_NORESERVE | libc::MAP_ANONYMOUS | libc::MAP_FIXED_NOREPLACE;
-    // SAFETY: nothing that is mapped is replaced; what an old kernel maps elsewhere goes at once.
+    // SAFETY: nothing that is mapped is replaced. A kernel older than 4.17 may map elsewhere; that is unmapped at once.
     unsafe {
         let found = libc::mmap(memory.cast(), size, libc::PROT_NONE, flags, -1, 0);
         if found == libc::MAP_FAILED || found != memory.cast() {
@@ -248,7 +249,7 @@ mod real_key_delete {
     super::super::real_function! { pthread_key_delete(key: libc::pthread_key_t) -> libc::c_int }
 }
 
-/// Gives a key back; whether it was one.
+/// Deletes a thread-specific key; whether it was one.
 pub fn delete_key(key: u32) -> bool {
     // SAFETY: a key that does not exist is an error.
     unsafe { real_key_delete::real()(key) == 0 }

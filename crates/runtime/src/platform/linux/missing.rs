@@ -1,7 +1,7 @@
-//! What a copy of the process would lack, and cannot do without: the library's data, and the thread's control block.
+//! Memory that a copy of the process may lack, and cannot do without: the library's data, and the thread's control block.
 //!
-//! madvise(2) lets a program keep memory from its children (MADV_DONTFORK: RDMA and DPDK do, for whole stacks and heaps), or have
-//! it read as zeros there (MADV_WIPEONFORK).
+//! By madvise(2) a program can have its children not get some of its memory (MADV_DONTFORK, which RDMA and DPDK use for whole stacks and
+//! heaps), or get it as zeros (MADV_WIPEONFORK).
 
 use libc::{Elf64_Ehdr, Elf64_Phdr, PF_W, PT_LOAD, c_int, c_long, pid_t};
 
@@ -15,12 +15,12 @@ unsafe extern "C" {
     static __ehdr_start: Elf64_Ehdr;
 }
 
-/// Makes sure that a copy gets the library's own data, whatever the program wants for its memory.
+/// Makes sure that a copy gets the library's own data, even if the program has excluded all of its memory.
 pub fn keep_own_data() {
     if super::is_forbidden(libc::SYS_madvise) {
         return;
     }
-    // SAFETY: the loader has mapped the headers, which are read only; how memory is copied changes nothing in it.
+    // SAFETY: the loader has mapped the library's headers. madvise changes nothing in the memory, only whether children get it.
     unsafe {
         let header = &raw const __ehdr_start;
         let headers = core::slice::from_raw_parts(
@@ -42,8 +42,8 @@ pub fn keep_own_data() {
     }
 }
 
-/// In a copy: gives the thread its control block back, with errno and what else is thread-local. It may lie in memory that the copy
-/// has not got: on a stack that pthread_attr_setstack(3) has named, for example.
+/// In a copy: restores the thread's control block, with errno and other thread-local variables, if the copy has not got its memory. That
+/// may be a stack that the program has allocated itself (pthread_attr_setstack(3)).
 pub fn restore_thread(original: pid_t) {
     let needs = [libc::SYS_mmap, libc::SYS_process_vm_readv, libc::SYS_nanosleep];
     if needs.iter().any(|&call| super::is_forbidden(call)) {
@@ -58,30 +58,30 @@ pub fn restore_thread(original: pid_t) {
     let errno = thread.wrapping_add_signed(super::errno_offset());
     for page in ((thread - below).min(errno) & !(size - 1)..thread + above).step_by(size) {
         let is_readable = wait_for_permission(original, page);
-        let is_needed = [thread, errno].iter().any(|place| (page..page + size).contains(place));
+        let is_needed = [thread, errno].iter().any(|address| (page..page + size).contains(address));
         if (is_readable || is_needed) && make_page(page) {
-            // SAFETY: the copy's own page: it gets what the original has there.
+            // SAFETY: a page of the copy's own, in which nothing is in use yet.
             unsafe { transfer(original, page, page, size) };
         }
     }
     if arch::THREAD_NAMES_ITSELF && !is_there(thread) {
-        // The original may not be read. By its first word, which is its address, code finds the block (the x86_64 ABI's supplement on
-        // thread-local storage).
-        // SAFETY: the copy's own page, unless there could be none; then the copy ends here.
+        // The original can't be read. At least the first eight bytes have to be there: the block's address, by which code finds
+        // thread-local variables (ELF Handling For Thread-Local Storage, x86_64).
+        // SAFETY: a page of the copy's own. Where it could not be mapped, this is a fault, which ends the copy.
         unsafe { core::ptr::with_exposed_provenance_mut::<usize>(thread).write(thread) };
     }
 }
 
 /// Whether the control block can be read and is not all zeros.
 fn is_there(thread: usize) -> bool {
-    let mut word = 0u64;
-    // SAFETY: a word of ours is written.
-    let read = unsafe { transfer(super::pid(), thread, (&raw mut word).addr(), 8) };
-    // Where the call is forbidden, the usual is most likely.
-    read == 8 && word != 0 || read < 0 && read != c_long::from(-libc::EFAULT)
+    let mut start = 0u64;
+    // SAFETY: a variable of ours is written.
+    let read = unsafe { transfer(super::pid(), thread, (&raw mut start).addr(), 8) };
+    // Where process_vm_readv(2) is forbidden, the block is most probably there, as usual.
+    read == 8 && start != 0 || read < 0 && read != c_long::from(-libc::EFAULT)
 }
 
-/// Maps a page unless there is one; whether there is now.
+/// Maps a page unless there is one; whether there is one now.
 fn make_page(page: usize) -> bool {
     const MAP_FIXED_NOREPLACE: c_int = 0x10_0000;
     let protection = libc::PROT_READ | libc::PROT_WRITE;
@@ -92,12 +92,12 @@ fn make_page(page: usize) -> bool {
     made == page as c_long || made == c_long::from(-libc::EEXIST)
 }
 
-/// Whether the original may be read at an address. It has to say first whom it lets in, where Yama restricts that.
+/// Whether the original can be read at an address. Where Yama restricts that, waits until the original has allowed it (PR_SET_PTRACER).
 fn wait_for_permission(original: pid_t, address: usize) -> bool {
-    /// Milliseconds.
-    const PATIENCE: u32 = 20;
+    /// How often that is tried, a millisecond apart.
+    const TRIES: u32 = 20;
     let mut byte = 0u8;
-    for _ in 0..PATIENCE {
+    for _ in 0..TRIES {
         // SAFETY: a byte of ours is written.
         let read = unsafe { transfer(original, address, (&raw mut byte).addr(), 1) };
         if read != c_long::from(-libc::EPERM) {
@@ -110,13 +110,12 @@ fn wait_for_permission(original: pid_t, address: usize) -> bool {
     false
 }
 
-/// process_vm_readv(2) from one place to one of this process; errno, which may have no place, is left alone.
+/// process_vm_readv(2) of one range, to `to` in this process. Does not set errno, whose memory may not be there.
 ///
 /// # Safety
-/// The place may be written.
+/// `to` may be written.
 unsafe fn transfer(process: pid_t, from: usize, to: usize, length: usize) -> c_long {
-    let place = |address: usize| [address, length];
-    let (local, remote) = (place(to), place(from));
+    let (local, remote) = ([to, length], [from, length]);
     // SAFETY: the caller promises that `to` may be written; struct iovec is an address and a length.
     unsafe {
         let (local, remote) = ((&raw const local).addr() as c_long, (&raw const remote).addr() as c_long);

@@ -1,8 +1,8 @@
 //! The next definition of a name behind us in the loader's search order: what `dlsym(RTLD_NEXT, ...)` finds, for a tenth
 //! of its 900 instructions and without the loader's lock.
 //!
-//! Everything is read in place: the loader's list of libraries, as debuggers read it (link.h), and their hash tables.
-//! What is out of the ordinary is left to dlsym.
+//! Everything is read in place: the loader's list of libraries, as debuggers read it (link.h), and their hash tables. Definitions that
+//! are no plain functions, and libraries without such tables, are left to dlsym.
 
 use core::ops::Range;
 use core::ptr;
@@ -45,13 +45,13 @@ impl LinkMap {
     }
 }
 
-/// What a library says of a name.
+/// What a library has by a name.
 pub enum Answer {
-    /// It defines a function of this name, here.
+    /// A function, at this address.
     Function(*mut ()),
-    /// It does not know it.
+    /// Nothing.
     Unknown,
-    /// The loader must be asked: the definition is no plain function.
+    /// A definition that is no plain function (STT_GNU_IFUNC): the loader has to be asked.
     AskLoader,
 }
 
@@ -104,10 +104,10 @@ pub fn is_list_known() -> bool {
 
 /// The libraries behind us; nothing when the loader's list is not found, or does not have us.
 pub fn libraries() -> impl Iterator<Item = Option<Library>> {
-    // SAFETY: an entry of the list stays while its library does. Those that came with the program stay to the end of the process;
-    // they come first, and what is looked up is found among them. Those behind were opened by dlopen(3), of which none are
-    // there when the constructor runs, unless another library's constructor has opened them: a thread that closes one at
-    // this very moment is what could not be guarded against without the loader's lock, which a handler must not wait for.
+    // SAFETY: an entry of the list stays while its library is loaded. Libraries that came with the program stay to the end of the
+    // process; they come first, and what is looked up is found among them. Those behind were opened by dlopen(3). When the
+    // constructor runs there are none, unless another library's constructor has opened them. If another thread closes such a library
+    // at this very moment, we read unmapped memory: only the loader's lock could prevent that, which a handler must not wait for.
     let step = |entry: *const LinkMap| unsafe { entry.as_ref() };
     let mut entry = step(first_library());
     while let Some(other) = entry.filter(|entry| !ptr::eq(entry.dynamic, &raw const OURS)) {
@@ -131,7 +131,7 @@ pub fn load_addresses() -> impl Iterator<Item = usize> {
     })
 }
 
-/// The entry of the file that an address of code is in: that which begins last before it. Nothing is read but the list.
+/// The entry of the file that an address of code is in: the one with the highest start below it. Only the list itself is read.
 pub(crate) fn file_of(code: usize) -> Option<&'static LinkMap> {
     let mut next = first_library();
     let mut holder: Option<&LinkMap> = None;
@@ -148,8 +148,8 @@ pub(crate) fn file_of(code: usize) -> Option<&'static LinkMap> {
 /// Whether code is in a file that Go's compiler has made, by the note that such files have.
 pub fn is_of_go(code: usize) -> bool {
     const NAME: [u8; 4] = *b"Go\0\0";
-    // SAFETY: the file that the code is in stays, with all that its program headers describe; of others nothing is read
-    // but the loader's list.
+    // SAFETY: the file that the code is in stays, with its program headers and what they describe; of other files only the entry in
+    // the loader's list is read.
     unsafe {
         let mut next = first_library();
         let mut holder: Option<(usize, bool)> = None;
@@ -178,14 +178,14 @@ pub fn is_of_go(code: usize) -> bool {
     }
 }
 
-/// The program headers of a file that is loaded there.
+/// The program headers of a file in the loader's list.
 ///
 /// # Safety
-/// It is one of the loader's list, and stays.
+/// `base` is the entry's, and the file stays loaded.
 unsafe fn program_headers(base: usize, is_executable: bool) -> impl Iterator<Item = &'static Elf64_Phdr> {
-    // A base that is no address: the file was linked for the place where it is.
+    /// A lower base is no address: the file was linked for the addresses where it is.
     const LOWEST: usize = 65536;
-    // SAFETY: the kernel's word for the executable's, and for others what their first page says, which is mapped with them.
+    // SAFETY: the executable's are where the auxiliary vector says; another file's, where its ELF header says, at its start.
     let (headers, count) = unsafe {
         if is_executable {
             (libc::getauxval(libc::AT_PHDR) as *const Elf64_Phdr, libc::getauxval(libc::AT_PHNUM) as usize)
@@ -202,7 +202,7 @@ unsafe fn program_headers(base: usize, is_executable: bool) -> impl Iterator<Ite
     (0..count).map(move |index| unsafe { &*headers.add(index) })
 }
 
-/// Where libc's code is. Nothing is read of libraries that come and go: libc is before them.
+/// Where libc's code is. Libraries that may be closed are not read: libc comes before them in the list.
 pub fn code_of_libc() -> Option<Range<usize>> {
     let function = libc::__errno_location as *const () as usize;
     let mut next = first_library();
@@ -226,10 +226,10 @@ pub fn code_of_libc() -> Option<Range<usize>> {
     None
 }
 
-/// Head of the loader's list, from where it is left for debuggers: the executable's dynamic section.
+/// The first entry of the loader's list, to which the executable's dynamic section leads, for debuggers (DT_DEBUG).
 fn first_library() -> *const LinkMap {
-    // SAFETY: getauxval has no preconditions. The kernel's, or the loader's, word for where the executable's program
-    // headers are, and how many; they and what they describe are mapped as long as the process lives.
+    // SAFETY: getauxval has no preconditions. The auxiliary vector tells where the executable's program headers are and how many;
+    // they and what they describe are mapped as long as the process lives.
     unsafe {
         let headers = libc::getauxval(libc::AT_PHDR) as *const Elf64_Phdr;
         if headers.is_null() {
@@ -251,13 +251,16 @@ fn first_library() -> *const LinkMap {
     }
 }
 
-/// The entries of a dynamic section, which ends in one that says so.
+/// The entries of a dynamic section, without the DT_NULL at its end.
+///
+/// # Safety
+/// `first` is the first entry of a section that stays mapped.
 pub(crate) unsafe fn entries(first: *const Dynamic) -> impl Iterator<Item = &'static Dynamic> {
-    // SAFETY: the section is mapped as long as its library is, and nothing behind its last entry is read.
+    // SAFETY: the caller promises a dynamic section, of which nothing behind DT_NULL is read.
     (0..).map(move |index| unsafe { &*first.add(index) }).take_while(|entry| entry.tag != DT_NULL)
 }
 
-/// Where a library's names are.
+/// Where a library's tables of names are.
 pub struct Library {
     base: usize,
     symbols: *const Elf64_Sym,
@@ -268,7 +271,10 @@ pub struct Library {
 }
 
 impl Library {
-    /// None when the library has no names in the usual place.
+    /// `None` when the library has no table of the kind that is read here (DT_GNU_HASH).
+    ///
+    /// # Safety
+    /// `entry` is of the loader's list, and its library stays loaded.
     pub(crate) unsafe fn read(entry: &LinkMap) -> Option<Self> {
         let mut library = Self {
             base: entry.base,
@@ -277,7 +283,7 @@ impl Library {
             versions: ptr::null(),
             hash: ptr::null(),
         };
-        // The loader has made addresses of offsets, but not in a section that is read-only, as the vdso's is.
+        // The loader has relocated these in place, but not in a read-only section, as the vDSO's is.
         let address = |value: usize| if value < entry.base { entry.base + value } else { value };
         // SAFETY: the entry's library is mapped.
         for Dynamic { tag, value } in unsafe { entries(entry.dynamic) } {
@@ -293,12 +299,12 @@ impl Library {
         usual.then_some(library)
     }
 
-    /// What the library says of a name, in its default version.
+    /// What the library has by a name, in its default version.
     pub fn find(&self, name: &Name) -> Answer {
         self.find_version(name, false)
     }
 
-    /// The same, or of a version that only those are given who ask for it.
+    /// The same; if `is_hidden`, in a version that is not the default one.
     pub fn find_version(&self, name: &Name, is_hidden: bool) -> Answer {
         // SAFETY: the loader and the linker that made the library agree on these tables, which are mapped; their own
         // numbers say where each part begins, and a chain's last entry has its lowest bit set.

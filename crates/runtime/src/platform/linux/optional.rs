@@ -1,5 +1,5 @@
-//! Functions of libc that a process may not have: before glibc 2.34 they are in libraries of their own, which a program
-//! asks for or not, and musl has others. Their references are weak, so that the loader asks for nothing.
+//! Functions of libc that a process may not have: before glibc 2.34 they are in libraries of their own, which not every program loads,
+//! and musl has others. References to them are weak, so that the loader accepts that they are missing.
 
 use core::mem::transmute;
 
@@ -25,10 +25,10 @@ macro_rules! optional {
             pub fn $name() -> Option<unsafe extern "C" fn($($type),*) -> $result> {
                 unsafe extern "C" {
                     #[link_name = $weak]
-                    static PLACE: Option<unsafe extern "C" fn($($type),*) -> $result>;
+                    static ADDRESS: Option<unsafe extern "C" fn($($type),*) -> $result>;
                 }
                 // SAFETY: defined above; the loader has written it before any code of ours runs.
-                unsafe { (&raw const PLACE).read_volatile() }
+                unsafe { (&raw const ADDRESS).read_volatile() }
             }
         )*
     };

@@ -94,18 +94,18 @@ pub fn pid() -> pid_t {
     unsafe { libc::getpid() }
 }
 
-/// Where errno is in every thread, from its control block; 0 until [`learn_errno`].
+/// Offset of errno from the thread's control block, the same in every thread; 0 until [`learn_errno`].
 static ERRNO: AtomicIsize = AtomicIsize::new(0);
 
-/// Finds out where errno is. For the constructor: libc's own function reads the thread's address out of the thread's
-/// control block, which lies at the upper end of its stack, where an overrun may have been.
+/// Finds out where errno is. For the constructor: libc's own function reads the thread's control block, which lies at the upper end
+/// of the thread's stack, where the program may have overwritten it.
 pub fn learn_errno() {
     // SAFETY: the location is the calling thread's.
     let location = unsafe { libc::__errno_location().addr() };
     ERRNO.store(location as isize - arch::thread_pointer(), Relaxed);
 }
 
-/// Where errno is, from what the fs register points to; 0 when that is not known.
+/// Offset of errno from the thread's control block; 0 when it is not known.
 pub(super) fn errno_offset() -> isize {
     ERRNO.load(Relaxed)
 }
@@ -135,7 +135,8 @@ pub fn set_errno(value: c_int) {
     }
 }
 
-/// Writes to standard error if that is what it was and takes no waiting, and never raises SIGPIPE. Whether it was written.
+/// Writes to standard error if that is still the same file and does not have to be waited for; raises no SIGPIPE. Whether it was
+/// written.
 pub fn write_stderr(bytes: &[u8]) -> bool {
     let Some(fd) = super::stderr() else { return false };
     let mut stderr = libc::pollfd { fd, events: libc::POLLOUT, revents: 0 };
@@ -156,6 +157,7 @@ pub fn write_stderr(bytes: &[u8]) -> bool {
     written >= 0
 }
 
+/// Takes a pending signal, so that it is not delivered.
 fn take_pending(signal: c_int) {
     let set = 1u64 << (signal - 1);
     let no_time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
@@ -185,7 +187,7 @@ pub fn seconds() -> u64 {
     now.tv_sec.unsigned_abs()
 }
 
-/// Sends the calling thread a signal and lets it come, whether it was blocked or not.
+/// Sends the calling thread a signal, and unblocks it.
 pub fn raise_unblocked(signal: c_int) {
     // SAFETY: no pointers.
     unsafe { own_call(libc::SYS_tgkill, pid(), super::tid(), signal) };
@@ -196,13 +198,13 @@ pub fn raise_unblocked(signal: c_int) {
 /// only be executed has none.
 static STARTED_DUMPABLE: AtomicBool = AtomicBool::new(false);
 
-/// For the constructor.
+/// Notes that. For the constructor.
 pub fn learn_core_files() {
     STARTED_DUMPABLE.store(is_dumpable(), Relaxed);
 }
 
-/// Whether the program has asked for no core file of it (prctl(2), PR_SET_DUMPABLE). A change of user or group has the same
-/// effect, but says nothing of the program's will.
+/// Whether the program has asked that no core file of it be written (prctl(2), PR_SET_DUMPABLE). A change of user or group clears the
+/// same flag; then the program has not asked for it.
 pub fn has_given_up_core_files() -> bool {
     let is_as_started = |call, entry| {
         // SAFETY: no preconditions; getauxval(3) reads what the kernel has told at the start.
@@ -233,15 +235,15 @@ pub fn raise_core_limit(bytes: u64) {
     }
 }
 
-/// No core files from this process, which is a copy.
+/// Sets RLIMIT_CORE to 0, in a copy.
 pub fn lower_core_limit() {
     let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: the structure is ours.
     unsafe { own_call(libc::SYS_prlimit64, 0, libc::RLIMIT_CORE, &raw const none, 0) };
 }
 
-// A weak reference: 0 where nobody defines it. It is a function of the allocators that ASan, HWASan, LSan, MSan and TSan bring. UBSan's
-// runtime has none: GCC's leaves crashes alone, and Clang's has installed its handlers when we are loaded.
+// A weak reference: 0 where the function is not defined. It belongs to the allocators of ASan, HWASan, LSan, MSan and TSan. UBSan's
+// runtime has no allocator: GCC's does not handle crashes, and Clang's has installed its handlers before we are loaded.
 core::arch::global_asm!(
     ".weak __sanitizer_get_heap_size",
     ".pushsection .data.rel.ro, \"aw\"",

@@ -1,5 +1,5 @@
-//! Memory that the program gives to a function which only hands it to the kernel. The kernel answers EFAULT to a wild
-//! address there, and so the hook in front of that function may not read it without having asked.
+//! Memory of the program that a function only hands to the kernel. For a bad address the kernel returns EFAULT. So a hook in front of
+//! such a function must not read the memory without having asked the kernel.
 
 use libc::{c_char, c_long};
 
@@ -7,7 +7,7 @@ use super::memory::PAGE;
 use super::sharing::is_filtered;
 use crate::arch;
 
-/// Reads the program's memory as the kernel does for it, and asks the kernel once for each page on the way.
+/// Reads the program's memory where the kernel says that it can be read; asks once for each page.
 pub struct ProgramMemory {
     /// The last page that can be read; 0 for none yet.
     page: usize,
@@ -18,7 +18,7 @@ impl ProgramMemory {
         Self { page: 0 }
     }
 
-    /// A pointer of an array; `None` where nothing can be read.
+    /// The pointer at an address; `None` where that can't be read.
     pub fn pointer(&mut self, address: *const *const c_char) -> Option<*const c_char> {
         let is_readable = self.is_readable(address.addr())
             && self.is_readable(address.addr().wrapping_add(size_of_val(&address) - 1));
@@ -44,7 +44,8 @@ impl ProgramMemory {
     }
 
     fn is_readable(&mut self, address: usize) -> bool {
-        /// No way to change a signal mask: the kernel reads the mask before it finds that out (kernel/signal.c).
+        /// An invalid `how` for rt_sigprocmask(2): the kernel reads the mask before it finds that out (kernel/signal.c), and so returns
+        /// EFAULT for a bad address, else EINVAL.
         const NO_SUCH_CHANGE: c_long = -1;
         let page = address & !(PAGE - 1);
         // The kernel takes the null pointer for no mask at all.

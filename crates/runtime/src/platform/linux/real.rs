@@ -1,8 +1,8 @@
 //! The functions behind the hooks: the next ones of their names in the loader's search order, so that another preload
 //! behind us is called, too.
 //!
-//! Every caller may look one up, and all find the same: nobody waits for anybody, as a signal handler or a vforked child
-//! might for ever in the `std::sync::Once` behind which redhook does this.
+//! Every caller may look one up, and all find the same, so that no caller waits for another. In the `std::sync::Once` that redhook uses,
+//! a signal handler or a vforked child could wait for ever.
 
 use core::ffi::CStr;
 use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering::Relaxed};
@@ -12,22 +12,23 @@ use libc::{ENOSYS, c_int};
 use super::next::{Answer, Library, Name, is_list_known, libraries};
 use super::optional;
 
-/// Address of one real function; until it has been looked up, of one that does that.
+/// One real function.
 pub struct Real {
+    /// Its address; until it has been looked up, that of a function which looks it up and calls it.
     address: AtomicPtr<()>,
     is_found: AtomicBool,
     name: Name,
 }
 
-/// Where [`look_up`] is.
+/// Where a function is to be looked up.
 pub enum Source {
-    /// At a library behind us.
+    /// In this library, which is behind us.
     In(Library),
-    /// Past all that we can read ourselves.
+    /// By dlsym(3), after all libraries that we can read ourselves.
     AskLoader,
 }
 
-/// Looks up the functions that `each` resolves, wherever it is told to.
+/// Calls `each`, which looks functions up, with one source after the other.
 pub fn look_up(each: impl Fn(&Source)) {
     let mut knows_all = true;
     for library in libraries() {
@@ -37,7 +38,7 @@ pub fn look_up(each: impl Fn(&Source)) {
         };
         each(&Source::In(library));
     }
-    // Where all have been read and libc was one of them, dlsym could only allocate a message that says what is missing.
+    // If all libraries could be read and libc was one of them, dlsym(3) would find nothing more, and only allocate an error message.
     if !knows_all || !IN_FRONT.load(Relaxed) {
         each(&Source::AskLoader);
     }
@@ -50,7 +51,7 @@ pub fn resolve_own(source: &Source) {
 }
 
 impl Real {
-    /// Not looked up yet; `name` ends in a zero byte.
+    /// A function that has not been looked up. `first` looks it up and calls it; `name` ends in a zero byte.
     pub const fn new(first: *const (), name: &'static str) -> Self {
         Self { address: AtomicPtr::new(first.cast_mut()), is_found: AtomicBool::new(false), name: Name::new(name) }
     }
@@ -61,8 +62,8 @@ impl Real {
         self.address.load(Relaxed)
     }
 
-    /// Looks up, unless it has been found before. What is found nowhere is looked up again when it is called: another library
-    /// may have brought it by then, as libpthread does on glibc before 2.34.
+    /// Looks it up in a source, unless it has been found before. If no source has it, it is looked up again when it is called: by then
+    /// the program may have loaded it, as libpthread before glibc 2.34.
     pub fn resolve(&self, source: &Source) {
         if self.is_found.load(Relaxed) {
             return;
@@ -92,7 +93,7 @@ impl Real {
         (!found.is_null()).then_some(found.cast())
     }
 
-    /// Looks up; the address to call, or of what answers in its place that this libc does not have it.
+    /// Looks it up; its address, or that of a function which fails as one does that this libc does not have.
     #[cold]
     #[inline(never)]
     pub fn address_or_refusal(&self) -> *const () {
@@ -117,7 +118,7 @@ impl Real {
     }
 }
 
-// In place of a function that this libc does not have, by how such a function tells of errors.
+// Called in place of a function that this libc does not have: each fails in the way in which such functions report errors.
 extern "C" fn refuse() -> isize {
     super::set_errno(ENOSYS);
     -1
@@ -196,7 +197,8 @@ pub(crate) use interpose;
 /// Whether any real function was found in a library behind us.
 static IN_FRONT: AtomicBool = AtomicBool::new(false);
 
-/// Whether the program's calls come to the hooks: not when a program has loaded the library itself (dlopen(3)), behind libc.
+/// Whether the program's calls come to the hooks: not when a program has loaded the library itself by dlopen(3), so that libc comes
+/// first.
 pub fn is_interposing() -> bool {
     IN_FRONT.load(Relaxed) || !is_list_known()
 }

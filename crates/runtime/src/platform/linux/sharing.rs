@@ -1,8 +1,8 @@
-//! What the process has done to itself that decides which system calls of ours are still harmless: it shares its memory
-//! with a child, or has forbidden itself calls.
+//! Whether the process shares its memory with a child, and whether it has forbidden itself system calls: both decide what our code may
+//! still do.
 //!
-//! Neither can be asked of the kernel without a call that a filter may kill for, so the functions by which programs do it
-//! are hooked (`hooks/calls.rs`). A program that makes the bare system call is not seen.
+//! Asking the kernel would take a system call that a filter may kill for. So the functions by which programs do either are hooked
+//! (`hooks/linux/calls.rs`); a program that makes the system call by its own instruction is not noticed.
 
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 
@@ -12,20 +12,20 @@ use super::freestanding::own_call;
 use super::image::image_of;
 use crate::arch;
 
-/// Children that run in this process's memory: those of vfork until they have gone, others for ever, since nobody tells
-/// when they do.
+/// Children that run in this process's memory: those of vfork until they end or execute a program; others for ever, since their end is
+/// not noticed.
 pub(crate) static VM_CHILDREN: AtomicU32 = AtomicU32::new(0);
 
 /// Whether the process has installed a seccomp filter. One that it was started with does not count: the loader and
 /// our constructor have needed the same calls already.
 static FILTERED: AtomicBool = AtomicBool::new(false);
 
-/// Whether the caller may be a child that shares our memory, so that its pid must be asked for.
+/// Whether there may be a child that shares our memory, so that the caller's pid has to be asked for.
 pub fn may_be_vm_child() -> bool {
     VM_CHILDREN.load(Relaxed) != 0
 }
 
-/// Whether a system call that libc would not have made could be the process's end.
+/// Whether the process has installed a filter: a system call that libc would not have made could end it.
 pub fn is_filtered() -> bool {
     FILTERED.load(Relaxed)
 }
@@ -38,7 +38,7 @@ pub fn are_actions_shared() -> bool {
     ACTIONS_SHARED.load(Relaxed)
 }
 
-/// Whether the calling process, which is not ours, has our table of signal actions: what it sets is set for us.
+/// Whether the calling process, a child that shares our memory, shares our table of signal actions, too: then it sets our actions.
 pub fn shares_actions() -> bool {
     const KCMP_SIGHAND: c_int = 4;
     // SAFETY: no memory is involved.
@@ -51,7 +51,7 @@ pub fn forget_vm_children() {
     VM_CHILDREN.store(0, Relaxed);
 }
 
-/// Runs a call that installs a filter. From before it, since it may concern all threads at once.
+/// Calls what installs a filter. The process counts as filtered from before the call, since that may concern all threads at once.
 ///
 /// `filter` is the address of the structure that the program gives to the kernel; 0 for the strict mode.
 pub(crate) fn filtering<T: PartialOrd + Default>(filter: usize, install: impl FnOnce() -> T) -> T {
@@ -60,7 +60,7 @@ pub(crate) fn filtering<T: PartialOrd + Default>(filter: usize, install: impl Fn
         return install();
     }
     let before = FILTERED.swap(true, Relaxed);
-    // Under a filter that is there already the question might be the end.
+    // If there is a filter already, asking the kernel might end the process.
     if !before && !super::filter::is_started_filtered() {
         super::learn_tid_offset();
     }

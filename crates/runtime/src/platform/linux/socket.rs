@@ -56,12 +56,12 @@ pub fn is_unnamed_pair(fd: c_int) -> bool {
         && is_unnamed(libc::getpeername)
 }
 
-/// Whether that is a socket's.
+/// Whether a stat is that of a socket.
 pub fn is_stat_of_socket(stat: &libc::stat) -> bool {
     stat.st_mode & libc::S_IFMT == libc::S_IFSOCK
 }
 
-/// What a descriptor is; `None` when it is not open.
+/// fstat(2); `None` when the descriptor is not open.
 pub fn stat_of(fd: c_int) -> Option<libc::stat> {
     let mut stat = MaybeUninit::<libc::stat>::uninit();
     // SAFETY: fstat fills the structure when it returns 0.

@@ -1,11 +1,11 @@
-//! Which open file is standard error. A number is not enough: a daemon that has closed descriptor 2 gets that number for
-//! its database or for a client's connection, and neither must be sent a word of ours.
+//! Which open file is standard error. The number is not enough: a daemon that has closed descriptor 2 gets that number for its database
+//! or for a client's connection, and nothing of ours must be written there.
 //!
-//! Three facts make descriptor 2 standard error:
+//! Descriptor 2 is standard error if one of these is true:
 //!
-//! - it is the file that it was at load, unless that was a connection to a client;
-//! - the program has put this file on number 2 by name of the number: dup2(2), dup3(2), or freopen(3) of `stderr`;
-//! - it is the very same open file as descriptor 1, as after `open(LOG); dup(0); dup(0)`.
+//! - it is the same file as at load, and that was not a client's connection;
+//! - the program has chosen number 2 for it: by dup2(2), dup3(2), or freopen(3) of `stderr`;
+//! - it is the same open file as descriptor 1, as after `open(LOG); dup(0); dup(0)`.
 //!
 //! The latter two never make a socket standard error: a server that puts a connection there serves a client.
 
@@ -27,8 +27,8 @@ struct Identity {
     kind: u32,
 }
 
-/// An [`Identity`] that may be replaced while others read it. Should they read halves of two, they find that descriptor 2
-/// is neither, and keep silent.
+/// An [`Identity`] that may be replaced while other threads read it. If they read parts of two, descriptor 2 is neither, and nothing is
+/// written.
 struct Kept {
     device: AtomicU64,
     inode: AtomicU64,
@@ -54,8 +54,11 @@ impl Kept {
     }
 }
 
+/// Descriptor 2 at load.
 static AT_LOAD: Kept = Kept::none();
+/// What the program has put on descriptor 2.
 static PUT_THERE: Kept = Kept::none();
+/// See [`is_confidential`].
 static CONFIDENTIAL: AtomicBool = AtomicBool::new(false);
 
 /// Remembers what standard error is. For the constructor.
@@ -70,7 +73,7 @@ pub fn is_confidential() -> bool {
     CONFIDENTIAL.load(Relaxed)
 }
 
-/// The program has made a file descriptor 2 by dup2(2) or one of its like. Keeps errno.
+/// To be called when the program has put a file on descriptor 2 by dup2(2) or one of its like. Keeps errno.
 #[cold]
 pub fn stderr_was_put_there() {
     keeping_errno(|| PUT_THERE.set(identity(STDERR_FILENO).filter(|identity| !identity.is_socket())));
@@ -96,13 +99,12 @@ fn identity(fd: c_int) -> Option<Identity> {
     let stat = stat_of(fd)?;
     // SAFETY: no memory is involved.
     let mode = unsafe { libc::fcntl(fd, libc::F_GETFL) } & libc::O_ACCMODE;
-    // Never 0: a descriptor's file has a type, and where it has none (eventfd and its like) it is opened for both.
+    // `kind` is never 0: a file has a type, or, if it has none (eventfd and its like), it is open for reading and writing.
     Some(Identity { device: stat.st_dev, inode: stat.st_ino, kind: stat.st_mode & libc::S_IFMT | mode.unsigned_abs() })
 }
 
-/// Whether a socket that a program is started with is for its diagnostics: a pair, or a connection that whoever started it has made
-/// to a log, as systemd to the journal. A connection that somebody has made to a listening socket is a client's; it has the
-/// listening socket's name.
+/// Whether a socket that a program is started with is for its diagnostics: one end of a socket pair, or a connection to a log, as systemd
+/// makes one to the journal. Such sockets have no name. A client's connection to a listening socket has that one's name.
 fn is_for_diagnostics(fd: c_int) -> bool {
     let mut name = [0u16; 64];
     let mut length = size_of_val(&name) as socklen_t;

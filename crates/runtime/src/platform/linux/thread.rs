@@ -14,7 +14,7 @@ pub fn nanoseconds() -> u64 {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: `now` is ours.
     if unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) } != 0 {
-        // A sandbox forbids the question, and what waits for a time must not wait for ever.
+        // A sandbox forbids the system call, and a clock that stands still would make waiting endless.
         return arch::about_nanoseconds();
     }
     now.tv_sec.unsigned_abs() * 1_000_000_000 + now.tv_nsec.unsigned_abs()
@@ -27,36 +27,36 @@ pub fn tid() -> pid_t {
     if tid > 0 { tid } else { tid_of_libc() }
 }
 
-/// Where libc keeps a thread's id in its control block, from the thread pointer; 0 until [`learn_tid_offset`].
+/// Offset from the thread pointer at which libc keeps a thread's id; 0 until [`learn_tid_offset`].
 static TID_OFFSET: AtomicIsize = AtomicIsize::new(0);
 
-/// Finds out where libc keeps a thread's id. For the moment before a process forbids itself system calls.
+/// Finds out where libc keeps a thread's id. To be called before a process forbids itself system calls.
 pub fn learn_tid_offset() {
-    let place = tid_address();
-    // SAFETY: as `tid_address` says.
-    if !place.is_null() && unsafe { place.read() } == tid() {
-        TID_OFFSET.store(place.addr() as isize - arch::thread_pointer(), Relaxed);
+    let address = tid_address();
+    // SAFETY: not null, so the address of the id, which stays as long as the thread.
+    if !address.is_null() && unsafe { address.read() } == tid() {
+        TID_OFFSET.store(address.addr() as isize - arch::thread_pointer(), Relaxed);
     }
 }
 
-/// Where libc keeps the calling thread's id: in the word which it has the kernel clear at the thread's end
-/// (set_tid_address(2)). Null where there is none, or nobody tells. The word stays as long as the thread.
+/// The address at which libc keeps the calling thread's id: it has the kernel clear that number at the thread's end
+/// (set_tid_address(2)). Null where there is none, or the kernel does not tell. The number stays as long as the thread.
 fn tid_address() -> *const pid_t {
-    let mut place = core::ptr::null::<pid_t>();
+    let mut address = core::ptr::null::<pid_t>();
     // SAFETY: the kernel writes one pointer.
-    unsafe { own_call(libc::SYS_prctl, libc::PR_GET_TID_ADDRESS, &raw mut place) };
-    place
+    unsafe { own_call(libc::SYS_prctl, libc::PR_GET_TID_ADDRESS, &raw mut address) };
+    address
 }
 
-/// The calling thread's id where a filter forbids the question; -1 where it can't be known.
+/// The calling thread's id where a filter forbids gettid(2); -1 where it can't be known.
 #[cold]
 fn tid_of_libc() -> pid_t {
-    let (place, offset) = (tid_address(), TID_OFFSET.load(Relaxed));
+    let (address, offset) = (tid_address(), TID_OFFSET.load(Relaxed));
     let is_own = super::pid() == crate::platform::own_process();
-    // SAFETY: as `tid_address` says; every thread of libc's has its id at the same distance.
+    // SAFETY: the address, if it is not null, is that of the id; and every thread of libc's has its id at the same offset.
     unsafe {
         match () {
-            () if !place.is_null() => place.read(),
+            () if !address.is_null() => address.read(),
             () if is_own && offset != 0 => arch::thread_i32(offset),
             () if is_own => -1,
             // A child that shares our memory has its parent's control block, and one thread.
@@ -65,14 +65,14 @@ fn tid_of_libc() -> pid_t {
     }
 }
 
-/// Whether a thread of this process is alive. Where a filter forbids the question, it may be.
+/// Whether a thread of this process is alive; true where a filter forbids to ask.
 pub fn is_alive(pid: pid_t, tid: pid_t) -> bool {
     // SAFETY: signal 0 only asks.
     unsafe { own_call(libc::SYS_tgkill, pid, tid, 0) == 0 || super::errno() != libc::ESRCH }
 }
 
-/// The calling thread's control block, by the kernel: its own word that says so may not be readable. 0 where a filter forbids the
-/// question.
+/// Address of the calling thread's control block, from the kernel: the block itself, which has it, too, may not be readable. 0 where a
+/// filter forbids to ask.
 pub fn thread_pointer() -> usize {
     if super::is_forbidden(arch::THREAD_POINTER) { 0 } else { arch::thread_pointer_by_kernel() }
 }
@@ -93,12 +93,13 @@ pub fn block(set: u64) -> u64 {
 
 /// Sleeps.
 pub fn sleep(nanoseconds: u64) {
-    let word = AtomicU32::new(0);
-    super::copy::wait_for_change(&word, 0, nanoseconds);
+    // By futex(2), which a report needs anyway: one system call less that a sandbox may forbid.
+    let futex = AtomicU32::new(0);
+    super::copy::wait_for_change(&futex, 0, nanoseconds);
 }
 
-/// Whether a return to the faulting instruction tells the system more of the crash than the signal sent again. Not here: the
-/// siginfo is sent with it.
+/// Whether a return to the faulting instruction tells the system more about the crash than sending the signal again. Not here: the
+/// signal is sent with its siginfo.
 pub const ENDS_BY_INSTRUCTION: bool = false;
 
 /// Sends a signal to the calling thread as it came the first time.
@@ -116,12 +117,12 @@ pub fn send(pid: pid_t, tid: pid_t, signal: c_int) -> bool {
     unsafe { own_call(libc::SYS_tgkill, pid, tid, signal) == 0 }
 }
 
-/// Whether a signal is pending for the calling thread or the process, as far as it may be asked.
+/// Whether a signal is pending for the calling thread or the process; true where a filter forbids to ask.
 pub fn is_pending(signal: c_int) -> bool {
     pending().is_none_or(|set| set & 1 << (signal - 1) != 0)
 }
 
-/// Which signals are pending for the calling thread or the process, as far as it may be asked.
+/// Which signals are pending for the calling thread or the process; none where a filter forbids to ask.
 pub fn pending_signals() -> u64 {
     pending().unwrap_or(0)
 }
@@ -181,18 +182,18 @@ pub fn write_until(fd: c_int, bytes: &[u8], patience: u64, deadline: u64) -> boo
 /// Timers of [`set_timers`], by the numbers that the kernel has given them; -1 for none.
 pub type Timers = [c_int; 2];
 
-/// Those of [`limit_time`].
+/// The timers of [`limit_time`].
 static TIMERS: [AtomicI32; 2] = [const { AtomicI32::new(-1) }; 2];
 
-/// From `deadline` on the calling thread gets `signal` for which [`is_time_over`], whatever it is waiting for; and should it wait for
-/// something that only a deadly signal ends, it gets that a second later. Until [`forget_time_limit`].
+/// At `deadline` sends the calling thread `signal`, for which [`is_time_over`] is true; and a second later SIGKILL, in case the thread
+/// waits for something that no other signal interrupts. Until [`forget_time_limit`].
 pub fn limit_time(tid: pid_t, signal: c_int, deadline: u64) {
     for (slot, timer) in TIMERS.iter().zip(set_timers(tid, signal, deadline)) {
         slot.store(timer, Relaxed);
     }
 }
 
-/// The same, noted nowhere: until [`delete_timers`].
+/// The same, without noting the timers: until [`delete_timers`].
 pub fn set_timers(tid: pid_t, signal: c_int, deadline: u64) -> Timers {
     let now = nanoseconds();
     [(signal, deadline), (libc::SIGKILL, deadline + 1_000_000_000)].map(|(signal, deadline)| {
@@ -207,7 +208,7 @@ pub fn set_timers(tid: pid_t, signal: c_int, deadline: u64) -> Timers {
             0,
             0,
         ];
-        // From now on: where the clock may not be asked, ours is another.
+        // Relative: where the clock can't be asked, `nanoseconds` is another clock.
         let left = deadline.saturating_sub(now).max(1);
         let time = libc::timespec {
             tv_sec: (left / 1_000_000_000).cast_signed(),
@@ -249,7 +250,7 @@ pub fn delete_timers(timers: Timers) {
     }
 }
 
-/// What no timer of the program's has as its value.
+/// The value of our timers (`sigev_value`), which no timer of the program's has.
 fn cookie() -> u64 {
     (&raw const TIMERS).addr() as u64
 }

@@ -5,7 +5,7 @@ use libc::{c_int, c_void, pid_t};
 
 use crate::arch::{Registers, USER_REGISTERS, registers_of_user};
 
-/// Takes hold of a thread; whether that is allowed.
+/// Seizes a thread, and has it stop; whether that is allowed.
 pub fn seize(thread: pid_t) -> bool {
     // SAFETY: no memory is involved.
     unsafe {
@@ -17,15 +17,15 @@ pub fn seize(thread: pid_t) -> bool {
 /// What has become of a thread that was seized.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Seized {
-    /// It stands still.
+    /// It is stopped.
     Stopped,
     /// It has ended.
     Gone,
-    /// In a system call that can't be interrupted.
+    /// It has not stopped yet; in a system call that can't be interrupted it takes its time.
     Running,
 }
 
-/// Asks whether a seized thread stands still.
+/// Asks whether a seized thread is stopped.
 pub fn seized(thread: pid_t) -> Seized {
     let mut status: c_int = 0;
     // SAFETY: `status` is ours.
@@ -37,7 +37,7 @@ pub fn seized(thread: pid_t) -> Seized {
     }
 }
 
-/// Registers of a thread that stands still.
+/// Registers of a stopped thread.
 pub fn registers_of(thread: pid_t) -> Option<Registers> {
     let mut all = [0u64; USER_REGISTERS];
     let mut room = libc::iovec { iov_base: all.as_mut_ptr().cast(), iov_len: size_of_val(&all) };

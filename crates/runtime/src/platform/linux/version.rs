@@ -1,7 +1,7 @@
 //! Which version of a function a caller was linked with, where libc has an old one besides.
 //!
-//! A hook has no version: the loader binds everybody to it, whatever version they ask for. So the caller's own tables are
-//! asked.
+//! A hook has no version: the loader binds all callers to it, whichever version they ask for. So the tables of the caller's own file
+//! are read.
 
 use core::ptr;
 
@@ -56,7 +56,7 @@ mod finder {
 #[cold]
 pub fn old_version(caller: usize, name: &Name) -> Option<*const ()> {
     let mut found = Found { flags: 0, start: 0, end: 0, entry: ptr::null(), rest: [0; 12] };
-    // It waits for no lock, and knows of libraries that go meanwhile. Before glibc 2.35 there is none.
+    // `_dl_find_object` takes no lock, and can deal with libraries that are closed meanwhile. Before glibc 2.35 there is none.
     // SAFETY: the structure is ours; the caller's file stays while it is in a call.
     let caller = unsafe {
         let known = finder::real()(caller, &raw mut found) == 0;

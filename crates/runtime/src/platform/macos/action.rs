@@ -15,14 +15,13 @@ const KEPT_FLAGS: c_int =
 /// Signals that no action can block.
 const UNBLOCKABLE: u64 = 1 << (libc::SIGKILL - 1) | 1 << (libc::SIGSTOP - 1);
 
-/// The mask that says of a SIG_IGN, where a mask has no effect, that nobody asked for it. There is no `sa_restorer` to
-/// say it with.
+/// The mask of a SIG_IGN that the program has not asked for, where it has no effect. (On Linux, `sa_restorer` marks it.)
 const MARK: u64 = 1 << (SIGPIPE - 1);
 
-/// What [`Action::restorer`] was when an action with the mark was last told to the program.
+/// [`Action::restorer`] of the last action that was told to the program with that mask.
 static MARKED: AtomicUsize = AtomicUsize::new(0);
 
-/// Finds out what libc gives the kernel besides what the program has set: nothing that it would tell back.
+/// Finds out what libc gives the kernel as `sa_restorer`: there is none here.
 pub fn learn_restorer(_signal: c_int) {}
 
 /// Gives the kernel an action. Can't fail for the signals that we own.

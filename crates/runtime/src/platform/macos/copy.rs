@@ -1,7 +1,7 @@
-//! A copy of the process: there is none here.
+//! A copy of the process: none is made here.
 //!
-//! macOS has no clone(2), and its fork(2) runs everybody's atfork handlers, which is how processes with a held malloc
-//! lock hang. What a crashed thread can reach by itself is enough: the other threads by Mach, memory by mach_vm_read.
+//! macOS has no clone(2), and its fork(2) runs all atfork handlers, in which a process hangs whose malloc lock is held. The crashed thread
+//! itself can read the other threads' registers and all memory, by Mach calls.
 
 use libc::pid_t;
 
@@ -12,7 +12,7 @@ pub fn is_copy_of(_process: pid_t) -> bool {
     false
 }
 
-/// Has a copy of the process do the work: it can't, but for what comes first.
+/// Would have a copy of the process do the work: calls `work.first` and makes no copy.
 ///
 /// # Safety
 /// None needed; on Linux `work.top` must be the end of a stack.
@@ -34,7 +34,7 @@ pub unsafe fn in_a_copy_of_vm_child(_work: &CopyWork) -> CopyEnd {
     CopyEnd::NoCopy
 }
 
-/// Whether a sandbox forbids what a report does by ending the process: it answers EPERM here.
+/// Whether a sandbox would end the process for what a report does: here it answers EPERM.
 pub fn forbids_reports() -> bool {
     false
 }

@@ -1,10 +1,10 @@
 //! What a signal handler is told: the interrupted registers, the exception and the siginfo.
 //!
-//! The siginfo says less than it should (bsd/dev/arm/unix_signal.c, bsd/dev/i386/unix_signal.c, sendsig). On arm64 its
-//! code depends on the signal alone, whoever raised it: SIGSEGV is always SEGV_ACCERR, SIGBUS always BUS_ADRALN. On x86_64
-//! a general protection fault has the code 0, and SIGTRAP has TRAP_BRKPT even when it was sent. For SIGSEGV, SIGBUS, SIGILL and SIGFPE
-//! neither says who sent them. So what happened is read from the exception that the machine context has, and what
-//! [`fault`] makes of it are Linux's codes, which the words of a report are made from.
+//! The siginfo says less than it should (bsd/dev/arm/unix_signal.c, bsd/dev/i386/unix_signal.c, sendsig). On arm64 its code depends on
+//! the signal alone, even if that was sent: SIGSEGV always has SEGV_ACCERR, SIGBUS always BUS_ADRALN. On x86_64 a general protection
+//! fault has the code 0, and SIGTRAP has TRAP_BRKPT even when it was sent. For SIGSEGV, SIGBUS, SIGILL and SIGFPE neither has the
+//! sender. So what happened is read from the exception in the machine context, and [`fault`] translates it to Linux's codes, for which
+//! reports have words.
 
 use libc::{c_int, c_void, pid_t, siginfo_t, uid_t};
 
@@ -13,23 +13,24 @@ use crate::platform::Cause;
 
 #[cfg(target_arch = "aarch64")]
 mod layout {
-    /// Where registers stand in `__darwin_arm_thread_state64`: by their numbers.
+    /// Index of each register, by DWARF number, in `__darwin_arm_thread_state64`, in units of 8 bytes.
     pub const IN_STATE: [usize; 33] = [
         0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29,
         30, 31, 32,
     ];
-    /// The state register is half a word, with nothing behind it that counts.
+    /// Index and mask of `cpsr`, which has 32 bits.
     pub const FLAGS: (usize, u64) = (33, 0xffff_ffff);
-    /// Words of 8 bytes in the state of a thread.
+    /// Size of that structure, in units of 8 bytes.
     pub const STATE_WORDS: usize = 34;
 }
 
 #[cfg(target_arch = "x86_64")]
 mod layout {
-    /// Where registers stand in `__darwin_x86_thread_state64`.
+    /// Index of each register, by DWARF number, in `__darwin_x86_thread_state64`, in units of 8 bytes.
     pub const IN_STATE: [usize; 17] = [0, 3, 2, 1, 5, 4, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16];
+    /// Index and mask of `rflags`.
     pub const FLAGS: (usize, u64) = (17, u64::MAX);
-    /// Words of 8 bytes in the state of a thread.
+    /// Size of that structure, in units of 8 bytes.
     pub const STATE_WORDS: usize = 21;
 }
 
@@ -60,7 +61,7 @@ pub fn registers_of_state(state: &[u64; THREAD_STATE_WORDS]) -> Registers {
     Registers { general: layout::IN_STATE.map(word), flags: word(flags) & mask }
 }
 
-/// What a handler is told, in a form that can be kept.
+/// What the kernel tells a signal handler, as a value that can be kept.
 #[derive(Clone, Copy)]
 pub struct Fault {
     /// `si_signo`
@@ -96,7 +97,7 @@ impl Fault {
         by_instruction: false,
     };
 
-    /// Whether an instruction of the thread raised it, so that it would again; otherwise somebody sent it.
+    /// Whether an instruction of the thread has raised it, and may again; otherwise it was sent.
     pub fn is_by_instruction(&self) -> bool {
         self.by_instruction
     }
@@ -133,8 +134,8 @@ pub unsafe fn fault(signal: c_int, info: *const siginfo_t, context: *const c_voi
         None => Fault {
             signal,
             code: SI_USER,
-            // pthread_kill, by which abort and raise send, leaves the sender out. For the signals that faults raise, the
-            // kernel tells no sender at all.
+            // pthread_kill(3), which abort(3) and raise(3) use, sets no sender: then it is this process. For the signals that faults
+            // raise, the kernel never sets a sender.
             sender: if sender == 0 && tells_sender(signal) { super::pid() } else { sender },
             user,
             registers,
@@ -143,8 +144,7 @@ pub unsafe fn fault(signal: c_int, info: *const siginfo_t, context: *const c_voi
     }
 }
 
-/// What a signal was, of which a siginfo's code and address and a machine context's exception are known: code, by Linux's
-/// number, and address.
+/// Code, by Linux's number, and address of a signal, by the code and the address in its siginfo and the exception in its machine context.
 pub fn code_and_address(signal: c_int, (told, address): (c_int, u64), words: [u64; 2], pc: u64) -> (c_int, u64) {
     match exception(signal, told, words) {
         Some(Exception { code, has_address, .. }) => (code, if has_address { address } else { pc }),
@@ -152,19 +152,18 @@ pub fn code_and_address(signal: c_int, (told, address): (c_int, u64), words: [u6
     }
 }
 
-/// Linux's number.
+// Linux's numbers (include/uapi/asm-generic/siginfo.h). SI_KERNEL is that of a general protection fault.
 const SI_USER: c_int = 0;
-/// On Linux, of a general protection fault.
 const SI_KERNEL: c_int = 0x80;
 const SEGV_MAPERR: c_int = 1;
 const SEGV_ACCERR: c_int = 2;
 const BUS_ADRALN: c_int = 1;
-/// No `si_code` of any system: what Mach calls KERN_PROTECTION_FAILURE, which is SIGBUS here.
+const TRAP_BRKPT: c_int = 1;
+/// No system's `si_code`: Mach's KERN_PROTECTION_FAILURE, which is SIGBUS here.
 const BUS_PROTECTION: c_int = 0x102;
-/// Neither is this one: the processor's FEAT_FPAC.
+/// No system's `si_code`: an authentication failure of FEAT_FPAC.
 #[cfg(target_arch = "aarch64")]
 const SEGV_FPAC: c_int = 0x103;
-const TRAP_BRKPT: c_int = 1;
 
 /// Whether the kernel fills in who sent this signal: it does where no fault could have raised it.
 fn tells_sender(signal: c_int) -> bool {
@@ -268,10 +267,10 @@ fn exception(signal: c_int, told: c_int, [numbers, _address]: [u64; 2]) -> Optio
     }
 }
 
-/// `si_code` of SIGILL, which is illegal operands on Linux where it is trapped instructions here, and so on.
+/// Linux's number for macOS's `si_code` of SIGILL (sys/signal.h): ILL_ILLTRP, ILL_PRVOPC, ILL_ILLOPN and ILL_ILLADR are 2 to 5 there.
 fn illegal(told: c_int) -> c_int {
     match told {
-        // On arm64 it is always ILL_ILLTRP, which says nothing.
+        // On arm64 it is ILL_ILLTRP whatever it was: ILL_ILLOPC, as on Linux.
         2 if cfg!(target_arch = "aarch64") => 1,
         2 => 4,
         3 => 5,
@@ -281,7 +280,7 @@ fn illegal(told: c_int) -> c_int {
     }
 }
 
-/// `si_code` of SIGFPE: FPE_INTDIV and FPE_INTOVF come last here and first there.
+/// Linux's number for macOS's `si_code` of SIGFPE (sys/signal.h): FPE_INTDIV and FPE_INTOVF are 7 and 8 there.
 fn arithmetic(told: c_int) -> c_int {
     match told {
         7 | 8 => told - 6,

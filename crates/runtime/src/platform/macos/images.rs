@@ -1,7 +1,7 @@
 //! Images by dyld's own list, read without allocating and without dyld's locks.
 //!
-//! The list is where the kernel says it is, and is read as foreign memory: a crash in the middle of dlopen leaves it
-//! null or stale, which costs names and nothing else.
+//! The kernel tells where the list is, and no pointer in it is trusted: after a crash in the middle of dlopen(3) it may be null or
+//! stale. Then names are missing.
 
 use libc::c_int;
 
@@ -17,7 +17,7 @@ const MH_MAGIC_64: u32 = 0xfeed_facf;
 const LC_SYMTAB: u32 = 0x2;
 const LC_SEGMENT_64: u32 = 0x19;
 const LC_UUID: u32 = 0x1b;
-/// More load commands than this no image has.
+/// Bytes of load commands that are read, at most.
 const MOST_COMMANDS: usize = 32 * 1024;
 
 /// The image that an address of code is in: where it starts, and how much of `path` its name takes.
@@ -57,7 +57,7 @@ pub fn symbol_at(start: u64, address: u64, name: &mut [u8]) -> Option<(usize, u6
                 linkedit = Some(segment.address.wrapping_sub(segment.offset));
             }
         } else if command.kind == LC_SYMTAB {
-            table = Some([8, 12, 16].map(|at| command.word(at)));
+            table = Some([8, 12, 16].map(|at| command.u32_at(at)));
         }
     }
     let (slide, [symbols, count, strings]) = (slide?, table?);
@@ -76,7 +76,7 @@ pub fn symbol_at(start: u64, address: u64, name: &mut [u8]) -> Option<(usize, u6
             let value = u64::from_le_bytes(entry.get(8..16)?.try_into().ok()?);
             let is_better = value <= wanted && best.is_none_or(|(found, _)| value > found);
             if kind & N_STAB == 0 && kind & N_TYPE == N_SECT && is_better {
-                best = Some((value, word(entry, 0)));
+                best = Some((value, u32_at(entry, 0)));
             }
         }
         if length < room.len() {
@@ -98,14 +98,14 @@ pub fn all_image_infos() -> Option<u64> {
     const TASK_DYLD_INFO: u32 = 17;
     let mut info = [0u32; 5];
     let mut count = info.len() as u32;
-    // SAFETY: writes at most `count` words into `info`.
+    // SAFETY: writes at most `count` numbers of 32 bits into `info`.
     if unsafe { task_info(mach_task_self_, TASK_DYLD_INFO, info.as_mut_ptr(), &raw mut count) } != 0 {
         return None;
     }
     Some(u64::from(info[0]) | u64::from(info[1]) << 32)
 }
 
-/// Of all images the one with the largest start that is not behind the address: its start and the address of its name.
+/// The image with the highest start that is not above the address: its start, and the address of its path.
 fn nearest_image(address: u64) -> Option<(u64, u64)> {
     /// struct dyld_image_info (mach-o/dyld_images.h): start, name, date.
     const ENTRY: usize = 24;
@@ -113,15 +113,15 @@ fn nearest_image(address: u64) -> Option<(u64, u64)> {
     // struct dyld_all_image_infos: version, number of entries, their address.
     let mut head = [0; 16];
     (read_memory(pid(), all, &mut head) == head.len()).then_some(())?;
-    let mut left = word(&head, 4) as usize;
-    let mut next = u64::from(word(&head, 8)) | u64::from(word(&head, 12)) << 32;
+    let mut left = u32_at(&head, 4) as usize;
+    let mut next = u64::from(u32_at(&head, 8)) | u64::from(u32_at(&head, 12)) << 32;
     let mut best: Option<(u64, u64)> = None;
     let mut entries = [0; ENTRY * 64];
     while left > 0 && next != 0 {
         let room = entries.get_mut(..left.min(64) * ENTRY)?;
         let length = read_memory(pid(), next, room);
         for entry in room.get(..length)?.chunks_exact(ENTRY) {
-            let [start, name] = [0, 8].map(|at| u64::from(word(entry, at)) | u64::from(word(entry, at + 4)) << 32);
+            let [start, name] = [0, 8].map(|at| u64::from(u32_at(entry, at)) | u64::from(u32_at(entry, at + 4)) << 32);
             if start <= address && best.is_none_or(|(found, _)| start > found) {
                 best = Some((start, name));
             }
@@ -160,8 +160,8 @@ impl Command {
         self.head.get(at..at + N)?.try_into().ok()
     }
 
-    fn word(&self, at: usize) -> u32 {
-        word(&self.head, at)
+    fn u32_at(&self, at: usize) -> u32 {
+        u32_at(&self.head, at)
     }
 
     fn segment(&self) -> Option<Segment> {
@@ -175,26 +175,27 @@ impl Command {
 fn commands(start: u64) -> impl Iterator<Item = Command> {
     const HEADER: usize = 32;
     let mut header = [0; HEADER];
-    let is_image = read_memory(pid(), start, &mut header) == HEADER && word(&header, 0) == MH_MAGIC_64;
-    let mut left = if is_image { (word(&header, 20) as usize).min(MOST_COMMANDS) } else { 0 };
+    let is_image = read_memory(pid(), start, &mut header) == HEADER && u32_at(&header, 0) == MH_MAGIC_64;
+    let mut left = if is_image { (u32_at(&header, 20) as usize).min(MOST_COMMANDS) } else { 0 };
     let mut next = start + HEADER as u64;
     core::iter::from_fn(move || {
         let mut head = [0; 72];
         let take = left.min(head.len());
         let length = read_memory(pid(), next, head.get_mut(..take)?);
-        let size = word(&head, 4) as usize;
+        let size = u32_at(&head, 4) as usize;
         if length < 8 || size < 8 || size > left {
             return None;
         }
         next += size as u64;
         left -= size;
-        Some(Command { kind: word(&head, 0), head })
+        Some(Command { kind: u32_at(&head, 0), head })
     })
 }
 
-fn word(bytes: &[u8], at: usize) -> u32 {
+/// Four bytes as a number; 0 where there are fewer.
+fn u32_at(bytes: &[u8], at: usize) -> u32 {
     bytes.get(at..at + 4).and_then(|bytes| bytes.try_into().ok()).map_or(0, u32::from_le_bytes)
 }
 
-/// What a report says before addresses, which are all it has here.
+/// The line in front of a report that has addresses only.
 pub const BEFORE_ADDRESSES: &[u8] = b"nosigpipe: the report could not be completed; addresses, by frame pointers (atos -o FILE -l BASE ADDRESS tells lines):\n";

@@ -1,4 +1,4 @@
-//! Which signals a thread blocks: what the program has set is what the kernel has.
+//! Which signals a thread blocks: masks are not reduced here, the kernel has what the program has set.
 
 use libc::{c_int, c_void, pid_t, siginfo_t};
 
@@ -7,27 +7,27 @@ use crate::platform::Fault;
 /// Nothing depends on it here.
 pub fn note_default(_signal: c_int, _is_default: bool) {}
 
-/// Whether masks stand for others here.
+/// Whether masks are reduced.
 pub fn are_masks_reduced() -> bool {
     false
 }
 
-/// The mask for the kernel, where the program wants this.
+/// The mask that the kernel is given where the program sets this one.
 pub fn reduced(mask: u64) -> u64 {
     mask
 }
 
-/// What the program has set, of a mask that the kernel has.
+/// The mask that the program has set, by the one that the kernel has.
 pub fn as_program_set(mask: u64) -> u64 {
     mask
 }
 
-/// Whether a mask stands for another.
+/// Whether a mask that the kernel has is a reduced one.
 pub fn is_reduced(_mask: u64) -> bool {
     false
 }
 
-/// While a program is started by this thread.
+/// While this is kept, the kernel has the mask that the program has set: as always here.
 pub struct ProgramMask;
 
 impl ProgramMask {
@@ -37,7 +37,7 @@ impl ProgramMask {
     }
 }
 
-/// Whether a signal was sent to a thread whose program has it blocked: it would not have come.
+/// Whether a signal was sent to a thread in which the program has it blocked: then it would not have come here.
 ///
 /// # Safety
 /// None is needed here.

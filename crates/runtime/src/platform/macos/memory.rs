@@ -35,7 +35,7 @@ pub fn read_memory(_pid: pid_t, address: u64, buffer: &mut [u8]) -> usize {
     let mut read = 0;
     while let Some(rest) = buffer.get_mut(read..).filter(|rest| !rest.is_empty()) {
         let Some(at) = address.checked_add(read as u64) else { break };
-        // All or nothing is the kernel's way: page by page, what comes before a hole is there.
+        // The kernel reads all or nothing: page by page, so that what comes before a hole is read.
         let take = rest.len().min(PAGE - at as usize % PAGE);
         let mut done = 0;
         // SAFETY: writes at most `take` bytes into `rest`; a bad source is an error.
@@ -50,13 +50,13 @@ pub fn read_memory(_pid: pid_t, address: u64, buffer: &mut [u8]) -> usize {
     read
 }
 
-/// Whether this may be done with an address, as far as the kernel says.
+/// Whether the protection of an address allows this access.
 pub fn is_allowed(address: u64, access: Access) -> bool {
     const VM_REGION_BASIC_INFO_64: c_int = 9;
-    // struct vm_region_basic_info_64; its first word is the protection: 1 read, 2 write, 4 execute.
+    // struct vm_region_basic_info_64 begins with the protection: 1 read, 2 write, 4 execute.
     let mut info = [0u32; 9];
     let (mut start, mut size, mut count, mut object) = (address, 0, info.len() as u32, 0);
-    // SAFETY: all of it is ours; writes at most `count` words into `info`.
+    // SAFETY: the pointers are to variables of ours; writes at most `count` numbers of 32 bits into `info`.
     let result = unsafe {
         mach_vm_region(
             mach_task_self_,
@@ -68,7 +68,7 @@ pub fn is_allowed(address: u64, access: Access) -> bool {
             &raw mut object,
         )
     };
-    // Where nothing is mapped, the kernel tells of what comes next.
+    // Where nothing is mapped, the kernel returns the next region.
     result == 0
         && start <= address
         && match access {
@@ -84,8 +84,8 @@ pub fn minimum_signal_stack() -> usize {
     libc::MINSIGSTKSZ
 }
 
-/// Runs with signals coming to the stack that the thread is on: from a handler on, they do so anyway, since the kernel
-/// remembers that the alternate one is in use (bsd/kern/kern_sig.c).
+/// Runs with the alternate stack disabled, so that signals come to the stack that the thread is on. In a handler they do anyway here,
+/// since the kernel remembers that the alternate stack is in use (bsd/kern/kern_sig.c).
 pub fn without_alternate_stack(run: impl FnOnce()) {
     run();
 }
@@ -132,19 +132,21 @@ pub fn set_key(key: u32, value: *mut u8) -> bool {
     unsafe { libc::pthread_setspecific(key.into(), value.cast()) == 0 }
 }
 
-/// Pages in front of an alternate stack of ours that nobody may touch.
+/// Bytes of inaccessible pages below an alternate stack of ours.
 pub const GUARD: usize = PAGE;
-/// What our handler and a program's handler need beside the kernel's frame; the same as for a program's own stack.
+/// Bytes of an alternate stack for our handler and for a program's, which run on it here. Programs allocate SIGSTKSZ (128 KiB) for theirs;
+/// pages that are not touched take no memory.
 pub const HANDLER_ROOM: usize = 64 * 1024;
-/// There is none.
+
+/// Whether the process runs under Valgrind: never here.
 pub fn is_on_valgrind() -> bool {
     false
 }
 
-/// By how much an alternate stack of ours is told smaller than it is.
+/// By how many bytes an alternate stack of ours is larger than the kernel is told.
 pub const MARK: usize = 0;
 
-/// Zeros for a stack are what they are to the kernel here.
+/// Finds out whether the kernel accepts a sigaltstack(2) of all zeros: not needed here.
 pub fn learn_empty_signal_stack() {}
 
 /// The calling thread's alternate stack of ours: not kept here.
@@ -152,8 +154,8 @@ pub fn own_stack() -> *mut u8 {
     ptr::null_mut()
 }
 
-/// Notes the calling thread's alternate stack of ours: nobody asks for it here.
+/// Notes the calling thread's alternate stack of ours: not kept here.
 pub fn set_own_stack(_stack: *mut u8) {}
 
-/// Takes memory of ours out of what the process has locked: no limit is told to be short here.
-pub fn unlock(_place: *mut u8, _size: usize) {}
+/// Unlocks memory of ours that the process has locked: not done here.
+pub fn unlock(_memory: *mut u8, _size: usize) {}

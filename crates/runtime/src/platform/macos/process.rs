@@ -51,13 +51,12 @@ fn entries() -> impl Iterator<Item = *const c_char> {
     })
 }
 
-/// Puts one more entry into the environment, without malloc. `entry` lives for ever. For the constructor; does nothing
-/// when there is no memory.
+/// Adds an entry to the environment, without malloc. For the constructor; does nothing when there is no memory.
 pub fn hand_on(entry: &'static CStr) {
     let count = entries().count();
     let bytes = (count + 2) * size_of::<*mut c_char>();
-    // SAFETY: an anonymous mapping of fresh memory, written below within its size. environ's old array stays as it is,
-    // for those who hold it.
+    // SAFETY: an anonymous mapping of fresh memory, written within its size. The old array of environ stays as it is, for code that
+    // has its address.
     unsafe {
         let memory = libc::mmap(
             core::ptr::null_mut(),
@@ -80,7 +79,7 @@ pub fn hand_on(entry: &'static CStr) {
     }
 }
 
-/// Calls with the environment that a program is to have: the given one, since the process's own hands on what it has.
+/// Calls with the given environment: the process's own has the entry of [`hand_on`] here.
 pub fn with_environment<T>(environment: *const *const c_char, call: impl FnOnce(*const *const c_char) -> T) -> T {
     call(environment)
 }
@@ -149,7 +148,7 @@ pub fn set_errno(value: c_int) {
 /// Remembers what standard error is: here it is descriptor 2, whatever the program has made of that.
 pub fn learn_stderr() {}
 
-/// Whether what is in this process must not be shown to whoever started it.
+/// Whether what is in this process must not be shown to the user who has started it.
 pub fn is_confidential() -> bool {
     is_secure()
 }
@@ -194,16 +193,16 @@ pub fn may_be_written(poll: &libc::pollfd) -> bool {
         || poll.revents & libc::POLLNVAL != 0 && unsafe { libc::fcntl(poll.fd, libc::F_GETFL) } != -1
 }
 
-/// Runs `body`, whose writes to `fd` raise no SIGPIPE. Blocking the signal would not do: it goes to the process, and any
-/// other thread would take it.
+/// Runs `body`, whose writes to `fd` raise no SIGPIPE. Blocking the signal would not prevent it: it is sent to the process, and another
+/// thread would get it.
 pub fn without_sigpipe<T>(fd: c_int, body: impl FnOnce() -> T) -> T {
-    // The flag belongs to the pipe, and all processes that have it open share it: so it is set for the moment of the write alone.
+    // All processes that have the pipe open share this flag: so it is set for the time of the write only.
     // SAFETY: fcntl takes an int here.
     let set = |on: c_int| unsafe { libc::fcntl(fd, libc::F_SETNOSIGPIPE, on) == 0 };
     // SAFETY: fcntl takes no further argument here.
-    let borrowed = unsafe { libc::fcntl(fd, libc::F_GETNOSIGPIPE) == 0 } && set(1);
+    let was_set = unsafe { libc::fcntl(fd, libc::F_GETNOSIGPIPE) == 0 } && set(1);
     let value = body();
-    if borrowed {
+    if was_set {
         keeping_errno(|| set(0));
     }
     value
@@ -232,7 +231,7 @@ pub fn change_mask(how: c_int, signal: c_int) -> bool {
     before & set != 0
 }
 
-/// Sends the calling thread a signal and lets it come, whether it was blocked or not.
+/// Sends the calling thread a signal, and unblocks it.
 pub fn raise_unblocked(signal: c_int) {
     // SAFETY: the calling thread exists.
     unsafe { libc::pthread_kill(libc::pthread_self(), signal) };
@@ -265,22 +264,26 @@ pub fn is_sanitized() -> bool {
     unsafe { !libc::dlsym(libc::RTLD_DEFAULT, c"__sanitizer_set_report_path".as_ptr()).is_null() }
 }
 
-/// Whether the thread with these registers is in abort(3): a return address of its is found on the stack.
+/// Whether the thread with these registers is in abort(3): whether a return address in abort is on the stack.
 pub fn is_in_abort(registers: &Registers) -> bool {
+    /// Bytes of abort's code; more than it has in any version of libsystem_c.
+    const CODE: u64 = 0x400;
+    /// Addresses on the stack that are looked at.
+    const SEARCHED: usize = 128;
     let start = libc::abort as *const () as u64;
-    let code = start..start + 0x400;
-    let mut stack = [0; 128 * 8];
+    let code = start..start + CODE;
+    let mut stack = [0; SEARCHED * 8];
     let length = super::read_memory(pid(), registers.sp(), &mut stack);
     stack
         .chunks_exact(8)
         .take(length / 8)
-        .any(|word| word.try_into().is_ok_and(|word| code.contains(&u64::from_le_bytes(word))))
+        .any(|slot| slot.try_into().is_ok_and(|slot| code.contains(&u64::from_le_bytes(slot))))
 }
 
 /// Finds out where errno is: libc's own function is asked here.
 pub fn learn_errno() {}
 
-/// Whether there may be a log to tell.
+/// Whether there may be a log.
 pub fn has_log() -> bool {
     true
 }

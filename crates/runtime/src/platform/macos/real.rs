@@ -1,5 +1,5 @@
-//! How a call of the program comes to a hook, by entries that dyld reads when the library is inserted, and how a hook
-//! calls the real function: by its name. Our own calls are not interposed, while dlsym(3) would answer with the hook.
+//! How a call of the program comes to a hook: by entries that dyld reads when the library is inserted. And how a hook calls the real
+//! function: by its name, since dyld does not interpose our own calls. dlsym(3) would return the hook.
 
 use core::ffi::c_void;
 

@@ -43,8 +43,8 @@ fn set_option(fd: c_int) -> bool {
     unsafe { libc::setsockopt(fd, libc::SOL_SOCKET, libc::SO_NOSIGPIPE, (&raw const on).cast(), length) == 0 }
 }
 
-/// Does it to every socket that is open already: what the process was started with, and what libraries with earlier
-/// constructors made. For the constructor.
+/// Does the same to every socket that is open already: those that the process was started with, and those that earlier constructors have
+/// made. For the constructor.
 pub fn configure_open_sockets() {
     const PROX_FDTYPE_SOCKET: u32 = 2;
     /// sys/proc_info.h
@@ -58,7 +58,7 @@ pub fn configure_open_sockets() {
 
     let list = |memory: *mut c_void, bytes: usize| -> usize {
         let bytes = c_int::try_from(bytes).unwrap_or(c_int::MAX);
-        // SAFETY: writes at most `bytes` bytes to `place`; with a null pointer, it only says how many it would need.
+        // SAFETY: writes at most `bytes` bytes to `memory`; with a null pointer, it only tells how many it would need.
         let written = unsafe { libc::proc_pidinfo(libc::getpid(), libc::PROC_PIDLISTFDS, 0, memory, bytes) };
         usize::try_from(written).unwrap_or(0)
     };

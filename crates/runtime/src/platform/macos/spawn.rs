@@ -1,12 +1,12 @@
-//! posix_spawn(2) can say itself which signals its child starts with at their default action.
+//! posix_spawn(2) has an attribute for which signals its child starts with at their default action.
 
 use core::mem::MaybeUninit;
 use core::ptr;
 
 use libc::{c_int, c_short, posix_spawnattr_t, sigset_t};
 
-/// Calls `spawn` with attributes that let the child start with `signal` at its default action; `None`, without a call,
-/// where these attributes can't be given that.
+/// Calls `spawn` with attributes with which the child starts with `signal` at its default action; `None`, without a call, where the
+/// program's attributes don't say so.
 pub(crate) fn spawn_with_default(
     signal: c_int,
     attributes: *const posix_spawnattr_t,
@@ -21,7 +21,7 @@ pub(crate) fn spawn_with_default(
             libc::posix_spawnattr_getflags(attributes, &raw mut flags);
             libc::posix_spawnattr_getsigdefault(attributes, &raw mut defaults);
         }
-        // They are the program's, who may be using them in another thread: nothing is added to them.
+        // They are not changed: the program may be using them in another thread.
         let said = c_int::from(flags) & libc::POSIX_SPAWN_SETSIGDEF != 0 && defaults & set != 0;
         return said.then(|| spawn(attributes));
     }

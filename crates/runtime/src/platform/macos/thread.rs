@@ -23,7 +23,7 @@ pub fn tid() -> pid_t {
     let mut id = 0u64;
     // SAFETY: `id` is ours; no thread means the calling one.
     unsafe { libc::pthread_threadid_np(0, &raw mut id) };
-    // They count up from the start of the system: the lower half tells the threads of a process apart.
+    // Ids are counted up from the start of the system: the lower 32 bits tell the threads of a process apart.
     id as pid_t
 }
 
@@ -69,9 +69,9 @@ pub fn sleep(nanoseconds: u64) {
     unsafe { libc::nanosleep(&raw const time, ptr::null_mut()) };
 }
 
-/// Whether a return to the faulting instruction tells the system more of the crash than the signal sent again: its crash
-/// reporter then sees the exception and its address, of which a signal that was sent has nothing. All other threads stand
-/// still, so that none repairs what the instruction found; but memory of ours may lie there by now.
+/// Whether a return to the faulting instruction tells the system more about the crash than sending the signal again: its crash reporter
+/// then gets the exception with its address. All other threads are suspended, so that none repairs what made the instruction fault; but
+/// memory that we have mapped since may lie there.
 pub const ENDS_BY_INSTRUCTION: bool = true;
 
 /// Whether the instruction, executed again in the same state, is sure to raise the same signal now.
@@ -112,7 +112,7 @@ pub fn pending_signals() -> u64 {
     set.into()
 }
 
-/// Makes the return from the handler a new execution of what raised the signal: what could be done so was. `false`.
+/// Would make the return from the handler execute again what raised the signal: false, since [`ENDS_BY_INSTRUCTION`] does that here.
 ///
 /// # Safety
 /// None needed; on Linux `context` must be what the kernel gave to the running handler, with this fault.
