@@ -1,7 +1,6 @@
 //! Collects the report and writes it, the most important part first.
 
 use alloc::borrow::ToOwned;
-use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec;
