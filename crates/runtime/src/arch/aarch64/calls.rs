@@ -63,8 +63,8 @@ macro_rules! checked_system_calls {
 }
 pub(crate) use checked_system_calls;
 
-/// Body of the function by which our own system calls are made that have no other name, with syscall(2)'s signature: it looks
-/// into the bits of `forbidden` first.
+/// Body of the function that makes our own system calls which have no function of their own, with the signature of syscall(2). It looks
+/// at the bits of `forbidden` first.
 macro_rules! own_call_function {
     ($forbidden:path, $failed:path) => {
         ::core::arch::naked_asm!(
@@ -97,66 +97,51 @@ macro_rules! own_call_function {
 }
 pub(crate) use own_call_function;
 
-/// The calls that name files: the kernel has only those that name a directory first, here the current one.
+/// The calls that name files. The kernel has only those that name a directory first, here the current one, and for stat64() flags last,
+/// here none. They, too, fail with ENOSYS if that is what a bit of `forbidden` says.
 macro_rules! path_calls {
     ($failed:path, $forbidden:path) => {
+        $crate::arch::path_calls! { @each $failed, $forbidden, "mov x3, x2": "open64" => SYS_openat }
+        $crate::arch::path_calls! { @each $failed, $forbidden, "mov x3, x2": "readlink" => SYS_readlinkat }
+        $crate::arch::path_calls! { @each $failed, $forbidden, "mov x3, xzr": "stat64" => SYS_newfstatat }
+    };
+    (@each $failed:path, $forbidden:path, $fourth:literal: $name:literal => $number:ident) => {
         ::core::arch::global_asm!(
-            ".hidden open64",
-            ".globl open64",
-            ".type open64, %function",
-            "open64:",
-            "mov x3, x2",
+            concat!(".hidden ", $name),
+            concat!(".globl ", $name),
+            concat!(".type ", $name, ", %function"),
+            concat!($name, ":"),
+            "adrp x9, {forbidden}",
+            "add x9, x9, #:lo12:{forbidden}",
+            "ldr w9, [x9, #{word}]",
+            "tbz w9, #{bit}, 2f",
+            "mov x0, #-{absent}",
+            "b {failed}",
+            "2:",
+            $fourth,
             "mov x2, x1",
             "mov x1, x0",
             "mov x0, #{here}",
-            "mov x8, #{openat}",
+            "mov x8, #{number}",
             "svc #0",
             "cmn x0, #4095",
             "b.hs {failed}",
             "ret",
-            ".size open64, . - open64",
-            //
-            ".hidden readlink",
-            ".globl readlink",
-            ".type readlink, %function",
-            "readlink:",
-            "mov x3, x2",
-            "mov x2, x1",
-            "mov x1, x0",
-            "mov x0, #{here}",
-            "mov x8, #{readlinkat}",
-            "svc #0",
-            "cmn x0, #4095",
-            "b.hs {failed}",
-            "ret",
-            ".size readlink, . - readlink",
-            //
-            ".hidden stat64",
-            ".globl stat64",
-            ".type stat64, %function",
-            "stat64:",
-            "mov x3, xzr",
-            "mov x2, x1",
-            "mov x1, x0",
-            "mov x0, #{here}",
-            "mov x8, #{newfstatat}",
-            "svc #0",
-            "cmn x0, #4095",
-            "b.hs {failed}",
-            "ret",
-            ".size stat64, . - stat64",
+            concat!(".size ", $name, ", . - ", $name),
+            number = const ::libc::$number,
+            word = const ::libc::$number / 32 * 4,
+            bit = const ::libc::$number % 32,
             here = const ::libc::AT_FDCWD,
-            openat = const ::libc::SYS_openat,
-            readlinkat = const ::libc::SYS_readlinkat,
-            newfstatat = const ::libc::SYS_newfstatat,
+            absent = const ::libc::ENOSYS,
+            forbidden = sym $forbidden,
             failed = sym $failed,
         );
     };
 }
 pub(crate) use path_calls;
 
-/// Body of the function that a failed system call jumps to, with the kernel's answer where the kernel has left it: calls the
-/// given one with the error's number.
+/// Body of the function that a failed system call jumps to, with the kernel's result still in its register: calls the given one with
+/// the error's number.
 macro_rules! failed {
     ($fail:path) => {
         ::core::arch::naked_asm!("neg w0, w0", "b {fail}", fail = sym $fail)
@@ -179,7 +164,7 @@ pub unsafe fn system_call(number: c_long, arguments: [c_long; 6]) -> c_long {
     result
 }
 
-/// The processor as filters know it (linux/audit.h).
+/// AUDIT_ARCH_AARCH64, by which filters know the processor (linux/audit.h).
 pub const AUDIT_ARCH: u32 = 0xc000_00b7;
 /// Number of the system call that [`poll`] makes.
 pub const POLL: c_long = libc::SYS_ppoll;

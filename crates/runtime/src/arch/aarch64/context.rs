@@ -13,33 +13,36 @@ use processor::{CONTEXT_IN_FRAME, MACHINE, PROGRAM_COUNTER, REGISTERS, Registers
 use super::super::{Access, Cause, Exception, Interrupted};
 use super::is_canonical;
 
-/// The records, aligned to 16.
+/// Offset of the records (`__reserved`) in a ucontext; they are aligned to 16.
 const RECORDS: u64 = STATE + 16;
+/// Size of `__reserved`, in bytes.
 const RECORDS_SIZE: u64 = 4096;
 /// The head of the first record: FPSIMD_MAGIC, and its size.
 const FIRST_RECORD: u64 = 528 << 32 | 0x4650_8001;
 /// The head of the exception's record: ESR_MAGIC, and its size.
 const EXCEPTION_RECORD: u64 = 16 << 32 | 0x4553_5201;
 
-/// Classes of exceptions (Arm Architecture Reference Manual, ESR_EL1.EC).
+// Classes of exceptions (Arm Architecture Reference Manual, ESR_EL1.EC).
 const FETCH: u64 = 0x20;
 const FETCH_SAME_LEVEL: u64 = 0x21;
 const MISALIGNED_PC: u64 = 0x22;
 const DATA: u64 = 0x24;
 const DATA_SAME_LEVEL: u64 = 0x25;
 const MISALIGNED_SP: u64 = 0x26;
-/// Fault status codes of ESR_EL1: misaligned, and the four that say that nothing is mapped.
+/// Fault status code of ESR_EL1: alignment fault.
 const MISALIGNED: u64 = 0x21;
+/// Fault status codes of ESR_EL1: translation faults, of the four levels of tables.
 const UNMAPPED: core::ops::RangeInclusive<u64> = 4..=7;
 
+// `si_code`s (asm-generic/siginfo.h).
 const SI_KERNEL: c_int = 0x80;
 const SEGV_MAPERR: c_int = 1;
 const SEGV_ACCERR: c_int = 2;
 const BUS_ADRALN: c_int = 1;
 const BUS_ADRERR: c_int = 2;
 
-/// An exception, as the processor tells it to the kernel. Only those of memory are told to a handler; the kernel keeps the
-/// last one of a thread.
+/// An exception, as the processor reports it to the kernel. A handler gets only those of memory: the thread's last one, which the kernel
+/// keeps.
 #[derive(Clone, Copy)]
 pub struct Trap {
     /// The exception's syndrome (ESR_EL1); 0 where there was none.
@@ -49,7 +52,7 @@ pub struct Trap {
 }
 
 impl Trap {
-    /// Nothing yet.
+    /// No exception.
     pub const NONE: Self = Self { syndrome: 0, address: 0 };
 
     fn class(&self) -> u64 {
@@ -73,7 +76,7 @@ impl Trap {
     /// What was tried with the address.
     pub fn access(&self) -> Access {
         const WRITE: u64 = 1 << 6;
-        /// A cache was to be maintained, which counts as a write whatever it was.
+        /// An instruction that maintains a cache: the bit for a write is set whatever it does.
         const MAINTENANCE: u64 = 1 << 8;
         match self.class() {
             FETCH | FETCH_SAME_LEVEL => Access::Execute,
@@ -97,7 +100,7 @@ impl Trap {
 
     /// Whether a siginfo with this code and address is about this exception.
     pub fn agrees(&self, code: c_int, address: u64, _registers: &Registers) -> bool {
-        // The kernel leaves a pointer's tag out of what it tells.
+        // Without the highest byte, the pointer's tag, which the kernel leaves out of `si_addr`.
         (1..32).contains(&code) && (address ^ self.address) << 8 == 0
     }
 
@@ -146,7 +149,7 @@ pub fn cause(
         {
             Cause::NoTarget(registers.get(PROGRAM_COUNTER))
         }
-        // What a siginfo has is without the highest byte, which memory accesses do not look at.
+        // The highest byte of the trap's address is missing: memory accesses ignore it (top byte ignore).
         libc::SIGSEGV if code != SI_KERNEL && trap.access() != Access::Unknown => {
             let address = instruction.and_then(|code| super::address(code, registers));
             match address {
@@ -217,7 +220,8 @@ pub fn context_in(word: impl Fn(u64) -> Option<u64>, context: u64) -> Option<(Re
     Some((registers, trap_in(word, context)?))
 }
 
-/// What a word on the stack says of a ucontext near it: where that is, and to where its handler returns, if the word says it.
+/// Whether the 8 bytes at an address on the stack are those by which a ucontext is found: here the head of its first record. Returns the
+/// ucontext's address, and on other processors the address to which its handler returns.
 pub fn context_near(address: u64, word: u64) -> Option<(u64, Option<u64>)> {
     (word == FIRST_RECORD && address.is_multiple_of(16)).then(|| (address.wrapping_sub(RECORDS), None))
 }
@@ -229,11 +233,11 @@ pub fn is_sending(registers: &Registers, _pid: pid_t, tid: pid_t, signal: c_int)
         == [tid, signal, libc::SYS_tgkill as c_int].map(c_int::cast_unsigned)
 }
 
-/// Takes back what a program may have set for itself and handlers are not made for: no program can set anything such here.
+/// Clears a flag by which a program has the processor check the alignment of all accesses: there is none here.
 pub fn forget_alignment_check() {}
 
-/// How far before where the handler returns to the instruction stands that raised the signal, where executing it again is sure to
-/// raise it again; `is_call` says that it is a system call which was not executed.
+/// How many bytes before the program counter the instruction is that has raised the signal; `None` where executing it again might not
+/// raise the signal again. `is_call` says that it is a system call which was not executed.
 pub fn back_to_instruction(
     signal: c_int,
     is_call: bool,
@@ -263,7 +267,7 @@ pub unsafe fn set_result(context: *mut c_void, value: i64) {
     *result = value.cast_unsigned();
 }
 
-/// Makes the return from the handler go to that many bytes before where it was called.
+/// Makes the return from the handler go to that many bytes before the interrupted program counter.
 ///
 /// # Safety
 /// `context` is what the kernel gave to the running handler.
@@ -273,14 +277,14 @@ pub unsafe fn go_back(context: *mut c_void, bytes: i64) {
     machine.pc = machine.pc.wrapping_sub(bytes.cast_unsigned());
 }
 
-/// Raises a signal, whose action is the default, by an instruction: that ends every process, even one that may not send
-/// signals. Returns where no instruction raises it.
+/// Raises a signal by an instruction. If the signal is blocked or has its default action, that ends the process, even one that may not
+/// send signals. Returns where no instruction raises it.
 pub fn raise_by_instruction(signal: c_int) {
     // SAFETY: the process is to end here.
     unsafe {
         match signal {
             libc::SIGSEGV => core::arch::asm!("strb wzr, [{}]", in(reg) 0usize),
-            // Code that is not aligned.
+            // A jump to an address that is not aligned.
             libc::SIGBUS => core::arch::asm!("adr {0}, .", "add {0}, {0}, #2", "br {0}", out(reg) _),
             libc::SIGILL => core::arch::asm!("udf #0"),
             libc::SIGTRAP => core::arch::asm!("brk #0"),
@@ -312,16 +316,18 @@ pub unsafe fn interrupted_call(
     })
 }
 
-/// Highest address of the frame and of what it has interrupted are apart by at least that, on one stack.
+/// Whether a ucontext may belong to a signal that has interrupted code with these registers: if both are on one stack, the frame, which
+/// ends behind the records, is below the interrupted stack pointer.
 pub fn may_be_below(context: u64, registers: &Registers) -> bool {
     let distance = registers.get(STACK_POINTER).wrapping_sub(context);
     !(1..RECORDS).contains(&distance)
 }
 
-/// Whether libc gives the kernel the code that leaves a handler (SA_RESTORER): the vdso has it.
+/// Whether libc gives the kernel the code that returns from a handler (SA_RESTORER): here the vDSO has it.
 pub const LIBC_SETS_RESTORER: bool = false;
 
-/// Where things are in a frame of the kernel, from its lowest address on, which is the stack pointer that a handler is called with.
+/// Offsets in a frame that the kernel makes for a signal, from its lowest address, which is the stack pointer that a handler is called
+/// with.
 pub mod frame {
     /// The ucontext.
     pub const CONTEXT: usize = super::CONTEXT_IN_FRAME as usize;
@@ -331,7 +337,7 @@ pub mod frame {
     pub const STACK: usize = CONTEXT + 16;
     /// The alternate stack's size.
     pub const STACK_SIZE: usize = CONTEXT + 32;
-    /// What [`relay`](crate::arch::relay) was told, which it has put into uc_link, where the kernel has 0.
+    /// Where [`relay`](crate::arch::relay) puts what it was given in place of a return address: uc_link, where the kernel writes 0.
     pub const MARK: usize = CONTEXT + 8;
     const REGISTERS: usize = CONTEXT + super::REGISTERS as usize;
     /// The interrupted stack pointer.
@@ -343,24 +349,25 @@ pub mod frame {
     /// The register that a return address is in.
     pub const LINK: Option<usize> = Some(REGISTERS + 30 * 8);
     const RECORDS: usize = CONTEXT + super::RECORDS as usize;
-    /// Frames are at multiples of this.
+    /// Frames are aligned to this, in bytes.
     pub const STEP: usize = 16;
-    /// A frame is no smaller.
+    /// Smallest size of a frame, in bytes.
     pub const LEAST: usize = RECORDS + 528;
-    /// What the interrupted function may use below its stack pointer.
+    /// Bytes that the interrupted function may use below its stack pointer.
     pub const RED_ZONE: usize = 0;
 
-    /// After a frame was copied: what points into itself. Where the processor's state is too large for its place (SVE, SME), a
-    /// record says where it goes on.
+    /// After a frame was copied from `from` to `to`: corrects the pointers in it that point into the frame. Where the processor's state
+    /// has no room among the records (SVE, SME), a record points to the rest of it.
     ///
     /// # Safety
-    /// Both are frames of the kernel, of that size.
+    /// At `to` is a copy of a frame of the kernel of that size.
     pub unsafe fn relocate(from: usize, to: usize, size: usize) {
+        /// EXTRA_MAGIC (asm/sigcontext.h)
         const EXTRA: u32 = 0x4558_5401;
         let mut at = to + RECORDS;
         while at + 24 <= to + size && at < to + RECORDS + super::RECORDS_SIZE as usize {
             let record = core::ptr::with_exposed_provenance_mut::<u32>(at);
-            // SAFETY: within the frame.
+            // SAFETY: `at` and the record's head lie within the copy, as the loop's condition says.
             unsafe {
                 let (magic, length) = (record.read(), record.add(1).read() as usize);
                 if magic == EXTRA {
@@ -375,12 +382,13 @@ pub mod frame {
         }
     }
 
-    /// The frame of a relay that was interrupted before it could mark it, in its first two instructions, and what it was told.
+    /// If a signal has interrupted the relay in its first two instructions, before it has marked its frame: that frame, and what the
+    /// relay was given.
     ///
     /// # Safety
-    /// A frame of the kernel.
+    /// `frame` is the interrupting signal's, made by the kernel.
     pub unsafe fn unmarked(frame: usize, relay: usize) -> Option<(usize, usize)> {
-        // SAFETY: within the frame.
+        // SAFETY: the caller promises a frame of the kernel, within which these registers are.
         let at = |offset: usize| unsafe { core::ptr::with_exposed_provenance::<usize>(frame + offset).read() };
         let [_, _, context] = ARGUMENTS.map(at);
         (relay..relay + 8).contains(&at(PROGRAM_COUNTER)).then(|| (context - CONTEXT, LINK.map_or(0, at)))

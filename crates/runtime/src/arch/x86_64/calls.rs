@@ -73,8 +73,8 @@ macro_rules! checked_system_calls {
 }
 pub(crate) use checked_system_calls;
 
-/// Body of the function by which our own system calls are made that have no other name, with syscall(2)'s signature: it looks
-/// into the bits of `forbidden` first.
+/// Body of the function that makes our own system calls which have no function of their own, with the signature of syscall(2). It looks
+/// at the bits of `forbidden` first.
 macro_rules! own_call_function {
     ($forbidden:path, $failed:path) => {
         ::core::arch::naked_asm!(
@@ -103,8 +103,8 @@ macro_rules! own_call_function {
 }
 pub(crate) use own_call_function;
 
-/// Body of the function that a failed system call jumps to, with the kernel's answer where the kernel has left it: calls the
-/// given one with the error's number.
+/// Body of the function that a failed system call jumps to, with the kernel's result still in its register: calls the given one with
+/// the error's number.
 macro_rules! failed {
     ($fail:path) => {
         ::core::arch::naked_asm!("mov edi, eax", "neg edi", "jmp {fail}", fail = sym $fail)
@@ -127,7 +127,7 @@ pub unsafe fn system_call(number: c_long, arguments: [c_long; 6]) -> c_long {
     result
 }
 
-/// The processor as filters know it (linux/audit.h).
+/// AUDIT_ARCH_X86_64, by which filters know the processor (linux/audit.h).
 pub const AUDIT_ARCH: u32 = 0xc000_003e;
 /// Number of the system call that [`poll`] makes.
 pub const POLL: c_long = libc::SYS_poll;
@@ -140,7 +140,7 @@ pub const READLINK: c_long = libc::SYS_readlink;
 /// Number of the system call that tells the address of the thread's control block.
 pub const THREAD_POINTER: c_long = libc::SYS_arch_prctl;
 
-/// poll(2). Raw: libc's is a cancellation point.
+/// poll(2). Not by libc's function, which is a cancellation point.
 pub fn poll(entries: &mut [libc::pollfd], milliseconds: libc::c_int) -> c_long {
     // SAFETY: the entries are ours.
     unsafe { libc::syscall(libc::SYS_poll, entries.as_mut_ptr(), entries.len(), milliseconds) }
