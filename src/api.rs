@@ -21,6 +21,6 @@ pub extern "C" fn nosigpipe_configure_socket(fd: c_int) -> c_int {
 /// `data` points to `length` readable bytes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nosigpipe_send(fd: c_int, data: *const c_void, length: size_t, flags: c_int) -> ssize_t {
-    // SAFETY: as the caller promised.
+    // SAFETY: the caller promises the bytes.
     unsafe { real::send()(fd, data, length, flags | platform::NOSIGNAL) }
 }

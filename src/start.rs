@@ -24,8 +24,8 @@ fn start() {
     platform::keeping_errno(|| {
         hooks::resolve();
         platform::learn_stderr();
-        // The state is exported, so that two files of the library in one process have one state. Both in force would take
-        // what the other has set for the program's.
+        // If there are two files of the library in one process, both have this exported state, and the second stays out of it: each
+        // would take what the other sets for the program's.
         if STATE.stage.load(Relaxed) != Stage::Loaded as u32 {
             sigpipe::keep_out();
             return;
@@ -43,7 +43,7 @@ fn start() {
         let mut environment = Environment::read(trusted);
         let is_shell = SHELLS.iter().any(|&shell| shell == executable || shell == invocation);
         if is_shell && environment.process.is_none() {
-            // libc starts shells for its callers (system, popen, wordexp), and hands the environment on as it is.
+            // libc has started the shell for its caller (system, popen, wordexp), with an environment that no hook has added to.
             environment.process = platform::parent_with_library();
         }
         let is_child = environment.process.is_some_and(|started| started != pid);
@@ -80,15 +80,15 @@ fn start() {
     });
 }
 
-/// What the environment says to us.
+/// What the environment says to the library.
 struct Environment {
     /// Value of each setting's variable, in the table's order.
     values: [Option<&'static CStr>; SETTINGS.len()],
-    /// A variable that looks like a setting and is none.
+    /// An entry that begins as a setting's and is none.
     unknown: Option<&'static CStr>,
-    /// The process that was started with the library.
+    /// The process that was started with the library, where that is known.
     process: Option<i32>,
-    /// Whether the environment says so.
+    /// Whether [`PROCESS`] is set.
     has_process: bool,
 }
 
@@ -106,7 +106,7 @@ impl Environment {
             } else if trusted && !is(LIBRARY) {
                 let setting = SETTINGS.iter().position(|setting| is(setting.variable));
                 match setting.and_then(|index| found.values.get_mut(index)) {
-                    Some(place) => *place = CStr::from_bytes_with_nul(entry.to_bytes_with_nul()).ok(),
+                    Some(entry_of) => *entry_of = CStr::from_bytes_with_nul(entry.to_bytes_with_nul()).ok(),
                     None => found.unknown = Some(entry),
                 }
             }
@@ -114,7 +114,7 @@ impl Environment {
         found
     }
 
-    /// The options that hold; `complain` about what is wrong.
+    /// The options that hold. `complain` says whether to write a line about each value that is not allowed.
     fn options(&self, complain: bool) -> Options {
         let mut options = Options::DEFAULT;
         for (setting, entry) in SETTINGS.iter().zip(self.values) {
@@ -141,12 +141,13 @@ impl Environment {
     }
 }
 
-/// Has what this process starts told which process was started with the library.
+/// Has [`PROCESS`], the pid of the process that was started with the library, added to the environment of programs that this one starts.
 fn tell_programs(started: i32) {
-    /// Where the entry lives.
+    /// The entry, which has to stay.
     static mut ENTRY: Line<32> = Line::empty();
     let entry = &raw mut ENTRY;
-    // SAFETY: only the constructor writes it, once. Others read it by the address that `hand_on` publishes when it is complete.
+    // SAFETY: only the constructor writes it, once. Hooks read it through the address that `hand_on` publishes (Release) when it is
+    // complete.
     let line = unsafe { &mut *entry };
     let _ = write!(line, "{PROCESS}={started}\0");
     if let Ok(entry) = CStr::from_bytes_until_nul(line.bytes()) {

@@ -6,12 +6,12 @@
 
 /// Longest list of names that `NOSIGPIPE_ONLY` may carry, in bytes.
 pub const ONLY_MAX: usize = 1024;
-/// Longest directory name that `NOSIGPIPE_REPORT` may carry, in bytes; what is left of `PATH_MAX` is the file's name.
+/// Longest directory name that `NOSIGPIPE_REPORT` may carry, in bytes; the rest of `PATH_MAX` is for the file's name.
 pub const REPORT_MAX: usize = 3072;
 /// Longest path that `NOSIGPIPE_TERMINATION_LOG` may carry, in bytes.
 pub const TERMINATION_LOG_MAX: usize = 1024;
 
-/// Bit of [`Options::targets`]: the whole report is on standard error.
+/// Bit of [`Options::targets`]: standard error.
 pub const TO_STDERR: u8 = 1;
 /// Bit of [`Options::targets`]: the system's log, as syslog(3) writes to it.
 pub const TO_SYSLOG: u8 = 2;
@@ -45,7 +45,7 @@ pub static SETTINGS: [Setting; 13] = [
         default: "process",
         help: "Where SIGPIPE is kept away: in the whole started process and from the sockets of what it starts; \
                from sockets only; from the whole process tree; nowhere",
-        parse: |o, v| word(&mut o.scope, v, Scope::WORDS),
+        parse: |o, v| keyword(&mut o.scope, v, Scope::WORDS),
     },
     Setting {
         variable: "NOSIGPIPE_CRASH",
@@ -53,7 +53,7 @@ pub static SETTINGS: [Setting; 13] = [
         allowed: "last, first or off",
         default: "last",
         help: "Report a crash when the program's own handler has given up, before that handler runs, or never",
-        parse: |o, v| word(&mut o.crash, v, Crash::WORDS),
+        parse: |o, v| keyword(&mut o.crash, v, Crash::WORDS),
     },
     Setting {
         variable: "NOSIGPIPE_CRASH_SIGNALS",
@@ -80,7 +80,7 @@ pub static SETTINGS: [Setting; 13] = [
         allowed: "all or crashed",
         default: "all",
         help: "Threads whose stacks a crash report shows",
-        parse: |o, v| word(&mut o.threads, v, Threads::WORDS),
+        parse: |o, v| keyword(&mut o.threads, v, Threads::WORDS),
     },
     Setting {
         variable: "NOSIGPIPE_VALUES",
@@ -89,7 +89,7 @@ pub static SETTINGS: [Setting; 13] = [
         default: "off",
         help: "Show arguments and local variables of the crashed stack, where there is debug information. They may have \
                secrets in them",
-        parse: |o, v| word(&mut o.values, v, Values::WORDS),
+        parse: |o, v| keyword(&mut o.values, v, Values::WORDS),
     },
     Setting {
         variable: "NOSIGPIPE_REPORT",
@@ -131,7 +131,7 @@ pub static SETTINGS: [Setting; 13] = [
         allowed: "text or json",
         default: "text",
         help: "Format of a crash report",
-        parse: |o, v| word(&mut o.format, v, Format::WORDS),
+        parse: |o, v| keyword(&mut o.format, v, Format::WORDS),
     },
     Setting {
         variable: "NOSIGPIPE_CORE",
@@ -167,7 +167,7 @@ pub static SETTINGS: [Setting; 13] = [
         allowed: "off, broken-pipes or summary",
         default: "off",
         help: "What to tell on standard error: nothing, each broken pipe that was survived, or their number at exit",
-        parse: |o, v| word(&mut o.log, v, Log::WORDS),
+        parse: |o, v| keyword(&mut o.log, v, Log::WORDS),
     },
 ];
 
@@ -294,7 +294,7 @@ words! {
 /// Names that `NOSIGPIPE_CRASH_SIGNALS` knows, in the order of the bits of [`Options::crash_signals`].
 pub const CRASH_SIGNALS: [&str; 7] = ["segv", "bus", "ill", "fpe", "abrt", "trap", "sys"];
 
-/// What holds in this process. As they are read, slices point into the environment that the process was started with.
+/// The settings that hold in this process. The slices point into the environment that it was started with.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Options {
     /// `NOSIGPIPE_SCOPE`
@@ -371,14 +371,15 @@ impl Options {
     }
 }
 
-fn word<T: Copy>(target: &mut T, value: &[u8], words: &[(&str, T)]) -> Option<()> {
+/// Sets `target` to the value that has this word; `None` where none has.
+fn keyword<T: Copy>(target: &mut T, value: &[u8], words: &[(&str, T)]) -> Option<()> {
     let (_, meaning) = words.iter().find(|(word, _)| word.as_bytes() == value)?;
     *target = *meaning;
     Some(())
 }
 
-/// Targets with commas between. A directory may have commas in its name: words at both ends are taken off, and what remains
-/// is the directory.
+/// Targets with commas between them. Since a directory may have commas in its name, the other targets are taken from both ends, and what
+/// remains is the directory.
 fn targets(options: &mut Options, value: &'static [u8]) -> Option<()> {
     let (mut rest, mut set) = (value, 0);
     while !rest.is_empty() {
@@ -391,7 +392,7 @@ fn targets(options: &mut Options, value: &'static [u8]) -> Option<()> {
             } else {
                 rest.strip_suffix(word)?.strip_suffix(b",")?
             };
-            // Nothing behind or in front of a comma is no target.
+            // A comma with nothing behind or in front of it is not allowed.
             (rest == word || !other.is_empty()).then_some((other, *bit))
         });
         let Some((other, bit)) = found else { break };

@@ -4,9 +4,9 @@ use alloc::vec::Vec;
 
 use crate::ReadMemory;
 
-/// The ELF constants that are needed here (elf.h).
+/// Program header of a segment that is loaded (elf.h).
 pub const PT_LOAD: u32 = 1;
-/// Segment with the dynamic section.
+/// Program header of the dynamic section.
 pub const PT_DYNAMIC: u32 = 2;
 const PT_NOTE: u32 = 4;
 const PT_GNU_EH_FRAME: u32 = 0x6474_e550;
@@ -74,9 +74,9 @@ fn word_at(bytes: &[u8], offset: usize) -> Option<u64> {
     Some(u64::from_le_bytes(bytes.get(offset..offset + 8)?.try_into().ok()?))
 }
 
-/// The file whose headers are at an address, unless it has no code where `is_code` says that there can be some: then it was
-/// only mapped to be read. How far it reaches is what its program headers say: programs move their code to other memory, so
-/// that it can have huge pages, and the rest of its file need not be behind it any more.
+/// The file whose headers are at an address; `None` if it has no code where `is_code` says that there can be some: then it was only
+/// mapped to be read. Its extent is taken from its program headers, not from the mappings: some programs move their code to other
+/// memory, to have huge pages, and then the mapping behind it is not the file's any more.
 pub fn loaded_at(memory: &mut impl ReadMemory, start: u64, is_code: impl Fn(u64) -> bool) -> Option<Loaded> {
     let segments = segments(memory, start)?;
     let first = segments.iter().find(|segment| segment.kind == PT_LOAD)?;

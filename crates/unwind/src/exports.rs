@@ -5,15 +5,16 @@
 
 use crate::ReadMemory;
 
-/// Tags of the dynamic section (elf.h).
+// Tags of the dynamic section (elf.h).
 const DT_HASH: u64 = 4;
 const DT_STRTAB: u64 = 5;
 const DT_SYMTAB: u64 = 6;
 const DT_GNU_HASH: u64 = 0x6fff_fef5;
-/// Size of a symbol.
+/// Size of a symbol (`Elf64_Sym`), in bytes.
 const SYMBOL: u64 = 24;
-/// Entries of a dynamic section, and symbols of one chain of a hash table, that are looked at.
+/// Entries of a dynamic section that are looked at.
 const ENTRIES: u64 = 512;
+/// Symbols of one chain of a hash table that are looked at.
 const CHAIN: u32 = 1 << 12;
 
 /// Where a module's tables of exported names are in memory.
@@ -126,15 +127,15 @@ impl Exports {
 
     /// The address of a symbol, if it is defined and has this name.
     fn symbol(&self, memory: &mut dyn ReadMemory, index: u32, name: &[u8]) -> Option<u64> {
-        let place = self.symbols.wrapping_add(SYMBOL * u64::from(index));
-        let text = self.strings.wrapping_add(u64::from(memory.u32_at(place)?));
+        let symbol = self.symbols.wrapping_add(SYMBOL * u64::from(index));
+        let text = self.strings.wrapping_add(u64::from(memory.u32_at(symbol)?));
         for (byte, at) in name.iter().chain(&[0]).zip(text..) {
             if memory.u8_at(at)? != *byte {
                 return None;
             }
         }
-        let section = memory.u32_at(place.wrapping_add(4))? >> 16;
-        let value = memory.u64_at(place.wrapping_add(8))?;
+        let section = memory.u32_at(symbol.wrapping_add(4))? >> 16;
+        let value = memory.u64_at(symbol.wrapping_add(8))?;
         (section != 0).then(|| self.bias.wrapping_add(value))
     }
 }

@@ -3,11 +3,12 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-/// Frames kept at the inner and at the outer end of a stack.
+/// Of a longer stack, how many of the innermost frames are kept.
 const INNER: usize = 48;
+/// Of a longer stack, how many of the outermost frames are kept.
 const OUTER: usize = 24;
 
-/// How far a frame can be trusted (Breakpad's word; it has more of them).
+/// How far a frame can be trusted (Breakpad's term, which tells more kinds apart).
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum FrameTrust {
     /// It is where a thread was interrupted, or was found by call frame information or by a frame pointer.
@@ -19,9 +20,9 @@ pub enum FrameTrust {
 /// One frame.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Frame {
-    /// Where it goes on.
+    /// The address of the next instruction.
     pub pc: u64,
-    /// The thread was about to execute at `pc`; otherwise it returns there.
+    /// Whether the thread was interrupted at `pc`; otherwise that is a return address.
     pub interrupted: bool,
     /// A signal handler's return address, with the signal, its code and its address.
     pub signal: Option<(i32, i32, u64)>,
@@ -46,7 +47,7 @@ impl Frame {
 pub struct Stack {
     /// Innermost first.
     pub frames: Vec<Frame>,
-    /// How many were left out, and before which of those that are there.
+    /// How many were left out, and the index in `frames` of the first one behind them.
     pub omitted: Option<(u64, u64)>,
     /// Whether there was no time to follow it to its end.
     pub cut: bool,
@@ -58,7 +59,7 @@ impl Stack {
         self.frames.iter().any(|frame| frame.interrupted && frame.pc == pc)
     }
 
-    /// The frames from `first` on, while there is time. `step` tells a frame's caller, and may correct the frame itself.
+    /// The frames from `first` on, until `is_late`. `step` returns a frame's caller, and may change the frame itself.
     pub fn walk(first: Frame, is_late: impl Fn() -> bool, mut step: impl FnMut(&mut Frame) -> Option<Frame>) -> Self {
         let mut inner = Vec::new();
         let mut outer = VecDeque::new();
@@ -80,7 +81,7 @@ impl Stack {
                 break;
             }
             let next = step(&mut frame);
-            // Only the step told that it is a signal handler's return.
+            // The step may have found that the frame is a signal handler's return.
             if let Some(last) = outer.back_mut().or(inner.last_mut()) {
                 *last = frame;
             }

@@ -24,9 +24,9 @@ const VENDOR: Vendor = if cfg!(target_arch = "aarch64") { Vendor::AArch64 } else
 
 type Slice = EndianSlice<'static, LittleEndian>;
 
-/// How far a search looks, in words.
+/// Addresses on the stack that a search looks at.
 const SEARCH: u64 = 1024;
-/// Longest distance between frames that is believed without call frame information.
+/// Largest frame that is believed without call frame information, in bytes.
 const LONGEST_FRAME: u64 = 16 << 20;
 
 /// What a row of call frame information says, kept for the next time that the same code is passed.
@@ -79,30 +79,30 @@ enum Frames {
     Debug { frames: DebugFrame<Slice>, bias: u64 },
 }
 
-/// What is mapped in the process, as far as unwinding needs it. Content is that of files and of memory that does not change.
+/// What unwinding needs to know of what is mapped in the process. The bytes are those of files and of memory that does not change.
 pub trait Image {
     /// Whether code can be at an address.
     fn is_code(&self, address: u64) -> bool;
-    /// The number of the file that is mapped at an address with code in it.
+    /// The number of the module that an address is in.
     fn module(&self, address: u64) -> Option<usize>;
     /// Address and content of a module's .eh_frame_hdr.
     fn unwind_table(&self, module: usize) -> Option<(u64, &'static [u8])>;
-    /// What stands from an address on, to the end of what is mapped there at least.
+    /// The bytes from an address on, at least to the end of its mapping.
     fn from(&self, address: u64) -> Option<&'static [u8]>;
     /// Address and content of a module's .eh_frame, where that is known without an .eh_frame_hdr; static programs have none.
     fn call_frames(&self, _module: usize) -> Option<(u64, &'static [u8])> {
         None
     }
-    /// A module's .debug_frame, and what its addresses have to be added to.
+    /// A module's .debug_frame, and the bias that has to be added to addresses in it.
     fn debug_frame(&self, module: usize) -> Option<(&'static [u8], u64)>;
 }
 
-/// When there is no time left.
+/// A clock and a deadline.
 #[derive(Clone, Copy)]
 pub struct Clock {
-    /// What it is now, in nanoseconds.
+    /// The time now, in nanoseconds.
     pub now: fn() -> u64,
-    /// What it is then.
+    /// When there is no time left, on the same clock.
     pub deadline: u64,
 }
 
@@ -125,14 +125,14 @@ pub struct Unwinder<I: Image, S: UnwindContextStorage<usize>> {
 }
 
 impl<I: Image, S: UnwindContextStorage<usize>> Unwinder<I, S> {
-    /// Unwinds what is mapped there, until the clock says that there is no time left.
+    /// An unwinder of the process with this image, which ends at the clock's deadline.
     pub fn new(image: I, clock: Clock) -> Self {
         let context = UnwindContext::new_in();
         Self { image, frames: BTreeMap::new(), known: BTreeMap::new(), context, clock, most_guesses: 1, guesses: 0 }
     }
 
-    /// Has so many frames in a row looked for on the stack, where code has no call frame information (musl's) and its frames no
-    /// pointers. Each may be wrong.
+    /// Sets how many frames in a row are searched for on the stack, where code has neither call frame information (musl's) nor frame
+    /// pointers. Each of them may be wrong.
     #[must_use]
     pub fn with_guesses(self, most_guesses: u32) -> Self {
         Self { most_guesses, ..self }
@@ -219,11 +219,12 @@ impl<I: Image, S: UnwindContextStorage<usize>> Unwinder<I, S> {
                         *registers = caller;
                         return Some(Frame::caller(caller.pc()));
                     }
-                    // The return address is none: the stack is damaged from here on.
+                    // What it found is no return address: the stack is damaged from here on.
                     if caller.pc() == 0 && !frame.interrupted {
                         return None;
                     }
-                    // Without the stack pointer, information that goes by it is wrong, but a frame record may still be right.
+                    // If the stack pointer is wrong, so is what call frame information computes from it. A frame record may still
+                    // be right.
                     if !CALLS_PUSH && let Some(frame) = self.by_frame_pointer(memory, registers) {
                         return Some(frame);
                     }
@@ -247,7 +248,7 @@ impl<I: Image, S: UnwindContextStorage<usize>> Unwinder<I, S> {
             && let Some(address) = self.return_of_call(memory, registers)
             && self.is_return_address(memory, address)
         {
-            // Jumped to by a call: through a null pointer, or into code that has not made a frame.
+            // A call has led here: through a null pointer, or to code that has not made its frame yet.
             set(registers, PROGRAM_COUNTER, address);
             set(registers, STACK_POINTER, if CALLS_PUSH { sp + 8 } else { sp });
             return Some(Frame::caller(address));
@@ -259,10 +260,10 @@ impl<I: Image, S: UnwindContextStorage<usize>> Unwinder<I, S> {
         if frame.interrupted || self.guesses < self.most_guesses { self.search(memory, registers, sp) } else { None }
     }
 
-    /// Where a call that was made just now returns to, if it was.
+    /// The return address of a call, if one was made just before.
     fn return_of_call(&self, memory: &mut impl ReadMemory, registers: &Registers) -> Option<u64> {
-        /// A function is taken to be no longer than that. The register has an address in the function itself once it has
-        /// called another one, and the frame record, which it has made for that, has the true one.
+        /// Bytes that a function is taken to have at most. Once it has called another one, the link register has an address within
+        /// the function itself, and its own return address is in the frame record.
         const FUNCTION: u64 = 4096;
         let Some(link) = link_of(registers) else { return memory.u64_at(registers.sp()) };
         let saved = memory.u64_at(registers.get(FRAME_POINTER).wrapping_add(8)).map(code_address);
@@ -286,20 +287,18 @@ impl<I: Image, S: UnwindContextStorage<usize>> Unwinder<I, S> {
         Some(Frame::caller(address))
     }
 
-    /// Looks for the next return address on the stack.
+    /// Searches the stack for the next return address.
     fn search(&mut self, memory: &mut impl ReadMemory, registers: &mut Registers, from: u64) -> Option<Frame> {
         let from = from.next_multiple_of(8);
-        for place in (0..SEARCH).map(|word| from.wrapping_add(word * 8)) {
-            let address = code_address(memory.u64_at(place)?);
+        for slot in (0..SEARCH).map(|index| from.wrapping_add(index * 8)) {
+            let address = code_address(memory.u64_at(slot)?);
             if !self.is_return_address(memory, address) {
                 continue;
             }
             set(registers, PROGRAM_COUNTER, address);
-            set(registers, STACK_POINTER, place + 8);
-            // A frame pointer that was saved stands just below, if it was not destroyed.
-            if let Some(fp) =
-                memory.u64_at(place.wrapping_sub(8)).filter(|&fp| fp > place && fp - place < LONGEST_FRAME)
-            {
+            set(registers, STACK_POINTER, slot + 8);
+            // A saved frame pointer is just below the return address, unless it was overwritten.
+            if let Some(fp) = memory.u64_at(slot.wrapping_sub(8)).filter(|&fp| fp > slot && fp - slot < LONGEST_FRAME) {
                 set(registers, FRAME_POINTER, fp);
             }
             return Some(Frame { trust: FrameTrust::Scan, ..Frame::caller(address) });
@@ -481,8 +480,8 @@ fn follow(memory: &mut impl ReadMemory, registers: &Registers, rules: &Rules, in
 }
 
 fn set(registers: &mut Registers, number: usize, value: u64) {
-    if let Some(place) = registers.general.get_mut(number) {
-        *place = value;
+    if let Some(register) = registers.general.get_mut(number) {
+        *register = value;
     }
 }
 

@@ -1,7 +1,7 @@
 //! A part of `report`: debug files from debuginfod servers (elfutils), and the cache that all clients of these share.
 //!
 //! Requests, cache and environment variables are those of debuginfod(8) and debuginfod-client-config(7). A server that can't be
-//! reached or hangs is given up, so that a report with many modules does not wait for it once more for each.
+//! reached or hangs is not asked again, so that a report with many modules does not wait for it for each of them.
 
 use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, OpenOptions};
@@ -17,13 +17,13 @@ use symbols::{DebugFiles, elf};
 use crate::exit::Failure;
 use crate::output::{self, complain};
 
-/// Bytes of a file, at most, unless DEBUGINFOD_MAXSIZE says otherwise. The largest debug files (browsers) have that.
+/// Bytes of a file, at most, unless DEBUGINFOD_MAXSIZE says otherwise. The largest debug files (browsers') have that.
 const MOST: u64 = 4 << 30;
 /// Seconds that a file may take, at most, unless DEBUGINFOD_MAXTIME says otherwise.
 const LONGEST: u64 = 600;
-/// Seconds in which a server has to deliver [`FIRST`] bytes, unless DEBUGINFOD_TIMEOUT says otherwise.
+/// Seconds in which a server has to deliver the [`FIRST`] bytes, unless DEBUGINFOD_TIMEOUT says otherwise.
 const TIMEOUT: u64 = 90;
-/// See [`TIMEOUT`].
+/// How many bytes those are.
 const FIRST: u64 = 100 << 10;
 /// Redirections that are followed.
 const REDIRECTIONS: u32 = 5;

@@ -26,8 +26,8 @@ use settings::options::{LIBRARY, Options, PROCESS, SETTINGS};
 
 /// Name of the hidden command that is the trial program.
 pub const TRIAL: &str = "doctor-trial";
-/// A trial takes milliseconds on a machine that works.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// How long a trial may take. On a machine where all works it takes milliseconds.
+const TRIAL_TIMEOUT: Duration = Duration::from_secs(15);
 
 pub fn command() -> Command {
     Command::new("doctor")
@@ -357,7 +357,7 @@ impl Trial {
 
     /// Waits for its end, for so long; then it is killed.
     fn end(&mut self) -> Option<ExitStatus> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TRIAL_TIMEOUT;
         loop {
             match self.child.try_wait() {
                 Ok(Some(status)) => return Some(status),

@@ -1,9 +1,8 @@
 //! What `status` says of reports and of each signal: whose handler it is, and whether the kernel has what the library
 //! believes.
 //!
-//! The kernel tells of each signal whether it is ignored or has a handler, and of no handler where it is. So a library that
-//! goes past the hooks and sets the default action or SIG_IGN is found out, and one that sets its own handler where
-//! there is none of ours; one that puts its handler in the place of ours is not.
+//! /proc tells whether a signal is ignored or has a handler, but not the handler's address. So a library is noticed that bypasses the
+//! hooks and sets the default action or SIG_IGN, or a handler where we have none. One that replaces our handler by its own is not.
 
 use std::thread::sleep;
 use std::time::Duration;
@@ -49,9 +48,9 @@ pub fn word(disposition: Disposition) -> &'static str {
     }
 }
 
-/// Looks into a process. What the library believes and what the kernel has are read one after the other, and both change: a
-/// disagreement counts when it is still there after several looks.
-pub fn settled(pid: u32) -> Result<Process, Failure> {
+/// Inspects a process. What the library believes and what the kernel has are read one after the other, and may change in between: only
+/// a disagreement that is still there after several inspections counts.
+pub fn inspect_until_stable(pid: u32) -> Result<Process, Failure> {
     const LOOKS: usize = 4;
     let mut process = process::inspect(pid)?;
     for _ in 1..LOOKS {
@@ -69,7 +68,7 @@ pub fn of(process: &Process, snapshot: &Snapshot) -> Vec<Handled> {
     let kernels = |signal| process.signals.disposition(signal);
     let belief = status::belief(snapshot);
     let kernel = kernels(libc::SIGPIPE);
-    let counting = crate::platform::ONLY_WHILE_IGNORED && snapshot.log.is_some_and(|log| log != Log::Off);
+    let counting = crate::platform::UNCOUNTED_ONLY_WHILE_IGNORED && snapshot.log.is_some_and(|log| log != Log::Off);
     let pipe = Handled {
         name: "SIGPIPE".into(),
         owned: belief.is_some(),
@@ -118,8 +117,8 @@ impl Handled {
         self.kernel == self.expected
     }
 
-    /// Whose the handler that the kernel has is, in one word; nothing where it has none. A trampoline in front of the
-    /// program's handler is the program's.
+    /// Whose handler the kernel has, in one word; nothing where it has none. Our trampoline counts as the program's handler, which it
+    /// calls.
     fn whose(&self) -> Option<&'static str> {
         match (self.kernel, self.belief) {
             (Disposition::Handler, _) if !self.agrees() => Some("unknown"),

@@ -12,7 +12,7 @@ use crate::commands::{handlers, metrics, tree};
 use crate::exit::{Failure, NOT_ACTING, NOT_LOADED, OK, UNKNOWN_VERSION};
 use crate::output;
 use crate::platform::process::{self, Process};
-use crate::platform::{NOT_COUNTED, ONLY_WHILE_IGNORED, WHOSE_HANDLER, why_not_loaded};
+use crate::platform::{SIGPIPE_HANDLER_OWNER, UNCOUNTED_CALLS, UNCOUNTED_ONLY_WHILE_IGNORED, why_not_loaded};
 use crate::snapshot::Snapshot;
 use settings::layout::{Disposition, Stage};
 use settings::options::{Log, SETTINGS, Scope};
@@ -135,7 +135,7 @@ fn show(pids: &[u32], as_json: bool, is_tree: bool) -> (String, u8, Vec<Failure>
 }
 
 fn show_one(pid: u32, is_json: bool) -> Result<(String, u8), Failure> {
-    let process = handlers::settled(pid)?;
+    let process = handlers::inspect_until_stable(pid)?;
     let Some(library) = &process.library else {
         let reason = why_not_loaded(pid);
         if is_json {
@@ -253,7 +253,7 @@ fn as_text(pid: u32, process: &Process, library: &str, snapshot: &Snapshot) -> S
     lines.push(("sockets", format!("{} made, {} accepted", snapshot.sockets, snapshot.accepted)));
     lines.push(("survived", survived(snapshot)));
     let calls = not_counted(process).join(", ");
-    if ONLY_WHILE_IGNORED && !calls.is_empty() {
+    if UNCOUNTED_ONLY_WHILE_IGNORED && !calls.is_empty() {
         lines.push(("", format!("not counted while the kernel ignores SIGPIPE: {calls}")));
         lines.push(("", format!("({}=summary has a handler count them)", log_variable())));
     } else if !calls.is_empty() {
@@ -273,7 +273,7 @@ fn as_text(pid: u32, process: &Process, library: &str, snapshot: &Snapshot) -> S
 
 /// Calls whose broken pipes nobody counts in this process.
 pub fn not_counted(process: &Process) -> &'static [&'static str] {
-    if process.signals.ignores(libc::SIGPIPE) || !ONLY_WHILE_IGNORED { NOT_COUNTED } else { &[] }
+    if process.signals.ignores(libc::SIGPIPE) || !UNCOUNTED_ONLY_WHILE_IGNORED { UNCOUNTED_CALLS } else { &[] }
 }
 
 fn log_variable() -> &'static str {
@@ -311,7 +311,7 @@ fn program_text(process: &Process, snapshot: &Snapshot) -> String {
 fn kernel_text(process: &Process, snapshot: &Snapshot) -> String {
     let action = match (kernel_word(process), belief(snapshot)) {
         ("ignore", _) => "ignores SIGPIPE".to_owned(),
-        ("handler", Some(_)) => format!("has a handler for SIGPIPE: {WHOSE_HANDLER}"),
+        ("handler", Some(_)) => format!("has a handler for SIGPIPE: {SIGPIPE_HANDLER_OWNER}"),
         ("handler", None) => "has the program's handler for SIGPIPE".to_owned(),
         _ => "has the default action for SIGPIPE, which ends the process".to_owned(),
     };

@@ -128,7 +128,7 @@ impl Plan {
             return Err(self.fail(NOT_EXECUTABLE, "not a regular file"));
         }
         let mut head = Vec::new();
-        match File::open(file).and_then(|opened| opened.take(platform::HEAD as u64).read_to_end(&mut head)) {
+        match File::open(file).and_then(|opened| opened.take(platform::SHEBANG_MAX as u64).read_to_end(&mut head)) {
             Ok(_) => Ok(Some(head)),
             Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => Ok(None),
             Err(error) => Err(self.fail(NOT_EXECUTABLE, &reason(&error))),

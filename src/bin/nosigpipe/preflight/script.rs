@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-use crate::platform::{HEAD, SPLITS_LINES};
+use crate::platform::{SHEBANG_MAX, SPLITS_SHEBANG_ARGUMENTS};
 
 /// What a #! line says.
 pub struct Script {
@@ -17,12 +17,12 @@ pub struct Script {
 /// Reads what follows `#!` in the first bytes of a file. `None` where the kernel says ENOEXEC.
 pub fn parse(head: &[u8]) -> Option<Script> {
     let is_blank = |byte: &u8| *byte == b' ' || *byte == b'\t';
-    let end = head.iter().position(|&byte| byte == b'\n' || SPLITS_LINES && byte == b'#');
+    let end = head.iter().position(|&byte| byte == b'\n' || SPLITS_SHEBANG_ARGUMENTS && byte == b'#');
     let line = head.get(..end.unwrap_or(head.len()))?;
     let line = line.split(|&byte| byte == 0).next()?;
     let line = line.get(line.iter().position(|byte| !is_blank(byte))?..)?;
     let name_end = line.iter().position(is_blank);
-    if end.is_none() && name_end.is_none() && head.len() + 2 >= HEAD {
+    if end.is_none() && name_end.is_none() && head.len() + 2 >= SHEBANG_MAX {
         // The name may go on where the kernel has stopped reading.
         return None;
     }
@@ -44,7 +44,9 @@ impl Script {
         // Without -S the whole argument is one word.
         let words: Vec<&[u8]> = match argument.strip_prefix(b"-S").or(argument.strip_prefix(b"--split-string=")) {
             Some(words) => words.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).collect(),
-            None if SPLITS_LINES => argument.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).collect(),
+            None if SPLITS_SHEBANG_ARGUMENTS => {
+                argument.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).collect()
+            }
             None => vec![argument],
         };
         let mut words = words.into_iter();

@@ -73,7 +73,7 @@ impl Way {
 }
 
 /// How long a client waits for a server, which is on this machine.
-const PATIENCE: Duration = Duration::from_millis(1500);
+const CLIENT_TIMEOUT: Duration = Duration::from_millis(1500);
 /// Most bytes of an answer that anybody looks at.
 const ENOUGH: usize = 1 << 16;
 
@@ -252,10 +252,10 @@ fn beginning(kind: Kind, answer: &[u8]) -> Vec<u8> {
 }
 
 fn connect(address: SocketAddr) -> io::Result<TcpStream> {
-    let client = TcpStream::connect_timeout(&address, PATIENCE)?;
+    let client = TcpStream::connect_timeout(&address, CLIENT_TIMEOUT)?;
     client.set_nodelay(true)?;
-    client.set_read_timeout(Some(PATIENCE))?;
-    client.set_write_timeout(Some(PATIENCE))?;
+    client.set_read_timeout(Some(CLIENT_TIMEOUT))?;
+    client.set_write_timeout(Some(CLIENT_TIMEOUT))?;
     Ok(client)
 }
 

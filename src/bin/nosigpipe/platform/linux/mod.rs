@@ -31,18 +31,18 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 /// Calls whose broken pipes no hook and no handler counts.
-pub const NOT_COUNTED: &[&str] = &["write", "writev", "pwritev2", "sendfile", "splice", "io_uring_enter"];
+pub const UNCOUNTED_CALLS: &[&str] = &["write", "writev", "pwritev2", "sendfile", "splice", "io_uring_enter"];
 /// Whether that is so only while the kernel ignores SIGPIPE.
-pub const ONLY_WHILE_IGNORED: bool = true;
-/// Whose handler the kernel has where the library answers for it.
-pub const WHOSE_HANDLER: &str = "the library's guard, unless the program goes past libc";
+pub const UNCOUNTED_ONLY_WHILE_IGNORED: bool = true;
+/// Whose handler for SIGPIPE the kernel has, while the library answers when the program asks.
+pub const SIGPIPE_HANDLER_OWNER: &str = "the library's guard, unless the program goes past libc";
 
 /// Interpreters of interpreters that the kernel follows, execve(2).
 pub const MAX_INTERPRETERS: usize = 5;
 /// Bytes that the kernel reads to see what a file is.
-pub const HEAD: usize = 256;
+pub const SHEBANG_MAX: usize = 256;
 /// Whether the kernel splits the rest of a #! line into arguments: here it is one, whatever is in it.
-pub const SPLITS_LINES: bool = false;
+pub const SPLITS_SHEBANG_ARGUMENTS: bool = false;
 
 /// Where else than on every system the library is from the launcher: Debian's libraries are in a directory for the
 /// machine, and other distributions' in one for the word size.

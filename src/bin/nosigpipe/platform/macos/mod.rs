@@ -26,19 +26,19 @@ use std::path::Path;
 use macho::{Cpu, Kind};
 
 /// Calls whose broken pipes no hook counts. stdio's writes are calls within the system's libraries.
-pub const NOT_COUNTED: &[&str] = &["pwrite", "pwritev", "sendfile", "aio_write", "stdio"];
+pub const UNCOUNTED_CALLS: &[&str] = &["pwrite", "pwritev", "sendfile", "aio_write", "stdio"];
 /// Whether that is so only while the kernel ignores SIGPIPE.
-pub const ONLY_WHILE_IGNORED: bool = false;
-/// Whose handler the kernel has where the library answers for it.
-pub const WHOSE_HANDLER: &str = "the program's, or the library's for as long as something is being started";
+pub const UNCOUNTED_ONLY_WHILE_IGNORED: bool = false;
+/// Whose handler for SIGPIPE the kernel has, while the library answers when the program asks.
+pub const SIGPIPE_HANDLER_OWNER: &str = "the program's, or the library's for as long as something is being started";
 
 /// Interpreters of interpreters that the kernel follows: none. These three are exec_shell_imgact's in its
 /// bsd/kern/kern_exec.c.
 pub const MAX_INTERPRETERS: usize = 1;
 /// Bytes that the kernel reads to see what a file is.
-pub const HEAD: usize = 512;
+pub const SHEBANG_MAX: usize = 512;
 /// Whether the kernel splits the rest of a #! line into arguments, up to the next `#`.
-pub const SPLITS_LINES: bool = true;
+pub const SPLITS_SHEBANG_ARGUMENTS: bool = true;
 
 /// Why a process does not have the library: nothing tells that here.
 pub fn why_not_loaded(_pid: u32) -> Option<String> {

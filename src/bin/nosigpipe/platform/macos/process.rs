@@ -236,9 +236,9 @@ impl Task {
     /// Everything that it has loaded.
     fn images(&self) -> Option<Vec<Loaded>> {
         const TASK_DYLD_INFO: u32 = 17;
-        /// Times that dyld is caught in the middle of a change.
-        const PATIENCE: u32 = 50;
-        for _ in 0..PATIENCE {
+        /// How often the list is read, at most, while dyld is changing it.
+        const TRIES: u32 = 50;
+        for _ in 0..TRIES {
             // struct task_dyld_info (mach/task_info.h): address, size, format.
             let mut info = [0u32; 5];
             let mut count = info.len() as u32;

@@ -13,10 +13,10 @@ use libc::{c_int, c_void, pid_t};
 use processor::USER_REGISTERS;
 
 /// How long a thread may take to stop.
-const PATIENCE: Duration = Duration::from_millis(300);
-/// The same of one that is in an uninterruptible system call, or waits for its vfork child: it takes as long as that.
-const PATIENCE_IN_KERNEL: Duration = Duration::from_millis(2);
-/// How long a look is apart from the next, while threads take longer to stop.
+const STOP_TIMEOUT: Duration = Duration::from_millis(300);
+/// The same of a thread that can't stop before a system call ends: an uninterruptible one, or vfork(2), which ends with the child.
+const SYSTEM_CALL_STOP_TIMEOUT: Duration = Duration::from_millis(2);
+/// How long to wait before a thread that has not stopped is looked at again.
 const PAUSE: Duration = Duration::from_micros(50);
 /// Looks without a pause.
 const LOOKS: usize = 200;
@@ -135,8 +135,8 @@ impl Hold {
                             std::thread::yield_now();
                             continue;
                         }
-                        let is_short = waited < PATIENCE_IN_KERNEL;
-                        if is_short || waited < PATIENCE && state(self.pid, thread.tid) != Some(b'D') {
+                        let is_short = waited < SYSTEM_CALL_STOP_TIMEOUT;
+                        if is_short || waited < STOP_TIMEOUT && state(self.pid, thread.tid) != Some(b'D') {
                             std::thread::sleep(PAUSE);
                             continue;
                         }
