@@ -31,8 +31,8 @@ pub mod exit {
 }
 
 pub mod platform {
-    pub const HEAD: usize = 256;
-    pub const SPLITS_LINES: bool = false;
+    pub const SHEBANG_MAX: usize = 256;
+    pub const SPLITS_SHEBANG_ARGUMENTS: bool = false;
 }
 
 /// A program: what `check` says of an ELF file, or of a script by its first line.
