@@ -17,6 +17,7 @@ mod doctor;
 mod env;
 mod finding;
 mod metrics;
+mod outlives;
 mod output;
 mod refusing;
 mod report;

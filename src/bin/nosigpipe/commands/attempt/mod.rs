@@ -2,6 +2,7 @@
 
 mod clients;
 mod server;
+mod watched;
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -18,10 +19,10 @@ use serde_json::{Value, json};
 
 use crate::commands::run::{library_flag, program_argument};
 use crate::exit::{Failure, NOT_WELL, OK, reason};
-use crate::platform::family;
 use crate::{library, output, preflight};
 use clients::{Kind, Target, Way};
 use server::Server;
+use watched::stopped;
 
 impl ValueEnum for Kind {
     fn value_variants<'a>() -> &'a [Self] {
@@ -51,7 +52,8 @@ pub fn command() -> Command {
         .long_about(
             "Start PROGRAM, a server, as it is and then with the library, find the TCP ports on which it listens, and \
              have clients come and go away in all the ways in which clients do. Say what became of it, and whether it \
-             answers. Clients come from this machine only, and everything that was started is ended. It is for \
+             answers. Clients come from this machine only, and everything that was started is ended, even if \
+             nosigpipe itself is killed. It is for \
              servers that may be tried, not for one in service. Processes that live for one client only are seen to \
              die of SIGPIPE where the kernel tells of that: as root, on the machine itself.",
         )
@@ -172,8 +174,6 @@ pub fn run(matches: &ArgMatches) -> Result<u8, Failure> {
     let request = matches.get_one::<OsString>("request").map(|file| recorded(file)).transpose()?;
     let is_json = matches.get_flag("json");
     let seconds = |name: &str| Duration::from_secs(matches.get_one(name).copied().unwrap_or(1));
-    family::adopt_orphans().map_err(Failure::refused)?;
-    server::watch_for_stop();
     let plan = Plan {
         clients: matches.get_one("clients").copied().unwrap_or(1),
         kind: matches.get_one("kind").copied(),
@@ -184,19 +184,7 @@ pub fn run(matches: &ArgMatches) -> Result<u8, Failure> {
         is_json,
         words,
     };
-    let bare = plan.all_ways("as it is", None)?;
-    let with = plan.all_ways("with the library", Some(&library))?;
-    let is_good = with.iter().all(Row::is_good);
-    if is_json {
-        progress("");
-        let rows = |rows: &[Row]| rows.iter().map(Row::as_json).collect::<Vec<_>>();
-        let words: Vec<_> = plan.words.iter().map(|word| word.to_string_lossy()).collect();
-        let all = json!({ "server": words, "bare": rows(&bare), "with_library": rows(&with), "good": is_good });
-        output::write_json(&format!("{all}\n"))?;
-    } else {
-        output::write(&verdict(&bare, &with))?;
-    }
-    Ok(if is_good { OK } else { NOT_WELL })
+    watched::in_another_process(|| plan.both(&library))
 }
 
 /// A recorded request.
@@ -215,6 +203,23 @@ fn recorded(file: &OsStr) -> Result<Vec<u8>, Failure> {
 }
 
 impl Plan {
+    /// The whole trial: the server bare, and with the library, and what is to be said of it.
+    fn both(&self, library: &Path) -> Result<u8, Failure> {
+        let bare = self.all_ways("as it is", None)?;
+        let with = self.all_ways("with the library", Some(library))?;
+        let is_good = with.iter().all(Row::is_good);
+        if self.is_json {
+            progress("");
+            let rows = |rows: &[Row]| rows.iter().map(Row::as_json).collect::<Vec<_>>();
+            let words: Vec<_> = self.words.iter().map(|word| word.to_string_lossy()).collect();
+            let all = json!({ "server": words, "bare": rows(&bare), "with_library": rows(&with), "good": is_good });
+            output::write_json(&format!("{all}\n"))?;
+        } else {
+            output::write(&verdict(&bare, &with))?;
+        }
+        Ok(if is_good { OK } else { NOT_WELL })
+    }
+
     /// A line for people, as soon as it is known.
     fn say(&self, line: &str) -> Result<(), Failure> {
         if self.is_json { Ok(()) } else { output::write(line) }
@@ -286,7 +291,7 @@ impl Plan {
             if targets.iter().any(|target| target.address.port() == address.port()) {
                 continue;
             }
-            server::stopped()?;
+            stopped()?;
             progress(&format!("asking port {}", address.port()));
             match Target::probe(address, self.kind, self.request.as_deref()) {
                 Ok(target) => targets.push(target),
@@ -309,7 +314,7 @@ impl Plan {
         server.deaths_of_sigpipe();
         let mut clients = 0;
         while clients < self.clients && Instant::now() < self.deadline {
-            server::stopped()?;
+            stopped()?;
             let batch = BATCH.min(self.clients - clients);
             // A server that does one thing at a time comes to them when they are gone, whoever is faster.
             let slow = target.keep_busy(way);

@@ -10,17 +10,14 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use super::watched::{self, stopped};
 use crate::exit::Failure;
 use crate::output;
 use crate::platform::family::{Deaths, Listener, descendants, listeners, listens_on_unix};
 use crate::platform::{LIBRARY, PRELOAD, process};
-
-/// Somebody has pressed Ctrl-C or wants us to end: the server has to be ended first.
-static STOPPED: AtomicBool = AtomicBool::new(false);
 
 /// Time between two looks.
 const LOOK: Duration = Duration::from_millis(20);
@@ -28,22 +25,6 @@ const LOOK: Duration = Duration::from_millis(20);
 const ALL_PORTS: Duration = Duration::from_millis(700);
 /// How long a server may take to end when it is asked to.
 const TO_END: Duration = Duration::from_secs(5);
-
-/// Notes it when we are to end, instead of ending.
-pub fn watch_for_stop() {
-    extern "C" fn note(_: libc::c_int) {
-        STOPPED.store(true, Ordering::Relaxed);
-    }
-    for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
-        // SAFETY: the handler only stores into an atomic.
-        unsafe { libc::signal(signal, note as extern "C" fn(libc::c_int) as libc::sighandler_t) };
-    }
-}
-
-/// Fails when we are to end.
-pub fn stopped() -> Result<(), Failure> {
-    if STOPPED.load(Ordering::Relaxed) { Err(Failure::refused("stopped; the server was ended, too")) } else { Ok(()) }
-}
 
 /// A running server, with all its processes.
 pub struct Server {
@@ -96,6 +77,7 @@ impl Server {
         command.stdin(Stdio::null()).stdout(output(&said)?).stderr(output(&said)?);
         // So that Ctrl-C comes to us alone, and the server is ended in order.
         command.process_group(0);
+        watched::start_as_ever(&mut command);
         let deaths = Deaths::watch();
         let child = command.spawn().map_err(|error| failed(&error))?;
         let mut server = Self {

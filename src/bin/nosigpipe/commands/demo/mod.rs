@@ -164,8 +164,9 @@ struct Server {
 
 impl Server {
     fn start(command: &mut Process) -> Result<Self, Failure> {
-        // std starts children with SIGPIPE at its default action, as a shell does.
-        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
+        // std starts children with SIGPIPE at its default action, as a shell does. Standard input is a pipe that nothing is written to:
+        // however this process ends, the server sees the pipe's end, and ends, too.
+        let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
         let mut server = Self { child: child.map_err(|error| Failure::about("demo server", &error))?, port: 0 };
         let mut line = String::new();
         if let Some(stdout) = server.child.stdout.take() {

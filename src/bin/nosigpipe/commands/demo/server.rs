@@ -29,7 +29,7 @@ pub fn run(_: &ArgMatches) -> Result<u8, Failure> {
     let fail = |error| Failure::about("demo server", &error);
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(fail)?;
     output::write(&format!("{}\n", listener.local_addr().map_err(fail)?.port()))?;
-    loop {
+    while has_starter(&listener) {
         // Not by std, which asks for the client's address and fails where a client that has gone has none any more, as on
         // macOS.
         // SAFETY: an address of null means that none is wanted.
@@ -45,6 +45,29 @@ pub fn run(_: &ArgMatches) -> Result<u8, Failure> {
         }
         if request == CRASH.as_bytes() {
             demo_server_looks_up_session(ptr::null());
+        }
+    }
+    Ok(OK)
+}
+
+/// Waits for a client, or for the end of who has started this: however that has ended, nobody writes to standard input any more, if
+/// that is a pipe. False then.
+fn has_starter(listener: &TcpListener) -> bool {
+    let mut both = [
+        libc::pollfd { fd: listener.as_raw_fd(), events: libc::POLLIN, revents: 0 },
+        // The end of a pipe is told in any case. macOS takes a descriptor for which nothing is asked for none.
+        libc::pollfd { fd: libc::STDIN_FILENO, events: libc::POLLHUP, revents: 0 },
+    ];
+    loop {
+        // SAFETY: an array of two, which is ours.
+        unsafe { libc::poll(both.as_mut_ptr(), 2, -1) };
+        let [client, starter] = &both;
+        if starter.revents & libc::POLLHUP != 0 {
+            return false;
+        }
+        // What else there is to say of standard input is said again and again, and is not waited for.
+        if client.revents != 0 || starter.revents != 0 {
+            return true;
         }
     }
 }
