@@ -115,16 +115,25 @@ fn a_crash_is_an_annotation_of_the_line_in_the_repository_on_github_only() {
     let tree = Tree::new();
     fs::create_dir(tree.0.join("src")).unwrap();
     fs::write(tree.0.join("src/price.c"), "int *price;\nint main(void) {\n    return *price;\n}\n").unwrap();
-    bare("gcc").args(["-g", "-o", "price", "src/price.c"]).current_dir(&tree.0).run().assert_silent_success();
+    // As CMake and others do it, in a directory for what is built; and by a name that would end the command or a part of it.
+    fs::create_dir(tree.0.join("build")).unwrap();
+    let name = "50%: a,b\nc";
+    bare("gcc")
+        .args(["-g", "-o", name, "../src/price.c"])
+        .current_dir(tree.0.join("build"))
+        .run()
+        .assert_silent_success();
     let crash =
-        bare(tree.0.join("bin/nosigpipe")).args(["run", "--format=json", "--", "./price"]).current_dir(&tree.0).run();
+        bare(tree.0.join("bin/nosigpipe")).args(["run", "--format=json", "--"]).arg(tree.0.join("build").join(name));
+    let crash = crash.current_dir(&tree.0).run();
     fs::write(tree.0.join("report.json"), crash.stderr()).unwrap();
     let report =
         || bare(tree.0.join("bin/nosigpipe")).args(["report", "--annotate", "report.json"]).current_dir(&tree.0);
     let on_github = report().env("GITHUB_ACTIONS", "true").env("GITHUB_WORKSPACE", &tree.0).run();
     on_github.assert_silent_success();
     let text = on_github.stdout();
-    assert!(text.starts_with("::error file=src/price.c,line=3,title=price crashed::"), "{on_github}");
+    let title = "50%25%3A a%2Cb%0Ac crashed";
+    assert!(text.starts_with(&format!("::error file=src/price.c,line=3,title={title}::50%25: a,b")), "{on_github}");
     assert_eq!(text.lines().count(), 1, "{on_github}");
     let elsewhere = report().run();
     assert!(!elsewhere.assert_silent_success().stdout().contains("::error"), "{elsewhere}");

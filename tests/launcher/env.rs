@@ -23,7 +23,8 @@ fn every_shell_ends_up_with_the_library_and_the_settings() {
     );
     let flags = format!("--scope sockets --only '{}'", WORD.replace('\'', "'\\''"));
     for shell in ["sh", "bash", "dash", "zsh", "busybox"] {
-        let script = format!("eval \"$(\"$NOSIGPIPE\" env {flags})\"; {SHOW}");
+        let name = if shell == "busybox" { "sh" } else { shell };
+        let script = format!("eval \"$(\"$NOSIGPIPE\" env --for {name} {flags})\"; {SHOW}");
         let (program, script) = match shell {
             "busybox" => ("sh", format!("exec busybox sh -c '{}'", script.replace('\'', "'\\''"))),
             shell => (shell, script),
@@ -34,7 +35,8 @@ fn every_shell_ends_up_with_the_library_and_the_settings() {
     let flags = format!("--scope sockets --only '{}'", WORD.replace('\\', "\\\\").replace('\'', "\\'"));
     let script = format!("$NOSIGPIPE env --for fish {flags} | source; {SHOW}");
     assert_eq!(evaluated("fish", &script, "/lib/x86_64-linux-gnu/libm.so.6"), expected);
-    let script = format!("eval `$NOSIGPIPE env --for csh --scope sockets`; {SHOW}");
+    // By another name of the same shell's, as one who uses it would say it.
+    let script = format!("eval `$NOSIGPIPE env --for tcsh --scope sockets`; {SHOW}");
     let expected = format!("LD_PRELOAD={}\nNOSIGPIPE_SCOPE=sockets\n", library().display());
     assert_eq!(evaluated("tcsh", &script, ""), expected);
 }

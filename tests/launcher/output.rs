@@ -119,6 +119,20 @@ fn wrong_usage_is_one_line() {
 }
 
 #[test]
+fn a_number_that_is_none_is_told_which_would_do() {
+    for (words, option, value, allowed) in [
+        (&["try", "--clients", "0", "--", "true"][..], "--clients <NUMBER>", "0", "from 1 to 100000"),
+        (&["try", "--port", "http", "--", "true"], "--port <PORT>", "http", "from 1 to 65535"),
+        (&["try", "--wait", "", "--", "true"], "--wait <SECONDS>", "", "from 1 to 3600"),
+        (&["demo", "--clients", "1000001"], "--clients <NUMBER>", "1000001", "from 1 to 1000000"),
+    ] {
+        let line =
+            format!("invalid value '{value}' for '{option}': it must be a number {allowed}; see nosigpipe --help");
+        assert_refused(nosigpipe().args(words), 125, &line);
+    }
+}
+
+#[test]
 fn what_was_meant_is_said() {
     for (words, line) in [
         (&["rum"][..], "unrecognized subcommand 'rum' (did you mean 'run'?)"),
@@ -128,6 +142,7 @@ fn what_was_meant_is_said() {
         (&["doc"], "unrecognized subcommand 'doc' (did you mean 'doctor'?)"),
         (&["dmo"], "unrecognized subcommand 'dmo' (did you mean 'demo'?)"),
         (&["ls", "-l"], "unrecognized subcommand 'ls' (did you mean 'nosigpipe run -- ls'?)"),
+        (&["true"], "unrecognized subcommand 'true' (did you mean 'try' or 'nosigpipe run -- true'?)"),
         (&["qqq"], "unrecognized subcommand 'qqq'"),
         (&["/bin/true"], "unrecognized subcommand '/bin/true' (did you mean 'nosigpipe run -- /bin/true'?)"),
     ] {

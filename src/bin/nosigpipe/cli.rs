@@ -126,17 +126,17 @@ fn meant(error: &clap::Error) -> Option<String> {
         ContextValue::Strings(several) => several.clone(),
         _ => Vec::new(),
     });
+    let word = match error.get(ContextKind::InvalidSubcommand) {
+        Some(ContextValue::String(word)) => Some(word),
+        _ => None,
+    };
     // The best comes last.
-    if let Some(best) = suggestions.last() {
-        return Some(format!(" (did you mean '{best}'?)"));
-    }
-    let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidSubcommand) else { return None };
-    if let Some(command) = closest_command(word) {
-        return Some(format!(" (did you mean '{command}'?)"));
-    }
+    let similar = suggestions.last().or_else(|| closest_command(word?));
     // A program where a command should be is a `run` forgotten.
-    let is_program = preflight::path::find(OsStr::new(word)).is_ok();
-    is_program.then(|| format!(" (did you mean 'nosigpipe run -- {word}'?)"))
+    let program = word.filter(|word| preflight::path::find(OsStr::new(word)).is_ok());
+    let program = program.map(|word| format!("nosigpipe run -- {word}"));
+    let meant: Vec<_> = [similar, program].into_iter().flatten().map(|word| format!("'{word}'")).collect();
+    (!meant.is_empty()).then(|| format!(" (did you mean {}?)", meant.join(" or ")))
 }
 
 /// The command that a word is the beginning of, or that it becomes by one change; `None` if there are several. clap finds what is

@@ -18,23 +18,40 @@ pub fn of(report: &Report, message: &str) -> Option<String> {
     let location = frame.and_then(|frame| Some((relative(&frame.file, &workspace)?, frame.line)));
     let mut properties = String::new();
     if let Some((file, line)) = location {
-        properties = format!("file={},line={line},", property(file));
+        properties = format!("file={},line={line},", property(&file));
     }
     let title = property(&format!("{} crashed", report.program));
     Some(format!("::error {properties}title={title}::{}\n", data(message.trim_end())))
 }
 
 /// A file of the repository, from its root.
-fn relative<'a>(file: &'a str, workspace: &str) -> Option<&'a str> {
+fn relative(file: &str, workspace: &str) -> Option<String> {
     if file.is_empty() {
         return None;
     }
-    match file.strip_prefix(workspace.trim_end_matches('/')).and_then(|rest| rest.strip_prefix('/')) {
-        Some(rest) if !workspace.is_empty() => Some(rest),
+    let whole = without_dots(file);
+    match whole.strip_prefix(workspace.trim_end_matches('/')).and_then(|rest| rest.strip_prefix('/')) {
+        Some(rest) if !workspace.is_empty() => Some(rest.to_owned()),
         // Compilers are often given relative names.
-        _ if !file.starts_with('/') => Some(file.trim_start_matches("./")),
+        _ if !file.starts_with('/') => Some(whole),
         _ => None,
     }
+}
+
+/// A path without `.` and `..` in it, which compilers put there that are started in a directory for what is built: GitHub does not find
+/// the file else. As text, since the machine where it was compiled may be another one.
+fn without_dots(file: &str) -> String {
+    let mut kept: Vec<&str> = Vec::new();
+    for part in file.split('/') {
+        match part {
+            "." => {}
+            ".." if kept.last().is_some_and(|last| !last.is_empty() && *last != "..") => {
+                kept.pop();
+            }
+            part => kept.push(part),
+        }
+    }
+    kept.join("/")
 }
 
 /// Text that may not end the command.

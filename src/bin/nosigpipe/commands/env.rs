@@ -39,7 +39,12 @@ impl ValueEnum for Format {
             Self::Github => ("github", "NAME=value, for the file that GITHUB_ENV names"),
             Self::Plain => ("plain", "NAME=value, for docker --env-file and EnvironmentFile= of systemd"),
         };
-        Some(PossibleValue::new(name).help(help))
+        let aliases: &[&str] = match self {
+            Self::Sh => &["bash", "zsh", "ksh", "dash"],
+            Self::Csh => &["tcsh"],
+            _ => &[],
+        };
+        Some(PossibleValue::new(name).help(help).aliases(aliases))
     }
 }
 

@@ -17,6 +17,7 @@ use clap::builder::PossibleValue;
 use clap::{Arg, ArgAction, ArgMatches, Command, ValueEnum, ValueHint, value_parser};
 use serde_json::{Value, json};
 
+use crate::commands::number::within;
 use crate::commands::run::{library_flag, program_argument};
 use crate::exit::{Failure, NOT_WELL, OK, reason};
 use crate::{library, output, preflight};
@@ -41,11 +42,7 @@ impl ValueEnum for Kind {
 
 pub fn command() -> Command {
     let seconds = |name: &'static str, default: &'static str| {
-        Arg::new(name)
-            .long(name)
-            .value_name("SECONDS")
-            .default_value(default)
-            .value_parser(value_parser!(u64).range(1..=3600))
+        Arg::new(name).long(name).value_name("SECONDS").default_value(default).value_parser(within(1_u64, 3600))
     };
     Command::new("try")
         .about("Start a server bare and with the library, and have clients vanish")
@@ -63,7 +60,7 @@ pub fn command() -> Command {
                 .value_name("NUMBER")
                 .default_value("100")
                 .help("Clients that vanish in each way")
-                .value_parser(value_parser!(u32).range(1..=100_000)),
+                .value_parser(within(1_u32, 100_000)),
         )
         .arg(
             Arg::new("kind")
@@ -85,7 +82,7 @@ pub fn command() -> Command {
                 .long("port")
                 .value_name("PORT")
                 .help("The port to try, if not all")
-                .value_parser(value_parser!(u16).range(1..)),
+                .value_parser(within(1_u16, u16::MAX)),
         )
         .arg(seconds("wait", "30").help("How long the server may take until it listens"))
         .arg(seconds("limit", "300").help("When clients stop coming, whatever is left to try"))

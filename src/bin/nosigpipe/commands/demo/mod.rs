@@ -13,8 +13,9 @@ use std::process::{Child, Command as Process, ExitStatus, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use clap::{Arg, ArgMatches, Command, value_parser};
+use clap::{Arg, ArgMatches, Command};
 
+use crate::commands::number::within;
 use crate::commands::run::library_flag;
 use crate::commands::status::survived;
 use crate::exit::{DEMO_FAILED, Failure, NO_PERMISSION, OK};
@@ -39,7 +40,7 @@ pub fn command() -> Command {
                 .value_name("NUMBER")
                 .default_value("5000")
                 .help("Clients that vanish")
-                .value_parser(value_parser!(u32).range(1..=1_000_000)),
+                .value_parser(within(1_u32, 1_000_000)),
         )
         .arg(library_flag())
 }
