@@ -27,6 +27,7 @@ const MOST_MEMBERS: usize = 10;
 const DEPTH: usize = 3;
 
 impl Why {
+    /// What stands in the place of a value that is not there.
     fn text(self) -> &'static str {
         match self {
             Self::OptimizedOut => "<optimized out>",
@@ -57,10 +58,12 @@ struct Shown<'r, 'a, 'p> {
 }
 
 impl<'a> Shown<'_, 'a, '_> {
+    /// Whether enough has been written.
     fn is_full(&self) -> bool {
         self.text.len() > LONGEST
     }
 
+    /// The bytes of a value.
     fn bytes(&mut self, data: &Data, size: usize) -> Result<Vec<u8>, Why> {
         data.bytes(self.reading.process, size)
     }
@@ -73,6 +76,7 @@ impl<'a> Shown<'_, 'a, '_> {
         }
     }
 
+    /// A value of a type, with `depth` levels of structures in each other.
     fn value(&mut self, kind: &At<'a>, data: &Data, depth: usize) {
         let Some(entry) = kind.read() else {
             self.text.push_str(Why::Unknown.text());
@@ -90,11 +94,13 @@ impl<'a> Shown<'_, 'a, '_> {
         }
     }
 
+    /// A value of eight bytes, as a number.
     fn word(&mut self, data: &Data) -> Result<u64, Why> {
         let bytes = self.bytes(data, 8)?;
         Ok(bytes.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte)))
     }
 
+    /// An address, and the text there if it is one of characters.
     fn pointer(&mut self, kind: &At, data: &Data) {
         let word = self.word(data);
         let is_text = kind.kind().map(plain).is_some_and(|to| is_character(&to));
@@ -110,6 +116,7 @@ impl<'a> Shown<'_, 'a, '_> {
         });
     }
 
+    /// An address, and what is there.
     fn reference(&mut self, kind: &At<'a>, data: &Data, depth: usize) {
         let word = self.word(data);
         let to = kind.kind().map(plain);

@@ -14,6 +14,7 @@ use super::texts::escape;
 use super::types::size_of;
 
 impl<'a> Shown<'_, 'a, '_> {
+    /// A value of a base type, by its encoding.
     pub(super) fn number(&mut self, kind: &At, data: &Data) {
         let size = size_of(kind, 1).unwrap_or(0);
         let encoding = kind.attribute(c::DW_AT_encoding).map(|(_, value)| value);
@@ -25,7 +26,8 @@ impl<'a> Shown<'_, 'a, '_> {
         self.or_why(bytes, |shown, bytes| shown.base(encoding, &bytes));
     }
 
-    pub(super) fn base(&mut self, encoding: DwAte, bytes: &[u8]) {
+    /// The same, of its bytes.
+    fn base(&mut self, encoding: DwAte, bytes: &[u8]) {
         let unsigned = bytes.iter().rev().fold(0u128, |number, &byte| number << 8 | u128::from(byte));
         let bits = 8 * bytes.len() as u32;
         if bits == 0 || bits > 128 {
@@ -60,11 +62,13 @@ impl<'a> Shown<'_, 'a, '_> {
         };
     }
 
-    pub(super) fn float(&mut self, text: String) -> core::fmt::Result {
+    /// A number with a fraction, of which none is shown that is zero.
+    fn float(&mut self, text: String) -> core::fmt::Result {
         self.text.push_str(text.strip_suffix(".0").unwrap_or(&text));
         Ok(())
     }
 
+    /// The name of a value, or the names of the flags that it is made of.
     pub(super) fn enumerator(&mut self, kind: &At, data: &Data) {
         let size = size_of(kind, 4).unwrap_or(4);
         let bytes = self.bytes(data, size.min(8));
@@ -112,6 +116,7 @@ impl<'a> Shown<'_, 'a, '_> {
         });
     }
 
+    /// A member of some bits, the first of which is counted from the start of the structure.
     pub(super) fn bit_field(&mut self, kind: &At<'a>, data: &Data, first: u64, bits: u64) {
         let field = data.bits(self.reading.process, first, bits);
         let kind = kind.clone();

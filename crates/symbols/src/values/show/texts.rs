@@ -33,7 +33,7 @@ impl Shown<'_, '_, '_> {
     }
 
     /// Where such a string's text is, and its length.
-    pub(super) fn text_at(&mut self, kind: &At, data: &Data, is_rust_string: bool) -> Option<Result<(u64, u64), Why>> {
+    fn text_at(&mut self, kind: &At, data: &Data, is_rust_string: bool) -> Option<Result<(u64, u64), Why>> {
         let both = |shown: &mut Self, pointer: usize, length: usize| {
             let address = shown.word(&data.part(pointer));
             Some(address.and_then(|address| Ok((address, shown.word(&data.part(length))?))))
@@ -95,6 +95,7 @@ impl Shown<'_, '_, '_> {
         true
     }
 
+    /// Bytes of a text, in quotes.
     pub(super) fn quote(&mut self, bytes: &[u8], is_cut: bool) {
         let shown = bytes.get(..LONGEST_TEXT).unwrap_or(bytes);
         self.text.push('"');
@@ -108,6 +109,7 @@ impl Shown<'_, '_, '_> {
     }
 }
 
+/// A character of a text, as C's source would have it.
 pub(super) fn escape(text: &mut String, character: char) {
     let _ = match character {
         '\n' => write!(text, "\\n"),

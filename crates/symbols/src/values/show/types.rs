@@ -61,10 +61,12 @@ pub(super) fn counts(array: &At) -> Option<Vec<usize>> {
     dimensions(array).map(|(_, entry)| constant_count(&entry)).collect()
 }
 
+/// The dimensions of an array, from the outermost on.
 pub(super) fn dimensions<'a>(array: &At<'a>) -> impl Iterator<Item = (At<'a>, Entry)> {
     array.children().into_iter().filter(|(_, entry)| entry.tag() == c::DW_TAG_subrange_type)
 }
 
+/// How many elements a dimension has, where that is not decided at run time.
 pub(super) fn constant_count(dimension: &Entry) -> Option<usize> {
     let count = match dimension.attr_value(c::DW_AT_count) {
         Some(count) => count.udata_value(),
@@ -93,6 +95,7 @@ pub(super) fn offset_of(kind: &At, path: &[&str]) -> Option<usize> {
     offset.checked_add(offset_of(&plain(member.kind()?), rest)?)
 }
 
+/// A name without what stands in its angle brackets.
 pub(super) fn without_parameters(name: &str) -> &str {
     name.split('<').next().unwrap_or(name)
 }
