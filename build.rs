@@ -63,6 +63,14 @@ fn linux() {
     ] {
         println!("cargo::rustc-cdylib-link-arg={argument}");
     }
+    // What `runtime` has found out: a linker that gives functions versions.
+    if let Ok(versions) = env::var("DEP_NOSIGPIPE_RUNTIME_VERSIONS") {
+        println!("cargo::rustc-cdylib-link-arg=-Wl,--version-script={versions}");
+        if let Ok(folder) = env::var("DEP_NOSIGPIPE_RUNTIME_LINKER") {
+            println!("cargo::rustc-cdylib-link-arg=-fuse-ld=lld");
+            println!("cargo::rustc-cdylib-link-arg=-B{folder}");
+        }
+    }
     // The demo's crash is to have a name in a binary without symbols.
     println!("cargo::rustc-link-arg-bins=-Wl,--export-dynamic-symbol=demo_server_looks_up_session");
 }

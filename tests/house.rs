@@ -240,7 +240,7 @@ fn sources(folder: &Path, kinds: &[&str]) -> String {
 fn each_hook_has_a_test() {
     let table = fs::read_to_string(root().join("crates/hooktable/src/lib.rs")).expect("the table");
     let [programs, macos] = [&["c", "cpp", "py"][..], &["rs", "py"]].map(|kinds| {
-        let folders = if kinds.contains(&"c") { &["programs", "cases"][..] } else { &["macos"] };
+        let folders = if kinds.contains(&"c") { &["programs", "cases", "reach"][..] } else { &["macos"] };
         folders.iter().map(|folder| sources(&root().join("tests").join(folder), kinds)).collect::<String>()
     });
     let (mut system, mut hooks, mut untested) = ("", 0, Vec::new());

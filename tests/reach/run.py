@@ -128,10 +128,25 @@ def newer_functions(place):
     """A function that only newer libcs have is there where it is without the library, and nowhere else; and what it starts."""
     bare = place.run(place.program("newer"), place.program("disposition"), preload=False)
     expect(bare in [(0, "absent\n", ""), (0, "default\n", "")], "bare", bare)
-    # There is no hook for it: what it starts in scope process has our SIG_IGN, as docs/ARCHITECTURE.md says.
+    # Who asks for it so gets libc's, past the hook: what it starts in scope process has our SIG_IGN, as README.md says.
     for scope, found in [("off", "default"), ("sockets", "caught"), ("process", "ignored")]:
         seen = place.run(place.program("newer"), place.program("disposition"), scope=scope)
         expect(seen == (0, bare[1].replace("default", found), ""), scope, seen)
+
+
+def versioned_functions(place):
+    """Who was linked with the version of such a function has the hook, where there is the function; elsewhere it is refused as without the library."""
+    if place.suffix:
+        return
+    bare = place.run(place.program("versioned"), place.program("disposition"), preload=False)
+    if bare[0] == 0:
+        # What the error leaves in errno is libc's affair, and the same with the library.
+        expect(re.fullmatch(r"(default\n){2}(0 2 \d+\n){2}", bare[1]), "bare", bare)
+    else:
+        expect("GLIBC_2.39' not found" in bare[2], "bare", bare)
+    for scope, found in [("off", "default"), ("sockets", "caught"), ("process", "caught")]:
+        seen = place.run(place.program("versioned"), place.program("disposition"), scope=scope)
+        expect(seen == (bare[0], bare[1].replace("default", found), bare[2]), scope, seen, bare)
 
 
 def threads_late(place):
@@ -242,7 +257,7 @@ def one_starts_the_other(places):
         expect((end, out) == (0, "100\n") and " 100 broken" in err, parent.name, "starts", child.name, end, out, err)
 
 
-CHECKS = [storm, calls, children, newer_functions, threads_late, crashes, status]
+CHECKS = [storm, calls, children, newer_functions, versioned_functions, threads_late, crashes, status]
 
 
 def main():

@@ -7,9 +7,14 @@
 //!    - `wraps`: it calls that, which the constructor looks up, so that no signal handler or vforked child is the first that needs it;
 //!    - `wraps_for_caller`: the same, and its body on Linux is told its return address;
 //!    - `wraps_later`: the first call looks the real function up, since most programs never call it;
+//!    - `wraps_version`: the same, and the hook is there for those alone who were linked with the version that the line names, where
+//!      the library could be linked so (`crates/runtime/build.rs`);
 //!    - `replaces`: it never calls it.
 //! 2. Its [`Role`], from which `nosigpipe check` knows how a program's calls are covered.
-//! 3. The family, whose file in `crates/runtime/src/hooks/` has the body, and the name and the signature, which the compiler compares
+//! 3. The version of glibc that brought the function, where glibc 2.17, the oldest that the library is for, lacks it. A program asks
+//!    by dlsym(3), or by a weak reference, whether it has such a function, and would find a hook on every glibc: so the hook has
+//!    that version (`wraps_version`), or does no harm where the function is missing.
+//! 4. The family, whose file in `crates/runtime/src/hooks/` has the body, and the name and the signature, which the compiler compares
 //!    with libc's. Where libc's name is none that Rust can write, it stands behind ours.
 //!
 //! The functions whose signatures a line can't say (execl and its like, vfork, clone, abort) are beside the table, in
@@ -118,6 +123,13 @@ macro_rules! for_each_hook {
 
             wraps            Other  thread::pthread_create(thread: *mut pthread_t, attributes: *const pthread_attr_t, routine: extern "C" fn(*mut c_void) -> *mut c_void, argument: *mut c_void) -> c_int;
 
+            // Those of C11, which glibc makes without calling pthread_create by its name. Where there are none, these say thrd_error, by
+            // which such a function tells that no thread could be made.
+            #[cfg(target_os = "linux")]
+            wraps_later      Other  "GLIBC_2.28" linux::thrd_create(thread: *mut c_void, routine: extern "C" fn(*mut c_void) -> *mut c_void, argument: *mut c_void) -> c_int;
+            #[cfg(target_os = "linux")]
+            wraps_later      Other  "GLIBC_2.28" linux::tss_create(key: *mut c_void, destructor: Option<unsafe extern "C" fn(*mut c_void)>) -> c_int;
+
             #[cfg(target_os = "linux")]
             replaces         Other  linux::pthread_key_create(key: *mut libc::pthread_key_t, destructor: Option<unsafe extern "C" fn(*mut c_void)>) -> c_int;
             // What the program makes its standard error. Looked up when they are called first: most programs never do.
@@ -144,7 +156,7 @@ macro_rules! for_each_hook {
             #[cfg(target_os = "linux")]
             wraps            Child  linux::fexecve(fd: c_int, arguments: *const *const c_char, environment: *const *const c_char) -> c_int;
             #[cfg(target_os = "linux")]
-            replaces         Child  linux::execveat(directory: c_int, path: *const c_char, arguments: *const *const c_char, environment: *const *const c_char, flags: c_int) -> c_int;
+            replaces         Child  "GLIBC_2.34" linux::execveat(directory: c_int, path: *const c_char, arguments: *const *const c_char, environment: *const *const c_char, flags: c_int) -> c_int;
 
             #[cfg(target_os = "linux")]
             wraps_for_caller Child  linux::posix_spawn(pid: *mut pid_t, path: *const c_char, actions: *const posix_spawn_file_actions_t, attributes: *const posix_spawnattr_t, arguments: *const *mut c_char, environment: *const *mut c_char) -> c_int;
@@ -154,6 +166,10 @@ macro_rules! for_each_hook {
             wraps_for_caller Child  linux::posix_spawnp(pid: *mut pid_t, file: *const c_char, actions: *const posix_spawn_file_actions_t, attributes: *const posix_spawnattr_t, arguments: *const *mut c_char, environment: *const *mut c_char) -> c_int;
             #[cfg(target_os = "macos")]
             wraps            Child  macos::posix_spawnp(pid: *mut pid_t, file: *const c_char, actions: *const posix_spawn_file_actions_t, attributes: *const posix_spawnattr_t, arguments: *const *mut c_char, environment: *const *mut c_char) -> c_int;
+            #[cfg(target_os = "linux")]
+            wraps_version    Child  "GLIBC_2.39" linux::pidfd_spawn(pidfd: *mut c_int, path: *const c_char, actions: *const posix_spawn_file_actions_t, attributes: *const posix_spawnattr_t, arguments: *const *mut c_char, environment: *const *mut c_char) -> c_int;
+            #[cfg(target_os = "linux")]
+            wraps_version    Child  "GLIBC_2.39" linux::pidfd_spawnp(pidfd: *mut c_int, file: *const c_char, actions: *const posix_spawn_file_actions_t, attributes: *const posix_spawnattr_t, arguments: *const *mut c_char, environment: *const *mut c_char) -> c_int;
             wraps            Child  spawn::system(command: *const c_char) -> c_int;
             #[cfg(target_os = "macos")]
             wraps            Child  macos::system_nocancel = "system$NOCANCEL"(command: *const c_char) -> c_int;

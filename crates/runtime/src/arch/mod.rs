@@ -5,7 +5,7 @@
 //! Each processor's folder has the same names:
 //!
 //! - `mod.rs`: a call on another stack, and counting
-//! - `list.rs`: functions with variable arguments
+//! - `list.rs`: exported functions that are no plain Rust, such as those with variable arguments
 //! - on Linux, `context.rs`: what a handler is given, and a signal's frame
 //! - on Linux, `instruction.rs`: why an instruction faulted
 //! - on Linux, `calls.rs`: system calls

@@ -4,7 +4,7 @@
 macro_rules! hooks {
     ($(
         $(#[$condition:meta])*
-        $real:ident $role:ident $family:ident :: $name:ident $(= $symbol:literal)? ( $($argument:ident : $type:ty),* ) -> $result:ty;
+        $real:ident $role:ident $($since:literal)? $family:ident :: $name:ident $(= $symbol:literal)? ( $($argument:ident : $type:ty),* ) -> $result:ty;
     )*) => {
         /// A module for each hook, since each has items of the same names.
         mod hooked {
@@ -13,7 +13,7 @@ macro_rules! hooks {
                 pub mod $name {
                     use super::super::*;
 
-                    hooks! { @hook $real $($symbol)? $family::$name ( $($argument : $type),* ) -> $result }
+                    hooks! { @hook $real $(since $since)? $($symbol)? $family::$name ( $($argument : $type),* ) -> $result }
 
                     hooks! { @$real $name ( $($argument : $type),* ) -> $result }
 
@@ -47,6 +47,23 @@ macro_rules! hooks {
 
         $crate::arch::caller_hook! { $name => hook }
     };
+    // A hook that has the version in which libc has the function.
+    (@hook wraps_version since $since:literal $family:ident :: $name:ident ( $($argument:ident : $type:ty),* ) -> $result:ty) => {
+        unsafe extern "C" fn hook($($argument : $type),*) -> $result {
+            // SAFETY: the arguments are the caller's, for the function of this name.
+            unsafe { $crate::hooks::$family::$name($($argument),*) }
+        }
+
+        #[cfg(has_versions)]
+        $crate::arch::versioned_hook! { $name $since => hook }
+        // Where the linker takes no versions, it compiles all the same, and is left out.
+        #[cfg(not(has_versions))]
+        const _: unsafe extern "C" fn($($type),*) -> $result = hook;
+    };
+    // One without, though the function is younger than the oldest libc: it does no harm where that is missing.
+    (@hook $real:ident since $since:literal $($line:tt)*) => {
+        hooks! { @hook $real $($line)* }
+    };
     (@hook $real:ident $family:ident :: $name:ident ( $($argument:ident : $type:ty),* ) -> $result:ty) => {
         $crate::platform::export! {
             unsafe fn $name($($argument : $type),*) -> $result => hook {
@@ -78,6 +95,9 @@ macro_rules! hooks {
     (@wraps_later $name:ident ( $($argument:ident : $type:ty),* ) -> $result:ty) => {
         $crate::platform::real_function! { $name ( $($argument : $type),* ) -> $result }
     };
+    (@wraps_version $name:ident ( $($argument:ident : $type:ty),* ) -> $result:ty) => {
+        $crate::platform::real_function! { $name ( $($argument : $type),* ) -> $result }
+    };
     (@replaces $name:ident ( $($argument:ident : $type:ty),* ) -> $result:ty) => {};
     (@export wraps $name:ident) => {
         pub use super::hooked::$name::real as $name;
@@ -88,6 +108,9 @@ macro_rules! hooks {
     (@export wraps_later $name:ident) => {
         pub use super::hooked::$name::real as $name;
     };
+    (@export wraps_version $name:ident) => {
+        pub use super::hooked::$name::real as $name;
+    };
     (@export replaces $name:ident) => {};
     (@resolve wraps $name:ident $source:ident) => {
         hooked::$name::resolve($source);
@@ -96,5 +119,6 @@ macro_rules! hooks {
         hooked::$name::resolve($source);
     };
     (@resolve wraps_later $name:ident $source:ident) => {};
+    (@resolve wraps_version $name:ident $source:ident) => {};
     (@resolve replaces $name:ident $source:ident) => {};
 }

@@ -1,4 +1,4 @@
-//! Functions with variable arguments.
+//! Exported functions that are no plain Rust: with variable arguments, with their caller, with a version.
 
 /// Defines a function that hands its first argument and the array of all others to a body.
 ///
@@ -101,3 +101,22 @@ macro_rules! passing_hook {
 }
 #[cfg(target_os = "linux")]
 pub(crate) use passing_hook;
+
+/// Exports a body as a function in one version of libc's, for those alone who ask for that: neither dlsym(3) nor a reference without
+/// a version finds it.
+#[cfg(all(target_os = "linux", has_versions))]
+macro_rules! versioned_hook {
+    ($name:ident $version:literal => $body:path) => {
+        ::core::arch::global_asm!(
+            concat!(".globl nosigpipe_", stringify!($name)),
+            concat!(".type nosigpipe_", stringify!($name), ", @function"),
+            concat!("nosigpipe_", stringify!($name), ":"),
+            "jmp {body}",
+            concat!(".size nosigpipe_", stringify!($name), ", . - nosigpipe_", stringify!($name)),
+            concat!(".symver nosigpipe_", stringify!($name), ", ", stringify!($name), "@", $version),
+            body = sym $body,
+        );
+    };
+}
+#[cfg(all(target_os = "linux", has_versions))]
+pub(crate) use versioned_hook;

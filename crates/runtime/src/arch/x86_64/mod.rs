@@ -6,6 +6,8 @@ pub(crate) use list::caller_hook;
 pub(crate) use list::list_hook;
 #[cfg(target_os = "linux")]
 pub(crate) use list::passing_hook;
+#[cfg(all(target_os = "linux", has_versions))]
+pub(crate) use list::versioned_hook;
 
 #[cfg(target_os = "linux")]
 mod calls;

@@ -44,6 +44,32 @@ unsafe extern "C" {
     ) -> c_int;
     /// freopen(3), by the name that it has with 64-bit file offsets.
     pub fn freopen64(path: *const c_char, mode: *const c_char, stream: *mut FILE) -> *mut FILE;
+    /// spawn.h (glibc 2.39): posix_spawn(3), with a descriptor in the place of the pid.
+    pub fn pidfd_spawn(
+        pidfd: *mut c_int,
+        path: *const c_char,
+        actions: *const posix_spawn_file_actions_t,
+        attributes: *const posix_spawnattr_t,
+        arguments: *const *mut c_char,
+        environment: *const *mut c_char,
+    ) -> c_int;
+    /// spawn.h (glibc 2.39)
+    pub fn pidfd_spawnp(
+        pidfd: *mut c_int,
+        file: *const c_char,
+        actions: *const posix_spawn_file_actions_t,
+        attributes: *const posix_spawnattr_t,
+        arguments: *const *mut c_char,
+        environment: *const *mut c_char,
+    ) -> c_int;
+    /// threads.h: what `routine` returns is an int, in the same register.
+    pub fn thrd_create(
+        thread: *mut c_void,
+        routine: extern "C" fn(*mut c_void) -> *mut c_void,
+        argument: *mut c_void,
+    ) -> c_int;
+    /// threads.h
+    pub fn tss_create(key: *mut c_void, destructor: Option<unsafe extern "C" fn(*mut c_void)>) -> c_int;
     /// wordexp(3); the structure is only passed on.
     pub fn wordexp(words: *const c_char, result: *mut c_void, flags: c_int) -> c_int;
 }

@@ -1,4 +1,4 @@
-//! Functions of glibc that start programs: wordexp(3), and the two versions of posix_spawn(3) that it has.
+//! Functions of glibc that start programs: wordexp(3), the two versions of posix_spawn(3) that it has, and pidfd_spawn.
 
 use libc::{c_char, c_int, c_void, pid_t, posix_spawn_file_actions_t, posix_spawnattr_t};
 
@@ -71,4 +71,30 @@ pub unsafe fn posix_spawnp(
             environment,
         )
     }
+}
+
+/// pidfd_spawn (glibc 2.39): a descriptor comes where posix_spawn(3) has the pid.
+pub unsafe fn pidfd_spawn(
+    pidfd: *mut c_int,
+    path: *const c_char,
+    actions: *const posix_spawn_file_actions_t,
+    attributes: *const posix_spawnattr_t,
+    arguments: *const *mut c_char,
+    environment: *const *mut c_char,
+) -> c_int {
+    // SAFETY: the caller's arguments, as the caller gave them. A pid and a descriptor are both an int.
+    unsafe { spawn::posix_spawn(real::pidfd_spawn(), pidfd, path, actions, attributes, arguments, environment) }
+}
+
+/// pidfd_spawnp (glibc 2.39): a descriptor comes where posix_spawn(3) has the pid.
+pub unsafe fn pidfd_spawnp(
+    pidfd: *mut c_int,
+    file: *const c_char,
+    actions: *const posix_spawn_file_actions_t,
+    attributes: *const posix_spawnattr_t,
+    arguments: *const *mut c_char,
+    environment: *const *mut c_char,
+) -> c_int {
+    // SAFETY: the caller's arguments, as the caller gave them. A pid and a descriptor are both an int.
+    unsafe { spawn::posix_spawn(real::pidfd_spawnp(), pidfd, file, actions, attributes, arguments, environment) }
 }

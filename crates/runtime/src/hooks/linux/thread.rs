@@ -4,7 +4,8 @@
 use libc::{c_int, c_void};
 
 use crate::crash;
-use crate::platform::{exit_now, real_function, real_key_create};
+use crate::hooks::real;
+use crate::platform::{exit_now, real_key_create};
 
 /// _exit(2). While another thread is reporting a crash, the process is to end by that crash, as it would without us.
 pub unsafe fn _exit(status: c_int) -> ! {
@@ -14,31 +15,19 @@ pub unsafe fn _exit(status: c_int) -> ! {
     exit_now(status)
 }
 
-mod real_thrd_create {
-    use super::*;
-    real_function! { thrd_create(thread: *mut c_void, routine: crash::Routine, argument: *mut c_void) -> c_int }
-}
-
 /// thrd_create(3)
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn thrd_create(thread: *mut c_void, routine: crash::Routine, argument: *mut c_void) -> c_int {
+pub unsafe fn thrd_create(thread: *mut c_void, routine: crash::Routine, argument: *mut c_void) -> c_int {
     let create = |routine, argument| {
         // SAFETY: the caller's arguments, or for the last two what stands for them.
-        unsafe { real_thrd_create::real()(thread, routine, argument) }
+        unsafe { real::thrd_create()(thread, routine, argument) }
     };
     if crash::is_active() { crash::create_thread(routine, argument, create) } else { create(routine, argument) }
 }
 
-mod real_tss_create {
-    use super::*;
-    real_function! { tss_create(key: *mut c_void, destructor: usize) -> c_int }
-}
-
 /// tss_create(3): where there is no key left, the one that is ours.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn tss_create(key: *mut c_void, destructor: usize) -> c_int {
+pub unsafe fn tss_create(key: *mut c_void, destructor: Option<unsafe extern "C" fn(*mut c_void)>) -> c_int {
     // SAFETY: the caller's arguments, as the caller gave them.
-    let create = || unsafe { real_tss_create::real()(key, destructor) };
+    let create = || unsafe { real::tss_create()(key, destructor) };
     let result = create();
     if result != 0 && crash::release_key() { create() } else { result }
 }

@@ -104,7 +104,7 @@ impl Real {
             return self.address();
         }
         let is = |starts: &[&str]| starts.iter().any(|start| self.name.text.starts_with(start));
-        if is(&["pthread_", "posix_spawn"]) {
+        if is(&["pthread_", "posix_spawn", "pidfd_spawn"]) {
             refuse_by_number as *const ()
         } else if is(&["thrd_", "tss_"]) {
             refuse_as_c11 as *const ()
