@@ -11,7 +11,7 @@ use harness::root;
 use serde_json::Value;
 
 /// Which crates of ours a crate's code may depend on. What only tests use is free.
-const MAY_KNOW: [(&str, &[&str]); 13] = [
+const MAY_KNOW: [(&str, &[&str]); 14] = [
     ("policy", &[]),
     ("hooktable", &[]),
     ("exchange", &[]),
@@ -19,15 +19,17 @@ const MAY_KNOW: [(&str, &[&str]); 13] = [
     ("wording", &[]),
     ("symbols", &[]),
     ("processor", &[]),
-    ("unwind", &["processor"]),
+    ("formats", &[]),
+    ("unwind", &["formats", "processor"]),
     ("python", &["unwind"]),
     ("report", &["wording"]),
-    ("runtime", &["exchange", "hooktable", "policy", "processor", "settings", "wording"]),
-    ("capture", &["processor", "python", "report", "runtime", "settings", "symbols", "unwind", "wording"]),
+    ("runtime", &["exchange", "formats", "hooktable", "policy", "processor", "settings", "wording"]),
+    ("capture", &["formats", "processor", "python", "report", "runtime", "settings", "symbols", "unwind", "wording"]),
     (
         "nosigpipe",
         &[
             "capture",
+            "formats",
             "hooktable",
             "processor",
             "python",

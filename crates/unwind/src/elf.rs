@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use crate::ReadMemory;
+use crate::{ReadMemory, ReadOwned};
 
 /// Program header of a segment that is loaded (elf.h).
 pub const PT_LOAD: u32 = 1;

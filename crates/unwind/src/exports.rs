@@ -1,7 +1,9 @@
 //! The names that an ELF module exports, looked up in its memory.
 //!
-//! That memory may be another process's, or damaged, and hash tables of both kinds are read. What the library looks up at every start
-//! of its own process (`runtime/platform/linux/next.rs`) is read without these checks.
+//! That memory may be another process's, or damaged, and hash tables of both kinds are read. The library looks its own process's
+//! functions up by `formats::gnu_hash` alone (`runtime/platform/linux/next.rs`).
+
+use formats::gnu_hash::{self, Table};
 
 use crate::ReadMemory;
 
@@ -14,7 +16,7 @@ const DT_GNU_HASH: u64 = 0x6fff_fef5;
 const SYMBOL: u64 = 24;
 /// Entries of a dynamic section that are looked at.
 const ENTRIES: u64 = 512;
-/// Symbols of one chain of a hash table that are looked at.
+/// Symbols of one chain of a hash table of the older kind that are looked at.
 const CHAIN: u32 = 1 << 12;
 
 /// Where a module's tables of exported names are in memory.
@@ -67,41 +69,12 @@ impl Exports {
     /// The address of what a module exports by this name.
     pub fn address(&self, memory: &mut dyn ReadMemory, name: &[u8]) -> Option<u64> {
         match self.hash {
-            Hash::Gnu(table) => self.by_gnu_hash(memory, table, name),
+            Hash::Gnu(table) => {
+                let table = Table::read(memory, table)?;
+                table.find(memory, gnu_hash::hash(name), |memory, index| self.symbol(memory, index, name))
+            }
             Hash::SystemV(table) => self.by_hash(memory, table, name),
         }
-    }
-
-    fn by_gnu_hash(&self, memory: &mut dyn ReadMemory, table: u64, name: &[u8]) -> Option<u64> {
-        let hash = name.iter().fold(5381u32, |hash, &byte| hash.wrapping_mul(33).wrapping_add(u32::from(byte)));
-        let mut header = [0; 16];
-        memory.read_exact(table, &mut header).then_some(())?;
-        let (counts, blooms) = (u64_in(&header, 0), u64_in(&header, 8));
-        let (buckets, first) = (counts & 0xffff_ffff, counts >> 32);
-        let (words, shift) = (blooms & 0xffff_ffff, (blooms >> 32) as u32);
-        let bloom_at = table.wrapping_add(16);
-        let bloom = memory.u64_at(bloom_at.wrapping_add(8 * (u64::from(hash) / 64).checked_rem(words)?))?;
-        let bits = 1u64 << (hash % 64) | 1 << (hash.checked_shr(shift)? % 64);
-        if bloom & bits != bits {
-            return None;
-        }
-        let buckets_at = bloom_at.wrapping_add(8 * words);
-        let mut symbol = memory.u32_at(buckets_at.wrapping_add(4 * u64::from(hash).checked_rem(buckets)?))?;
-        let chains_at = buckets_at.wrapping_add(4 * buckets);
-        for _ in 0..CHAIN {
-            let index = u64::from(symbol).checked_sub(first)?;
-            let other = memory.u32_at(chains_at.wrapping_add(4 * index))?;
-            if other | 1 == hash | 1
-                && let Some(address) = self.symbol(memory, symbol, name)
-            {
-                return Some(address);
-            }
-            if other & 1 == 1 {
-                return None;
-            }
-            symbol = symbol.checked_add(1)?;
-        }
-        None
     }
 
     fn by_hash(&self, memory: &mut dyn ReadMemory, table: u64, name: &[u8]) -> Option<u64> {

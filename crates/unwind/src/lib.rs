@@ -10,12 +10,12 @@ extern crate alloc;
 pub mod elf;
 mod exports;
 mod expression;
-pub mod maps;
 mod memory;
 mod stack;
 mod unwinder;
 
 pub use exports::{Exports, exports};
-pub use memory::ReadMemory;
+pub use formats::ReadMemory;
+pub use memory::ReadOwned;
 pub use stack::{Frame, FrameTrust, Stack};
 pub use unwinder::{Clock, FrameRegisters, Image, Unwinder};

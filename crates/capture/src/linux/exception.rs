@@ -12,7 +12,7 @@ use alloc::vec::Vec;
 use report::Exception;
 
 use crate::platform::thread_pointer;
-use crate::process::{Memory, ReadMemory};
+use crate::process::{Memory, ReadMemory, ReadOwned};
 use symbols::demangle;
 
 /// `exception_class`: vendor and language. The last byte is 1 for a dependent exception (std::rethrow_exception).

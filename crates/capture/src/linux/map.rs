@@ -1,6 +1,5 @@
 //! What is mapped: from /proc/self/maps, or from the loader's list where there is no /proc.
 
-use alloc::borrow::ToOwned;
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
@@ -8,10 +7,10 @@ use alloc::vec::Vec;
 
 use super::system;
 use crate::platform;
-use crate::process::{Map, Mapping, Memory, Module, ReadMemory};
+use crate::process::{Map, Mapping, Memory, Module, ReadMemory, ReadOwned};
+use formats::maps;
 use runtime::crash;
 use unwind::elf::{self, Loaded, PT_DYNAMIC, PT_LOAD, Segment};
-use unwind::maps;
 
 /// What the unwinder and the names need of a module.
 pub struct Parts {
@@ -73,7 +72,7 @@ pub fn read_map(memory: &mut Memory) -> Map {
 /// The mappings in a file of /proc, and the offset in its file at which each starts.
 fn read_maps(path: &[u8]) -> Vec<(Mapping, u64)> {
     let Some(text) = system::read_file(path, 64 << 20) else { return Vec::new() };
-    String::from_utf8_lossy(&text).lines().filter_map(mapping).collect()
+    text.split(|&byte| byte == b'\n').filter_map(mapping).collect()
 }
 
 /// All mappings but what lies between two addresses, which may be a part of one: the kernel merges neighbours of the same protection.
@@ -152,7 +151,7 @@ fn with_missing(own: Vec<(Mapping, u64)>, original: Vec<(Mapping, u64)>) -> Vec<
 }
 
 /// One line of /proc/PID/maps, with its offset in the file.
-fn mapping(line: &str) -> Option<(Mapping, u64)> {
+fn mapping(line: &[u8]) -> Option<(Mapping, u64)> {
     let line = maps::line(line)?;
     let mapping = Mapping {
         start: line.start,
@@ -161,7 +160,7 @@ fn mapping(line: &str) -> Option<(Mapping, u64)> {
         writable: line.writable,
         executable: line.executable,
         copied: true,
-        path: line.path.to_owned(),
+        path: String::from_utf8_lossy(line.path).into_owned(),
     };
     Some((mapping, line.offset))
 }

@@ -4,7 +4,7 @@ use alloc::borrow::ToOwned;
 use alloc::string::String;
 use libc::c_int;
 
-use crate::process::{AskSymbols, Map, Memory, Module, ReadMemory};
+use crate::process::{AskSymbols, Map, Memory, Module, ReadMemory, ReadOwned};
 
 /// What libc said before it called abort(3), which glibc keeps for debuggers in `__abort_msg`, a pointer to
 /// struct { unsigned size; char text[]; }.

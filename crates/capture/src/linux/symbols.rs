@@ -4,6 +4,8 @@ use super::system;
 use crate::process::{Map, Module};
 use alloc::borrow::ToOwned;
 use alloc::format;
+use formats::ReadMemory;
+use formats::gnu_hash::Table;
 use symbols::{DebugFiles, elf, hex};
 
 pub use elf::Symbols;
@@ -50,18 +52,22 @@ fn exported(map: &Map, module: &Module) -> Option<(&'static [u8], &'static [u8])
     let count = match (table(DT_GNU_HASH.0), table(DT_HASH.0)) {
         (_, Some(hash)) => u32_at(hash + 4)?,
         (Some(hash), None) => {
-            // The last symbol is at the end of the last bucket's chain, whose hash is odd.
-            let (buckets, first, bloom) = (u32_at(hash)?, u32_at(hash + 4)?, u32_at(hash + 8)?);
-            let buckets_at = hash + 16 + 8 * bloom;
-            let chains_at = buckets_at + 4 * buckets;
-            let mut last = (0..buckets.min(MOST)).filter_map(|index| u32_at(buckets_at + 4 * index)).max()?;
-            while last >= first && last < MOST && u32_at(chains_at + 4 * (last - first))? & 1 == 0 {
-                last += 1;
-            }
-            last + 1
+            let mut memory = Mapped(map);
+            u64::from(Table::read(&mut memory, hash)?.symbols(&mut memory)?)
         }
         (None, None) => return None,
     };
     let symbols = map.in_memory(table(DT_SYMTAB.0)?, 24 * count.min(MOST))?;
     Some((symbols, map.in_memory(table(DT_STRTAB.0)?, entry(DT_STRSZ.0)?)?))
+}
+
+/// Memory that is mapped in this very process.
+struct Mapped<'a>(&'a Map);
+
+impl ReadMemory for Mapped<'_> {
+    fn read(&mut self, address: u64, buffer: &mut [u8]) -> usize {
+        let found = self.0.in_memory(address, buffer.len() as u64).unwrap_or_default();
+        buffer.iter_mut().zip(found).for_each(|(to, from)| *to = *from);
+        buffer.len().min(found.len())
+    }
 }

@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use libc::c_int;
 
 use crate::platform::{PAGE, all_image_infos};
-use crate::process::{Map, Mapping, Memory, Module, ReadMemory};
+use crate::process::{Map, Mapping, Memory, Module, ReadMemory, ReadOwned};
 use symbols::macho::{Data, File};
 
 unsafe extern "C" {

@@ -5,7 +5,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use libc::c_int;
 
-use crate::process::{AskSymbols, Map, Memory, ReadMemory};
+use crate::process::{AskSymbols, Map, Memory, ReadMemory, ReadOwned};
 
 /// What libraries have left for the system's crash reporter, such as `Assertion failed: ...` or the uncaught exception's
 /// type: struct crashreporter_annotations_t { version, message, signature, backtrace, message2, ... } of 8 bytes each, in a

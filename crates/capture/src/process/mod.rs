@@ -17,7 +17,7 @@ use alloc::string::String;
 pub use file::{map_and_close, write_all};
 pub use map::{Map, Mapping, Module};
 pub use memory::Memory;
-pub use unwind::{Frame, FrameTrust, ReadMemory, Stack};
+pub use unwind::{Frame, FrameTrust, ReadMemory, ReadOwned, Stack};
 
 use libc::pid_t;
 

@@ -3,11 +3,12 @@
 use core::ffi::CStr;
 use core::fmt::Write;
 
+use formats::maps::{self, Line};
 use libc::pid_t;
 
 use super::{pid, read_memory};
 use crate::platform::Access;
-use wording::line::Line;
+use wording::line::Line as Text;
 
 /// The file that is mapped at an address: where its first byte is mapped, and how much of `path` its name takes.
 pub fn file_at(address: u64, path: &mut [u8]) -> Option<(u64, usize)> {
@@ -38,11 +39,10 @@ pub fn rights_allow(address: u64, access: Access) -> Option<bool> {
             allowed = Some(false);
             return true;
         }
-        let [read, write, execute, _] = mapping.rights;
         let right = match access {
-            Access::Write => write == b'w',
-            Access::Execute => execute == b'x',
-            Access::Read | Access::Unknown => read == b'r',
+            Access::Write => mapping.writable,
+            Access::Execute => mapping.executable,
+            Access::Read | Access::Unknown => mapping.readable,
         };
         allowed = Some(mapping.start <= address && right);
         false
@@ -55,17 +55,17 @@ pub fn shares_file_with(process: pid_t, address: u64) -> bool {
     let mut file = None;
     each_mapping(|mapping| {
         if (mapping.start..mapping.end).contains(&address) {
-            file = Some(mapping.file).filter(|&(_, inode)| inode != 0);
+            file = Some((mapping.device, mapping.inode)).filter(|&(_, inode)| inode != 0);
         }
         mapping.end <= address
     });
     let Some(file) = file else { return false };
-    let mut path = Line::<32>::empty();
+    let mut path = Text::<32>::empty();
     let _ = write!(path, "/proc/{process}/maps\0");
     let mut is_shared = false;
     if let Ok(path) = CStr::from_bytes_until_nul(path.bytes()) {
         each_mapping_of(path, |mapping| {
-            is_shared = mapping.file == file;
+            is_shared = (mapping.device, mapping.inode) == file;
             !is_shared
         });
     }
@@ -73,11 +73,11 @@ pub fn shares_file_with(process: pid_t, address: u64) -> bool {
 }
 
 /// Visits the mappings of this process in ascending order, as long as `visit` wants more.
-fn each_mapping(visit: impl FnMut(&MapsLine) -> bool) {
+fn each_mapping(visit: impl FnMut(&Line) -> bool) {
     each_mapping_of(c"/proc/self/maps", visit);
 }
 
-fn each_mapping_of(path: &CStr, mut visit: impl FnMut(&MapsLine) -> bool) {
+fn each_mapping_of(path: &CStr, mut visit: impl FnMut(&Line) -> bool) {
     // SAFETY: the path is a string.
     let fd = unsafe { libc::open64(path.as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC) };
     if fd < 0 {
@@ -93,43 +93,13 @@ fn each_mapping_of(path: &CStr, mut visit: impl FnMut(&MapsLine) -> bool) {
         let Some(length) = usize::try_from(length).ok().filter(|&length| length > 0) else { break };
         filled += length;
         while let Some(end) = buffer.get(..filled).and_then(|text| text.iter().position(|&byte| byte == b'\n')) {
-            goes_on = goes_on && buffer.get(..end).and_then(parse).is_none_or(|mapping| visit(&mapping));
+            goes_on = goes_on && buffer.get(..end).and_then(maps::line).is_none_or(|mapping| visit(&mapping));
             buffer.copy_within(end + 1..filled, 0);
             filled -= end + 1;
         }
     }
     // SAFETY: opened above.
     unsafe { libc::close(fd) };
-}
-
-struct MapsLine<'a> {
-    start: u64,
-    end: u64,
-    /// `r`, `w`, `x` and `p` or `s`, or a dash in the place of each.
-    rights: [u8; 4],
-    offset: u64,
-    /// Device, as a hash of its numbers, and inode; 0 for no file.
-    file: (u64, u64),
-    path: &'a [u8],
-}
-
-/// Parses a line of /proc/PID/maps (proc(5)).
-fn parse(line: &[u8]) -> Option<MapsLine<'_>> {
-    let mut fields = line.splitn(6, |&byte| byte == b' ');
-    let mut range = fields.next()?.split(|&byte| byte == b'-');
-    let (start, end) = (hexadecimal(range.next()?)?, hexadecimal(range.next()?)?);
-    let rights = fields.next()?.try_into().ok()?;
-    let offset = hexadecimal(fields.next()?)?;
-    let device = fields.next()?.iter().fold(0, |sum: u64, &digit| sum << 8 | u64::from(digit));
-    // A short line ends with the inode.
-    let mut rest = fields.next()?.splitn(2, |&byte| byte == b' ');
-    let inode = rest.next()?.iter().fold(0, |sum: u64, digit| sum.wrapping_mul(10).wrapping_add(u64::from(digit & 15)));
-    let path = fields.next().unwrap_or_default().trim_ascii_start();
-    Some(MapsLine { start, end, rights, offset, file: (device, inode), path })
-}
-
-fn hexadecimal(text: &[u8]) -> Option<u64> {
-    text.iter().try_fold(0u64, |sum, digit| Some(sum << 4 | u64::from(char::from(*digit).to_digit(16)?)))
 }
 
 /// The build id in the ELF file whose first page is mapped there; how much of `id` it takes.

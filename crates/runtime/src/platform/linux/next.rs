@@ -8,6 +8,8 @@ use core::ops::Range;
 use core::ptr;
 use core::sync::atomic::{AtomicPtr, Ordering::Acquire};
 
+use formats::ReadMemory;
+use formats::gnu_hash::{Table, hash};
 use libc::{Elf64_Phdr, Elf64_Sym};
 
 /// A name and its hash, made at compile time.
@@ -20,15 +22,8 @@ pub struct Name {
 impl Name {
     /// `text` must end in a zero byte.
     pub const fn new(text: &'static str) -> Self {
-        let mut bytes = text.as_bytes();
-        let mut hash = 5381u32;
-        while let [byte, rest @ ..] = bytes {
-            if !rest.is_empty() {
-                hash = hash.wrapping_mul(33).wrapping_add(*byte as u32);
-            }
-            bytes = rest;
-        }
-        Self { text, hash }
+        let name = if let [name @ .., 0] = text.as_bytes() { name } else { &[] };
+        Self { text, hash: hash(name) }
     }
 
     /// Whether a string is this name.
@@ -260,13 +255,45 @@ pub(crate) unsafe fn entries(first: *const Dynamic) -> impl Iterator<Item = &'st
     (0..).map(move |index| unsafe { &*first.add(index) }).take_while(|entry| entry.tag != DT_NULL)
 }
 
+/// Memory of our own that is there: read without asking whether it is, which would cost a system call for each number.
+struct Loaded(());
+
+impl Loaded {
+    /// # Safety
+    /// What is read by it is mapped.
+    unsafe fn new() -> Self {
+        Self(())
+    }
+}
+
+impl ReadMemory for Loaded {
+    #[inline(always)]
+    fn read(&mut self, address: u64, buffer: &mut [u8]) -> usize {
+        // SAFETY: as its maker has promised; a buffer of ours is nowhere else.
+        unsafe { ptr::with_exposed_provenance::<u8>(address as usize).copy_to(buffer.as_mut_ptr(), buffer.len()) };
+        buffer.len()
+    }
+
+    #[inline(always)]
+    fn u64_at(&mut self, address: u64) -> Option<u64> {
+        // SAFETY: as its maker has promised.
+        Some(unsafe { ptr::with_exposed_provenance::<u64>(address as usize).read_unaligned() })
+    }
+
+    #[inline(always)]
+    fn u32_at(&mut self, address: u64) -> Option<u32> {
+        // SAFETY: as its maker has promised.
+        Some(unsafe { ptr::with_exposed_provenance::<u32>(address as usize).read_unaligned() })
+    }
+}
+
 /// Where a library's tables of names are.
 pub struct Library {
     base: usize,
     symbols: *const Elf64_Sym,
     strings: *const u8,
     versions: *const u16,
-    /// `DT_GNU_HASH`: four numbers, the filter, the buckets, the chains.
+    /// `DT_GNU_HASH`
     hash: *const u32,
 }
 
@@ -306,35 +333,15 @@ impl Library {
 
     /// The same; if `is_hidden`, in a version that is not the default one.
     pub fn find_version(&self, name: &Name, is_hidden: bool) -> Answer {
-        // SAFETY: the loader and the linker that made the library agree on these tables, which are mapped; their own
-        // numbers say where each part begins, and a chain's last entry has its lowest bit set.
-        unsafe {
-            let (buckets, first, words) = (*self.hash, *self.hash.add(1), *self.hash.add(2));
-            let shift = *self.hash.add(3);
-            let filter: *const u64 = self.hash.add(4).cast();
-            let bits = 1u64 << (name.hash % 64) | 1u64 << ((name.hash >> shift) % 64);
-            // A power of two, by the format.
-            let word = (name.hash / 64) & words.wrapping_sub(1);
-            if *filter.add(word as usize) & bits != bits || buckets == 0 {
-                return Answer::Unknown;
-            }
-            let bucket: *const u32 = filter.add(words as usize).cast();
-            let chains = bucket.add(buckets as usize);
-            let mut index = *bucket.add((name.hash % buckets) as usize);
-            while index >= first {
-                let hash = *chains.add((index - first) as usize);
-                if (hash ^ name.hash) < 2
-                    && let Some(answer) = self.definition(index as usize, name, is_hidden)
-                {
-                    return answer;
-                }
-                if hash & 1 != 0 {
-                    break;
-                }
-                index += 1;
-            }
-        }
-        Answer::Unknown
+        // SAFETY: the loader and the linker that made the library agree on this table, which is mapped; its own numbers say
+        // where each part begins, and a chain's last entry has its lowest bit set.
+        let mut memory = unsafe { Loaded::new() };
+        let definition = |_: &mut Loaded, index: u32| {
+            // SAFETY: the index is from the library's own hash table.
+            unsafe { self.definition(index as usize, name, is_hidden) }
+        };
+        let table = Table::read(&mut memory, self.hash.expose_provenance() as u64);
+        table.and_then(|table| table.find(&mut memory, name.hash, definition)).unwrap_or(Answer::Unknown)
     }
 
     unsafe fn definition(&self, index: usize, name: &Name, is_hidden: bool) -> Option<Answer> {

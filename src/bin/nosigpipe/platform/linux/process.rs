@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::exit::{Failure, NO_PERMISSION, NO_PROCESS, NOT_LOADED};
 use crate::snapshot::{Library, Signals, Snapshot};
+use formats::maps;
 use settings::layout;
 use unwind::{elf, exports};
 
@@ -98,15 +99,14 @@ impl Process {
 
 fn mappings(pid: u32) -> io::Result<Vec<Mapping>> {
     let text = fs::read(format!("/proc/{pid}/maps"))?;
-    let text = String::from_utf8_lossy(&text);
-    let with_file = |line| unwind::maps::line(line).filter(|line| line.path.starts_with('/'));
-    let mapping = |line: unwind::maps::Line| Mapping {
+    let with_file = |line| maps::line(line).filter(|line| line.path.starts_with(b"/"));
+    let mapping = |line: maps::Line| Mapping {
         start: line.start,
         end: line.end,
         offset: line.offset,
-        path: line.path.to_owned(),
+        path: String::from_utf8_lossy(line.path).into_owned(),
     };
-    Ok(text.lines().filter_map(with_file).map(mapping).collect())
+    Ok(text.split(|&byte| byte == b'\n').filter_map(with_file).map(mapping).collect())
 }
 
 /// How long a process is searched for the library; a large one takes a hundredth of that.

@@ -2,9 +2,9 @@
 
 use std::os::unix::fs::MetadataExt;
 
+use formats::maps;
 use libc::pid_t;
 use unwind::elf::{self, Loaded};
-use unwind::maps;
 
 use super::memory::{self, Memory};
 
@@ -130,10 +130,10 @@ pub fn mappings(pid: pid_t) -> std::io::Result<Vec<Mapping>> {
         readable: line.readable,
         writable: line.writable,
         executable: line.executable,
-        path: line.path.to_owned(),
+        path: String::from_utf8_lossy(line.path).into_owned(),
         offset: line.offset,
         device: libc::makedev(line.device.0, line.device.1),
         inode: line.inode,
     };
-    Ok(String::from_utf8_lossy(&text).lines().filter_map(|line| maps::line(line).map(mapping)).collect())
+    Ok(text.split(|&byte| byte == b'\n').filter_map(maps::line).map(mapping).collect())
 }

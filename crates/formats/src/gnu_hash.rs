@@ -1,0 +1,195 @@
+//! Hash tables of exported names, of the kind that GNU's linkers make (DT_GNU_HASH): four numbers, a Bloom filter, buckets, and
+//! chains. Those have a hash for each symbol from `first` on; its lowest bit says whether the chain ends there. There is no text of
+//! it but the linkers' and the loader's source (glibc's elf/dl-lookup.c).
+
+use crate::ReadMemory;
+use crate::memory::u32_in;
+
+/// Symbols of one chain that are looked at.
+const CHAIN: u32 = 1 << 12;
+/// More symbols than this no file is believed to have.
+const MOST_SYMBOLS: u32 = 1 << 22;
+
+/// The hash of a name, by which a table knows it.
+pub const fn hash(name: &[u8]) -> u32 {
+    let (mut hash, mut rest) = (5381u32, name);
+    while let [byte, after @ ..] = rest {
+        hash = hash.wrapping_mul(33).wrapping_add(*byte as u32);
+        rest = after;
+    }
+    hash
+}
+
+/// Where a table's parts are.
+#[derive(Clone, Copy)]
+pub struct Table {
+    buckets: u32,
+    /// Index of the first symbol that is in the table: those that are imported come before.
+    first: u32,
+    /// Numbers of 64 bits that the filter is made of.
+    words: u32,
+    /// The second bit of a name in the filter is its hash, shifted by this.
+    shift: u32,
+    filter_at: u64,
+}
+
+impl Table {
+    /// The table at an address.
+    #[inline(always)]
+    pub fn read(memory: &mut (impl ReadMemory + ?Sized), address: u64) -> Option<Self> {
+        Some(Self {
+            buckets: memory.u32_at(address)?,
+            first: memory.u32_at(address.wrapping_add(4))?,
+            words: memory.u32_at(address.wrapping_add(8))?,
+            shift: memory.u32_at(address.wrapping_add(12))?,
+            filter_at: address.wrapping_add(16),
+        })
+    }
+
+    fn buckets_at(&self) -> u64 {
+        self.filter_at.wrapping_add(8 * u64::from(self.words))
+    }
+
+    fn chains_at(&self) -> u64 {
+        self.buckets_at().wrapping_add(4 * u64::from(self.buckets))
+    }
+
+    /// Asks `definition` for each symbol whose name has this hash, by its index, until it has an answer.
+    #[inline(always)]
+    pub fn find<M: ReadMemory + ?Sized, T>(
+        &self,
+        memory: &mut M,
+        hash: u32,
+        mut definition: impl FnMut(&mut M, u32) -> Option<T>,
+    ) -> Option<T> {
+        let bits = 1u64 << (hash % 64) | 1u64 << (hash.wrapping_shr(self.shift) % 64);
+        // The number of words is a power of two.
+        let word = (hash / 64) & self.words.wrapping_sub(1);
+        let filter = memory.u64_at(self.filter_at.wrapping_add(8 * u64::from(word)))?;
+        if filter & bits != bits {
+            return None;
+        }
+        let bucket = u64::from(hash.checked_rem(self.buckets)?);
+        let mut symbol = memory.u32_at(self.buckets_at().wrapping_add(4 * bucket))?;
+        let chains_at = self.chains_at();
+        for _ in 0..CHAIN {
+            let index = u64::from(symbol.checked_sub(self.first)?);
+            let other = memory.u32_at(chains_at.wrapping_add(4 * index))?;
+            if other | 1 == hash | 1
+                && let Some(answer) = definition(memory, symbol)
+            {
+                return Some(answer);
+            }
+            if other & 1 == 1 {
+                return None;
+            }
+            symbol = symbol.checked_add(1)?;
+        }
+        None
+    }
+
+    /// How many symbols the table is of, with those before the first that is in it; no more than can be believed.
+    pub fn symbols(&self, memory: &mut (impl ReadMemory + ?Sized)) -> Option<u32> {
+        // The last one is at the end of the last bucket's chain.
+        let (mut last, mut left, mut at) = (0, self.buckets.min(MOST_SYMBOLS), self.buckets_at());
+        let mut part = [0; 256];
+        while left > 0 {
+            let count = left.min(part.len() as u32 / 4);
+            let part = part.get_mut(..4 * count as usize)?;
+            memory.read_exact(at, part).then_some(())?;
+            let starts = part.chunks_exact(4).filter_map(|bytes| u32_in(bytes, 0));
+            last = starts.fold(last, u32::max);
+            at = at.wrapping_add(4 * u64::from(count));
+            left -= count;
+        }
+        if last < self.first {
+            return Some(self.first.min(MOST_SYMBOLS));
+        }
+        let chains_at = self.chains_at();
+        while last < MOST_SYMBOLS {
+            let hash = memory.u32_at(chains_at.wrapping_add(4 * u64::from(last - self.first)))?;
+            last += 1;
+            if hash & 1 == 1 {
+                break;
+            }
+        }
+        Some(last.min(MOST_SYMBOLS))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+
+    use std::vec::Vec;
+
+    use super::*;
+
+    const BASE: u64 = 0x1000;
+
+    struct Bytes(Vec<u8>);
+
+    impl ReadMemory for Bytes {
+        fn read(&mut self, address: u64, buffer: &mut [u8]) -> usize {
+            let offset = address.checked_sub(BASE).map_or(usize::MAX, |offset| offset as usize);
+            let found = self.0.get(offset..).unwrap_or_default();
+            buffer.iter_mut().zip(found).for_each(|(to, from)| *to = *from);
+            buffer.len().min(found.len())
+        }
+    }
+
+    /// A table as a linker makes it, of names whose symbols begin at index 3, and the hashes of these symbols in their order.
+    fn table(names: &[&[u8]], buckets: u32) -> (Bytes, Vec<u32>) {
+        let (first, words, shift) = (3u32, 2u32, 6u32);
+        let mut hashes: Vec<u32> = names.iter().map(|name| hash(name)).collect();
+        hashes.sort_by_key(|hash| hash % buckets);
+        let filter = (0..words).flat_map(|word| {
+            let own = hashes.iter().filter(|&hash| hash / 64 % words == word);
+            let bits = own.fold(0u64, |bits, hash| bits | 1 << (hash % 64) | 1 << ((hash >> shift) % 64));
+            [bits as u32, (bits >> 32) as u32]
+        });
+        let starts = (0..buckets).map(|bucket| {
+            let start = hashes.iter().position(|hash| hash % buckets == bucket);
+            start.map_or(0, |start| first + start as u32)
+        });
+        let chains = hashes.iter().enumerate().map(|(index, hash)| {
+            let is_last = hashes.get(index + 1).is_none_or(|next| next % buckets != hash % buckets);
+            hash & !1 | u32::from(is_last)
+        });
+        let numbers = [buckets, first, words, shift].into_iter().chain(filter).chain(starts).chain(chains);
+        (Bytes(numbers.flat_map(u32::to_le_bytes).collect()), hashes)
+    }
+
+    #[test]
+    fn names_are_found_and_symbols_counted() {
+        // The first two as glibc's loader has them.
+        assert_eq!([hash(b""), hash(b"printf")], [5381, 0x156b_2bb8]);
+        let names: [&[u8]; 5] = [b"send", b"sendto", b"accept", b"write", b"close"];
+        for buckets in [1, 2, 3, 7] {
+            let (mut memory, hashes) = table(&names, buckets);
+            let Some(table) = Table::read(&mut memory, BASE) else { panic!("there is a table") };
+            assert_eq!(table.symbols(&mut memory), Some(8));
+            for (&hash, symbol) in hashes.iter().zip(3..) {
+                let is_it = |_: &mut Bytes, other: u32| (other == symbol).then_some(other);
+                assert_eq!(table.find(&mut memory, hash, is_it), Some(symbol));
+            }
+            assert_eq!(table.find(&mut memory, hash(b"nothing"), |_, symbol| Some(symbol)), None);
+        }
+    }
+
+    #[test]
+    fn damage_ends() {
+        let (clean, hashes) = table(&[b"send", b"sendto", b"accept"], 2);
+        for at in 0..clean.0.len() {
+            for byte in [0, 1, 0x7f, 0x80, 0xff] {
+                let mut memory = Bytes(clean.0.clone());
+                memory.0.iter_mut().skip(at).take(1).for_each(|place| *place = byte);
+                let Some(table) = Table::read(&mut memory, BASE) else { continue };
+                let _ = table.symbols(&mut memory);
+                for &hash in &hashes {
+                    let _ = table.find(&mut memory, hash, |_, _| None::<()>);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! The lines of /proc/PID/maps (proc(5)).
+
+/// A range of pages with the same rights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Line<'a> {
+    /// First address.
+    pub start: u64,
+    /// Last address + 1.
+    pub end: u64,
+    /// Whether it may be read.
+    pub readable: bool,
+    /// Whether it may be written.
+    pub writable: bool,
+    /// Whether it may be executed.
+    pub executable: bool,
+    /// Where it starts in its file, in bytes.
+    pub offset: u64,
+    /// Major and minor number of the device that its file is on; (0, 0) without a file.
+    pub device: (u32, u32),
+    /// Number of its file there; 0 without a file.
+    pub inode: u64,
+    /// Its file, or what it is for, such as `[stack]`; empty when neither is known. Any bytes but a line's end.
+    pub path: &'a [u8],
+}
+
+/// Reads a line; `None` where it is none.
+pub fn line(line: &[u8]) -> Option<Line<'_>> {
+    // 55e0c0a00000-55e0c0a02000 r--p 00000000 fe:00 1234   /usr/bin/true
+    let mut fields = line.splitn(6, |&byte| byte == b' ');
+    let (start, end) = pair(fields.next()?, b'-')?;
+    let rights = fields.next()?;
+    let offset = number(fields.next()?, 16)?;
+    let (major, minor) = pair(fields.next()?, b':')?;
+    let inode = number(fields.next()?, 10)?;
+    Some(Line {
+        start,
+        end,
+        readable: rights.first() == Some(&b'r'),
+        writable: rights.get(1) == Some(&b'w'),
+        executable: rights.get(2) == Some(&b'x'),
+        offset,
+        device: (u32::try_from(major).ok()?, u32::try_from(minor).ok()?),
+        inode,
+        path: fields.next().unwrap_or_default().trim_ascii_start(),
+    })
+}
+
+/// Two hexadecimal numbers with a separator between them.
+fn pair(field: &[u8], separator: u8) -> Option<(u64, u64)> {
+    let middle = field.iter().position(|&byte| byte == separator)?;
+    Some((number(field.get(..middle)?, 16)?, number(field.get(middle + 1..)?, 16)?))
+}
+
+/// A number that is written with digits alone.
+fn number(digits: &[u8], base: u32) -> Option<u64> {
+    let add =
+        |sum: u64, digit: &u8| sum.checked_mul(base.into())?.checked_add(char::from(*digit).to_digit(base)?.into());
+    (!digits.is_empty()).then(|| digits.iter().try_fold(0, add))?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_kernel_writes() {
+        let with_file =
+            line(b"55e0c0a00000-55e0c0a02000 r-xp 00001000 fe:0a 1234                       /a b (deleted)");
+        let wanted = Line {
+            start: 0x55e0_c0a0_0000,
+            end: 0x55e0_c0a0_2000,
+            readable: true,
+            writable: false,
+            executable: true,
+            offset: 0x1000,
+            device: (0xfe, 10),
+            inode: 1234,
+            path: b"/a b (deleted)",
+        };
+        assert_eq!(with_file, Some(wanted));
+        let without = line(b"7f00-8000 rw-p 00000000 00:00 0 ");
+        assert_eq!(without.map(|line| (line.writable, line.path)), Some((true, &b""[..])));
+        let last = line(b"ffffffffff600000-ffffffffffffffff --xp 00000000 00:00 0                  [vsyscall]");
+        assert_eq!(last.map(|line| (line.end, line.path)), Some((u64::MAX, &b"[vsyscall]"[..])));
+        // A path need not be text.
+        assert_eq!(line(b"1-2 r--p 0 00:00 5 /\xff").map(|line| line.path), Some(&b"/\xff"[..]));
+    }
+
+    #[test]
+    fn what_is_no_line() {
+        for text in [
+            "",
+            "x",
+            "1-2",
+            "1-2 r--p",
+            "1-2 r--p 0 0:0",
+            "1-2 r--p 0 00 0",
+            "1-g r--p 0 0:0 0",
+            "-2 r--p 0 0:0 0",
+            "1-2 r--p 0 0:0 +1",
+            "1-2 r--p 0 0:0 99999999999999999999",
+            "1-10000000000000000 r--p 0 0:0 0",
+            "1-2 r--p 0 100000000:0 0",
+        ] {
+            assert_eq!(line(text.as_bytes()), None, "{text}");
+        }
+    }
+}
