@@ -6,7 +6,7 @@ use crate::ReadMemory;
 use crate::memory::u32_in;
 
 /// Symbols of one chain that are looked at.
-const CHAIN: u32 = 1 << 12;
+const CHAIN: u64 = 1 << 12;
 /// More symbols than this no file is believed to have.
 const MOST_SYMBOLS: u32 = 1 << 22;
 
@@ -70,20 +70,21 @@ impl Table {
             return None;
         }
         let bucket = u64::from(hash.checked_rem(self.buckets)?);
-        let mut symbol = memory.u32_at(self.buckets_at().wrapping_add(4 * bucket))?;
-        let chains_at = self.chains_at();
-        for _ in 0..CHAIN {
-            let index = u64::from(symbol.checked_sub(self.first)?);
-            let other = memory.u32_at(chains_at.wrapping_add(4 * index))?;
-            if other | 1 == hash | 1
-                && let Some(answer) = definition(memory, symbol)
+        let symbol = memory.u32_at(self.buckets_at().wrapping_add(4 * bucket))?;
+        let chain = self.chains_at().wrapping_add(4 * u64::from(symbol.checked_sub(self.first)?));
+        // A loop of few instructions: the library looks all its functions up so at every start.
+        let mut at = 0;
+        while at < 4 * CHAIN {
+            let other = memory.u32_at(chain.wrapping_add(at))?;
+            if (other ^ hash) < 2
+                && let Some(answer) = definition(memory, symbol.wrapping_add(at as u32 / 4))
             {
                 return Some(answer);
             }
             if other & 1 == 1 {
                 return None;
             }
-            symbol = symbol.checked_add(1)?;
+            at += 4;
         }
         None
     }

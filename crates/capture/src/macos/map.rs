@@ -6,10 +6,12 @@
 use alloc::borrow::ToOwned;
 use alloc::string::String;
 use alloc::vec::Vec;
+use formats::dyld::{self, Images};
+use formats::macho::{HEADER_SIZE, Header};
 use libc::c_int;
 
 use crate::platform::{PAGE, all_image_infos};
-use crate::process::{Map, Mapping, Memory, Module, ReadMemory, ReadOwned};
+use crate::process::{Map, Mapping, Memory, Module, ReadOwned};
 use symbols::macho::{Data, File};
 
 unsafe extern "C" {
@@ -55,15 +57,14 @@ pub struct Parts {
 
 /// Regions that are looked at, at most.
 const MOST_REGIONS: usize = 64 * 1024;
-/// Images that are looked at, at most: a damaged list may claim any number.
-const MOST_IMAGES: u64 = 16 * 1024;
 
 /// Everything that is mapped. Also hands that to `memory`, for the case that the kernel does not let us read by system calls.
 pub fn read_map(memory: &mut Memory) -> Map {
     let mut map = Map { mappings: regions(), modules: Vec::new() };
     memory.learn(&map.mappings);
+    let images = images(memory);
     let mut modules: Vec<Module> =
-        images(memory).into_iter().filter_map(|(start, path)| module(&map, start, path)).collect();
+        images.into_iter().filter_map(|(start, path)| module(memory, &map, start, path)).collect();
     modules.sort_by_key(|module| module.start);
     // A region within one image's segment gets that image's path; one that several images of dyld's shared cache are in has none.
     for module in &modules {
@@ -138,37 +139,21 @@ fn purpose(tag: u32) -> &'static str {
 
 /// The address of each image's header, and its path.
 fn images(memory: &mut Memory) -> Vec<(u64, String)> {
-    /// struct dyld_image_info (mach-o/dyld_images.h): start, name, date.
-    const ENTRY: u64 = 24;
-    /// In struct dyld_all_image_infos: number of entries, their address, where dyld itself is.
-    const COUNT: u64 = 4;
-    const ENTRIES: u64 = 8;
-    const DYLD: u64 = 32;
-    let Some(all) = all_image_infos() else { return Vec::new() };
-    let count = u64::from(memory.u32_at(all + COUNT).unwrap_or(0)).min(MOST_IMAGES);
-    let entries = memory.u64_at(all + ENTRIES).filter(|&entries| entries != 0);
-    let mut found: Vec<(u64, String)> = entries
-        .into_iter()
-        .flat_map(|entries| (0..count).map(move |index| entries + index * ENTRY))
-        .map_while(|entry| Some((memory.u64_at(entry)?, memory.u64_at(entry + 8)?)))
-        .collect::<Vec<_>>()
-        .into_iter()
-        .map(|(start, name)| (start, memory.text(name)))
-        .collect();
-    if let Some(dyld) = memory.u64_at(all + DYLD).filter(|&dyld| dyld != 0) {
-        found.push((dyld, "/usr/lib/dyld".to_owned()));
+    let Some(infos) = all_image_infos() else { return Vec::new() };
+    let mut all = Vec::new();
+    if let Some(images) = Images::read(memory, infos) {
+        images.each(memory, |image| all.push(image));
+    }
+    let mut found: Vec<(u64, String)> = all.into_iter().map(|image| (image.start, memory.text(image.path))).collect();
+    if let Some(start) = dyld::loader(memory, infos) {
+        found.push((start, "/usr/lib/dyld".to_owned()));
     }
     found
 }
 
 /// The module whose Mach-O header is at `start`.
-fn module(map: &Map, start: u64, path: String) -> Option<Module> {
-    /// Size of a mach_header_64, and where in it the size of the load commands is.
-    const HEADER: u64 = 32;
-    const COMMANDS_SIZE: usize = 20;
-    let header = map.in_memory(start, HEADER)?;
-    let commands = u32::from_le_bytes(header.get(COMMANDS_SIZE..COMMANDS_SIZE + 4)?.try_into().ok()?);
-    let size = HEADER + u64::from(commands);
+fn module(memory: &mut Memory, map: &Map, start: u64, path: String) -> Option<Module> {
+    let size = HEADER_SIZE + u64::from(Header::read(memory, start)?.commands_size);
     let header = map.in_memory(start, size).filter(|header| header.len() as u64 == size)?;
     let bare = File::parse(Data::Loaded { header, linkedit: &[], offset: 0 })?;
     let text = bare.segment(b"__TEXT")?;

@@ -3,6 +3,9 @@
 //! The kernel tells where the list is, and no pointer in it is trusted: after a crash in the middle of dlopen(3) it may be null or
 //! stale. Then names are missing.
 
+use formats::ReadMemory;
+use formats::dyld::Images;
+use formats::macho::{Command, Header, LC_SYMTAB, LC_UUID};
 use libc::c_int;
 
 use super::{pid, read_memory};
@@ -13,17 +16,10 @@ unsafe extern "C" {
     fn task_info(task: u32, flavor: u32, info: *mut u32, count: *mut u32) -> c_int;
 }
 
-const MH_MAGIC_64: u32 = 0xfeed_facf;
-const LC_SYMTAB: u32 = 0x2;
-const LC_SEGMENT_64: u32 = 0x19;
-const LC_UUID: u32 = 0x1b;
-/// Bytes of load commands that are read, at most.
-const MOST_COMMANDS: usize = 32 * 1024;
-
 /// The image that an address of code is in: where it starts, and how much of `path` its name takes.
 pub fn file_at(address: u64, path: &mut [u8]) -> Option<(u64, usize)> {
     let (start, name) = nearest_image(address)?;
-    let text = commands(start).find_map(|command| command.segment().filter(|segment| segment.is(b"__TEXT\0")))?;
+    let text = find_command(start, |command| command.segment().filter(|segment| segment.is(b"__TEXT")))?;
     (address - start < text.size).then_some(())?;
     let length = read_memory(pid(), name, path);
     Some((start, path.get(..length)?.iter().position(|&byte| byte == 0).unwrap_or(length)))
@@ -31,7 +27,7 @@ pub fn file_at(address: u64, path: &mut [u8]) -> Option<(u64, usize)> {
 
 /// The UUID of the image that starts there; how much of `id` it takes.
 pub fn build_id_at(start: u64, id: &mut [u8; 20]) -> usize {
-    let uuid = commands(start).find(|command| command.kind == LC_UUID).and_then(|command| command.bytes::<16>(8));
+    let uuid = find_command(start, |command| if command.kind == LC_UUID { command.bytes::<16>(8) } else { None });
     match (uuid, id.first_chunk_mut()) {
         (Some(uuid), Some(slot)) => {
             *slot = uuid;
@@ -49,17 +45,18 @@ pub fn symbol_at(start: u64, address: u64, name: &mut [u8]) -> Option<(usize, u6
     const N_TYPE: u8 = 0x0e;
     const N_SECT: u8 = 0x0e;
     let (mut slide, mut linkedit, mut table) = (None, None, None);
-    for command in commands(start) {
+    find_command(start, |command| {
         if let Some(segment) = command.segment() {
-            if segment.is(b"__TEXT\0") {
+            if segment.is(b"__TEXT") {
                 slide = Some(start.wrapping_sub(segment.address));
-            } else if segment.is(b"__LINKEDIT\0") {
+            } else if segment.is(b"__LINKEDIT") {
                 linkedit = Some(segment.address.wrapping_sub(segment.offset));
             }
         } else if command.kind == LC_SYMTAB {
-            table = Some([8, 12, 16].map(|at| command.u32_at(at)));
+            table = Some([8, 12, 16].map(|at| command.u32(at).unwrap_or(0)));
         }
-    }
+        None::<()>
+    });
     let (slide, [symbols, count, strings]) = (slide?, table?);
     let at = |offset: u32| linkedit.map(|base| base.wrapping_add(slide).wrapping_add(offset.into()));
     let wanted = address.wrapping_sub(slide);
@@ -107,89 +104,33 @@ pub fn all_image_infos() -> Option<u64> {
 
 /// The image with the highest start that is not above the address: its start, and the address of its path.
 fn nearest_image(address: u64) -> Option<(u64, u64)> {
-    /// struct dyld_image_info (mach-o/dyld_images.h): start, name, date.
-    const ENTRY: usize = 24;
-    let all = all_image_infos()?;
-    // struct dyld_all_image_infos: version, number of entries, their address.
-    let mut head = [0; 16];
-    (read_memory(pid(), all, &mut head) == head.len()).then_some(())?;
-    let mut left = u32_at(&head, 4) as usize;
-    let mut next = u64::from(u32_at(&head, 8)) | u64::from(u32_at(&head, 12)) << 32;
     let mut best: Option<(u64, u64)> = None;
-    let mut entries = [0; ENTRY * 64];
-    while left > 0 && next != 0 {
-        let room = entries.get_mut(..left.min(64) * ENTRY)?;
-        let length = read_memory(pid(), next, room);
-        for entry in room.get(..length)?.chunks_exact(ENTRY) {
-            let [start, name] = [0, 8].map(|at| u64::from(u32_at(entry, at)) | u64::from(u32_at(entry, at + 4)) << 32);
-            if start <= address && best.is_none_or(|(found, _)| start > found) {
-                best = Some((start, name));
-            }
+    Images::read(&mut Own, all_image_infos()?)?.each(&mut Own, |image| {
+        if image.start <= address && best.is_none_or(|(found, _)| image.start > found) {
+            best = Some((image.start, image.path));
         }
-        if length < room.len() {
-            break;
-        }
-        next += length as u64;
-        left -= length / ENTRY;
-    }
+    });
     best
 }
 
-/// A load command: its kind, and its first bytes.
-struct Command {
-    kind: u32,
-    head: [u8; 72],
-}
-
-/// LC_SEGMENT_64
-struct Segment {
-    name: [u8; 16],
-    address: u64,
-    size: u64,
-    offset: u64,
-}
-
-impl Segment {
-    fn is(&self, name: &[u8]) -> bool {
-        self.name.starts_with(name)
-    }
-}
-
-impl Command {
-    fn bytes<const N: usize>(&self, at: usize) -> Option<[u8; N]> {
-        self.head.get(at..at + N)?.try_into().ok()
-    }
-
-    fn u32_at(&self, at: usize) -> u32 {
-        u32_at(&self.head, at)
-    }
-
-    fn segment(&self) -> Option<Segment> {
-        let long = |at| Some(u64::from_le_bytes(self.bytes(at)?));
-        (self.kind == LC_SEGMENT_64).then_some(())?;
-        Some(Segment { name: self.bytes(8)?, address: long(24)?, size: long(32)?, offset: long(40)? })
-    }
-}
-
-/// The load commands of the image that starts there; none when there is no image.
-fn commands(start: u64) -> impl Iterator<Item = Command> {
-    const HEADER: usize = 32;
-    let mut header = [0; HEADER];
-    let is_image = read_memory(pid(), start, &mut header) == HEADER && u32_at(&header, 0) == MH_MAGIC_64;
-    let mut left = if is_image { (u32_at(&header, 20) as usize).min(MOST_COMMANDS) } else { 0 };
-    let mut next = start + HEADER as u64;
-    core::iter::from_fn(move || {
-        let mut head = [0; 72];
-        let take = left.min(head.len());
-        let length = read_memory(pid(), next, head.get_mut(..take)?);
-        let size = u32_at(&head, 4) as usize;
-        if length < 8 || size < 8 || size > left {
-            return None;
+/// The first load command of the image that starts there of which `wanted` makes something.
+fn find_command<T>(start: u64, mut wanted: impl FnMut(&Command) -> Option<T>) -> Option<T> {
+    let mut commands = Header::read(&mut Own, start)?.commands();
+    while let Some(command) = commands.next(&mut Own) {
+        if let Some(found) = wanted(&command) {
+            return Some(found);
         }
-        next += size as u64;
-        left -= size;
-        Some(Command { kind: u32_at(&head, 0), head })
-    })
+    }
+    None
+}
+
+/// Memory of this process, read by the kernel.
+struct Own;
+
+impl ReadMemory for Own {
+    fn read(&mut self, address: u64, buffer: &mut [u8]) -> usize {
+        read_memory(pid(), address, buffer)
+    }
 }
 
 /// Four bytes as a number; 0 where there are fewer.

@@ -3,13 +3,14 @@
 //! Everything is read from the process's memory: a file may be gone, or be another by now. Nothing here asks the
 //! system: tests on other systems compile this file too.
 
-use super::macho::{LC_SEGMENT_64, MH_MAGIC_64, Source, word};
+use formats::dyld::Images;
+use formats::macho::{Header, MH_DYLIB_IN_CACHE};
+
+use super::macho::{Read, Source};
 
 const LC_DYLD_INFO: u32 = 0x22;
 const LC_DYLD_INFO_ONLY: u32 = 0x8000_0022;
 const LC_DYLD_EXPORTS_TRIE: u32 = 0x8000_0033;
-/// The image is in dyld's cache, whose images share their tables of names.
-const MH_DYLIB_IN_CACHE: u32 = 0x8000_0000;
 /// No linker writes more.
 const MOST: usize = 16 << 20;
 
@@ -24,34 +25,31 @@ pub struct Loaded {
 /// Every image of a process, the program first. `infos` is where its dyld_all_image_infos is. `None` while dyld is about
 /// to change the list.
 pub fn images(read: Source<'_>, infos: u64) -> Option<Vec<Loaded>> {
-    const ENTRY: usize = 24;
-    let head = read(infos, 16)?;
-    let entries = long(&head, 8).filter(|entries| *entries != 0)?;
-    let size = (word(&head, 4)? as usize).checked_mul(ENTRY).filter(|size| *size <= MOST)?;
-    let list = read(entries, size)?;
-    list.chunks_exact(ENTRY)
-        .map(|entry| Some(Loaded { start: long(entry, 0)?, path: string(read, long(entry, 8)?) }))
-        .collect()
+    let memory = &mut Read(read);
+    let mut found = Vec::new();
+    let is_whole = Images::read(memory, infos)?
+        .each(memory, |image| found.push(Loaded { start: image.start, path: string(read, image.path) }));
+    is_whole.then_some(found)
 }
 
 /// The address of what the image that starts there exports by this name, found as dyld finds it: in the trie.
 pub fn exported(read: Source<'_>, start: u64, name: &str) -> Option<u64> {
+    let memory = &mut Read(read);
     let (mut text, mut linkedit, mut trie) = (None, None, None);
-    for command in commands(read, start)? {
-        match word(&command, 0)? {
-            LC_SEGMENT_64 => match command.get(8..24)? {
-                name if name.starts_with(b"__TEXT\0") => text = long(&command, 24),
-                name if name.starts_with(b"__LINKEDIT\0") => {
-                    linkedit = Some((long(&command, 24)?, long(&command, 40)?))
-                }
+    let mut commands = header(memory, start)?.commands();
+    while let Some(command) = commands.next(memory) {
+        let pair = |at: usize| Some((command.u32(at)?, command.u32(at + 4)?));
+        match command.kind {
+            LC_DYLD_INFO | LC_DYLD_INFO_ONLY => trie = pair(40),
+            LC_DYLD_EXPORTS_TRIE => trie = pair(8),
+            _ => match command.segment() {
+                Some(segment) if segment.is(b"__TEXT") => text = Some(segment.address),
+                Some(segment) if segment.is(b"__LINKEDIT") => linkedit = Some((segment.address, segment.offset)),
                 _ => {}
             },
-            LC_DYLD_INFO | LC_DYLD_INFO_ONLY => trie = Some((word(&command, 40)?, word(&command, 44)?)),
-            LC_DYLD_EXPORTS_TRIE => trie = Some((word(&command, 8)?, word(&command, 12)?)),
-            _ => {}
         }
     }
-    let ((address, file_offset), (offset, size)) = (linkedit?, trie?);
+    let ((address, file_offset), (offset, size)) = (linkedit?, trie.filter(|_| commands.is_complete())?);
     let slide = start.wrapping_sub(text?);
     let trie_start = address.wrapping_add(slide).wrapping_sub(file_offset).wrapping_add(offset.into());
     let size = usize::try_from(size).ok().filter(|size| *size <= MOST)?;
@@ -60,33 +58,19 @@ pub fn exported(read: Source<'_>, start: u64, name: &str) -> Option<u64> {
 
 /// Bytes that the code of the image takes that starts there.
 pub fn text_size(read: Source<'_>, start: u64) -> Option<u64> {
-    commands(read, start)?
-        .iter()
-        .find(|command| {
-            word(command, 0) == Some(LC_SEGMENT_64)
-                && command.get(8..).is_some_and(|name| name.starts_with(b"__TEXT\0"))
-        })
-        .and_then(|command| long(command, 32))
+    let memory = &mut Read(read);
+    let mut commands = header(memory, start)?.commands();
+    while let Some(command) = commands.next(memory) {
+        if let Some(text) = command.segment().filter(|segment| segment.is(b"__TEXT")) {
+            return Some(text.size);
+        }
+    }
+    None
 }
 
-/// The load commands of the image that starts there.
-fn commands(read: Source<'_>, start: u64) -> Option<Vec<Vec<u8>>> {
-    const HEADER: usize = 32;
-    let header = read(start, HEADER)?;
-    if word(&header, 0)? != MH_MAGIC_64 || word(&header, 24)? & MH_DYLIB_IN_CACHE != 0 {
-        return None;
-    }
-    let size = usize::try_from(word(&header, 20)?).ok().filter(|size| *size <= MOST)?;
-    let all = read(start.checked_add(HEADER as u64)?, size)?;
-    let mut rest = all.as_slice();
-    let mut found = Vec::new();
-    for _ in 0..word(&header, 16)? {
-        let size = usize::try_from(word(rest, 4)?).ok().filter(|size| *size >= 8)?;
-        let (command, after) = rest.split_at_checked(size)?;
-        found.push(command.to_vec());
-        rest = after;
-    }
-    Some(found)
+/// The head of the image that starts there, unless it is one of dyld's cache.
+fn header(memory: &mut Read, start: u64) -> Option<Header> {
+    Header::read(memory, start).filter(|header| header.flags & MH_DYLIB_IN_CACHE == 0)
 }
 
 /// The offset from the image's start that an export trie (mach-o/loader.h) has for a name of C's.
@@ -150,8 +134,4 @@ fn string(read: Source<'_>, mut address: u64) -> String {
         }
     }
     String::from_utf8_lossy(&bytes).into_owned()
-}
-
-fn long(bytes: &[u8], at: usize) -> Option<u64> {
-    Some(u64::from_le_bytes(bytes.get(at..at.checked_add(8)?)?.try_into().ok()?))
 }

@@ -2,9 +2,11 @@
 //!
 //! Nothing here asks the system: tests on other systems compile this file too.
 
+use formats::ReadMemory;
+use formats::macho::{Command, Header, LC_SEGMENT_64, LC_SYMTAB, MH_MAGIC_64};
+
 use super::signature::{ALLOW_ENVIRONMENT, ALLOW_FOREIGN_LIBRARIES, Signature};
 
-pub const MH_MAGIC_64: u32 = 0xfeed_facf;
 const MH_MAGIC: u32 = 0xfeed_face;
 const FAT_MAGIC: u32 = 0xcafe_babe;
 const FAT_MAGIC_64: u32 = 0xcafe_babf;
@@ -13,11 +15,9 @@ const CPU_TYPE_ARM64: u32 = 0x0100_000c;
 const CPU_SUBTYPE_ARM64E: u32 = 2;
 const MH_EXECUTE: u32 = 2;
 const MH_DYLIB: u32 = 6;
-const LC_SYMTAB: u32 = 0x2;
 const LC_LOAD_DYLIB: u32 = 0xc;
 const LC_LOAD_DYLINKER: u32 = 0xe;
 const LC_LOAD_WEAK_DYLIB: u32 = 0x8000_0018;
-pub const LC_SEGMENT_64: u32 = 0x19;
 const LC_RPATH: u32 = 0x8000_001c;
 const LC_CODE_SIGNATURE: u32 = 0x1d;
 const LC_REEXPORT_DYLIB: u32 = 0x8000_001f;
@@ -77,6 +77,17 @@ pub enum Kind {
 /// Reads so many bytes at an offset of a file, or an address of a process; `None` where there are none.
 pub type Source<'a> = &'a dyn Fn(u64, usize) -> Option<Vec<u8>>;
 
+/// The same as memory.
+pub struct Read<'a>(pub Source<'a>);
+
+impl ReadMemory for Read<'_> {
+    fn read(&mut self, address: u64, buffer: &mut [u8]) -> usize {
+        let found = (self.0)(address, buffer.len()).unwrap_or_default();
+        buffer.iter_mut().zip(&found).for_each(|(to, from)| *to = *from);
+        buffer.len().min(found.len())
+    }
+}
+
 /// A Mach-O file, thin or universal: the slice that this machine would take of it.
 pub struct Image {
     pub kind: Kind,
@@ -127,47 +138,39 @@ impl Image {
 
     /// Reads a slice, whose offsets count from its own start.
     fn fill(&mut self, read: Source<'_>) -> Option<()> {
-        const HEADER: usize = 32;
-        /// No linker writes more.
-        const MOST: usize = 16 << 20;
-        let header = read(0, HEADER)?;
-        if word(&header, 0)? != MH_MAGIC_64 {
-            return None;
-        }
-        self.kind = match word(&header, 12)? {
+        let memory = &mut Read(read);
+        let header = Header::read(memory, 0)?;
+        self.kind = match header.file_type {
             MH_EXECUTE => Kind::Program,
             MH_DYLIB => Kind::Library,
             _ => Kind::Other,
         };
-        let size = usize::try_from(word(&header, 20)?).ok().filter(|size| *size <= MOST)?;
-        let commands = read(HEADER as u64, size)?;
-        let mut rest = commands.as_slice();
-        for _ in 0..word(&header, 16)? {
-            let size = usize::try_from(word(rest, 4)?).ok().filter(|size| *size >= 8)?;
-            let (command, after) = rest.split_at_checked(size)?;
-            self.command(command, read)?;
-            rest = after;
+        let mut commands = header.commands();
+        while let Some(command) = commands.next(memory) {
+            self.command(&command, read)?;
         }
-        Some(())
+        commands.is_complete().then_some(())
     }
 
-    fn command(&mut self, command: &[u8], read: Source<'_>) -> Option<()> {
-        match word(command, 0)? {
+    fn command(&mut self, command: &Command, read: Source<'_>) -> Option<()> {
+        // The string that a command has behind its numbers.
+        let string = || text(&read(command.address, command.size as usize)?, command.u32(8)? as usize);
+        match command.kind {
             LC_LOAD_DYLINKER => self.is_dynamic = true,
             LC_LOAD_DYLIB | LC_LOAD_WEAK_DYLIB | LC_REEXPORT_DYLIB | LC_LOAD_UPWARD_DYLIB => {
-                self.needed.push(text(command, word(command, 8)? as usize)?);
+                self.needed.push(string()?);
             }
-            LC_RPATH => self.rpaths.push(text(command, word(command, 8)? as usize)?),
-            LC_SEGMENT_64 => self.is_restricted |= command.get(8..24)?.starts_with(b"__RESTRICT\0"),
+            LC_RPATH => self.rpaths.push(string()?),
+            LC_SEGMENT_64 => self.is_restricted |= command.segment()?.is(b"__RESTRICT"),
             LC_CODE_SIGNATURE => {
-                let blob = read(u64::from(word(command, 8)?), word(command, 12)? as usize)?;
+                let blob = read(u64::from(command.u32(8)?), command.u32(12)? as usize)?;
                 self.signature = Signature::parse(&blob);
             }
             LC_SYMTAB => {
                 const ENTRY: usize = 16;
-                let (symbols, count) = (word(command, 8)?, word(command, 12)? as usize);
+                let (symbols, count) = (command.u32(8)?, command.u32(12)? as usize);
                 let table = read(u64::from(symbols), count.checked_mul(ENTRY)?)?;
-                let strings = read(u64::from(word(command, 16)?), word(command, 20)? as usize)?;
+                let strings = read(u64::from(command.u32(16)?), command.u32(20)? as usize)?;
                 for entry in table.chunks_exact(ENTRY) {
                     let kind = *entry.get(4)?;
                     if kind & N_STAB != 0 || kind & N_EXT == 0 {
@@ -275,7 +278,7 @@ fn slices(read: Source<'_>) -> Option<Vec<(Cpu, u64)>> {
         .collect()
 }
 
-pub fn word(bytes: &[u8], at: usize) -> Option<u32> {
+fn word(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_le_bytes(bytes.get(at..at.checked_add(4)?)?.try_into().ok()?))
 }
 
