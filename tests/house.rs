@@ -214,6 +214,55 @@ fn an_arrow_that_runs_up_is_seen() {
     }
 }
 
+/// Files outside of `arch` and of the crate `processor` that name one: for a number of its ABI, the launcher's names of its loader
+/// and folders, and macOS, whose kernel has structures of its own for each.
+const NAME_A_PROCESSOR: [&str; 20] = [
+    "crates/capture/src/linux/exception.rs",
+    "crates/capture/src/macos/threads.rs",
+    "crates/capture/src/macos/unwind.rs",
+    "crates/python/src/lib.rs",
+    "crates/runtime/src/hooks/linux/calls.rs",
+    "crates/runtime/src/platform/linux/abort.rs",
+    "crates/runtime/src/platform/linux/mask.rs",
+    "crates/runtime/src/platform/linux/mod.rs",
+    "crates/runtime/src/platform/macos/fault.rs",
+    "crates/runtime/src/platform/macos/memory.rs",
+    "crates/runtime/src/platform/macos/mod.rs",
+    "crates/runtime/src/platform/macos/thread.rs",
+    "crates/symbols/src/values/show/numbers.rs",
+    "crates/unwind/src/unwinder.rs",
+    "src/bin/nosigpipe/platform/linux/elf.rs",
+    "src/bin/nosigpipe/platform/linux/mod.rs",
+    "src/bin/nosigpipe/platform/linux/stacks/call.rs",
+    "src/bin/nosigpipe/platform/linux/stacks/mod.rs",
+    "src/bin/nosigpipe/platform/linux/words.rs",
+    "src/bin/nosigpipe/platform/macos/mod.rs",
+];
+
+#[test]
+fn a_processor_is_named_where_the_architecture_says() {
+    let mut found = Vec::new();
+    let mut folders = vec![root().join("crates"), root().join("src")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).expect("a folder").flatten() {
+            let path = entry.path();
+            let name = path.strip_prefix(root()).expect("a part of it").to_string_lossy().into_owned();
+            if ["crates/runtime/src/arch", "crates/processor"].contains(&name.as_str()) {
+                continue;
+            }
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|kind| kind == "rs")
+                && fs::read_to_string(&path).expect("a source file").contains("target_arch = ")
+            {
+                found.push(name);
+            }
+        }
+    }
+    found.sort();
+    assert_eq!(found, NAME_A_PROCESSOR);
+}
+
 /// Whether a name stands in a text as a word.
 fn has_word(text: &str, word: &str) -> bool {
     let is_part = |c: char| c.is_alphanumeric() || c == '_';
