@@ -18,7 +18,7 @@ mod signature;
 mod snapshot;
 
 use super::{BASE, Memory};
-use unwind::ReadMemory;
+use unwind::ReadOwned;
 
 // What the files above ask the rest of the launcher for.
 
