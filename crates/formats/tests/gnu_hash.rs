@@ -1,7 +1,5 @@
 //! Hash tables of exported names: as a linker makes them, and damaged.
 
-#![expect(clippy::panic, reason = "a test says what went wrong by panicking")]
-
 use formats::ReadMemory;
 use formats::gnu_hash::{Table, hash};
 
