@@ -96,6 +96,11 @@ macro_rules! tried {
 
 tried! { vsftpd apache_event apache_prefork memcached redis unbound haproxy nginx lighttpd mosquitto mariadb }
 
+#[test]
+fn try_says_why_programs_of_socket_activation_die() {
+    attempt::says_why_programs_of_socket_activation_die();
+}
+
 fn is_root() -> bool {
     // SAFETY: it has no memory to get wrong.
     let root = unsafe { libc::geteuid() } == 0;

@@ -86,7 +86,7 @@ impl Place {
         self.path.join(name).display().to_string()
     }
 
-    fn write(&self, name: &str, contents: &[u8]) -> String {
+    pub fn write(&self, name: &str, contents: &[u8]) -> String {
         fs::write(self.path.join(name), contents).expect("the directory can be written to");
         self.file(name)
     }

@@ -350,6 +350,10 @@ impl Trial {
                 Answer::bad(format!("a trial program that aborts ends otherwise with the library: {end}"))
             }
             Some(_) if has_report => Answer::good("reported with its stack, and the signal is the program's own"),
+            // What stands in a report that breaks off.
+            Some(_) if said.contains("could not be completed") => Answer::bad(
+                "the report of a trial program's crash broke off: if it took all of its 10 seconds, as on a very busy machine, try again",
+            ),
             Some(_) => Answer::bad("a crash of a trial program is not reported"),
             None => Answer::bad("a trial program that crashes hangs"),
         }

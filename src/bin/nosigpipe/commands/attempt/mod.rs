@@ -385,5 +385,9 @@ fn verdict(bare: &[Row], with: &[Row]) -> String {
     } else {
         writeln!(text, "With the library, it did not survive or answer in {bad} of {} ways.", with.len())
     };
+    if with.iter().any(|row| row.dead > 0) {
+        text += "Processes that died with it were started without the library, as by a server that hands on no LD_PRELOAD, or wrote to \
+                 a pipe that broke, as ever: nosigpipe status --tree PID tells which have it.\n";
+    }
     text
 }
