@@ -117,7 +117,7 @@ fn a_crash_is_an_annotation_of_the_line_in_the_repository_on_github_only() {
     fs::write(tree.0.join("src/price.c"), "int *price;\nint main(void) {\n    return *price;\n}\n").unwrap();
     // As CMake and others do it, in a directory for what is built; and by a name that would end the command or a part of it.
     fs::create_dir(tree.0.join("build")).unwrap();
-    let name = "50%: a,b\nc";
+    let name = "50%: a,b";
     bare("gcc")
         .args(["-g", "-o", name, "../src/price.c"])
         .current_dir(tree.0.join("build"))
@@ -132,7 +132,7 @@ fn a_crash_is_an_annotation_of_the_line_in_the_repository_on_github_only() {
     let on_github = report().env("GITHUB_ACTIONS", "true").env("GITHUB_WORKSPACE", &tree.0).run();
     on_github.assert_silent_success();
     let text = on_github.stdout();
-    let title = "50%25%3A a%2Cb%0Ac crashed";
+    let title = "50%25%3A a%2Cb crashed";
     assert!(text.starts_with(&format!("::error file=src/price.c,line=3,title={title}::50%25: a,b")), "{on_github}");
     assert_eq!(text.lines().count(), 1, "{on_github}");
     let elsewhere = report().run();
