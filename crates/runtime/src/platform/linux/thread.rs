@@ -179,13 +179,17 @@ pub fn write_until(fd: c_int, bytes: &[u8], patience: u64, deadline: u64) -> boo
     true
 }
 
+/// Nanoseconds between the end of the time allowed and SIGKILL. To end by the signal of the crash takes a moment; on a machine that is busy
+/// a second was too short for a process of 512 MiB, and it ended by SIGKILL.
+const RESPITE: u64 = 3_000_000_000;
+
 /// Timers of [`set_timers`], by the numbers that the kernel has given them; -1 for none.
 pub type Timers = [c_int; 2];
 
 /// The timers of [`limit_time`].
 static TIMERS: [AtomicI32; 2] = [const { AtomicI32::new(-1) }; 2];
 
-/// At `deadline` sends the calling thread `signal`, for which [`is_time_over`] is true; and a second later SIGKILL, in case the thread
+/// At `deadline` sends the calling thread `signal`, for which [`is_time_over`] is true; and [`RESPITE`] later SIGKILL, in case the thread
 /// waits for something that no other signal interrupts. Until [`forget_time_limit`].
 pub fn limit_time(tid: pid_t, signal: c_int, deadline: u64) {
     for (slot, timer) in TIMERS.iter().zip(set_timers(tid, signal, deadline)) {
@@ -196,7 +200,7 @@ pub fn limit_time(tid: pid_t, signal: c_int, deadline: u64) {
 /// The same, without noting the timers: until [`delete_timers`].
 pub fn set_timers(tid: pid_t, signal: c_int, deadline: u64) -> Timers {
     let now = nanoseconds();
-    [(signal, deadline), (libc::SIGKILL, deadline + 1_000_000_000)].map(|(signal, deadline)| {
+    [(signal, deadline), (libc::SIGKILL, deadline + RESPITE)].map(|(signal, deadline)| {
         // struct sigevent, as the kernel has it: value, signal, how to notify, thread.
         let event: [u64; 8] = [
             cookie(),
