@@ -102,14 +102,14 @@ def calls(place):
                 found = re.findall(r"survived in (\w+), descriptor 3,", err)
                 expect(found == [names.get(name, name) for name in sockets], scope, threads, found, err)
         for call in ["write", "writev", "dprintf", "syscall", "sendfile", "splice", "splice-socket"]:
+            # Kernel 4.4 has two answers to a splice from a socket, one time the one and then the other: EFAULT is the other.
+            other = [(0, "splice-socket -1 14\n", "")] if call == "splice-socket" and os.uname().release.startswith("4.4.") else []
             for _ in range(4):
-                bare = place.run(place.program("calls"), "pipe", call, *threads, preload=False)
-                # Kernel 4.4 has its own answer to a splice from a socket: EFAULT.
-                expect(bare[0] == -signal.SIGPIPE or bare == (0, "splice-socket -1 14\n", ""), call, bare)
-                seen = place.run(place.program("calls"), "pipe", call, *threads, scope="sockets")
-                expect(seen == bare, call, threads, seen)
-            end, out, err = place.run(place.program("calls"), "pipe", call, *threads, scope="process")
-            expect((end, out, err) == (0, f"{call} -1 32\n", ""), call, threads, end, out, err)
+                for preload in (False, True):
+                    seen = place.run(place.program("calls"), "pipe", call, *threads, preload=preload, scope="sockets")
+                    expect(seen in [(-signal.SIGPIPE, "", ""), *other], call, threads, "with the library" if preload else "bare", seen)
+            seen = place.run(place.program("calls"), "pipe", call, *threads, scope="process")
+            expect(seen in [(0, f"{call} -1 32\n", ""), *other], call, threads, seen)
 
 
 def children(place):
