@@ -30,7 +30,10 @@ mod platform {
 /// What [`runtime::crash::start`] is handed.
 pub static REPORTER: Reporter = Reporter {
     write: collect::write,
-    start_anew: arena::start_anew,
+    start_anew: || {
+        arena::start_anew();
+        symbols::elf::start_anew();
+    },
     demangle: |symbol, to| {
         let _ = write!(to, "{}", Demangled(symbol));
     },

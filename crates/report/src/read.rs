@@ -51,9 +51,12 @@ fn report(value: &Value) -> Report {
         thread: string(&thread["name"]),
         time: string(&value["time"]),
         uptime: value["uptime_ms"].as_u64().unwrap_or(0),
-        // Systems number some signals differently.
+        // Systems number some signals differently. Those without a name have the same word for one, as 0 has.
         signal: (1..64)
-            .find(|&number| Some(words::signal(number).0) == signal["name"].as_str())
+            .find(|&number| {
+                let name = words::signal(number).0;
+                name != words::signal(0).0 && Some(name) == signal["name"].as_str()
+            })
             .map_or(number(&signal["number"]), i64::from),
         code: number(&signal["code"]),
         address: signal["address"].as_str().and_then(hexadecimal),

@@ -369,10 +369,11 @@ static UNPACKED: AtomicUsize = AtomicUsize::new(0);
 static IS_TOO_LARGE: AtomicBool = AtomicBool::new(false);
 static IS_DAMAGED: AtomicBool = AtomicBool::new(false);
 
-/// Forgets how much was decompressed before: for tests, which read files one after the other, each as if it were the first.
-#[doc(hidden)]
-pub fn forget_limits() {
+/// Forgets how much was decompressed and what was not read, where a process reads files for one report after another.
+pub fn start_anew() {
     UNPACKED.store(0, Relaxed);
+    IS_TOO_LARGE.store(false, Relaxed);
+    IS_DAMAGED.store(false, Relaxed);
 }
 
 /// Why some of the modules' debug information was not read, as a report says it; empty if all was.

@@ -94,7 +94,7 @@ pub fn exported_names(data: &[u8]) {
 
 /// Gives a function bytes that are there for as long as it runs, and says that they stay for ever, as a mapped file does.
 fn mapped(data: &[u8], read: impl FnOnce(&'static [u8])) {
-    elf::forget_limits();
+    elf::start_anew();
     let bytes = Box::into_raw(data.to_vec().into_boxed_slice());
     // SAFETY: they are there until they are freed below.
     read(unsafe { &*bytes });

@@ -4,6 +4,7 @@ use core::ptr;
 
 use libc::{c_int, off_t};
 
+use crate::arena;
 use crate::platform::errno;
 
 /// Writes everything into a file and closes it; the errno of what failed.
@@ -23,15 +24,14 @@ pub fn write_all(fd: c_int, content: &[u8]) -> Result<(), c_int> {
     if unsafe { libc::close(fd) } == 0 { result } else { result.and_then(|()| Err(errno())) }
 }
 
-/// Maps the first `size` bytes of a file for reading, for the rest of the process's life, and closes the descriptor. `None` where there is
+/// Maps the first `size` bytes of a file for reading, until the report is done, and closes the descriptor. `None` where there is
 /// nothing, or no memory. Should the file shrink meanwhile, reading what is gone is a SIGBUS: of the copy on Linux, and the process tells
 /// what it can itself; on macOS of the report, which is then told by addresses alone.
 ///
 /// # Safety
 /// The descriptor is the caller's, who does not use it any more.
 pub unsafe fn map_and_close(fd: c_int, size: off_t) -> Option<&'static [u8]> {
-    // SAFETY: the caller hands the descriptor over. The kernel chooses where to map, so over nothing else; the mapping is private,
-    // of `size` bytes, and never unmapped.
+    // SAFETY: as promised; the mapping is private, and stays as long as anything of the report.
     unsafe {
         let memory = if size > 0 {
             libc::mmap(ptr::null_mut(), size as usize, libc::PROT_READ, libc::MAP_PRIVATE, fd, 0)
@@ -39,6 +39,9 @@ pub unsafe fn map_and_close(fd: c_int, size: off_t) -> Option<&'static [u8]> {
             libc::MAP_FAILED
         };
         libc::close(fd);
-        (memory != libc::MAP_FAILED).then(|| core::slice::from_raw_parts(memory.cast::<u8>(), size as usize))
+        let file =
+            (memory != libc::MAP_FAILED).then(|| core::slice::from_raw_parts(memory.cast::<u8>(), size as usize))?;
+        arena::keep(file);
+        Some(file)
     }
 }

@@ -200,5 +200,7 @@ unsafe extern "C" fn without_copy(_: *mut c_void) {
         let can_stop = platform::STOPS_THREADS_FROM_WITHIN && is_own_process();
         let others = if can_stop { Ok(()) } else { Err("no process could be made that would read them") };
         (reporter().write)(platform::stderr().unwrap_or(-1), true, others);
+        // The process may live on.
+        (reporter().start_anew)();
     });
 }

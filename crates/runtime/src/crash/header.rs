@@ -20,6 +20,9 @@ use wording::words;
 /// Whether standard error's reader has stopped reading: it was waited for once, and is not waited for again.
 static STALLED: AtomicBool = AtomicBool::new(false);
 
+/// Whether the first lines were written, or there is nobody who would read them.
+static IS_WRITTEN: AtomicBool = AtomicBool::new(false);
+
 /// How long a reader of standard error that has stopped reading is waited for, in nanoseconds.
 const READER_TIMEOUT: u64 = 2_000_000_000;
 
@@ -31,6 +34,7 @@ pub fn start() {
     // Where there are no copies, a vforked child may have died while it wrote, and left its state in our memory.
     IN_USE.store(0, Relaxed);
     STALLED.store(false, Relaxed);
+    IS_WRITTEN.store(false, Relaxed);
 }
 
 /// Whether there is a standard error to write to.
@@ -58,11 +62,10 @@ pub fn is_for_copy() -> bool {
         && !platform::is_raised_by(*pid, *tid, raised)
 }
 
-/// When there has been no copy, or it has crashed: writes the first lines if they are missing.
+/// When there has been no copy, or it has crashed: writes the first lines if they are missing, or perhaps only begun.
 pub fn write_if_missing() {
-    let is_written = progress().is_some_and(|progress| progress.header.load(Relaxed) != 0);
-    let is_json = options().format == Format::Json && options().is_on_stderr();
-    if is_json || is_for_copy() && !is_written {
+    let is_written_by_copy = progress().is_some_and(|progress| progress.header.load(Relaxed) != 0);
+    if !is_written_by_copy && !IS_WRITTEN.load(Relaxed) {
         write_now();
     }
 }
@@ -70,6 +73,7 @@ pub fn write_if_missing() {
 /// Writes the first lines whatever the format.
 pub fn write_now() {
     write_text(|head, text| head.write(text));
+    IS_WRITTEN.store(true, Relaxed);
 }
 
 /// Writes the last line of a report that is not the usual one: what happened, once more, since of a long log often only the

@@ -14,7 +14,7 @@ pub struct Reporter {
     /// Writes the whole report, to `stderr` (-1 for none) and wherever else it goes; without debug information unless it is
     /// `full`, and without the other threads for the reason that `others` says.
     pub write: fn(stderr: c_int, full: bool, others: Result<(), &'static str>),
-    /// Forgets all memory that an earlier attempt at a report has used.
+    /// Gives back all memory that a report has used, or an earlier attempt at one.
     pub start_anew: fn(),
     /// Writes a symbol's name demangled.
     pub demangle: fn(symbol: &[u8], to: &mut dyn fmt::Write),

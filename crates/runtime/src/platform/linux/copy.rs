@@ -39,6 +39,8 @@ static MADE: AtomicU32 = AtomicU32::new(0);
 const REFUSED: u32 = u32::MAX;
 /// The copy's pid. When the copy is done, it still holds the process's other threads.
 static CHILD: AtomicI32 = AtomicI32::new(0);
+/// A copy or helper of an earlier report that was killed, and had not ended when that report did.
+static LEFT: AtomicI32 = AtomicI32::new(0);
 /// Whether PR_SET_DUMPABLE was set for the time of the report.
 static IS_OPEN: AtomicBool = AtomicBool::new(false);
 
@@ -60,6 +62,7 @@ pub unsafe fn in_a_copy(work: CopyWork) -> CopyEnd {
     unsafe { *WORK.0.get() = Some(work) };
     MADE.store(0, Relaxed);
     CHILD.store(0, Relaxed);
+    wait_for_left(work.deadline);
     keep_own_data();
     open_to_copy();
     // SAFETY: the caller promises a stack that is used for nothing else; where there is none, there is no helper.
@@ -131,11 +134,30 @@ pub fn end_copy() {
             continue;
         }
         kill(child);
-        while has_ended(child).is_none() && nanoseconds() < deadline {
-            sleep(20_000);
+        let mut is_left = true;
+        while is_left && nanoseconds() < deadline {
+            is_left = has_ended(child).is_none();
+            if is_left {
+                sleep(20_000);
+            }
+        }
+        if is_left {
+            LEFT.store(child, Relaxed);
         }
     }
     close_to_copy();
+}
+
+/// Where the process has gone on after a report, and the copy took longer to end on a busy machine: it still holds the other threads,
+/// which nobody else can look at before.
+fn wait_for_left(deadline: u64) {
+    // A tenth of the time for the report at most.
+    let now = nanoseconds();
+    let until = now + deadline.saturating_sub(now) / 10;
+    let left = LEFT.swap(0, Relaxed);
+    while left > 0 && has_ended(left).is_none() && nanoseconds() < until {
+        sleep(1_000_000);
+    }
 }
 
 /// The same for a child that runs in its parent's memory: notes nothing there. `work` has the copy's stack, and lies where the copy

@@ -99,10 +99,10 @@ pub fn is_list_known() -> bool {
 
 /// The libraries behind us; nothing when the loader's list is not found, or does not have us.
 pub fn libraries() -> impl Iterator<Item = Option<Library>> {
-    // SAFETY: an entry of the list stays while its library is loaded. Libraries that came with the program stay to the end of the
-    // process; they come first, and what is looked up is found among them. Those behind were opened by dlopen(3). When the
-    // constructor runs there are none, unless another library's constructor has opened them. If another thread closes such a library
-    // at this very moment, we read unmapped memory: only the loader's lock could prevent that, which a handler must not wait for.
+    // SAFETY: an entry of the list stays while its library does. Those that came with the program stay to the end of the process;
+    // they come first, and the constructor goes no further than to libc, which is one of them ([`Library::is_whole_libc`]). Those
+    // behind were opened by dlopen(3). They are read only for a function that neither libc nor what is before it has: a thread
+    // that closes one at this very moment can't be guarded against without the loader's lock, which a handler must not wait for.
     let step = |entry: *const LinkMap| unsafe { entry.as_ref() };
     let mut entry = step(first_library());
     while let Some(other) = entry.filter(|entry| !ptr::eq(entry.dynamic, &raw const OURS)) {
@@ -326,7 +326,17 @@ impl Library {
         usual.then_some(library)
     }
 
-    /// What the library has by a name, in its default version.
+    /// Whether it is libc, and threads are a part of it: what is not found up to here is nowhere. Not so glibc before 2.34, which may
+    /// have libpthread behind it.
+    pub fn is_whole_libc(&self) -> bool {
+        const OWN: Name = Name::new("__errno_location\0");
+        const OF_THREADS: Name = Name::new("pthread_key_create\0");
+        let own = libc::__errno_location as *const () as *mut ();
+        matches!(self.find(&OWN), Answer::Function(found) if found == own)
+            && matches!(self.find(&OF_THREADS), Answer::Function(_))
+    }
+
+    /// What the library says of a name, in its default version.
     pub fn find(&self, name: &Name) -> Answer {
         self.find_version(name, false)
     }

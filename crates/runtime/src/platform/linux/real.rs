@@ -28,15 +28,25 @@ pub enum Source {
     AskLoader,
 }
 
-/// Calls `each`, which looks functions up, with one source after the other.
+/// Looks up the functions that `each` resolves, wherever it is told to; for the constructor. Not behind libc: libraries there may
+/// be closed at any time, if another library's constructor has opened them.
 pub fn look_up(each: impl Fn(&Source)) {
+    look_up_in(each, |library| library.is_whole_libc());
+}
+
+/// The same as far as `is_last` says.
+fn look_up_in(each: impl Fn(&Source), is_last: impl Fn(&Library) -> bool) {
     let mut knows_all = true;
     for library in libraries() {
         let Some(library) = library else {
             knows_all = false;
             break;
         };
+        let is_last = is_last(&library);
         each(&Source::In(library));
+        if is_last {
+            break;
+        }
     }
     // If all libraries could be read and libc was one of them, dlsym(3) would find nothing more, and only allocate an error message.
     if !knows_all || !IN_FRONT.load(Relaxed) {
@@ -98,7 +108,7 @@ impl Real {
     #[inline(never)]
     pub fn address_or_refusal(&self) -> *const () {
         if !self.is_found.load(Relaxed) {
-            look_up(|source| self.resolve(source));
+            look_up_in(|source| self.resolve(source), |_| false);
         }
         if self.is_found.load(Relaxed) {
             return self.address();
