@@ -414,13 +414,21 @@ class Machine(World):
         """The exception of an access to memory that is not there, or not allowed."""
         return self.exception((0x24, (0x0F if mapped else 0x05) | write << 6), (14, mapped | write << 1))
 
+    def siginfo(self, signal, code, sender, address):
+        """A siginfo_t (sys/signal.h: 104 bytes) at the end of what is mapped: who reads more of it faults."""
+        info = struct.pack("<iiiiIiQ72x", signal, 0, code, sender, 501, 0, address)
+        assert len(info) == 104
+        end = self.mmap(len(info)) + self.arch.page
+        self.uc.mem_write(end - len(info), info)
+        return end - len(info)
+
     def deliver(self, signal, code=0, address=0, registers=None, exception=(0, 0), sender=0):
         """Calls the handler that the kernel has, on the thread's alternate stack; the context that it leaves."""
         handler, mask, flags = self.kernel.action(signal)
         stack, size, _ = self.thread.altstack
         assert flags & SA_ONSTACK and flags & SA_SIGINFO and size >= 0x8000, (flags, size)
         registers = registers or [0] * (33 if self.arch.name == "arm64" else 17)
-        info = self.buf(struct.pack("<iiiiIiQ", signal, 0, code, sender, 501, 0, address) + bytes(104))
+        info = self.siginfo(signal, code, sender, address)
         machine = self.buf(struct.pack("<QQ", *exception) + struct.pack(f"<{len(registers)}Q", *registers) + bytes(64))
         # A thread that has the signal blocked gets it all the same when its own instruction raises it.
         context = self.buf(struct.pack("<iIQQQQQQ", 0, 1 << (signal - 1), 0, 0, 0, 0, 0, machine))
@@ -439,7 +447,7 @@ class Machine(World):
         """The same in the middle of a report: the kernel stays on the stack that it is on."""
         handler, mask, flags = self.kernel.action(signal)
         registers = self.registers()
-        info = self.buf(struct.pack("<iiiiIiQ", signal, 0, 1, 0, 501, 0, address) + bytes(104))
+        info = self.siginfo(signal, 1, 0, address)
         machine = self.buf(struct.pack("<QQ", *exception) + struct.pack(f"<{len(registers)}Q", *registers) + bytes(64))
         context = self.buf(struct.pack("<iIQQQQQQ", 1, 0, 0, 0, 0, 0, 0, machine))
         self.call(handler, signal, info, context, sig="v:ipp")

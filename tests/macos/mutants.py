@@ -36,6 +36,8 @@ MUTANTS = [
      'macos::popen_extsn = "popen"(command: *const c_char, mode: *const c_char) -> *mut FILE;'),
     ("sockets in Mach messages are forgotten", "crates/runtime/src/hooks/macos/socket.rs",
      "        sigpipe::configure_socket(fd);\n", "        sigpipe::flag();\n"),
+    ("more of a siginfo than there is", "crates/runtime/src/crash/incident.rs",
+     "(&raw mut (*incident).info).cast::<siginfo_t>().copy_from_nonoverlapping(info, 1);", "(*incident).info = *info.cast();"),
     ("execv changes nothing", "crates/runtime/src/hooks/exec.rs",
      "    let _exec = Spawn::begin();\n    // SAFETY: the caller's arguments, as the caller gave them.\n"
      "    unsafe { real::execv()", "    // SAFETY: the caller's arguments, as the caller gave them.\n    unsafe { real::execv()"),
