@@ -360,7 +360,7 @@ const PLANTS: [(&str, &str); 6] = [
 
 /// What the crates are that hooks and handlers are made of: those below, and the one that knows them.
 #[cfg(target_os = "linux")]
-const BELOW: [&str; 6] = ["exchange", "hooktable", "policy", "processor", "settings", "wording"];
+const BELOW: [&str; 7] = ["exchange", "formats", "hooktable", "policy", "processor", "settings", "wording"];
 #[cfg(target_os = "linux")]
 const REACHED: &str = "runtime";
 
