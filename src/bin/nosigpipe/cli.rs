@@ -13,13 +13,13 @@ use settings::options::SETTINGS;
 
 /// A command: its part of the command line and what it does.
 struct Entry {
-    /// The heading in help under which it stands.
+    /// The heading of help under which it is listed.
     group: Group,
     command: fn() -> Command,
     run: fn(&ArgMatches) -> Result<u8, Failure>,
 }
 
-/// What commands are for.
+/// The groups into which help sorts the commands.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Group {
     /// Starting programs.
@@ -28,7 +28,7 @@ pub enum Group {
     Look,
     /// This installation.
     Installation,
-    /// Started by other commands, and shown nowhere.
+    /// Started only by other commands of nosigpipe; neither help nor the manual page shows them.
     Internal,
 }
 
@@ -56,12 +56,12 @@ const COMMANDS: [Entry; 13] = [
     Entry { group: Group::Installation, command: completions::command, run: completions::run },
 ];
 
-/// The whole command line.
+/// The parser of the whole command line. Internal commands are accepted and hidden.
 pub fn command() -> Command {
     bare_command().subcommands(COMMANDS.iter().map(|entry| (entry.command)().hide(entry.group == Group::Internal)))
 }
 
-/// The command line without its commands.
+/// The parser without any command.
 fn bare_command() -> Command {
     Command::new("nosigpipe")
         .version(env!("CARGO_PKG_VERSION"))
@@ -69,17 +69,17 @@ fn bare_command() -> Command {
         .max_term_width(120)
         .subcommand_required(true)
         .arg_required_else_help(false)
-        // clap lists commands without groups.
+        // clap lists commands without groups, so the list is our own.
         .help_template(format!("{{about-with-newline}}\n{{usage-heading}} {{usage}}\n{}", overview()))
 }
 
-/// The command line without what only nosigpipe itself starts.
+/// The parser without the internal commands, for the manual page and for completion in shells.
 pub fn shown_command() -> Command {
     let shown = COMMANDS.iter().filter(|entry| entry.group != Group::Internal);
     bare_command().subcommands(shown.map(|entry| (entry.command)()))
 }
 
-/// The commands that are shown, by their groups.
+/// The headings of help, each with the commands below it.
 pub fn groups() -> impl Iterator<Item = (&'static str, Vec<Command>)> {
     GROUPS.into_iter().map(|(group, heading)| {
         let members = COMMANDS.iter().filter(|entry| entry.group == group).map(|entry| (entry.command)());
@@ -87,7 +87,8 @@ pub fn groups() -> impl Iterator<Item = (&'static str, Vec<Command>)> {
     })
 }
 
-/// Does what the command line says.
+/// Parses the command line, whose first argument is the name of nosigpipe itself, and runs the command. Returns the
+/// exit code.
 pub fn run(arguments: impl Iterator<Item = OsString>) -> Result<u8, Failure> {
     let matches = match command().try_get_matches_from(arguments) {
         Ok(matches) => matches,
@@ -106,7 +107,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> Result<u8, Failure> {
     }
 }
 
-/// clap's message as one line: what is wrong, and what may have been meant.
+/// clap's error as one line: what is wrong, and what may have been meant.
 fn usage_error(error: &clap::Error) -> String {
     if error.kind() == ErrorKind::MissingSubcommand {
         return "no command given; see nosigpipe --help".into();
@@ -118,7 +119,7 @@ fn usage_error(error: &clap::Error) -> String {
     format!("{problem}{}; see nosigpipe --help", meant(error).unwrap_or_default())
 }
 
-/// What may have been meant, to stand behind what is wrong.
+/// A suggestion for the end of the error, ` (did you mean 'X'?)`; `None` where nothing is similar.
 fn meant(error: &clap::Error) -> Option<String> {
     let kinds = [ContextKind::SuggestedSubcommand, ContextKind::SuggestedArg, ContextKind::SuggestedValue];
     let suggestions = kinds.into_iter().filter_map(|kind| error.get(kind)).flat_map(|value| match value {
@@ -130,17 +131,17 @@ fn meant(error: &clap::Error) -> Option<String> {
         Some(ContextValue::String(word)) => Some(word),
         _ => None,
     };
-    // The best comes last.
+    // clap's most similar suggestion comes last.
     let similar = suggestions.last().or_else(|| closest_command(word?));
-    // A program where a command should be is a `run` forgotten.
+    // A program's name where a command should be: `run --` has probably been forgotten.
     let program = word.filter(|word| preflight::path::find(OsStr::new(word)).is_ok());
     let program = program.map(|word| format!("nosigpipe run -- {word}"));
     let meant: Vec<_> = [similar, program].into_iter().flatten().map(|word| format!("'{word}'")).collect();
     (!meant.is_empty()).then(|| format!(" (did you mean {}?)", meant.join(" or ")))
 }
 
-/// The command that a word is the beginning of, or that it becomes by one change; `None` if there are several. clap finds what is
-/// similar on the whole, which two letters that have changed places in a short word are not.
+/// The only command that begins with this word, else the only one that is one typing mistake away from it; `None` where
+/// there is none or there are several. clap's own measure of similarity misses two swapped letters in a short word.
 fn closest_command(word: &str) -> Option<String> {
     let names: Vec<String> =
         groups().flat_map(|(_, commands)| commands).map(|command| command.get_name().to_owned()).collect();
@@ -154,7 +155,8 @@ fn closest_command(word: &str) -> Option<String> {
     None
 }
 
-/// Whether two words differ by one letter that is another one, missing or too many, or by two neighbours that have changed places.
+/// Whether two words differ by one replaced, missing or additional letter, or by two neighbouring letters that are
+/// swapped.
 fn is_one_change_away(typed: &[u8], name: &[u8]) -> bool {
     let same = typed.iter().zip(name).take_while(|(left, right)| left == right).count();
     let (typed, name) = (typed.get(same..).unwrap_or_default(), name.get(same..).unwrap_or_default());
@@ -163,7 +165,7 @@ fn is_one_change_away(typed: &[u8], name: &[u8]) -> bool {
     swapped || typed.get(1..) == name.get(1..) || typed.get(1..) == Some(name) || Some(typed) == name.get(1..)
 }
 
-/// What stands under the usage in help: all commands, settings, and exit codes.
+/// The part of help below the usage line: all commands, settings, and exit codes.
 fn overview() -> String {
     let mut text = String::new();
     for (heading, commands) in groups() {

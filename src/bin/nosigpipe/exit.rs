@@ -4,7 +4,8 @@ use std::fmt::Display;
 
 /// Done, and the answer is good.
 pub const OK: u8 = 0;
-/// nosigpipe itself failed, was used wrongly, or refused to start the program: as env(1), nohup(1) and timeout(1).
+/// nosigpipe itself failed, was used wrongly, or refused to start the program. env(1), nohup(1) and timeout(1) use the
+/// same three codes.
 pub const REFUSED: u8 = 125;
 /// The program was found and can't be executed.
 pub const NOT_EXECUTABLE: u8 = 126;
@@ -14,7 +15,8 @@ pub const NOT_FOUND: u8 = 127;
 /// `demo`: it did not go as promised.
 pub const DEMO_FAILED: u8 = 1;
 
-/// `doctor`: something does not work that should.
+/// `doctor`: something that should work does not. `try`: with the library, the server did not survive or does not
+/// answer.
 pub const NOT_WELL: u8 = 1;
 
 /// `status`: the library is loaded but does not act.
@@ -45,7 +47,7 @@ pub const TABLE: [(&str, &str); 13] = [
     ("", "125 also for every command that was used wrongly"),
 ];
 
-/// Why a command ends: one line for standard error, and the exit code.
+/// Why a command failed: one line for standard error, and the exit code.
 #[derive(Debug)]
 pub struct Failure {
     pub code: u8,
@@ -58,18 +60,19 @@ impl Failure {
         Self { code, message: message.into() }
     }
 
-    /// nosigpipe refuses or is unable.
+    /// nosigpipe can't do what was asked for, or refuses to ([`REFUSED`]).
     pub fn refused(message: impl Into<String>) -> Self {
         Self::new(REFUSED, message)
     }
 
-    /// The same after a failed call, about a file or something else with a name.
+    /// The same after a failed system call. `subject` names what the call was about, such as a file.
     pub fn about(subject: impl Display, error: &std::io::Error) -> Self {
         Self::refused(format!("{subject}: {}", reason(error)))
     }
 }
 
-/// An error's own words, without the number that std adds, in lower case.
+/// An error's message without the number that std appends, ` (os error 2)`, and with a small first letter, to stand
+/// behind a colon.
 pub fn reason(error: &std::io::Error) -> String {
     let text = error.to_string();
     let text = text.split(" (os error").next().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Where the library is.
+//! Finds the library that is to be preloaded.
 
 use std::env;
 use std::ffi::{OsStr, OsString};
@@ -13,21 +13,26 @@ use crate::platform;
 use settings::layout;
 use settings::options::LIBRARY;
 
-/// Where the library is beside or near the executable: in a build directory; in an installation's bin and lib. What
-/// systems add to these is theirs.
+/// Where the library may be, relative to the executable's directory: in the same one, as in cargo's build directory, or
+/// in the lib beside an installation's bin. `platform::NEAR` has what one system adds.
 const NEAR: [&str; 3] = [".", "../lib", "../lib/nosigpipe"];
 
-/// The library, which can be preloaded.
+/// A library that can be preloaded.
 pub struct Library {
     /// Its file.
     pub path: PathBuf,
-    /// What names it to the loader: the file's absolute path, or what was given with the loader's own words in it.
+    /// Its entry in the loader's variable: the file's absolute path, or the name that the user gave where that has
+    /// tokens in it that the loader replaces, such as `$LIB`.
     pub entry: OsString,
-    /// How it was found.
+    /// How it was found, for messages.
     pub named_by: &'static str,
 }
 
-/// The library: named by the flag or by its variable, or found near the executable.
+/// Finds the library by `given`, which is the value of --library, else by the variable NOSIGPIPE_LIBRARY, else near the
+/// executable.
+///
+/// # Errors
+/// When there is none, or it can't be preloaded.
 pub fn find(given: Option<&OsStr>) -> Result<Library, Failure> {
     let library = locate(given)?;
     check(&library.path)?;
@@ -53,7 +58,7 @@ pub fn near() -> impl Iterator<Item = &'static str> {
     NEAR.iter().chain(platform::NEAR).copied()
 }
 
-/// Every place near the executable where the library is looked for, in this order.
+/// Every file near the executable that may be the library, in the order in which they are tried.
 pub fn candidates() -> Result<Vec<PathBuf>, Failure> {
     let executable = env::current_exe().map_err(|error| Failure::about("own executable", &error))?;
     let directory = executable.parent().unwrap_or(Path::new("/"));
@@ -85,13 +90,13 @@ fn locate(given: Option<&OsStr>) -> Result<Library, Failure> {
     })
 }
 
-/// A library that somebody has named, perhaps in the loader's own words, which it replaces in every program anew: they
-/// stay in the entry.
+/// A library that the user has named. The loader replaces tokens such as `$LIB` in every program anew: they stay in the
+/// entry and are only replaced in the path.
 fn named(given: OsString, named_by: &'static str) -> Result<Library, Failure> {
     let subject = || format!("library {}", output::name(&given));
     let canonical = |path: &OsStr| fs::canonicalize(path).map_err(|error| Failure::about(subject(), &error));
     match platform::expand(&given) {
-        // A file of that very name comes first: it is what the words say without a loader.
+        // If there is a file whose name really has the dollar sign in it, that one is meant.
         Ok(Some(path)) if !Path::new(&given).exists() => {
             if !Path::new(&given).is_absolute() {
                 return Err(Failure::refused(format!("{}: it must be an absolute path", subject())));
@@ -109,16 +114,17 @@ fn is_under_cargo(directory: &Path) -> bool {
     is_ours && env::var_os("CARGO_MANIFEST_DIR").is_some() && directory.join("deps").is_dir()
 }
 
-/// What `cargo install` leaves out, and what to do.
+/// The end of the error message where nosigpipe was installed by cargo, which installs no libraries.
 const INSTALLED_BY_CARGO: &str = "; cargo install brings programs only, so build the library in nosigpipe's source by \
                                   cargo build --release --lib and put it beside nosigpipe, or install a package instead";
 
-/// Whether this is a directory that `cargo install` puts programs into.
+/// Whether `cargo install` puts programs into this directory: in the one above it, cargo lists what it has installed.
 fn is_installed_by_cargo(directory: &Path) -> bool {
     directory.parent().is_some_and(|root| root.join(".crates2.json").exists() || root.join(".crates.toml").exists())
 }
 
-/// Has cargo build the library with the profile that the launcher was built with.
+/// Has cargo build the library with the launcher's own profile, after which cargo has named the directory; that of the
+/// profile dev is `debug`.
 fn build(directory: &Path) -> Result<PathBuf, Failure> {
     let profile = match directory.file_name() {
         Some(name) if name == "debug" => OsStr::new("dev"),
@@ -139,7 +145,7 @@ fn build(directory: &Path) -> Result<PathBuf, Failure> {
         let _ = std::io::stderr().write_all(&result.stderr);
         return Err(Failure::refused("cargo build --lib failed"));
     }
-    // One JSON message a line; the artifact's says where it is.
+    // cargo prints one JSON message a line; that of the library has its file's name.
     String::from_utf8_lossy(&result.stdout)
         .lines()
         .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())

@@ -1,4 +1,4 @@
-//! Standard output and standard error. Neither being closed nor full is a reason to panic.
+//! Standard output and standard error. Unlike `println!`, nothing here panics when they are closed or can't be written.
 
 use std::borrow::Cow;
 use std::ffi::OsStr;
@@ -11,21 +11,23 @@ use std::path::Path;
 use crate::exit::Failure;
 use wording::line::{Shown, is_harmless};
 
-/// Writes text to standard output. Not by std's own, to which a closed one is as good as an open one.
+/// Writes text to standard output. std's own `stdout` reports success when the descriptor is closed (EBADF), so it is
+/// not used.
 pub fn write(text: &str) -> Result<(), Failure> {
-    // SAFETY: the descriptor is closed by nobody, nor by this: it is not dropped.
+    // SAFETY: nothing in this program closes standard output, and `ManuallyDrop` keeps this `File` from closing it.
     let mut stdout = ManuallyDrop::new(unsafe { File::from_raw_fd(libc::STDOUT_FILENO) });
     stdout.write_all(text.as_bytes()).map_err(|error| Failure::about("standard output", &error))
 }
 
-/// Writes lines to standard output that may have text from outside in them, so that they leave the terminal alone.
+/// Writes lines to standard output that may have text from outside in them, such as names of files: characters that
+/// would control the terminal are replaced.
 pub fn write_lines(text: &str) -> Result<(), Failure> {
     let lines: Vec<Cow<'_, str>> = text.split('\n').map(one_line).collect();
     write(&lines.join("\n"))
 }
 
-/// The same in colours, if standard output is a terminal and its user has nothing against them (NO_COLOR, no-color.org). `colour`
-/// is asked about each line for the escape sequence in front of it.
+/// Like [`write_lines`], in colour if standard output is a terminal, TERM is not `dumb` and NO_COLOR (no-color.org) is
+/// not set. `colour` gets each line and returns the escape sequence to put in front of it, if any.
 pub fn write_coloured(text: &str, colour: impl Fn(&str) -> Option<&'static str>) -> Result<(), Failure> {
     let is_unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
         || std::env::var_os("TERM").is_none_or(|terminal| terminal == "dumb");
@@ -43,14 +45,15 @@ pub fn write_coloured(text: &str, colour: impl Fn(&str) -> Option<&'static str>)
     write(&lines.join("\n"))
 }
 
-/// As [`write_lines`] for JSON, whose reader gets the text as it is.
+/// Writes JSON to standard output. What would control a terminal becomes a `\uXXXX` escape, so that a reader of the
+/// JSON still gets the original text.
 pub fn write_json(json: &str) -> Result<(), Failure> {
     let mut text = String::with_capacity(json.len());
     for character in json.chars() {
         if character == '\n' || is_harmless(character) {
             text.push(character);
         } else {
-            // Only strings have such characters in them.
+            // JSON has such characters only within strings, where an escape is allowed.
             text.extend(character.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")));
         }
     }
@@ -59,26 +62,27 @@ pub fn write_json(json: &str) -> Result<(), Failure> {
 
 /// Whether standard output is a terminal.
 pub fn is_terminal() -> bool {
-    // SAFETY: it only answers.
+    // SAFETY: the call takes a number and touches no memory.
     unsafe { libc::isatty(libc::STDOUT_FILENO) == 1 }
 }
 
 /// Writes one line about what is wrong, or noteworthy, to standard error.
 pub fn complain(message: &str) {
-    // Nobody is left to be told when this fails.
+    // If this fails, too, there is nowhere else to report it.
     let _ = std::io::stderr().write_all(format!("nosigpipe: {}\n", one_line(message)).as_bytes());
 }
 
-/// A name from outside, as one line that leaves the terminal alone.
+/// A name from outside for a message: one line, without characters that would control the terminal.
 pub fn name(name: &(impl AsRef<OsStr> + ?Sized)) -> String {
     one_line(&name.as_ref().to_string_lossy()).into_owned()
 }
 
-/// A path from outside, as one line.
+/// The same for a path.
 pub fn path(path: &Path) -> String {
     name(path)
 }
 
+/// The text on one line, with harmless characters only.
 fn one_line(text: &str) -> Cow<'_, str> {
     let shown = Shown(text.as_bytes(), usize::MAX).to_string();
     if shown == text { Cow::Borrowed(text) } else { Cow::Owned(shown) }

@@ -1,33 +1,42 @@
-//! The library's state, as it was copied out of a process.
+//! The library's state, copied out of a process.
 
 use std::mem::offset_of;
 
 use settings::layout::{CALLS, Disposition, MAGIC, Stage, State, VERSION};
 use settings::options::{CRASH_SIGNALS, Crash, Format, Log, REPORT_MAX, Scope};
 
-/// What the library's static said at one moment.
+/// The library's [`State`] as it was at one moment. A field is `None` where its number has no meaning to this launcher.
 pub struct Snapshot {
+    /// Where the library stands in the process.
     pub stage: Option<Stage>,
+    /// Where SIGPIPE is kept away.
     pub scope: Option<Scope>,
     /// The process that the numbers belong to, as it sees itself in its own pid namespace.
     pub pid: u32,
+    /// What the program would be told if it asked for SIGPIPE's disposition.
     pub belief: Option<Disposition>,
+    /// Address of the program's own SIGPIPE handler, 0 without one.
     pub belief_handler: u64,
+    /// Sockets made.
     pub sockets: u64,
+    /// Connections accepted.
     pub accepted: u64,
+    /// Crash reports begun.
     pub crash_reports: u64,
-    /// In the order of [`CALLS`].
+    /// Broken pipes survived by each call, in the order of [`CALLS`].
     pub broken_pipes: Vec<u64>,
+    /// What the library does about crashes, in which format it reports them, and what it logs.
     pub crash: Option<Crash>,
     pub format: Option<Format>,
     pub log: Option<Log>,
-    /// Bits of `options::TARGETS`.
+    /// Where reports go besides the directory: bits of `options::TARGETS`.
     pub targets: u32,
-    /// Bits of [`CRASH_SIGNALS`].
+    /// The crash signals whose actions are the library's to set: bit n for entry n of [`CRASH_SIGNALS`].
     pub owned: u32,
-    /// Where the name of the directory for reports is, and its length.
+    /// Address and length in bytes of the name of the directory for reports.
     pub directory: Option<(u64, usize)>,
-    /// In the order of [`CRASH_SIGNALS`].
+    /// What the program would be told of each crash signal, in the order of [`CRASH_SIGNALS`]: `SIG_DFL` (0), `SIG_IGN`
+    /// (1) or its handler's address.
     pub crash_beliefs: Vec<u64>,
 }
 
@@ -35,14 +44,14 @@ pub struct Snapshot {
 pub struct Library {
     /// The file that it was loaded from, as the process sees it; Linux adds ` (deleted)`.
     pub path: String,
-    /// What its state says, or why no sense can be made of it.
+    /// Its state, or in words why that can't be decoded.
     pub snapshot: Result<Snapshot, String>,
-    /// The directory for reports that the state leads to.
+    /// The directory for reports.
     pub directory: Option<String>,
 }
 
 impl Library {
-    /// By the bytes of its state; `read` reads so many bytes of the process's memory.
+    /// Decodes the bytes of its state. `read` takes an address and a size and reads the process's memory.
     pub fn new(path: String, state: &[u8], read: impl FnOnce(u64, usize) -> Option<Vec<u8>>) -> Self {
         let snapshot = Snapshot::decode(state);
         let directory = snapshot.as_ref().ok().and_then(|snapshot| snapshot.directory);
@@ -50,13 +59,14 @@ impl Library {
         Self { path, snapshot, directory: directory.map(|name| String::from_utf8_lossy(&name).into_owned()) }
     }
 
-    /// Whether it is the one of several copies whose state all of them use. One of another version may be.
+    /// Of several copies in one process, all use the state of one. Whether this can be it: a copy whose state can't be
+    /// decoded may be, too.
     pub fn is_used(&self) -> bool {
         self.snapshot.as_ref().map_or(true, |snapshot| snapshot.stage != Some(Stage::Loaded))
     }
 }
 
-/// What the kernel does with a process's signals: bit n is for signal n + 1.
+/// What the kernel does with a process's signals, as sets: bit n is for signal n + 1.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Signals {
     pub ignored: u64,
@@ -95,10 +105,13 @@ impl Signals {
 }
 
 impl Snapshot {
-    /// Bytes to copy.
+    /// Size of the library's state in bytes.
     pub const SIZE: usize = size_of::<State>();
 
-    /// Makes sense of the bytes, or says what is wrong with them.
+    /// Decodes a state.
+    ///
+    /// # Errors
+    /// What is wrong with it, in words.
     pub fn decode(bytes: &[u8]) -> Result<Self, String> {
         let u32_at = |offset: usize| {
             bytes.get(offset..offset + 4).and_then(|bytes| bytes.try_into().ok()).map_or(0, u32::from_ne_bytes)
@@ -139,12 +152,12 @@ impl Snapshot {
         })
     }
 
-    /// All broken pipes that were counted; the process may have written anything there.
+    /// All broken pipes that were counted. The sum saturates, since the process may have written any numbers there.
     pub fn broken_pipes(&self) -> u64 {
         self.broken_pipes.iter().fold(0, |sum, count| sum.saturating_add(*count))
     }
 
-    /// The calls by which there were any, with their numbers.
+    /// The calls that met broken pipes, with how many.
     pub fn by_call(&self) -> impl Iterator<Item = (&'static str, u64)> {
         CALLS.into_iter().zip(self.broken_pipes.iter().copied()).filter(|(_, count)| *count > 0)
     }

@@ -1,4 +1,4 @@
-//! `man`: the manual page, made of the command line's own table.
+//! `man`: the manual page, made from the definitions of the command line.
 
 use clap::{Arg, ArgMatches, Command};
 use roff::{Inline, Roff, bold, italic, roman};
@@ -7,7 +7,8 @@ use crate::exit::{self, Failure, OK};
 use crate::{cli, output, platform};
 use settings::options::SETTINGS;
 
-/// The time that a packager wants in the page, in seconds since 1970, as for other files of reproducible builds.
+/// The variable with the time that the page shows, in seconds since 1970. Packagers set it so that builds are
+/// reproducible (reproducible-builds.org).
 const EPOCH: &str = "SOURCE_DATE_EPOCH";
 
 pub fn command() -> Command {
@@ -21,7 +22,7 @@ pub fn run(_: &ArgMatches) -> Result<u8, Failure> {
     Ok(OK)
 }
 
-/// What to do with it: a command line, and what it is for.
+/// The examples: a command line, and what it is for.
 const EXAMPLES: [(&str, &str); 10] = [
     ("nosigpipe try -- ./server --port 8080", "What do vanishing clients do to it, bare and with the library?"),
     ("nosigpipe run -- tritonserver --model-repository=/models", "A server that no vanishing client ends."),
@@ -165,7 +166,8 @@ fn environment(page: &mut Roff) {
     }
 }
 
-/// The day that stands in the page's last line: only a package has one.
+/// The date in the page's footer; empty where SOURCE_DATE_EPOCH is not set: today's date would say nothing about the
+/// page.
 fn date() -> String {
     let seconds = std::env::var(EPOCH).ok().and_then(|text| text.parse::<i64>().ok());
     seconds.map(day).unwrap_or_default()
@@ -173,9 +175,9 @@ fn date() -> String {
 
 /// The day of a time in seconds since 1970, as YYYY-MM-DD.
 fn day(seconds: i64) -> String {
-    // SAFETY: all zeros is a valid tm, and its fields are what gmtime_r writes.
+    // SAFETY: a tm has numbers, and on some systems a pointer that may be null: all zeros is valid.
     let mut time: libc::tm = unsafe { std::mem::zeroed() };
-    // SAFETY: both live until it returns, and nobody else has them.
+    // SAFETY: both point to variables of this function, which live until the call returns.
     unsafe { libc::gmtime_r(&raw const seconds, &raw mut time) };
     format!("{:04}-{:02}-{:02}", time.tm_year + 1900, time.tm_mon + 1, time.tm_mday)
 }

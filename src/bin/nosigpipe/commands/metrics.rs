@@ -40,13 +40,13 @@ pub enum Target {
 }
 
 impl Target {
-    /// Where they are asked for, if they are.
+    /// Where the command line wants metrics to go; `None` if it asks for none.
     pub fn asked_for(matches: &ArgMatches) -> Option<Self> {
         let file = matches.get_one::<OsString>("textfile").map(|file| Self::File(file.into()));
         file.or_else(|| matches.get_flag("prometheus").then_some(Self::Stdout))
     }
 
-    /// Writes all of it, or leaves what was there.
+    /// Writes the text. A file is replaced as a whole, or stays as it was on an error.
     pub fn write(&self, text: &str) -> Result<(), Failure> {
         match self {
             Self::Stdout => output::write(text),
@@ -55,15 +55,15 @@ impl Target {
     }
 }
 
-/// Puts a file in the place of another at once. Whoever reads it meanwhile has the old one; the collector reads no
-/// name that does not end in .prom.
+/// Writes a new file beside `path` and renames it to that: a reader gets all of the old content or all of the new. The
+/// collector skips the new file meanwhile, since its name does not end in .prom.
 fn replace(path: &Path, text: &str) -> io::Result<()> {
     let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
     let mut aside = OsString::from(".");
     aside.push(name);
     aside.push(format!(".{}", std::process::id()));
     let aside = path.with_file_name(aside);
-    // One of our pid that is there is left from a process that has ended.
+    // A file of this name was left by a process that had our pid and ended before the rename.
     let _ = fs::remove_file(&aside);
     let write = |mut file: File| {
         file.write_all(text.as_bytes())?;
@@ -77,7 +77,7 @@ fn replace(path: &Path, text: &str) -> io::Result<()> {
     written
 }
 
-/// One metric: all its samples stand together, under its two lines.
+/// One metric. The format has all its samples together, below its HELP and TYPE lines.
 struct Metric {
     name: &'static str,
     kind: &'static str,
@@ -90,6 +90,7 @@ impl Metric {
         Self { name, kind, help, samples: String::new() }
     }
 
+    /// Adds a sample: labels by name and value, and the number.
     fn add(&mut self, labels: &[(&str, &str)], value: u64) {
         let escape = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
         let labels: Vec<_> = labels.iter().map(|(name, value)| format!("{name}=\"{}\"", escape(value))).collect();
@@ -97,7 +98,7 @@ impl Metric {
     }
 }
 
-/// The metrics of these processes, and whether any of them is there.
+/// The metrics of these processes as text, and whether any of them could be looked into.
 pub fn of(pids: &[u32]) -> (String, bool) {
     let mut up = Metric::new("nosigpipe_up", "gauge", "Whether the library is in force in the process.");
     let mut info = Metric::new("nosigpipe_info", "gauge", "How the library is in force, in labels; always 1.");

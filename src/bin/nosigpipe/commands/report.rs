@@ -1,4 +1,5 @@
-//! `report`: a crash report in JSON for people to read, with names from debug files that came later.
+//! `report`: prints a crash report that was written as JSON, as text for people. Functions, files and lines may come
+//! from debug files that the crashed process did not have.
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
@@ -104,16 +105,18 @@ pub fn run(matches: &ArgMatches) -> Result<u8, Failure> {
     Ok(OK)
 }
 
-/// The text of a log with a report in it. There may be anything else in it, too, and it may not end.
+/// Reads a report, or a log with a report in it, up to a limit: the input may never end.
 fn read_all(from: impl Read) -> std::io::Result<String> {
+    /// In bytes.
     const MOST: u64 = 256 << 20;
     let mut content = Vec::new();
     from.take(MOST).read_to_end(&mut content)?;
     Ok(String::from_utf8_lossy(&content).into_owned())
 }
 
-/// A regular file, mapped for the rest of the run: the report may come from somebody who wants us to read for ever. Nothing
-/// that a path leads to is opened before it is known to be one, and nothing of its content is in memory that nobody looks at.
+/// Maps a regular file for the rest of the run; `None` where that can't be done. The path stands in the report, whose
+/// author may want us to hang: opening a pipe or a device could block, so nothing is opened before it is known to be a
+/// regular file. Of a large file, only the pages that are looked at are read.
 fn map_file(path: &str) -> Option<&'static [u8]> {
     if !std::fs::metadata(path).ok()?.is_file() {
         return None;
@@ -121,14 +124,15 @@ fn map_file(path: &str) -> Option<&'static [u8]> {
     let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path).ok()?;
     let file_is = file.metadata().ok()?;
     let size = usize::try_from(file_is.len()).ok().filter(|&size| size > 0 && file_is.is_file())?;
-    // SAFETY: a new private mapping for reading, which is never undone.
+    // SAFETY: the kernel chooses a free address for the mapping, which is for reading and never undone.
     let memory =
         unsafe { libc::mmap(core::ptr::null_mut(), size, libc::PROT_READ, libc::MAP_PRIVATE, file.as_raw_fd(), 0) };
-    // SAFETY: mapped above, in this size. Should the file shrink meanwhile, this run ends by SIGBUS.
+    // SAFETY: mapped above, in this size, for the rest of the run. Should the file shrink meanwhile, this run ends by
+    // SIGBUS.
     (memory != libc::MAP_FAILED).then(|| unsafe { core::slice::from_raw_parts(memory.cast::<u8>(), size) })
 }
 
-/// A module's files. The report may come from either system.
+/// The symbols of one module, both as ELF and as Mach-O: the report may come from another system.
 struct Symbols {
     elf: elf::Symbols,
     macho: macho::Symbols,
@@ -142,13 +146,15 @@ impl Symbols {
         }
     }
 
+    /// The function at an address of the module, after those that were inlined into it there.
     fn names(&self, address: u64) -> Vec<Name> {
         let known = |names: &Vec<Name>| names.iter().any(|name| !name.function.is_empty() || !name.file.is_empty());
         Some(self.macho.names(address)).filter(known).unwrap_or_else(|| self.elf.names(address))
     }
 }
 
-/// Looks every frame up again; where nothing is found, what the report says stays.
+/// Looks up every frame again, with these directories for debug files; where nothing is found, what the report says
+/// stays.
 fn resolve_again(report: &mut Report, directories: &[String]) {
     let open = |path: &str| map_file(path);
     let debug_files = DebugFiles { directories, open, variables: false };
@@ -168,6 +174,7 @@ fn resolve_again(report: &mut Report, directories: &[String]) {
             let module = frame.module.and_then(|index| Some((index, modules.get(index as usize)?)));
             let names = module.map_or_else(Vec::new, |(index, module)| {
                 let symbols = symbols.entry(index).or_insert_with(|| Symbols::find(module, debug_files));
+                // A return address may belong to the line after the call, so the byte before it is looked up.
                 symbols.names(frame.offset.wrapping_sub(u64::from(!frame.interrupted)))
             });
             if !frame.note.is_empty() || names.iter().all(|name| name.file.is_empty() && !frame.function.is_empty()) {
@@ -175,7 +182,9 @@ fn resolve_again(report: &mut Report, directories: &[String]) {
                 after.push(frame);
                 continue;
             }
-            // The values are those of the functions that the report knew; with as many of them now, they are the same.
+            // Arguments and locals are in the report by function, inlined ones included. If the lookup finds as many
+            // functions as the report names here, it is taken to mean the same ones; else nobody knows whose the values
+            // are, and they are dropped.
             inlined.push(frame.clone());
             let mut values: Vec<_> = inlined.drain(..).map(|frame| (frame.arguments, frame.locals)).collect();
             if values.len() != names.len() {

@@ -59,7 +59,7 @@ pub fn flag(setting: &'static Setting) -> Arg {
         .help(format!("{help}. VALUE is {allowed} [default: {default}; {variable}]"))
 }
 
-/// Under which a setting stands in help.
+/// The heading of help under which a setting's flag is listed.
 fn heading(setting: &Setting) -> &'static str {
     match setting.flag {
         "scope" | "only" | "log" => "SIGPIPE",
@@ -67,7 +67,8 @@ fn heading(setting: &Setting) -> &'static str {
     }
 }
 
-/// What a setting's flag takes. [`settings`] judges it, in the words of the settings table; shells complete it.
+/// The value of a setting's flag. clap accepts anything, and [`settings`] checks it, so that errors are in the words of
+/// the settings table. Shells complete the possible values.
 #[derive(Clone)]
 struct Value(&'static Setting);
 
@@ -80,7 +81,7 @@ impl TypedValueParser for Value {
 
     fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
         let words = self.0.allowed.split(", ").flat_map(|part| part.split(" or "));
-        // Where a number or a list is allowed, its description has more than one word.
+        // A part of several words describes a number or a list, and is no value.
         let words: Vec<_> = words.filter(|word| !word.contains(' ')).map(PossibleValue::new).collect();
         (!words.is_empty()).then(|| Box::new(words.into_iter()) as Box<_>)
     }
@@ -106,15 +107,17 @@ pub fn run(matches: &ArgMatches) -> Result<u8, Failure> {
         let entry = [name.as_bytes(), b"=", value.as_bytes()].concat();
         environment.push(CString::new(entry).map_err(|_| Failure::refused(format!("{name} has a zero byte in it")))?);
     }
-    // The constructor would do this, too, but not where a program finds it that reads its environment from the stack, as
-    // Go's do: what they start would count as started with the library. With NOSIGPIPE_ONLY it may be another process.
+    // The library's constructor sets this variable, too. But a program that reads its environment from its stack, as
+    // Go's do, does not see that and does not hand it on: each process that it starts would then take itself for the
+    // one that was started with the library. With NOSIGPIPE_ONLY that may be true, so the constructor is left to
+    // decide.
     let only = [ONLY.as_bytes(), b"="].concat();
     if !environment.iter().any(|entry| entry.to_bytes().starts_with(&only) && entry.to_bytes() != only) {
         environment.extend(CString::new(format!("{PROCESS}={}", std::process::id())));
     }
 
     let failure = if plan.needs_shell {
-        // What execvp(3) does with a file that the kernel does not know.
+        // As execvp(3) does when the kernel does not know the file's format (ENOEXEC).
         let mut shell_words = vec![OsString::from(preflight::SHELL), plan.file.clone().into_os_string()];
         shell_words.extend_from_slice(arguments);
         exec(Path::new(preflight::SHELL), &shell_words, &environment)
@@ -125,13 +128,16 @@ pub fn run(matches: &ArgMatches) -> Result<u8, Failure> {
     Err(Failure::new(code, format!("{}: {}", output::path(&plan.file), reason(&failure))))
 }
 
-/// The settings given as flags, with their values.
+/// The settings that were given as flags, with their values.
+///
+/// # Errors
+/// When a value is not allowed.
 pub fn settings(matches: &ArgMatches) -> Result<Vec<(&'static Setting, OsString)>, Failure> {
     let mut given = Vec::new();
     let mut options = Options::DEFAULT;
     for setting in &SETTINGS {
         let Some(value) = matches.get_one::<OsString>(setting.flag) else { continue };
-        // The table's checks are made for an environment that stays.
+        // `Options` keeps references to values, which are the environment's elsewhere and last as long as the process.
         let kept: &'static [u8] = value.clone().into_vec().leak();
         if kept.is_empty() || options.set(setting, kept).is_none() {
             let (flag, value, allowed) = (setting.flag, output::name(value), setting.allowed);
@@ -142,7 +148,8 @@ pub fn settings(matches: &ArgMatches) -> Result<Vec<(&'static Setting, OsString)
     Ok(given)
 }
 
-/// The environment that we were started with, entry by entry: also what std takes for no variable.
+/// The environment that we were started with, entry by entry. std's iterator leaves out entries without `=`, which the
+/// program is to get, too.
 fn inherited() -> impl Iterator<Item = &'static CStr> {
     unsafe extern "C" {
         /// environ(7)
@@ -160,17 +167,17 @@ fn inherited() -> impl Iterator<Item = &'static CStr> {
     })
 }
 
-/// Whether an entry stays in the environment beside our own.
+/// Whether the program gets an inherited entry: those that we set ourselves would be there twice.
 fn stays(entry: &CStr, settings: &[(&Setting, OsString)]) -> bool {
     let name = entry.to_bytes().split(|&byte| byte == b'=').next().unwrap_or_default();
-    // The process is named anew: this one becomes the one that was started with the library.
+    // This variable has the pid of a process that was started with the library before; now it is this one.
     name != PROCESS.as_bytes()
         && name != platform::PRELOAD.as_bytes()
         && settings.iter().all(|(setting, _)| name != setting.variable.as_bytes())
 }
 
-/// execve(2), which only returns when it fails. std's own would set SIGPIPE and the signal mask to what they are by
-/// default, and the program is to start with what we were started with.
+/// execve(2), which only returns when it fails. std's own `exec` would set SIGPIPE to its default action first, and the
+/// program is to start with the signals as we were started with them.
 fn exec(file: &Path, words: &[OsString], environment: &[CString]) -> io::Error {
     let string = |text: &OsStr| CString::new(text.as_bytes()).map_err(io::Error::other);
     let words: io::Result<Vec<_>> = words.iter().map(|word| string(word)).collect();

@@ -11,8 +11,8 @@ use report::{Frame, Report};
 pub fn around(report: &Report, map_file: fn(&str) -> Option<&'static [u8]>) -> Option<Source> {
     let frame = report.culprit()?;
     let path = Path::new(&frame.file);
-    // Of a symbolic link, what it leads to has to be named so, too: the report may come from somebody who wants to see other
-    // files of this machine in the output.
+    // The report may come from somebody who wants us to print other files of this machine. So the path must have the
+    // name of a source file, and so must the file that symbolic links lead to.
     let target = fs::canonicalize(path).ok()?;
     if !is_source(&frame.file, "") || !is_source(target.to_str()?, "") {
         return None;
@@ -23,7 +23,7 @@ pub fn around(report: &Report, map_file: fn(&str) -> Option<&'static [u8]>) -> O
     picker.finish(&frame.file, is_newer(path, report, frame))
 }
 
-/// Whether the source has been changed since the program was made.
+/// Whether the source file has been changed since the program was built, by the times of both files.
 fn is_newer(source: &Path, report: &Report, frame: &Frame) -> bool {
     let changed = |path: &Path| fs::metadata(path).and_then(|file| file.modified()).ok();
     let module = frame.module.and_then(|index| report.modules.get(usize::try_from(index).ok()?));

@@ -42,7 +42,10 @@ pub fn command() -> Command {
         )
 }
 
-/// A process's number, as a command line has it.
+/// Parses a process's number.
+///
+/// # Errors
+/// What is allowed, in words.
 pub fn number(text: &str) -> Result<u32, String> {
     let number = text.parse().ok().filter(|number| (1..=i32::MAX.cast_unsigned()).contains(number));
     number.ok_or_else(|| "it must be the number of a process, from 1 to 2147483647".into())
@@ -57,6 +60,7 @@ pub fn run(matches: &ArgMatches) -> Result<u8, Failure> {
     let mut seen = HashSet::new();
     let all = if matches.get_flag("all-children") { with_children(&given) } else { given.clone() };
     let pids: Vec<u32> = all.into_iter().filter(|pid| seen.insert(*pid)).collect();
+    // The exit code for the first process that could not be looked into.
     let mut first = None;
     for &pid in &pids {
         match stacks::look(pid) {
@@ -70,7 +74,7 @@ pub fn run(matches: &ArgMatches) -> Result<u8, Failure> {
                     output::write_coloured(&stacks.text(), colour)?;
                 }
             }
-            // A child that has ended since the list was made is none any more.
+            // A process that --all-children found and that has ended since is no error.
             Err(failure) if failure.code == NO_PROCESS && !given.contains(&pid) => {}
             Err(failure) if pids.len() == 1 => return Err(failure),
             Err(failure) => {
@@ -103,7 +107,8 @@ fn with_children(given: &[u32]) -> Vec<u32> {
     all
 }
 
-/// The colour that a line has on a terminal: deadlocks, then what begins a stack, then what it waits for.
+/// The escape sequence for a line on a terminal: deadlocks are red, the lines that begin a stack bold, and what its
+/// threads wait for yellow.
 fn colour(line: &str) -> Option<&'static str> {
     const RED: &str = "\x1b[1;31m";
     const BOLD: &str = "\x1b[1m";

@@ -62,7 +62,7 @@ pub fn command() -> Command {
         )
 }
 
-/// A time between two looks.
+/// Parses the interval of --watch, in seconds.
 fn seconds(text: &str) -> Result<Duration, String> {
     let seconds = text.parse().ok().filter(|seconds| (0.1..=86_400.0).contains(seconds));
     seconds.map(Duration::from_secs_f64).ok_or_else(|| "it must be a number of seconds from 0.1 to 86400".into())
@@ -86,7 +86,8 @@ pub fn run(matches: &ArgMatches) -> Result<u8, Failure> {
         let is_json = matches.get_flag("json");
         let (text, code, failures) = show(&pids, is_json, matches.get_flag("tree"));
         let write = if is_json { output::write_json } else { output::write_lines };
-        // A terminal has the newest state in one place, a file each one that is new.
+        // On a terminal a new state takes the place of the last (cursor to the top, clear the screen); elsewhere only a
+        // state that differs from the last is written.
         if interval.is_some() && output::is_terminal() {
             output::write("\x1b[H\x1b[J")?;
             write(&text)?;
@@ -98,7 +99,7 @@ pub fn run(matches: &ArgMatches) -> Result<u8, Failure> {
                 last = text;
                 sleep(interval);
             }
-            // The one process that was asked for has ended, or was never there.
+            // Where one process was asked for, its failure is that of the command.
             _ if failures.len() == 1 && pids.len() == 1 => return failures.into_iter().next().map_or(Ok(code), Err),
             _ => {
                 for failure in failures {
@@ -116,7 +117,7 @@ fn all() -> Vec<u32> {
     process::all().into_iter().filter(has_it).collect()
 }
 
-/// What is to be said of these processes, the gravest exit code, and of which nothing can be said.
+/// The text about these processes, the highest exit code, and the failures of those of which nothing can be said.
 fn show(pids: &[u32], as_json: bool, is_tree: bool) -> (String, u8, Vec<Failure>) {
     let (mut texts, mut code, mut failures) = (Vec::new(), OK, Vec::new());
     for &pid in pids {
@@ -160,12 +161,12 @@ fn show_one(pid: u32, is_json: bool) -> Result<(String, u8), Failure> {
     Ok((text, if snapshot.stage == Some(Stage::Active) { OK } else { NOT_ACTING }))
 }
 
-/// What the library's state says, where it is loaded and sense can be made of that.
+/// The library's state; `None` where the library is not loaded, or its state can't be decoded.
 pub fn snapshot_of(process: &Process) -> Option<&Snapshot> {
     process.library.as_ref()?.snapshot.as_ref().ok()
 }
 
-/// Why the library is loaded and not in force; nothing where it is.
+/// Why the library is loaded and not in force; `None` where it is in force.
 pub fn why_not_in_force(snapshot: &Snapshot) -> Option<&'static str> {
     match snapshot.stage {
         Some(Stage::Active) => None,
@@ -181,6 +182,7 @@ pub fn kernel_word(process: &Process) -> &'static str {
     handlers::word(process.signals.disposition(libc::SIGPIPE))
 }
 
+/// Where the library stands, in one word for programs.
 pub fn stage_word(snapshot: &Snapshot) -> &'static str {
     match snapshot.stage {
         Some(Stage::Loaded) => "loaded",
@@ -191,7 +193,7 @@ pub fn stage_word(snapshot: &Snapshot) -> &'static str {
     }
 }
 
-/// What the program would be told about SIGPIPE, where the library answers for the kernel.
+/// What the program would be told about SIGPIPE, where the library answers; `None` where the kernel does.
 pub fn belief(snapshot: &Snapshot) -> Option<Disposition> {
     let answers = snapshot.stage == Some(Stage::Active) && snapshot.scope != Some(Scope::Off);
     snapshot.belief.filter(|_| answers)
@@ -271,7 +273,7 @@ fn as_text(pid: u32, process: &Process, library: &str, snapshot: &Snapshot) -> S
     text
 }
 
-/// Calls whose broken pipes nobody counts in this process.
+/// Calls whose broken pipes are not counted in this process.
 pub fn not_counted(process: &Process) -> &'static [&'static str] {
     if process.signals.ignores(libc::SIGPIPE) || !UNCOUNTED_ONLY_WHILE_IGNORED { UNCOUNTED_CALLS } else { &[] }
 }

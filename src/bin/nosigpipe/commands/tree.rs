@@ -13,25 +13,27 @@ use crate::platform::{process, why_not_loaded, why_not_loaded_below};
 use settings::layout::Stage;
 use settings::options::Scope;
 
-/// Processes that are looked into. A tree with more than that has been made on purpose, or by mistake.
+/// Processes that are looked into at most, so that a tree that somebody has let grow does not keep us for ever.
 const MOST: usize = 10_000;
-/// How far lines are indented at most, in generations; deeper ones have their depth in front.
+/// Generations by which a line is indented at most; deeper processes have the number of their generation in front.
 const INDENTED: usize = 20;
-/// How long the whole may take, but for the last process. A process of somebody else may have been made so that each look takes long.
+/// How long all of it may take. This is checked between two processes, so the last one may take longer; another user
+/// may have made a process so that looking into it takes long.
 const TIME: Duration = Duration::from_secs(20);
 
 /// A process of the tree.
 struct Node {
     pid: u32,
-    /// Generations below the one that was asked for.
+    /// Generations below the process that was asked for.
     depth: usize,
     parent: u32,
     name: String,
-    /// The state of the library, where it is loaded.
+    /// Where the library stands in it, if it is loaded.
     stage: Option<&'static str>,
     scope: Option<&'static str>,
-    /// Why it is not in force, where anything says why.
+    /// Why the library is not in force, if that is known.
     reason: Option<String>,
+    /// Whether the library is in force.
     covered: bool,
 }
 
@@ -42,7 +44,10 @@ struct Tree {
     left_out: usize,
 }
 
-/// The text or JSON about the tree below a process, itself included, and the exit code: `OK` when all are covered.
+/// The text or JSON about a process and all below it, and the exit code: `OK` when all are covered.
+///
+/// # Errors
+/// When there is no such process.
 pub fn show(root: u32, as_json: bool) -> Result<(String, u8), Failure> {
     let tree = look(root)?;
     let all = tree.left_out == 0 && tree.nodes.iter().all(|node| node.covered);
@@ -50,8 +55,9 @@ pub fn show(root: u32, as_json: bool) -> Result<(String, u8), Failure> {
     Ok((text, if all { OK } else { NOT_ACTING }))
 }
 
-/// The tree in the order in which it is shown: each process before its children, those by pid. The parents are read once, so
-/// that who forks meanwhile can't keep us here; a pid that comes again, or a circle of them, is shown once.
+/// Looks into a process and all below it, in the order in which they are shown: each process before its children, and
+/// children by pid. All parents are read once, before, so that a process that keeps forking can't keep us here. Since
+/// pids may be used again meanwhile, one may appear twice or above itself; it is shown once.
 fn look(root: u32) -> Result<Tree, Failure> {
     let mut children: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
     for pid in process::all() {
@@ -64,7 +70,7 @@ fn look(root: u32) -> Result<Tree, Failure> {
     }
     let deadline = Instant::now() + TIME;
     let (mut nodes, mut left_out, mut seen) = (Vec::new(), 0, HashSet::new());
-    // The nearest process above each, itself included, that has the library.
+    // For each pid the nearest process that has the library, from itself upwards: its pid and name.
     let mut nearest: HashMap<u32, Option<(u32, String)>> = HashMap::new();
     let mut next = vec![(root, 0, process::parent_of(root).unwrap_or(0))];
     while let Some((pid, depth, parent)) = next.pop() {
@@ -85,8 +91,8 @@ fn look(root: u32) -> Result<Tree, Failure> {
     Ok(Tree { nodes, left_out })
 }
 
-/// One process; none where it has ended since. `above` is the nearest one above it that has the library, where the tree has one
-/// above it.
+/// One process; `None` where it has ended since. `above` is the nearest process above it that has the library, or
+/// `Some(&None)` where none in the tree has it; it is `None` for the root.
 fn node(pid: u32, depth: usize, parent: u32, above: Option<&Option<(u32, String)>>) -> Option<Node> {
     let mut node =
         Node { pid, depth, parent, name: String::new(), stage: None, scope: None, reason: None, covered: false };

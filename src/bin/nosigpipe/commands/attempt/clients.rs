@@ -1,4 +1,4 @@
-//! Clients that go away, in all the ways in which clients do.
+//! Clients that go away, in each of the ways in which clients do.
 
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpStream};
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::platform::family::Listener;
 
-/// What a server speaks.
+/// The protocol that a server speaks.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     Http,
@@ -31,11 +31,14 @@ impl Kind {
 /// How a client goes away.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Way {
-    /// A whole request, then at once a reset.
+    /// A whole request, and at once a reset.
     Reset,
-    /// A whole request, the end of it, and then a reset: the first write of an answer breaks.
+    /// A whole request, the end of the stream (FIN), and a reset. The server can read the request, and its first write
+    /// fails with EPIPE. After a reset alone, Linux reports ECONNRESET first, which raises no signal (tcp_reset in its
+    /// net/ipv4/tcp_input.c).
     FinThenReset,
-    /// A whole request and the end of it; the client waits a little, reads nothing, and closes.
+    /// A whole request and the end of the stream; the client waits for the answer for a moment, and closes without
+    /// having read it.
     HalfClose,
     /// A part of a request, and a reset.
     MidRequest,
@@ -61,7 +64,7 @@ impl Way {
         }
     }
 
-    /// The ways that make sense for what a server speaks.
+    /// The ways that make sense for a protocol.
     pub fn all(kind: Kind) -> &'static [Self] {
         match kind {
             Kind::Tls => &[Self::TlsAbort, Self::FinThenReset],
@@ -72,18 +75,19 @@ impl Way {
     }
 }
 
-/// How long a client waits for a server, which is on this machine.
+/// How long a client waits for each step of a server, which is on this machine.
 const CLIENT_TIMEOUT: Duration = Duration::from_millis(1500);
-/// Most bytes of an answer that anybody looks at.
+/// A client stops reading an answer after so many bytes.
 const ENOUGH: usize = 1 << 16;
 
-/// HTTP/2's connection preface with an empty SETTINGS frame, and with a request that asks for a method of no service:
-/// HEADERS on stream 1 (POST, http, /x, content-type application/grpc, te trailers), with the end of the stream.
+/// HTTP/2's connection preface with an empty SETTINGS frame (RFC 9113), and a request for a method of no service:
+/// HEADERS on stream 1 with the end of the stream, and in HPACK (RFC 7541) POST, http, /x, localhost, content-type
+/// application/grpc, te trailers, a b.
 const GRPC: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00\
     \x00\x00\x38\x01\x05\x00\x00\x00\x01\
     \x83\x86\x04\x02/x\x01\x09localhost\x0f\x10\x10application/grpc\x40\x02te\x08trailers\x00\x01a\x01b";
 
-/// A ClientHello of TLS 1.2 and 1.3 with the suites and groups that servers have.
+/// A ClientHello (RFC 5246, RFC 8446) with cipher suites, groups and signature algorithms that servers have.
 fn client_hello() -> Vec<u8> {
     let suites: &[u8] =
         &[0x13, 0x01, 0x13, 0x02, 0x13, 0x03, 0xc0, 0x2b, 0xc0, 0x2f, 0xc0, 0x2c, 0xc0, 0x30, 0x00, 0x9c, 0x00, 0x2f];
@@ -109,18 +113,19 @@ fn client_hello() -> Vec<u8> {
     record
 }
 
-/// A place to connect to, and what to say there.
+/// An address to connect to, and the request that clients send there.
 #[derive(Clone)]
 pub struct Target {
     pub address: SocketAddr,
     pub kind: Kind,
     request: Vec<u8>,
-    /// How an answer begins, as was seen when nobody had gone away yet.
+    /// The beginning of the answer to a client that stayed, before any had gone away; later answers are compared with
+    /// it.
     answer: Vec<u8>,
 }
 
 impl Target {
-    /// Where a client on this machine finds a listener; `None` if only from elsewhere.
+    /// The address by which a client on this machine reaches a listener; `None` if the listener is not on loopback.
     pub fn address(listener: &Listener) -> Option<SocketAddr> {
         let ip = match listener.address {
             IpAddr::V4(address) if address.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
@@ -131,7 +136,11 @@ impl Target {
         Some(SocketAddr::new(ip, listener.port))
     }
 
-    /// Finds out what a server speaks, unless it is said, by asking it as a client that stays.
+    /// Finds out which protocol a server speaks, by its answers to a client that stays. `said` is the protocol if the
+    /// user has named it, and `recorded` a request to send in place of ours.
+    ///
+    /// # Errors
+    /// When nobody can connect there.
     pub fn probe(address: SocketAddr, said: Option<Kind>, recorded: Option<&[u8]>) -> io::Result<Self> {
         let http = format!("GET / HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").into_bytes();
         let raw = b"\r\n".to_vec();
@@ -139,7 +148,7 @@ impl Target {
         for (kind, request) in kinds {
             let is_meant = match (said, recorded) {
                 (Some(said), _) => kind == said,
-                // A recorded request is for what it is for.
+                // Which protocol a recorded request is of is not known, so it is compared as raw bytes.
                 (None, Some(_)) => kind == Kind::Raw,
                 (None, None) => true,
             };
@@ -150,8 +159,10 @@ impl Target {
             let answer = ask(address, &request)?;
             let fits = match kind {
                 Kind::Http => answer.starts_with(b"HTTP/"),
-                // The answer to a preface is a SETTINGS frame.
+                // A server answers the preface by a SETTINGS frame: nine bytes at least, and its type, 4, in the
+                // fourth.
                 Kind::Grpc => answer.get(3) == Some(&4) && answer.len() >= 9,
+                // An alert or a handshake record, and the major version of TLS.
                 Kind::Tls => matches!(answer.first_chunk(), Some([0x15 | 0x16, 3])),
                 Kind::Raw => true,
             };
@@ -167,9 +178,11 @@ impl Target {
         ask(self.address, &self.request).is_ok_and(|answer| beginning(self.kind, &answer) == self.answer)
     }
 
-    /// A client in the middle of its request, for clients that are to be gone when it has been served.
+    /// A client that has sent half of its request. A server that serves one client after the other waits for the rest
+    /// of it, so that clients that vanish meanwhile are certainly gone when the server comes to them. `None` where the
+    /// way does not allow that, or it fails.
     pub fn keep_busy(&self, way: Way) -> Option<Slow> {
-        // The others look at the server's answer.
+        // In the other ways the client waits for the server, or the server for the rest of the request.
         if !matches!(way, Way::Reset | Way::FinThenReset | Way::Pipelined) {
             return None;
         }
@@ -179,7 +192,10 @@ impl Target {
         Some(Slow { client, rest: rest.to_vec() })
     }
 
-    /// A client that goes away. A server that does not accept it any more is noticed when the next request is made.
+    /// Connects a client, which goes away in this way.
+    ///
+    /// # Errors
+    /// When the server does not accept it, or is gone before the client is.
     pub fn vanish(&self, way: Way) -> io::Result<()> {
         let mut client = connect(self.address)?;
         match way {
@@ -192,7 +208,7 @@ impl Target {
                 client.write_all(&self.request)?;
                 client.shutdown(Shutdown::Write)?;
                 client.set_read_timeout(Some(Duration::from_millis(5)))?;
-                // Until the answer comes, which nobody reads.
+                // Until the answer has come or the time is up. The answer stays unread in the socket.
                 let _ = client.peek(&mut [0]);
                 return Ok(());
             }
@@ -224,7 +240,7 @@ impl Target {
     }
 }
 
-/// A client that is slow with its request, and gets its answer when it is dropped.
+/// A client that has sent half of its request. When it is dropped, it sends the rest, takes the answer and closes.
 pub struct Slow {
     client: TcpStream,
     rest: Vec<u8>,
@@ -232,7 +248,7 @@ pub struct Slow {
 
 impl Drop for Slow {
     fn drop(&mut self) {
-        // What becomes of it is not asked.
+        // Failures don't matter: this client was only to keep the server busy.
         let _ = self.client.write_all(&self.rest);
         let _ = self.client.set_read_timeout(Some(Duration::from_millis(200)));
         let _ = self.client.read(&mut [0; 4096]);
@@ -240,7 +256,7 @@ impl Drop for Slow {
     }
 }
 
-/// What of an answer is the same each time.
+/// The part of an answer that is the same each time.
 fn beginning(kind: Kind, answer: &[u8]) -> Vec<u8> {
     match kind {
         Kind::Http => answer.split(|&byte| byte == b'\r').next().unwrap_or_default().to_vec(),
@@ -251,6 +267,7 @@ fn beginning(kind: Kind, answer: &[u8]) -> Vec<u8> {
     }
 }
 
+/// Connects, with time limits for all that the client does.
 fn connect(address: SocketAddr) -> io::Result<TcpStream> {
     let client = TcpStream::connect_timeout(&address, CLIENT_TIMEOUT)?;
     client.set_nodelay(true)?;
@@ -259,10 +276,10 @@ fn connect(address: SocketAddr) -> io::Result<TcpStream> {
     Ok(client)
 }
 
-/// The answer to a request, or as much of it as there is within a moment.
+/// The answer to a request: what comes before the first pause, up to about `ENOUGH` bytes.
 fn ask(address: SocketAddr, request: &[u8]) -> io::Result<Vec<u8>> {
     let mut client = connect(address)?;
-    // A server that speaks first may have gone already.
+    // If this fails, there may be something to read all the same: a server that speaks first may have closed already.
     let _ = client.write_all(request);
     let mut answer = Vec::new();
     let mut buffer = [0; 4096];
@@ -271,15 +288,15 @@ fn ask(address: SocketAddr, request: &[u8]) -> io::Result<Vec<u8>> {
             Ok(0) | Err(_) => break,
             Ok(count) => answer.extend_from_slice(buffer.get(..count).unwrap_or_default()),
         }
-        // What comes at once is read, and nothing is waited for any more.
+        // Only the first bytes may take long; the rest has to come without a pause.
         client.set_read_timeout(Some(Duration::from_millis(100)))?;
     }
-    // So that no port is kept busy by a connection that has ended.
+    // A reset leaves no connection in TIME_WAIT, which would keep a port of this machine in use.
     reset(&client)?;
     Ok(answer)
 }
 
-/// Has the connection end by a reset when it is closed.
+/// Has the connection end by a reset when it is closed: SO_LINGER with zero seconds (socket(7)).
 fn reset(client: &TcpStream) -> io::Result<()> {
     let linger = libc::linger { l_onoff: 1, l_linger: 0 };
     // SAFETY: the option's value is a linger structure of this size.

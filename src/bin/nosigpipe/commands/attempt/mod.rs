@@ -1,4 +1,5 @@
-//! `try`: somebody's own server, bare and then with the library, and clients that go away in all the ways.
+//! `try`: starts the user's own server, bare and then with the library, has clients go away in each way, and tells what
+//! became of the server.
 
 mod clients;
 mod server;
@@ -91,7 +92,7 @@ pub fn command() -> Command {
         .arg(program_argument().help("The server and its arguments"))
 }
 
-/// What was asked for.
+/// What the command line asks for.
 struct Plan {
     words: Vec<OsString>,
     clients: u32,
@@ -103,21 +104,25 @@ struct Plan {
     deadline: Instant,
 }
 
-/// What became of the server by clients that went away in one way at one port.
+/// What became of the server when clients went away in one way at one port.
 struct Row {
     port: u16,
     kind: Kind,
     way: Way,
-    /// Clients that there were, until it was gone.
+    /// Clients that there were; fewer than asked for if the server was gone before.
     clients: u32,
     /// How it has ended, if it has.
     end: Option<String>,
+    /// Whether SIGPIPE has ended it.
     by_sigpipe: bool,
+    /// Whether a client that stays still gets the answer that it got at first.
     answers: bool,
     /// Its processes that have ended, though the server goes on.
     gone: usize,
-    /// Those that SIGPIPE has ended, long-lived or not, though the server goes on.
+    /// Its processes that SIGPIPE has ended, long-lived or not, though the server goes on; 0 where the kernel does not
+    /// tell.
     dead: usize,
+    /// Broken pipes that the library has counted, by call.
     counted: BTreeMap<&'static str, u64>,
 }
 
@@ -141,6 +146,7 @@ impl Row {
         })
     }
 
+    /// All of it in words, on one line.
     fn what(&self) -> String {
         let mut text = match &self.end {
             Some(end) => format!("{end} after {} clients", self.clients),
@@ -184,8 +190,12 @@ pub fn run(matches: &ArgMatches) -> Result<u8, Failure> {
     watched::in_another_process(|| plan.both(&library))
 }
 
-/// A recorded request.
+/// Reads the file of a recorded request.
+///
+/// # Errors
+/// When it can't be read, is empty, or is larger than is allowed.
 fn recorded(file: &OsStr) -> Result<Vec<u8>, Failure> {
+    /// In bytes.
     const MOST: u64 = 16 << 20;
     let mut request = Vec::new();
     let opened = File::open(file).and_then(|file| file.take(MOST + 1).read_to_end(&mut request));
@@ -200,7 +210,8 @@ fn recorded(file: &OsStr) -> Result<Vec<u8>, Failure> {
 }
 
 impl Plan {
-    /// The whole trial: the server bare, and with the library, and what is to be said of it.
+    /// The whole trial: the server bare, then with the library, and the verdict. The exit code is `OK` if the server
+    /// with the library survived and answers.
     fn both(&self, library: &Path) -> Result<u8, Failure> {
         let bare = self.all_ways("as it is", None)?;
         let with = self.all_ways("with the library", Some(library))?;
@@ -217,12 +228,12 @@ impl Plan {
         Ok(if is_good { OK } else { NOT_WELL })
     }
 
-    /// A line for people, as soon as it is known.
+    /// Writes a line for people as soon as it is known, unless JSON was asked for.
     fn say(&self, line: &str) -> Result<(), Failure> {
         if self.is_json { Ok(()) } else { output::write(line) }
     }
 
-    /// Tries everything, with a new server whenever one has ended.
+    /// Tries each way at each port, with a new server whenever one has ended or does not answer any more.
     fn all_ways(&self, how: &str, library: Option<&Path>) -> Result<Vec<Row>, Failure> {
         let mut server = self.start(library)?;
         self.say(&format!("\nThe server {how}:\n"))?;
@@ -256,7 +267,8 @@ impl Plan {
         Ok(rows)
     }
 
-    /// A server that listens. The port of one that has just ended may be taken for some time yet.
+    /// Starts a server and waits until it listens. While its port is in use, this is tried again: connections to the
+    /// server before may be in TIME_WAIT, which takes 60 s on Linux (TCP_TIMEWAIT_LEN in its net/tcp.h).
     fn start(&self, library: Option<&Path>) -> Result<Server, Failure> {
         const AGAIN: Duration = Duration::from_secs(65);
         let deadline = Instant::now() + AGAIN;
@@ -271,6 +283,10 @@ impl Plan {
         }
     }
 
+    /// The ports to try, with what the server speaks there.
+    ///
+    /// # Errors
+    /// When there is none.
     fn targets(&self, server: &Server) -> Result<Vec<Target>, Failure> {
         let mut targets: Vec<Target> = Vec::new();
         for listener in &server.listeners {
@@ -284,7 +300,7 @@ impl Plan {
                 ));
                 continue;
             };
-            // The same socket for both families, or one for each, is one server.
+            // Listening for IPv4 and IPv6, by one socket or by two, is one server.
             if targets.iter().any(|target| target.address.port() == address.port()) {
                 continue;
             }
@@ -301,19 +317,21 @@ impl Plan {
         Ok(targets)
     }
 
+    /// Has clients go away in one way at one port, and looks what has become of the server.
     fn one_way(&self, server: &mut Server, target: &Target, way: Way) -> Result<Row, Failure> {
-        // A moment for what the kernel has yet to deliver.
+        // Time for packets and signals that are under way.
         const MOMENT: Duration = Duration::from_millis(50);
-        // Fewer than the shortest queue of connections that servers ask for.
+        // Clients at once: fewer than fit into the shortest queue of connections that servers ask listen(2) for.
         const BATCH: u32 = 4;
         let before = server.processes();
-        // What asking had ended is no client's doing.
+        // Processes that died before, when the port was probed, are not these clients' doing.
         server.deaths_of_sigpipe();
         let mut clients = 0;
         while clients < self.clients && Instant::now() < self.deadline {
             stopped()?;
             let batch = BATCH.min(self.clients - clients);
-            // A server that does one thing at a time comes to them when they are gone, whoever is faster.
+            // It keeps a server busy that serves one client after the other, which then finds the others gone, whoever
+            // is faster.
             let slow = target.keep_busy(way);
             let refused = (0..batch).filter(|_| target.vanish(way).is_err()).count();
             drop(slow);
@@ -326,11 +344,11 @@ impl Plan {
             }
         }
         sleep(MOMENT);
-        // Asking also waits until what came before has been served, where that is done one after the other.
+        // A server that serves one client after the other answers this only when it has done with all before.
         let answers = target.answers();
         sleep(MOMENT);
         let is_there = server.is_there();
-        // One that was busy may need a second for it.
+        // A server that was busy is asked once more.
         let answers = is_there && (answers || target.answers());
         let now = server.processes();
         Ok(Row {
@@ -348,7 +366,7 @@ impl Plan {
     }
 }
 
-/// A line that the next one replaces, where somebody is looking.
+/// Shows a line on standard error, which the next one replaces, if that is a terminal.
 fn progress(what: &str) {
     let mut stderr = std::io::stderr();
     if stderr.is_terminal() {
@@ -357,6 +375,7 @@ fn progress(what: &str) {
     }
 }
 
+/// The last lines for people: what became of the server bare, and with the library.
 fn verdict(bare: &[Row], with: &[Row]) -> String {
     progress("");
     let total = |rows: &[Row]| rows.iter().map(|row| row.clients).sum::<u32>();
