@@ -1,4 +1,5 @@
-//! A part of `report`: the source lines around the program's own frame, where the report has none and the file is on this machine.
+//! A part of `report`: the source lines around the program's own frame, where the report has none and the file is on
+//! this machine.
 
 use std::fs;
 use std::path::Path;

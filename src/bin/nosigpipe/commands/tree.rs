@@ -92,7 +92,7 @@ fn look(root: u32) -> Result<Tree, Failure> {
 }
 
 /// One process; `None` where it has ended since. `above` is the nearest process above it that has the library, or
-/// `Some(&None)` where none in the tree has it; it is `None` for the root.
+/// `Some(&None)` where none in the tree has it; it is `None` where the parent was not looked into, as for the root.
 fn node(pid: u32, depth: usize, parent: u32, above: Option<&Option<(u32, String)>>) -> Option<Node> {
     let mut node =
         Node { pid, depth, parent, name: String::new(), stage: None, scope: None, reason: None, covered: false };

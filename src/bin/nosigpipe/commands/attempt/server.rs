@@ -1,4 +1,4 @@
-//! A server under trial: everything that it becomes, and the end of it.
+//! A server under trial: its start, its processes, and its end.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -19,11 +19,12 @@ use crate::output;
 use crate::platform::family::{Deaths, Listener, descendants, listeners, listens_on_unix};
 use crate::platform::{LIBRARY, PRELOAD, process};
 
-/// Time between two looks.
+/// Time between two looks at its processes.
 const LOOK: Duration = Duration::from_millis(20);
-/// Servers open their ports one after the other.
+/// For so long a server must have opened no further port before it counts as started: servers open their ports one
+/// after the other.
 const ALL_PORTS: Duration = Duration::from_millis(700);
-/// How long a server may take to end when it is asked to.
+/// How long a server may take to end after SIGTERM. Then it gets SIGKILL, and as much time again.
 const TO_END: Duration = Duration::from_secs(5);
 
 /// A running server, with all its processes.
@@ -32,20 +33,23 @@ pub struct Server {
     said: File,
     /// The process that we have started.
     first: u32,
-    /// How those that were ours to wait for have ended, in this order.
+    /// The processes that were our children when they ended, and how they did, in this order.
     ends: Vec<(u32, ExitStatus)>,
-    /// Broken pipes that were counted, by process and call, when last looked at.
+    /// Broken pipes that each process had counted when it was last looked at, by call.
     counted: BTreeMap<(u32, &'static str), u64>,
-    /// What the kernel tells of all of them, where it does.
+    /// The kernel's news of all its processes' ends; `None` where the kernel does not tell us.
     deaths: Option<Deaths>,
-    /// All of it is ended already: what is there now belongs to the next one.
+    /// Whether it has been ended: descendants that there are now belong to the next server.
     is_over: bool,
-    /// Where it listens.
+    /// The TCP sockets on which it listens.
     pub listeners: Vec<Listener>,
 }
 
 impl Server {
-    /// Starts it, and waits until it listens.
+    /// Starts it, with this library or bare, and waits until it listens, as long as `wait` at most.
+    ///
+    /// # Errors
+    /// When it can't be started, ends, or does not listen in time.
     pub fn start(words: &[OsString], library: Option<&Path>, wait: Duration) -> Result<Self, Failure> {
         let program = words.first().ok_or_else(|| Failure::refused("no program given"))?;
         let failed = |error: &io::Error| Failure::about(output::name(program), error);
@@ -54,7 +58,7 @@ impl Server {
             Some(library) => {
                 let executable = env::current_exe().map_err(|error| Failure::about("own executable", &error))?;
                 let mut command = Command::new(executable);
-                // Where SIGPIPE is ignored, broken pipes of write(2) can't be counted.
+                // Without --log=summary, SIGPIPE would be ignored, and then nothing counts broken pipes of write(2).
                 command.args(["run", "--log", "summary", "--library"]).arg(library).arg("--").args(words);
                 command
             }
@@ -75,7 +79,8 @@ impl Server {
         };
         let output = |file: &File| file.try_clone().map(Stdio::from).map_err(|error| failed(&error));
         command.stdin(Stdio::null()).stdout(output(&said)?).stderr(output(&said)?);
-        // So that Ctrl-C comes to us alone, and the server is ended in order.
+        // Ctrl-C goes to all processes of the terminal's foreground group. With a group of its own, the server does not
+        // get it, and we end the server in order.
         command.process_group(0);
         watched::start_as_ever(&mut command);
         let deaths = Deaths::watch();
@@ -127,11 +132,11 @@ impl Server {
         }
     }
 
-    /// Notes how processes have ended that are ours to wait for.
+    /// Collects how our children have ended, those that we have adopted included.
     pub fn reap(&mut self) {
         loop {
             let mut status = 0;
-            // SAFETY: it writes one number.
+            // SAFETY: the call writes one number, into `status`.
             let pid = unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG) };
             match u32::try_from(pid) {
                 Ok(pid) if pid > 0 => self.ends.push((pid, ExitStatus::from_raw(status))),
@@ -140,21 +145,22 @@ impl Server {
         }
     }
 
-    /// Whether it still listens where it did. One that ends takes a moment for it.
+    /// Whether it still listens on all its ports. One that is about to end may do so for another moment.
     pub fn is_there(&mut self) -> bool {
         self.reap();
         let now = listeners(&descendants());
         self.listeners.iter().all(|listener| now.iter().any(|other| other.port == listener.port))
     }
 
-    /// How it has ended: by the signal that ended a process of it, else in the words of the last end.
+    /// How it has ended, in words: by the first signal that ended one of its processes, else by the last exit code.
     pub fn end_in_words(&self) -> String {
         let by_signal = self.ends.iter().find_map(|(pid, status)| Some((*pid, status.signal()?)));
         match (by_signal, self.ends.last()) {
             (Some((_, libc::SIGPIPE)), _) => "died of SIGPIPE".into(),
             (Some((_, signal)), _) => format!("died of {}", wording::words::signal(signal).0),
             (None, Some((_, status))) => match status.code() {
-                // What shells make of it, in a start script.
+                // 128 + SIGPIPE: the exit code of a shell, such as a start script's, when the server in it has died of
+                // SIGPIPE.
                 Some(141) => "ended with exit code 141: SIGPIPE".into(),
                 Some(code) => format!("ended with exit code {code}"),
                 None => "ended".into(),
@@ -163,7 +169,7 @@ impl Server {
         }
     }
 
-    /// Whether SIGPIPE has ended it or a process of it.
+    /// Whether SIGPIPE has ended a process of it that was our child.
     pub fn died_of_sigpipe(&self) -> bool {
         self.ends.iter().any(|(_, status)| status.signal() == Some(libc::SIGPIPE) || status.code() == Some(141))
     }
@@ -178,7 +184,7 @@ impl Server {
         descendants()
     }
 
-    /// The broken pipes that the library has counted since last time, by call, in all its processes.
+    /// Broken pipes that the library has counted in all its processes since the last call of this, by call.
     pub fn count(&mut self) -> BTreeMap<&'static str, u64> {
         let mut new = BTreeMap::new();
         for pid in descendants() {
@@ -186,7 +192,7 @@ impl Server {
             let Some(snapshot) = library.and_then(|library| library.snapshot.ok()) else { continue };
             for (call, count) in snapshot.by_call() {
                 let before = self.counted.insert((pid, call), count).unwrap_or(0);
-                // A child begins with its parent's numbers until it counts by itself.
+                // A forked child starts with its parent's numbers, and with zero once the library has noticed the fork.
                 if count > before {
                     *new.entry(call).or_insert(0) += count - before;
                 }
@@ -195,13 +201,14 @@ impl Server {
         new
     }
 
-    /// Whether the library is in force in one of its processes.
+    /// Whether the library is loaded in one of its processes.
     pub fn has_library(&self) -> bool {
         descendants().iter().any(|&pid| process::inspect(pid).is_ok_and(|process| process.library.is_some()))
     }
 
-    /// The last lines that it has written, as a part of a message.
+    /// The end of what it has written, to stand at the end of a message.
     fn last_words(&mut self) -> String {
+        /// In bytes.
         const SHOWN: u64 = 600;
         let length = self.said.seek(SeekFrom::End(0)).unwrap_or(0);
         let mut text = Vec::new();
@@ -211,7 +218,7 @@ impl Server {
         if text.is_empty() { String::new() } else { format!("; it said: {text}") }
     }
 
-    /// Ends all of it, whatever it has become.
+    /// Ends all its processes, as far as they can be ended.
     pub fn end(&mut self) {
         let deadline = Instant::now() + TO_END;
         let mut asked = Vec::new();
@@ -227,16 +234,17 @@ impl Server {
             let late = Instant::now() > deadline;
             for &pid in &left {
                 let is_first_time = !asked.contains(&pid);
-                // Its first process ends the others, if it is one that does; those that it leaves are ours then.
+                // Its first process is asked first, since it may end the others in order. Those that are left when it
+                // has gone are asked then.
                 let is_its_turn = pid == self.first || !left.contains(&self.first);
                 if late || (is_first_time && is_its_turn) {
                     let signal = if late { libc::SIGKILL } else { libc::SIGTERM };
-                    // SAFETY: a descendant of ours that nobody has waited for yet, or that is not there.
+                    // SAFETY: the call takes numbers only. The pid was that of a descendant a moment ago.
                     unsafe { libc::kill(pid as libc::pid_t, signal) };
                     asked.push(pid);
                 }
             }
-            // What can't even be killed, as one that hangs in the kernel, is left alone.
+            // A process that SIGKILL does not end, since it hangs in the kernel, is left alone.
             if Instant::now() > deadline + TO_END {
                 return;
             }
@@ -251,7 +259,7 @@ impl Drop for Server {
     }
 }
 
-/// What is preloaded already, without the library.
+/// The entries of the loader's variable as we have inherited it, without those of the library.
 fn others_preloads() -> OsString {
     let list = env::var_os(PRELOAD).unwrap_or_default();
     let is_ours = |entry: &[u8]| entry.ends_with(LIBRARY.as_bytes());
@@ -260,7 +268,7 @@ fn others_preloads() -> OsString {
     OsStr::from_bytes(&others.join(&b':')).to_owned()
 }
 
-/// A file without a name.
+/// A temporary file whose name is removed at once, so that it is gone when we end, however that is.
 fn scratch_file() -> io::Result<File> {
     let path = env::temp_dir()
         .join(format!("nosigpipe-try-{}-{:?}", std::process::id(), Instant::now()).replace(['{', '}', ' ', ':'], "-"));

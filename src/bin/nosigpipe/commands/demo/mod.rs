@@ -1,5 +1,5 @@
-//! `demo`: a naive server dies of a client that goes away, and then, with the library in it, of none of thousands; when
-//! it crashes of its own mistake, it says so.
+//! `demo`: shows that a naive server dies when a client goes away; that with the library it survives thousands of them;
+//! and that it reports its own crash.
 
 pub mod server;
 
@@ -23,10 +23,10 @@ use crate::platform::process;
 use crate::snapshot::Snapshot;
 use crate::{library, output};
 
-/// Nothing here takes longer than this on a machine that works.
+/// How long to wait for any one thing: on a machine that works, nothing here takes that long.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// Clients that vanish while the server is busy with one that stays; fewer than fit into the queue of a listening
-/// socket.
+/// Clients that vanish while the server is busy with one that stays: fewer than fit into the queue of a listening
+/// socket, for which std's `TcpListener` asks for 128 places.
 const BATCH: u32 = 100;
 
 const REQUEST: &str = "GET / HTTP/1.0\r\n\r\n";
@@ -57,7 +57,7 @@ pub fn run(matches: &ArgMatches) -> Result<u8, Failure> {
     Ok(OK)
 }
 
-/// The server as it is.
+/// The server without the library, which one client kills.
 fn bare() -> Result<(), Failure> {
     let executable = env::current_exe().map_err(|error| Failure::about("own executable", &error))?;
     say("A naive server, as it is:")?;
@@ -73,11 +73,12 @@ fn bare() -> Result<(), Failure> {
     }
 }
 
-/// The same server with the library in it.
+/// The same server with the library, which no client kills.
 fn protected(library: &Path, clients: u32) -> Result<(), Failure> {
     let executable = env::current_exe().map_err(|error| Failure::about("own executable", &error))?;
     say("\nThe same server under nosigpipe run --log summary:")?;
-    // Counting the broken pipes of write(2) is what `--log summary` is for: ignored signals can't be counted.
+    // With --log=summary the library counts broken pipes of write(2), too; else it has SIGPIPE ignored, and nothing
+    // sees them.
     let mut command = Process::new(&executable);
     command.args(["run", "--log", "summary", "--library"]).arg(library).arg("--").arg(&executable).arg(server::NAME);
     let mut server = Server::start(command.stderr(Stdio::piped()))?;
@@ -97,7 +98,7 @@ fn protected(library: &Path, clients: u32) -> Result<(), Failure> {
     server.expect_answer()?;
     say("  the server is alive and answers correctly")?;
 
-    // Old kernels (4.4) answer some of these writes by ECONNRESET, which raises nothing.
+    // Old kernels (4.4) fail some of these writes with ECONNRESET, which raises no signal and is not counted.
     let enough = u64::from(clients) - u64::from(clients) / 10;
     let counted = |count: u64| match count {
         count if count < enough => {
@@ -116,7 +117,7 @@ fn protected(library: &Path, clients: u32) -> Result<(), Failure> {
             ))?;
             counted(snapshot.broken_pipes())?;
         }
-        // Not everywhere may a program look into another, though it has started it.
+        // Not every system lets a process look into another, not even into its own child.
         Err(failure) if failure.code == NO_PERMISSION => {
             say(&format!("  sudo nosigpipe status {pid} would say what the library has counted"))?;
         }
@@ -126,7 +127,7 @@ fn protected(library: &Path, clients: u32) -> Result<(), Failure> {
     server.request(server::QUIT)?;
     let end = server.end()?;
     let told = server.told();
-    // Nobody is left to be told when this fails.
+    // If standard error can't be written, this can't be reported either.
     let _ = io::stderr().write_all(told.as_bytes());
     let number = told.strip_prefix("nosigpipe: ").and_then(|told| told.split_once(" broken pipes survived, "));
     counted(number.and_then(|(number, _)| number.parse().ok()).unwrap_or(0))?;
@@ -136,7 +137,7 @@ fn protected(library: &Path, clients: u32) -> Result<(), Failure> {
     say("  and ends with exit code 0")
 }
 
-/// The same server, with a mistake in it, and with the library.
+/// The same server with the library, and a request that makes it crash.
 fn crashing(library: &Path) -> Result<(), Failure> {
     let executable = env::current_exe().map_err(|error| Failure::about("own executable", &error))?;
     say("\nThe same server again, with a mistake in it that one request finds:")?;
@@ -157,16 +158,18 @@ fn crashing(library: &Path) -> Result<(), Failure> {
     }
 }
 
-/// A running server; killed if it is dropped before it has ended.
+/// A running server; it is killed when it is dropped before it has ended.
 struct Server {
     child: Child,
     port: u16,
 }
 
 impl Server {
+    /// Starts it, and reads from its standard output on which port it listens.
     fn start(command: &mut Process) -> Result<Self, Failure> {
-        // std starts children with SIGPIPE at its default action, as a shell does. Standard input is a pipe that nothing is written to:
-        // however this process ends, the server sees the pipe's end, and ends, too.
+        // std starts children with SIGPIPE at its default action, as a shell does. Nothing is written to the pipe that
+        // is their standard input: when this process ends, however that is, the pipe is closed, and the server sees
+        // that and ends, too.
         let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
         let mut server = Self { child: child.map_err(|error| Failure::about("demo server", &error))?, port: 0 };
         let mut line = String::new();
@@ -180,12 +183,16 @@ impl Server {
     fn connect(&self) -> io::Result<TcpStream> {
         let client = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port))?;
         client.set_read_timeout(Some(PATIENCE))?;
-        // The two halves of a slow request must not wait for each other's acknowledgement.
+        // Without this, the second half of a slow request would wait until the first is acknowledged (Nagle's
+        // algorithm).
         client.set_nodelay(true)?;
         Ok(client)
     }
 
-    /// Whether a client that stays gets the right answer to this request.
+    /// Sends a request as a client that waits for the answer.
+    ///
+    /// # Errors
+    /// When the answer is not the right one.
     fn request(&self, request: &str) -> Result<(), Failure> {
         self.connect()
             .and_then(|mut client| {
@@ -195,12 +202,14 @@ impl Server {
             .map_err(|error| Failure::new(DEMO_FAILED, format!("demo: {error}")))
     }
 
+    /// Fails when it does not answer as it should.
     fn expect_answer(&self) -> Result<(), Failure> {
         self.request(REQUEST)
     }
 
-    /// Has that many clients send a request and go away, before the server comes to them: it is kept busy meanwhile by
-    /// one that takes its time and then gets its answer. So no client's end depends on whether it or the server is faster.
+    /// Has that many clients send a request and go away before the server comes to them: meanwhile another client,
+    /// which gets its answer afterwards, keeps the server busy with half a request. So nothing depends on whether
+    /// clients or the server are faster.
     fn be_left_by(&self, clients: u32) -> Result<(), Failure> {
         let all = || {
             let mut slow = self.connect()?;
@@ -215,17 +224,20 @@ impl Server {
         all().map_err(|error| Failure::new(DEMO_FAILED, format!("demo: {error}")))
     }
 
-    /// What it has written to standard error, if that is ours to read, when it has ended.
+    /// What it has written to standard error, to be called when it has ended; empty if that is not our pipe.
     fn told(&mut self) -> String {
         let mut text = String::new();
         if let Some(mut stderr) = self.child.stderr.take() {
-            // What can't be read is missing, and is noticed.
+            // If reading fails, the text is too short, and the caller notices.
             let _ = stderr.read_to_string(&mut text);
         }
         text
     }
 
     /// Waits for its end.
+    ///
+    /// # Errors
+    /// When it does not end in time.
     fn end(&mut self) -> Result<ExitStatus, Failure> {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -241,20 +253,21 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Without effect on one that has ended.
+        // Both do nothing to a process that has ended and been waited for.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
+/// Reads the answer, and fails if it is not the right one.
 fn answer(mut client: TcpStream) -> io::Result<()> {
     let mut text = String::new();
     client.read_to_string(&mut text)?;
     if text == server::ANSWER { Ok(()) } else { Err(io::Error::other(format!("wrong answer: {text:?}"))) }
 }
 
-/// The client that kills: a whole request, the end of it, and a reset. To the server the connection is closed in order
-/// and then broken, which is when the first write raises SIGPIPE.
+/// The client that kills: it sends a whole request, the end of the stream (FIN), and a reset. The server can read the
+/// request, and its first write then raises SIGPIPE.
 fn vanish(mut client: TcpStream) -> io::Result<()> {
     client.write_all(REQUEST.as_bytes())?;
     client.shutdown(Shutdown::Write)?;
@@ -272,10 +285,12 @@ fn vanish(mut client: TcpStream) -> io::Result<()> {
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
+/// Writes a line to standard output.
 fn say(line: &str) -> Result<(), Failure> {
     output::write(&format!("{line}\n"))
 }
 
+/// The failure of the demo itself.
 fn failed(what: &str) -> Failure {
     Failure::new(DEMO_FAILED, format!("demo: {what}"))
 }
