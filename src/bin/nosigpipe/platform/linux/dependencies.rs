@@ -1,6 +1,6 @@
-//! The libraries that a program is linked with, found as ld.so finds them (ld.so(8)), without running anything.
+//! Finds the libraries that a program is linked with as ld.so does (ld.so(8)), without running anything.
 //!
-//! One thing is left out: of libraries that exist in variants for newer CPUs (glibc-hwcaps) the plain one is read.
+//! One thing is left out: of a library that has variants for newer processors (glibc-hwcaps), the plain one is read.
 
 use std::env;
 use std::fs;
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use super::loader_cache::Cache;
 use super::{Image, words};
 
-/// Where ld.so looks last: Debian's directories and those of everybody else.
+/// Where ld.so looks last: Debian's directories and those of other distributions.
 const DEFAULT_DIRECTORIES: [&str; 8] = [
     "/lib/x86_64-linux-gnu",
     "/usr/lib/x86_64-linux-gnu",
@@ -22,7 +22,8 @@ const DEFAULT_DIRECTORIES: [&str; 8] = [
     "/usr/lib",
 ];
 
-/// What musl takes for itself by the beginning of the name, since it is all of these in one (its ldso/dynlink.c).
+/// Beginnings of the names for which musl's loader takes itself, since it contains all these libraries (`reserved` in
+/// its ldso/dynlink.c).
 const PARTS_OF_MUSL: [&str; 7] = ["libc.", "libpthread.", "librt.", "libm.", "libdl.", "libutil.", "libxnet."];
 /// Where musl's loader looks last, unless /etc/ld-musl-MACHINE.path says otherwise.
 const DIRECTORIES_OF_MUSL: &str = "/lib:/usr/local/lib:/usr/lib";
@@ -35,20 +36,20 @@ pub struct Dependencies {
     pub missing: Vec<String>,
 }
 
-/// One file of them.
+/// The program or one of the libraries.
 pub struct Object {
     pub path: PathBuf,
     pub image: Image,
     /// Device and inode: one file under two names is loaded once.
     identity: Option<(u64, u64)>,
-    /// Index of the object that needed it first.
+    /// Index of the object that needs it and came first; `None` for the program.
     parent: Option<usize>,
 }
 
 /// Finds everything that `program`, whose image this is, is linked with.
 pub fn dependencies(program: &Path, image: Image) -> Dependencies {
     let cache = Cache::read();
-    // $ORIGIN of the program is where its file really is.
+    // $ORIGIN of the program is the directory of its real file, behind all symbolic links.
     let path = fs::canonicalize(program).unwrap_or_else(|_| program.to_owned());
     let program = Object { identity: identity(&path), path, image, parent: None };
     let mut found = Dependencies { objects: vec![program], missing: Vec::new() };
@@ -77,6 +78,7 @@ pub fn dependencies(program: &Path, image: Image) -> Dependencies {
 }
 
 impl Dependencies {
+    /// Where ld.so finds the library that the object with the index `from` needs by this name.
     fn search(&self, from: usize, name: &str, cache: &Cache) -> Option<(PathBuf, Image)> {
         let object = self.objects.get(from)?;
         if name.contains('/') {
@@ -95,7 +97,8 @@ impl Dependencies {
             if object.image.runpath.is_some() {
                 return None;
             }
-            // Its own, that of what needed it, and so on to the program's; but not where RUNPATH takes its place.
+            // The DT_RPATH of this object, of the one that needs it, and so on up to the program's. One that has a
+            // DT_RUNPATH, too, is passed over.
             let mut next = Some(from);
             while let Some(object) = next.and_then(|index| self.objects.get(index)) {
                 let rpath = object.image.rpath.as_ref().filter(|_| object.image.runpath.is_none());
@@ -128,16 +131,18 @@ impl Dependencies {
     }
 }
 
-/// A library that ld.so would take: one of another architecture is passed over.
+/// Reads a library that ld.so would take: one for another machine is passed over.
 fn load(path: PathBuf) -> Option<(PathBuf, Image)> {
     let image = Image::read(&path).ok()??;
     image.is_native().then_some((path, image))
 }
 
+/// Device and inode of a file.
 fn identity(path: &Path) -> Option<(u64, u64)> {
     fs::metadata(path).ok().map(|file| (file.dev(), file.ino()))
 }
 
+/// A name that this object has in it, with ld.so's tokens replaced.
 fn expand(text: &str, object: &Path) -> String {
     words::expand_in(text, object.parent().unwrap_or(Path::new("/")))
 }

@@ -1,4 +1,4 @@
-//! ELF files: what ld.so would do with them.
+//! Reads ELF files, to tell what ld.so would do with them.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -18,11 +18,11 @@ const MACHINE: Machine = if cfg!(target_arch = "aarch64") { elf::EM_AARCH64 } el
 pub struct Image {
     is_64: bool,
     machine: Machine,
-    /// What the kernel starts in its place, with it as the argument.
+    /// PT_INTERP: the loader, which the kernel starts with the program.
     pub interpreter: Option<String>,
     /// DT_SONAME
     soname: Option<String>,
-    /// DT_NEEDED
+    /// DT_NEEDED: names of the libraries that it is linked with.
     pub needed: Vec<String>,
     /// DT_RPATH
     pub rpath: Option<String>,
@@ -32,11 +32,13 @@ pub struct Image {
     pub imports: Vec<String>,
     /// Functions and data that it exports.
     pub exports: Vec<String>,
+    /// Whether Go's compiler has made it.
     is_go: bool,
     is_object_or_core: bool,
 }
 
-/// A file as the cache reads one; the crate's own way needs its feature std, which the library must do without.
+/// A file, as [`ReadCache`] reads it. The crate `object` has that itself with its feature `std`, which must stay off,
+/// since the library uses the crate, too.
 struct Bytes(File);
 
 impl ReadCacheOps for Bytes {
@@ -59,13 +61,17 @@ impl ReadCacheOps for Bytes {
 
 impl Image {
     /// What the file is; `None` when it is not ELF.
+    ///
+    /// # Errors
+    /// When it can't be read, or is damaged.
     pub fn read(path: &Path) -> Result<Option<Self>, String> {
         let file = File::open(path).map_err(|error| crate::exit::reason(&error))?;
         Self::parse(&ReadCache::new(Bytes(file)))
     }
 
-    /// The same of a file's content.
+    /// The same by a file's content.
     pub fn parse<'data, R: ReadRef<'data>>(data: R) -> Result<Option<Self>, String> {
+        // e_ident (16 bytes), e_type and e_machine (2 bytes each), which files of 32 bits have in the same place.
         let ident = match data.read_bytes_at(0, 20) {
             Ok(ident) if ident.starts_with(&elf::ELFMAG) => ident,
             _ => return Ok(None),
@@ -83,11 +89,12 @@ impl Image {
         Ok(Some(image))
     }
 
-    /// Whether it is for the machine that the library is for.
+    /// Whether it is for the machine of this launcher and of the library.
     pub fn is_native(&self) -> bool {
         self.is_64 && self.machine == MACHINE
     }
 
+    /// Reads segments, notes, sections and dynamic symbols.
     fn fill<'data, R: ReadRef<'data>>(&mut self, data: R) -> object::Result<()> {
         let header = FileHeader64::<LittleEndian>::parse(data)?;
         self.is_object_or_core = matches!(header.e_type.get(LittleEndian), elf::ET_REL | elf::ET_CORE);
@@ -118,6 +125,7 @@ impl Image {
         Ok(())
     }
 
+    /// Reads the dynamic section. Its strings are given by address, which the segments turn into an offset in the file.
     fn fill_dynamic<'data, R: ReadRef<'data>>(
         &mut self,
         entries: &[elf::Dyn64<LittleEndian>],
@@ -153,18 +161,19 @@ impl Image {
         }
     }
 
-    /// Whether it is ld.so itself, which loads the program that it is given, and the library with it.
+    /// Whether it is ld.so itself. Started as a program, it loads the program that is its argument, and the library
+    /// with it.
     pub fn is_loader(&self) -> bool {
         self.interpreter.is_none() && self.soname.as_ref().is_some_and(|name| name.starts_with("ld-linux"))
     }
 
-    /// musl's loader, which is its libc, if the program is linked with that.
+    /// The path of musl's loader, if the program is linked with musl.
     pub fn musl(&self) -> Option<&str> {
         let loader = self.interpreter.as_deref()?;
         loader.rsplit('/').next().is_some_and(|name| name.starts_with("ld-musl")).then_some(loader)
     }
 
-    /// Why the library can't be loaded into it.
+    /// Why the library can't be loaded into it, as a sentence about `it`; `None` when it can.
     pub fn objection(&self) -> Option<String> {
         if !self.is_native() {
             let (theirs, ours) = (machine_name(self.machine, self.is_64), machine_name(MACHINE, true));
@@ -189,7 +198,7 @@ impl Image {
         Some(format!("it is linked with {other} (its loader is {interpreter}) and the library is for glibc"))
     }
 
-    /// What its user should know though the library can be loaded.
+    /// What its user should know though the library can be loaded: what stands behind its name and `is`.
     pub fn remark(&self) -> Option<&'static str> {
         self.is_go.then_some(
             "a Go program, whose runtime makes its own system calls and handles its own signals: broken connections \
@@ -200,6 +209,9 @@ impl Image {
 }
 
 /// Names that a library exports.
+///
+/// # Errors
+/// When the file is no library for this machine.
 pub fn exports(path: &Path) -> Result<Vec<String>, String> {
     let image = Image::read(path)?.ok_or("it is not an ELF file")?;
     if !image.is_native() {
@@ -212,6 +224,7 @@ pub fn exports(path: &Path) -> Result<Vec<String>, String> {
     Ok(image.exports)
 }
 
+/// The name of a machine for messages; x86_64 and x32 have the same number and differ in their class.
 fn machine_name(machine: Machine, is_64: bool) -> String {
     let name = match machine {
         elf::EM_X86_64 if is_64 => "x86_64",

@@ -14,7 +14,7 @@ pub const ALWAYS: &[&str] = &[
     "a library or a setting outside of the container that the program runs in",
 ];
 
-/// What can be found out without being anybody special.
+/// What can be found out without special rights.
 pub fn facts() -> Vec<Fact> {
     vec![
         kernel(),
@@ -29,6 +29,7 @@ pub fn facts() -> Vec<Fact> {
     ]
 }
 
+/// A file's text, without white space at its ends.
 fn read(path: &str) -> Option<String> {
     fs::read_to_string(path).ok().map(|text| text.trim().to_owned())
 }
@@ -46,12 +47,14 @@ fn kernel() -> Fact {
         libc::uname(&raw mut name);
         name
     };
-    // SAFETY: the kernel ends its strings, and an untouched one is empty.
+    // SAFETY: each field is a string that ends with a zero byte: the kernel's are, and one that is not filled in is
+    // empty.
     let text = |field: &[libc::c_char]| unsafe { CStr::from_ptr(field.as_ptr()) }.to_string_lossy().into_owned();
     let value = format!("{} {} {}", text(&name.sysname), text(&name.release), text(&name.machine));
     Fact { name: "kernel", value: output::name(&value), limit: None }
 }
 
+/// Whether this is a container, as far as its runtime has left a mark.
 fn container() -> Fact {
     let mark = ["/run/.containerenv", "/.dockerenv"].into_iter().find(|path| Path::new(path).exists());
     let by_kubernetes = Path::new("/var/run/secrets/kubernetes.io").exists();
@@ -73,7 +76,7 @@ fn libc_version() -> Fact {
 
 #[cfg(not(target_env = "musl"))]
 fn libc_version() -> Fact {
-    // SAFETY: a string of libc's own.
+    // SAFETY: libc returns a constant string.
     let version = unsafe { CStr::from_ptr(libc::gnu_get_libc_version()) }.to_string_lossy().into_owned();
     Fact { name: "libc", value: format!("glibc {version}"), limit: None }
 }
@@ -102,10 +105,10 @@ fn system_preload() -> Fact {
     }
 }
 
-/// Who may look into a process: Yama's setting, kernel documentation admin-guide/LSM/Yama.
+/// Who may look into other processes, by Yama's setting (the kernel's Documentation/admin-guide/LSM/Yama.rst).
 fn ptrace() -> Fact {
     let scope = read("/proc/sys/kernel/yama/ptrace_scope");
-    // CAP_SYS_PTRACE
+    // CAP_SYS_PTRACE's bit in CapEff (linux/capability.h).
     const MAY_TRACE: u64 = 1 << 19;
     let capable =
         own("CapEff").and_then(|set| u64::from_str_radix(&set, 16).ok()).is_some_and(|set| set & MAY_TRACE != 0);
@@ -159,9 +162,10 @@ fn security() -> Fact {
     }
 }
 
+/// Whether a crash leaves a core file (core(5)).
 fn core() -> Fact {
     let pattern = read("/proc/sys/kernel/core_pattern").unwrap_or_default();
-    // SAFETY: the structure is ours.
+    // SAFETY: the call writes into a variable of this function.
     let limit = unsafe {
         let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
         libc::getrlimit(libc::RLIMIT_CORE, &raw mut limit);
@@ -182,7 +186,7 @@ fn core() -> Fact {
     Fact { name: "core files", value, limit: no_file.then(|| format!("core files beside crash reports: {advice}")) }
 }
 
-/// Whether lines for stripped libraries can be found.
+/// Whether there are debug files, by which stripped libraries' functions and lines can be named.
 fn debug_files() -> Fact {
     let value = match fs::read_dir("/usr/lib/debug/.build-id").map(|mut entries| entries.next().is_some()) {
         Ok(true) => "in /usr/lib/debug/.build-id".to_owned(),

@@ -1,4 +1,4 @@
-//! Looking into a running process: /proc, and its memory.
+//! Looks into a running process, by /proc and its memory.
 
 use std::fs;
 use std::io;
@@ -12,9 +12,9 @@ use unwind::{elf, exports};
 
 use super::memory::ProcessMemory;
 
-/// What a process has of us, and what the kernel has for it.
+/// What can be seen of a process.
 pub struct Process {
-    /// Its short name.
+    /// Its name in /proc/PID/comm, of 15 bytes at most.
     pub name: String,
     /// Its pid in its own namespace, where the library runs.
     pub inner_pid: u32,
@@ -22,10 +22,12 @@ pub struct Process {
     pub signals: Signals,
     /// The library, if it is there.
     pub library: Option<Library>,
+    /// Its mappings of files.
     modules: Vec<Mapping>,
 }
 
-/// A line of /proc/PID/maps that has a file.
+/// A line of /proc/PID/maps that has a file: addresses from `start` to before `end`, and the offset in the file, in
+/// bytes.
 struct Mapping {
     start: u64,
     end: u64,
@@ -47,13 +49,16 @@ pub fn parent_of(pid: u32) -> Option<u32> {
     status.lines().find_map(|line| line.strip_prefix("PPid:"))?.trim().parse().ok()
 }
 
-/// Its short name, which anybody may know.
+/// Its name in /proc/PID/comm, which anybody may read.
 pub fn name_of(pid: u32) -> Option<String> {
     let name = fs::read(format!("/proc/{pid}/comm")).ok()?;
     Some(String::from_utf8_lossy(name.strip_suffix(b"\n").unwrap_or(&name)).into_owned())
 }
 
 /// Looks into a process.
+///
+/// # Errors
+/// When there is none, it may not be looked into, or the search for the library takes too long.
 pub fn inspect(pid: u32) -> Result<Process, Failure> {
     let fail = |error: &io::Error| match error.kind() {
         io::ErrorKind::NotFound => Failure::new(NO_PROCESS, format!("no process {pid}")),
@@ -89,7 +94,7 @@ pub fn inspect(pid: u32) -> Result<Process, Failure> {
 }
 
 impl Process {
-    /// The module that an address is in, and the offset from its start.
+    /// The file that is mapped at an address, and the offset from the file's first mapping: `FILE+0xOFFSET`.
     pub fn module_offset(&self, address: u64) -> Option<String> {
         let within = self.modules.iter().find(|mapping| (mapping.start..mapping.end).contains(&address))?;
         let first = self.modules.iter().find(|mapping| mapping.path == within.path)?;
@@ -97,6 +102,7 @@ impl Process {
     }
 }
 
+/// The mappings of files in a process, in ascending order.
 fn mappings(pid: u32) -> io::Result<Vec<Mapping>> {
     let text = fs::read(format!("/proc/{pid}/maps"))?;
     let with_file = |line| maps::line(line).filter(|line| line.path.starts_with(b"/"));
@@ -109,17 +115,17 @@ fn mappings(pid: u32) -> io::Result<Vec<Mapping>> {
     Ok(text.split(|&byte| byte == b'\n').filter_map(with_file).map(mapping).collect())
 }
 
-/// How long a process is searched for the library; a large one takes a hundredth of that.
+/// How long a process is searched for the library. Even a large process takes a hundredth of that.
 const SEARCH: Duration = Duration::from_secs(2);
 
 /// Finds the library by the symbol that it exports, whatever its file is called. Everything is read from the process's
-/// memory: the file may be deleted, replaced by another, or in another mount namespace. Of several copies, that
-/// whose state all of them use.
+/// memory: the file may be deleted, replaced by another, or in another mount namespace. Of several copies, the one
+/// whose state all of them use is taken.
 fn find_library(memory: &mut ProcessMemory, modules: &[Mapping]) -> io::Result<Option<Library>> {
     let mut unused = None;
     // A process of somebody else may have been made so that the search never ends.
     let deadline = Instant::now() + SEARCH;
-    // What is called as we are comes first.
+    // A file with nosigpipe in its name is likely to be the library, and is searched first.
     let (likely, rest): (Vec<_>, Vec<_>) =
         modules.iter().filter(|module| module.offset == 0).partition(|module| module.path.contains("nosigpipe"));
     for module in likely.into_iter().chain(rest) {
@@ -129,7 +135,7 @@ fn find_library(memory: &mut ProcessMemory, modules: &[Mapping]) -> io::Result<O
         let address = match symbol(memory, module.start) {
             Ok(Some(address)) => address,
             Ok(None) => continue,
-            // A mapping may have gone, or not be readable.
+            // A mapping may have gone, or may not be readable.
             Err(error) if error.kind() != io::ErrorKind::PermissionDenied => continue,
             Err(error) => return Err(error),
         };
@@ -145,11 +151,13 @@ fn find_library(memory: &mut ProcessMemory, modules: &[Mapping]) -> io::Result<O
 
 /// The address of [`layout::SYMBOL`] in the ELF image that is mapped at `start`.
 fn symbol(memory: &mut ProcessMemory, start: u64) -> io::Result<Option<u64>> {
-    // Whether it may be read at all; what is wrong in what it says of itself is no error.
+    // An error here tells that the process may not be read. An image that makes no sense is no error: it is not the
+    // library.
     memory.read_at(start, &mut [0; 64])?;
     let Some(segments) = elf::segments(memory, start) else { return Ok(None) };
     let segment = |kind: u32| segments.iter().find(|segment| segment.kind == kind);
     let (Some(load), Some(dynamic)) = (segment(elf::PT_LOAD), segment(elf::PT_DYNAMIC)) else { return Ok(None) };
+    // The first segment is mapped from the start of the page that it begins in.
     let bias = start.wrapping_sub(load.address & !0xfff);
     let exports = exports(memory, bias, bias.wrapping_add(dynamic.address), dynamic.size);
     Ok(exports.and_then(|exports| exports.address(memory, layout::SYMBOL.as_bytes())))

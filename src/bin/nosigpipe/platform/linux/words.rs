@@ -1,4 +1,5 @@
-//! The words with a dollar sign that ld.so replaces in names of libraries, ld.so(8): what they stand for is built into it.
+//! The tokens that ld.so replaces in names of libraries: $ORIGIN, $LIB and $PLATFORM (ld.so(8)). What the last two
+//! stand for is built into the loader, and is found out from it.
 
 use std::env;
 use std::ffi::{OsStr, OsString};
@@ -10,8 +11,10 @@ use std::sync::OnceLock;
 
 use super::Image;
 
-/// What the loader makes of a name given to it for every program: `None` when it has none of its words in it, an error
-/// when it is another file for each program.
+/// What the loader makes of a name in LD_PRELOAD; `None` when it has no token in it.
+///
+/// # Errors
+/// When it has $ORIGIN in it, with which it names another file for each program.
 pub fn expand(name: &OsStr) -> Result<Option<OsString>, String> {
     let mut origin = false;
     let expanded = replace(name.as_bytes(), &mut |word| match word {
@@ -28,7 +31,7 @@ pub fn expand(name: &OsStr) -> Result<Option<OsString>, String> {
     Ok((expanded != name.as_bytes()).then(|| OsString::from_vec(expanded)))
 }
 
-/// The same for a name that stands in a file, whose directory is `origin`.
+/// The same for a name in an ELF file whose directory is `origin`.
 pub fn expand_in(name: &str, origin: &Path) -> String {
     let expanded = replace(name.as_bytes(), &mut |word| {
         Some(match word {
@@ -40,14 +43,15 @@ pub fn expand_in(name: &str, origin: &Path) -> String {
     String::from_utf8_lossy(&expanded).into_owned()
 }
 
+/// A token.
 enum Word {
     Origin,
     Platform,
     Lib,
 }
 
-/// Replaces words, with or without braces, as is_dst in glibc's elf/dl-load.c finds them: what goes on as a name is
-/// another word, and what the loader does not know stays.
+/// Replaces tokens, with or without braces, as is_dst in glibc's elf/dl-load.c finds them: `$LIBRARY` does not begin
+/// with `$LIB`, and tokens that the loader does not know stay. So do those for which `value` is `None`.
 fn replace(name: &[u8], value: &mut dyn FnMut(Word) -> Option<Vec<u8>>) -> Vec<u8> {
     let mut result = Vec::new();
     let mut rest = name;
@@ -67,6 +71,7 @@ fn replace(name: &[u8], value: &mut dyn FnMut(Word) -> Option<Vec<u8>>) -> Vec<u
     result
 }
 
+/// The token at the beginning of a text that follows a dollar sign, and what follows it.
 fn word(text: &[u8]) -> Option<(Word, &[u8])> {
     let (text, has_brace) = text.strip_prefix(b"{").map_or((text, false), |text| (text, true));
     let words = [(&b"ORIGIN"[..], Word::Origin), (b"PLATFORM", Word::Platform), (b"LIB", Word::Lib)];
@@ -80,11 +85,13 @@ fn word(text: &[u8]) -> Option<(Word, &[u8])> {
     })
 }
 
+/// What the tokens stand for in every program.
 struct Values {
     lib: Vec<u8>,
     platform: Vec<u8>,
 }
 
+/// The values, which are found out once.
 fn values() -> &'static Values {
     static VALUES: OnceLock<Values> = OnceLock::new();
     VALUES.get_or_init(|| {
@@ -97,7 +104,7 @@ fn values() -> &'static Values {
     })
 }
 
-/// The loader: ours, since programs have the same one.
+/// The loader's path: our own one, which programs have, too.
 fn loader() -> PathBuf {
     let own = Image::read(Path::new("/proc/self/exe")).ok().flatten().and_then(|image| image.interpreter);
     let usual =
@@ -105,11 +112,12 @@ fn loader() -> PathBuf {
     own.map_or_else(|| usual.into(), PathBuf::from)
 }
 
+/// The values of $LIB and of $PLATFORM, where the loader has told them.
 type Told = (Option<Vec<u8>>, Option<Vec<u8>>);
 
-/// What a loader of glibc 2.33 or later says about itself.
+/// What a loader of glibc 2.33 or newer says about itself, by --list-diagnostics.
 fn told(loader: &Path) -> Option<Told> {
-    // What is preloaded into us is no business of a loader that only answers.
+    // The loader is only asked something: what is preloaded into us should not act in it.
     let mut command = Command::new(loader);
     let command = command.arg("--list-diagnostics").env_remove(super::PRELOAD).stdin(Stdio::null());
     let output = command.stderr(Stdio::null()).output().ok().filter(|output| output.status.success())?;
@@ -121,7 +129,7 @@ fn told(loader: &Path) -> Option<Told> {
     Some((value("dl_dst_lib"), value("dl_platform")))
 }
 
-/// An older one has what $LIB stands for as a string of its own.
+/// $LIB of an older loader, which has it as a string in its file.
 fn built_in(loader: &Path) -> Option<Vec<u8>> {
     let content = fs::read(loader).ok()?;
     let triplet = format!("lib/{}-linux-gnu", env::consts::ARCH);
@@ -131,10 +139,10 @@ fn built_in(loader: &Path) -> Option<Vec<u8>> {
     })
 }
 
-/// AT_PLATFORM
+/// $PLATFORM of an older loader, which takes it from the kernel: AT_PLATFORM (getauxval(3)).
 fn from_kernel() -> Option<Vec<u8>> {
-    // SAFETY: it only answers.
+    // SAFETY: the call takes a number and touches no memory.
     let text = unsafe { libc::getauxval(libc::AT_PLATFORM) } as *const libc::c_char;
-    // SAFETY: the kernel put a string there that stays as long as the process.
+    // SAFETY: the kernel has put a string there, which stays as long as the process.
     (!text.is_null()).then(|| unsafe { std::ffi::CStr::from_ptr(text) }.to_bytes().to_vec())
 }

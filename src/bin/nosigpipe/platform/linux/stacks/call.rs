@@ -15,13 +15,14 @@ impl Call {
         Some(syscalls::Sysno::new(usize::try_from(self.number).ok()?)?.name())
     }
 
-    /// Of an argument that is a descriptor.
+    /// The first argument as a descriptor, which is an int.
     pub fn descriptor(&self) -> i64 {
         let [first, ..] = self.arguments;
         i64::from(first as u32 as i32)
     }
 
-    /// What /proc/PID/task/TID/syscall says of a thread that waits: the call, and then its stack pointer and program counter.
+    /// Reads a line of /proc/PID/task/TID/syscall (proc(5)) of a thread that waits: the system call, if it is in one,
+    /// and then its stack pointer and program counter. `None` if the thread runs.
     pub fn of_line(line: &str) -> Option<(Option<Self>, u64, u64)> {
         let hexadecimal = |text: &str| u64::from_str_radix(text.strip_prefix("0x")?, 16).ok();
         let mut fields = line.split_whitespace();
@@ -38,9 +39,10 @@ impl Call {
     }
 }
 
-/// Calls that return EINTR when a thread is stopped while it waits in them, with no signal and no handler (signal(7), "Interruption
-/// of system calls and library functions by stop signals"; of sockets, those that have a timeout of their own), and that have
-/// done nothing then: they can be made again. close(2) is none of them: it has closed.
+/// System calls that fail with EINTR when a thread is stopped while it waits in them, though there is no signal and no
+/// handler (signal(7), "Interruption of system calls and library functions by stop signals"; of calls on sockets, where
+/// these have a timeout of their own). They have done nothing then, so the thread can make them again. close(2) is not
+/// among them: it has closed the descriptor.
 #[cfg(target_arch = "x86_64")]
 const CAN_START_AGAIN: [i64; 20] = [
     libc::SYS_epoll_wait,
@@ -65,18 +67,23 @@ const CAN_START_AGAIN: [i64; 20] = [
     libc::SYS_sendmsg,
 ];
 
-/// The call that a thread waits in; `None` where it waits in none. `code` reads what stands before the program counter.
+/// The system call that a stopped thread waits in; `None` where it waits in none. `user` has the fields of struct
+/// user_regs_struct (sys/user.h) in their order, and `code` reads the program's bytes at an address.
 #[cfg(target_arch = "x86_64")]
 pub fn waiting(user: &[u64; USER_REGISTERS], code: impl FnOnce(u64) -> Option<[u8; 7]>) -> Option<Call> {
-    // ERESTARTSYS, ERESTARTNOINTR, ERESTARTNOHAND, ERESTART_RESTARTBLOCK (linux/errno.h): the kernel makes it again. EINTR.
+    // What an interrupted call returns within the kernel: ERESTARTSYS, ERESTARTNOINTR, ERESTARTNOHAND and
+    // ERESTART_RESTARTBLOCK (linux/errno.h), after which the kernel makes it again, and EINTR.
     const INTERRUPTED: [i64; 5] = [-512, -513, -514, -516, -4];
+    /// The opcode of `mov eax, NUMBER`.
     const MOV_EAX: u8 = 0xb8;
     let get = |index: usize| user.get(index).copied().unwrap_or(0);
+    // orig_rax and rax
     let (number, result) = (get(15).cast_signed(), get(10).cast_signed());
     if number < 0 || !INTERRUPTED.contains(&result) {
         return None;
     }
-    // What has been started again before goes by another number; its first one is in the instruction before.
+    // After an earlier interruption the kernel may have called restart_syscall(2) in the place of the call. What the
+    // call was then stands in the seven bytes before the program counter: `mov eax, NUMBER; syscall`.
     let number = match code(get(16).wrapping_sub(7)) {
         Some([MOV_EAX, a, b, c, d, 0x0f, 0x05]) if number == libc::SYS_restart_syscall => {
             i64::from(i32::from_le_bytes([a, b, c, d]))
@@ -87,10 +94,12 @@ pub fn waiting(user: &[u64; USER_REGISTERS], code: impl FnOnce(u64) -> Option<[u
     Some(Call { number, arguments: [14, 13, 12, 7, 9, 8].map(get) })
 }
 
-/// The registers with which a thread that has been interrupted by us makes its call again; `None` where the kernel sees to that.
+/// The registers with which a thread that we have interrupted makes its call again; `None` where the kernel sees to
+/// that itself, or the call can't be made again.
 #[cfg(target_arch = "x86_64")]
 pub fn start_again(user: &[u64; USER_REGISTERS]) -> Option<[u64; USER_REGISTERS]> {
-    /// What a call returns within the kernel when it is to be made again, unless a handler runs; then it is EINTR.
+    /// What a call returns within the kernel when it is to be made again, unless a handler runs, with which it is EINTR
+    /// (linux/errno.h).
     const ERESTARTNOHAND: i64 = -514;
     const EINTR: i64 = -4;
     let mut changed = *user;
@@ -103,8 +112,9 @@ pub fn start_again(user: &[u64; USER_REGISTERS]) -> Option<[u64; USER_REGISTERS]
     Some(changed)
 }
 
-/// The call that a thread waits in. The kernel has prepared that it is made again: the program counter is at `svc #0`. Or it
-/// returns EINTR, and is behind it.
+/// The system call that a stopped thread waits in; `None` where it waits in none. `user` has x0 to x30, sp and pc, and
+/// `code` reads the program's bytes at an address. Where the call is going to be made again, the kernel has already set
+/// pc back to the `svc #0`; else the call returns EINTR, and pc is behind that instruction.
 #[cfg(target_arch = "aarch64")]
 pub fn waiting(user: &[u64; USER_REGISTERS], code: impl FnOnce(u64) -> Option<[u8; 8]>) -> Option<Call> {
     const SVC: [u8; 4] = [0x01, 0x00, 0x00, 0xd4];
@@ -115,7 +125,8 @@ pub fn waiting(user: &[u64; USER_REGISTERS], code: impl FnOnce(u64) -> Option<[u
     (is_again || is_interrupted).then(|| Call { number: get(8).cast_signed(), arguments: [0, 1, 2, 3, 4, 5].map(get) })
 }
 
-/// Here the kernel has decided about that before anybody is told of the stop.
+/// On arm64 the kernel has decided whether a call is made again before the tracer is told of the stop, so nothing can
+/// be changed.
 #[cfg(target_arch = "aarch64")]
 pub fn start_again(_user: &[u64; USER_REGISTERS]) -> Option<[u64; USER_REGISTERS]> {
     None

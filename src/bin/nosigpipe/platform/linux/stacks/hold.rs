@@ -1,8 +1,8 @@
-//! All threads of a process, stopped for as long as it takes to copy what their stacks are made from.
+//! Stops all threads of a process for as long as it takes to copy what their stacks are made from.
 //!
-//! Threads are seized first, which stops nobody, then all interrupted, looked at and let go. PTRACE_SEIZE and
-//! PTRACE_INTERRUPT send no signal, so the program's parent sees no stop, and a process that is stopped by SIGSTOP stays so.
-//! When we are killed meanwhile, the kernel lets all of them go (ptrace(2)).
+//! Threads are seized first, which stops none of them; then all are interrupted, looked at and let go. PTRACE_SEIZE and
+//! PTRACE_INTERRUPT send no signal, so the program's parent sees no stop, and a process that is stopped by SIGSTOP
+//! stays so. If we are killed meanwhile, the kernel lets all of them go (ptrace(2)).
 
 use std::fs;
 use std::io;
@@ -14,13 +14,14 @@ use processor::USER_REGISTERS;
 
 /// How long a thread may take to stop.
 const STOP_TIMEOUT: Duration = Duration::from_millis(300);
-/// The same of a thread that can't stop before a system call ends: an uninterruptible one, or vfork(2), which ends with the child.
+/// The same for a thread that can't stop before its system call ends: an uninterruptible one, or vfork(2), which ends
+/// when the child executes a program or ends.
 const SYSTEM_CALL_STOP_TIMEOUT: Duration = Duration::from_millis(2);
 /// How long to wait before a thread that has not stopped is looked at again.
 const PAUSE: Duration = Duration::from_micros(50);
-/// Looks without a pause.
+/// So often a thread is looked at without a pause, only giving way to others (sched_yield(2)).
 const LOOKS: usize = 200;
-/// How often the threads are listed again: those that exist may start others until they stop.
+/// How often the threads are listed again at most: until all are stopped, they may start others.
 const LISTINGS: usize = 10;
 
 /// A thread that was asked to stop.
@@ -29,16 +30,16 @@ pub struct Thread {
     pub state: State,
 }
 
-/// What became of that.
+/// How far that has come.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum State {
     /// It has not stopped yet, or did not in time.
     Running,
     /// It is stopped.
     Stopped {
-        /// A signal that it was about to be given; 0 for none.
+        /// A signal that it was about to get, and gets when it is let go; 0 for none.
         signal: c_int,
-        /// Whether SIGSTOP or its like has stopped the process before.
+        /// Whether the process was stopped before, by SIGSTOP, SIGTSTP, SIGTTIN or SIGTTOU (a group-stop in ptrace(2)).
         in_group_stop: bool,
     },
     /// It has ended meanwhile.
@@ -47,7 +48,8 @@ pub enum State {
     Refused,
 }
 
-/// The threads of a process. Dropped, all of them go on; those that have not stopped do when this process ends.
+/// The threads of a process. When this is dropped, all of them go on; those that have not stopped by then are let go at
+/// the end of this process.
 pub struct Hold {
     pid: pid_t,
     pub threads: Vec<Thread>,
@@ -95,7 +97,8 @@ impl Hold {
         Ok(())
     }
 
-    /// Seizes threads that are not seized yet; whether there were any.
+    /// Seizes threads that are not seized yet. Returns whether there were any; `refused` gets the error of one that
+    /// can't be seized.
     fn seize_new(&mut self, refused: &mut Option<io::Error>) -> io::Result<bool> {
         let known: std::collections::HashSet<pid_t> = self.threads.iter().map(|thread| thread.tid).collect();
         let mut found = false;
@@ -118,14 +121,14 @@ impl Hold {
         Ok(found)
     }
 
-    /// Waits until all have stopped or ended, or there is no patience left.
+    /// Waits until all have stopped or ended, or the time for that is over.
     fn wait(&mut self) {
         let begin = Instant::now();
         let mut looks = 0;
         for thread in self.threads.iter_mut().filter(|thread| thread.state == State::Running) {
             loop {
                 let mut status: c_int = 0;
-                // SAFETY: `status` is ours.
+                // SAFETY: the call writes into `status`, a variable of this function.
                 let found = unsafe { libc::waitpid(thread.tid, &raw mut status, libc::__WALL | libc::WNOHANG) };
                 match found {
                     0 => {
@@ -142,8 +145,9 @@ impl Hold {
                         }
                     }
                     found if found > 0 && libc::WIFSTOPPED(status) => {
-                        // With PTRACE_EVENT_STOP it is our interruption (SIGTRAP) or a stop by SIGSTOP and its like, which the
-                        // kernel keeps by itself; without, a signal is on its way to the thread.
+                        // With PTRACE_EVENT_STOP (in the status's upper half), it is our interruption (SIGTRAP), or a
+                        // stop by SIGSTOP and its like, which the kernel keeps up by itself; without, the thread is
+                        // about to get a signal.
                         let is_event = status >> 16 != 0;
                         let signal = libc::WSTOPSIG(status);
                         thread.state = State::Stopped {
@@ -172,11 +176,11 @@ impl Hold {
 impl Drop for Hold {
     fn drop(&mut self) {
         self.release();
-        // A thread that has not stopped yet would stop after we have looked away, for as long as we live. One look more, then it
-        // can be let go; one in an uninterruptible call is let go by our end.
+        // A thread that has not stopped yet would stop later, with nobody to let it go as long as we live. So each is
+        // looked at once more. One that still has not stopped, in an uninterruptible call, is let go when we end.
         for thread in self.threads.iter().filter(|thread| thread.state == State::Running) {
             let mut status: c_int = 0;
-            // SAFETY: `status` is ours.
+            // SAFETY: the call writes into `status`, a variable of this function.
             let found = unsafe { libc::waitpid(thread.tid, &raw mut status, libc::__WALL | libc::WNOHANG) };
             if found > 0 && libc::WIFSTOPPED(status) {
                 let signal = if status >> 16 != 0 { 0 } else { libc::WSTOPSIG(status) };
@@ -186,38 +190,39 @@ impl Drop for Hold {
     }
 }
 
-/// The request is a number of another type for each processor and each libc.
+/// A request of ptrace(2) that takes no address. The type of its number differs between processors and between libcs.
 fn request(what: impl Into<i64>, tid: pid_t, data: c_int) -> io::Result<()> {
-    // SAFETY: these requests touch no memory of ours.
+    // SAFETY: PTRACE_SEIZE, PTRACE_INTERRUPT and PTRACE_DETACH touch no memory of ours.
     let done = unsafe { libc::ptrace(what.into() as _, tid, 0, libc::c_long::from(data)) };
     if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// What ptrace(2) says of a stopped thread's registers (NT_PRSTATUS, `user_regs_struct`).
+/// A stopped thread's registers by ptrace(2) (NT_PRSTATUS), in the order of struct user_regs_struct (sys/user.h).
 pub fn registers(tid: pid_t) -> Option<[u64; USER_REGISTERS]> {
     let mut all = [0u64; USER_REGISTERS];
     let mut vector = libc::iovec { iov_base: all.as_mut_ptr().cast(), iov_len: size_of_val(&all) };
-    // SAFETY: the vector is room of ours.
+    // SAFETY: the vector has the address and the size of `all`, and the call writes no more than that.
     let done =
         unsafe { libc::ptrace(libc::PTRACE_GETREGSET as _, tid, libc::NT_PRSTATUS as *mut c_void, &raw mut vector) };
-    // Fewer are those of a 32-bit program.
+    // The kernel writes fewer bytes for a 32-bit program.
     (done == 0 && vector.iov_len == size_of_val(&all)).then_some(all)
 }
 
-/// Changes a stopped thread's registers.
+/// Sets a stopped thread's registers.
 pub fn set_registers(tid: pid_t, all: &[u64; USER_REGISTERS]) {
     let mut all = *all;
     let vector = libc::iovec { iov_base: all.as_mut_ptr().cast(), iov_len: size_of_val(&all) };
-    // SAFETY: the vector is ours and whole.
+    // SAFETY: the vector has the address and the size of `all`, which the call only reads.
     unsafe { libc::ptrace(libc::PTRACE_SETREGSET as _, tid, libc::NT_PRSTATUS as *mut c_void, &raw const vector) };
 }
 
-/// Whether a thread is only left for somebody to ask how it ended: the first one while others go on.
+/// Whether a thread has ended. Its entry may stay: the first thread's does, as a zombie, while others go on.
 pub fn has_ended(pid: pid_t, tid: pid_t) -> bool {
     matches!(state(pid, tid), None | Some(b'Z' | b'X'))
 }
 
-/// A thread's state, as proc(5) has it.
+/// A thread's state, a letter (proc(5)). It follows the name, which stands in parentheses and may have any of these in
+/// it.
 fn state(pid: pid_t, tid: pid_t) -> Option<u8> {
     let stat = fs::read(format!("/proc/{pid}/task/{tid}/stat")).ok()?;
     stat.rsplit(|&byte| byte == b')').next()?.get(1).copied()

@@ -16,18 +16,18 @@ pub struct Mapping {
     pub readable: bool,
     pub writable: bool,
     pub executable: bool,
-    /// Its file as the process sees it, or what it is for, such as `[stack]`; empty when neither is known.
+    /// Its file as the process sees it, or what it is for, such as `[stack]`; empty when there is neither.
     pub path: String,
-    /// Where it starts in its file.
+    /// Where it starts in its file, in bytes.
     pub offset: u64,
-    /// The file system and the number of its file; zero when it has none.
+    /// Device and inode of its file; zero when it has none.
     device: u64,
     inode: u64,
 }
 
 impl Mapping {
-    /// A path by which its file can be opened here, if it is still that file: as the process has it, through the process's
-    /// own root, or, which takes more rights, by what is mapped.
+    /// A path by which its file can be opened here, if that is still the same file: its path for the process, the same
+    /// below the process's root, or a link to what is mapped, which takes more rights.
     pub fn open_path(&self, pid: pid_t) -> Option<String> {
         if self.inode == 0 {
             return None;
@@ -46,7 +46,8 @@ impl Mapping {
         memory::map_file_if(&self.open_path(pid)?, |is| self.is_file(is))
     }
 
-    /// Overlay file systems show other devices in /proc/PID/maps than by stat(2): there, the number has to do.
+    /// Whether this is its file. Overlay file systems have another device in /proc/PID/maps than in stat(2), with the
+    /// major number 0: there, the inode has to do.
     fn is_file(&self, is: &std::fs::Metadata) -> bool {
         let has_device = libc::major(is.dev()) != 0;
         is.ino() == self.inode && (!has_device || is.dev() == self.device || libc::major(self.device) == 0)
@@ -56,7 +57,7 @@ impl Mapping {
 /// A file that is mapped with code in it.
 pub struct Module {
     pub path: String,
-    /// Its first mapping.
+    /// Its first mapping, which has the ELF header.
     pub first: Mapping,
     pub loaded: Loaded,
 }
@@ -80,7 +81,8 @@ impl Map {
         };
         let mut modules: Vec<Module> = Vec::new();
         for mapping in map.mappings.iter().filter(is_first) {
-            // What shares the first page of the file with the headers is mapped from offset 0, too.
+            // A later segment that begins within the first page of the file is mapped from offset 0, too. It is part of
+            // the module before.
             if modules.last().is_some_and(|last| last.loaded.end > mapping.start) {
                 continue;
             }
@@ -92,7 +94,7 @@ impl Map {
         map
     }
 
-    /// The module that an address belongs to.
+    /// The index of the module that an address belongs to.
     pub fn module(&self, address: u64) -> Option<usize> {
         let after = self.modules.partition_point(|module| module.loaded.end <= address);
         self.modules.get(after).filter(|module| module.loaded.start <= address).map(|_| after)
@@ -108,7 +110,7 @@ impl Map {
         self.mapping(address).is_some_and(|mapping| mapping.executable)
     }
 
-    /// What is mapped there and does not change, as far as it is one mapping.
+    /// The bytes from `start` on, of what does not change, as far as one mapping has them.
     pub fn content(&self, start: u64, size: u64) -> Option<&'static [u8]> {
         let mapping = self.mapping(start)?;
         memory::content(self.pid, mapping, start, size)
@@ -121,7 +123,7 @@ pub fn mapping_of(mappings: &[Mapping], address: u64) -> Option<&Mapping> {
     mappings.get(after).filter(|mapping| mapping.start <= address)
 }
 
-/// What is mapped in a process.
+/// The mappings of a process, in ascending order.
 pub fn mappings(pid: pid_t) -> std::io::Result<Vec<Mapping>> {
     let text = std::fs::read(format!("/proc/{pid}/maps"))?;
     let mapping = |line: maps::Line| Mapping {

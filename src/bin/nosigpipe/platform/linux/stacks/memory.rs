@@ -1,4 +1,5 @@
-//! Memory of another process: what was copied while it was stopped, and what never changes read when it is asked for.
+//! Memory of another process: copies that were made while it was stopped, and what never changes, which is read when it
+//! is needed.
 
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
@@ -11,33 +12,34 @@ use unwind::ReadMemory;
 use super::super::memory::ProcessMemory;
 use super::map::Mapping;
 
+/// Bytes in which memory is read and kept.
 const PAGE: usize = 4096;
-/// Pages that are kept of what is read outside of the copied stacks.
+/// How many pages are kept of what is read besides the copies, 64 MiB.
 const PAGES: usize = 1 << 14;
-/// Longest part of memory without a file that is copied at once, in bytes.
+/// How many bytes of a mapping without a file are copied at most.
 const LARGEST: u64 = 64 << 20;
 
 /// Memory of a process.
 pub struct Memory {
     process: ProcessMemory,
-    /// Stacks that were copied while the process was stopped, by address.
+    /// Stacks that were copied while the process was stopped, by the address at which they start.
     stacks: BTreeMap<u64, Vec<u8>>,
-    /// What else was copied then, which may lie within them.
+    /// What else was copied then, by address. It may lie within a stack.
     parts: BTreeMap<u64, Vec<u8>>,
     /// Pages that were read besides; `None` for those that can't be.
     pages: BTreeMap<u64, Option<Box<[u8; PAGE]>>>,
-    /// Once the process goes on: what may change and is not read any more, in ascending order.
+    /// Once the process goes on: what it may change and what is not read any more for that, in ascending order.
     changing: Option<Vec<(u64, u64)>>,
 }
 
 impl Memory {
-    /// That of a process that is stopped.
+    /// The memory of a process, all of which is read until [`Self::process_goes_on`].
     pub fn of(pid: pid_t) -> Self {
         let process = ProcessMemory::of(pid);
         Self { process, stacks: BTreeMap::new(), parts: BTreeMap::new(), pages: BTreeMap::new(), changing: None }
     }
 
-    /// Copies a stack between two addresses; what of it is there.
+    /// Copies a stack between two addresses. Returns the copy, which ends early where memory can't be read.
     pub fn copy_stack(&mut self, start: u64, end: u64) -> &[u8] {
         let content = self.copy(start, end);
         self.stacks.entry(start).or_insert(content)
@@ -51,6 +53,7 @@ impl Memory {
         }
     }
 
+    /// A copy of the bytes between two addresses, as far as they can be read.
     fn copy(&self, start: u64, end: u64) -> Vec<u8> {
         let mut content = vec![0; usize::try_from(end.saturating_sub(start)).unwrap_or(0)];
         let length = self.fetch(start, &mut content);
@@ -58,18 +61,19 @@ impl Memory {
         content
     }
 
-    /// The process goes on: from here on only what it can't write is still read there, and code.
+    /// Tells that the process goes on: from now on, only code and what the process can't write is read from it.
     pub fn process_goes_on(&mut self, mappings: &[Mapping]) {
         let changing = mappings.iter().filter(|mapping| mapping.writable && !mapping.executable);
         self.changing = Some(changing.map(|mapping| (mapping.start, mapping.end)).collect());
         self.pages.retain(|_, page| page.is_some());
     }
 
-    /// Reads from the process itself.
+    /// Reads from the process itself. Returns how many bytes could be read.
     fn fetch(&self, address: u64, buffer: &mut [u8]) -> usize {
         self.process.read_at(address, buffer).unwrap_or(0)
     }
 
+    /// The page with this number, which is its address divided by its size; `None` if it can't be read, or may change.
     fn page(&mut self, number: u64) -> Option<&[u8; PAGE]> {
         let address = number * PAGE as u64;
         if !self.pages.contains_key(&number) {
@@ -114,14 +118,14 @@ impl ReadMemory for Memory {
     }
 }
 
-/// What was copied from an address on.
+/// The rest of the copy that has this address in it.
 fn rest_of(copies: &BTreeMap<u64, Vec<u8>>, at: u64) -> Option<&[u8]> {
     let (start, content) = copies.range(..=at).next_back()?;
     content.get(usize::try_from(at - start).ok()?..).filter(|content| !content.is_empty())
 }
 
-/// What is mapped there, to the end of the mapping at most, for the rest of our run: the mapped part of a file, or what a
-/// mapping without one has.
+/// The bytes that are mapped from `start` on, up to the end of the mapping, for the rest of our run: those of the file
+/// itself, or a copy where there is no file.
 pub fn content(pid: pid_t, mapping: &Mapping, start: u64, size: u64) -> Option<&'static [u8]> {
     let offset = usize::try_from(mapping.offset + (start - mapping.start)).ok()?;
     let size = usize::try_from(size.min(mapping.end - start)).ok().filter(|&size| size > 0)?;
@@ -135,13 +139,13 @@ pub fn content(pid: pid_t, mapping: &Mapping, start: u64, size: u64) -> Option<&
     (length > 0).then(|| &*content.leak())
 }
 
-/// A regular file, mapped for the rest of the run. Nothing that a path leads to is opened before it is known to be one: the
-/// path may be another user's.
+/// Maps a regular file for the rest of the run; `None` where that can't be done. The path may be another user's, and
+/// opening a pipe or a device could block, so nothing is opened before it is known to be a regular file.
 pub fn map_file(path: &str) -> Option<&'static [u8]> {
     map_file_if(path, |_| true)
 }
 
-/// The same of a file that is the one with this identity.
+/// The same, if this is the right file by its metadata.
 pub fn map_file_if(path: &str, is_it: impl Fn(&std::fs::Metadata) -> bool) -> Option<&'static [u8]> {
     if !std::fs::metadata(path).ok()?.is_file() {
         return None;
@@ -149,9 +153,10 @@ pub fn map_file_if(path: &str, is_it: impl Fn(&std::fs::Metadata) -> bool) -> Op
     let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path).ok()?;
     let is = file.metadata().ok().filter(|is| is.is_file() && is_it(is))?;
     let size = usize::try_from(is.size()).ok().filter(|&size| size > 0)?;
-    // SAFETY: a new private mapping for reading, which is never undone.
+    // SAFETY: the kernel chooses a free address for the mapping, which is for reading and never undone.
     let place =
         unsafe { libc::mmap(core::ptr::null_mut(), size, libc::PROT_READ, libc::MAP_PRIVATE, file.as_raw_fd(), 0) };
-    // SAFETY: mapped above, in this size. Should the file shrink meanwhile, this run ends by SIGBUS.
+    // SAFETY: mapped above, in this size, for the rest of the run. Should the file shrink meanwhile, this run ends by
+    // SIGBUS.
     (place != libc::MAP_FAILED).then(|| unsafe { core::slice::from_raw_parts(place.cast::<u8>(), size) })
 }

@@ -1,7 +1,7 @@
 //! The stacks of a running process, which goes on.
 //!
-//! All its threads are stopped by ptrace(2), their registers and their stacks are copied, and they are let go. What takes
-//! longer, unwinding and naming, is done with the copy.
+//! All its threads are stopped by ptrace(2), their registers and stacks are copied, and they are let go. What takes
+//! longer, unwinding and naming, is done with the copies.
 
 mod call;
 mod hold;
@@ -34,15 +34,17 @@ use wait::Doing;
 
 /// How long unwinding all stacks may take.
 const TIME: Duration = Duration::from_secs(20);
-/// Frames in a row that may be guesses.
+/// How many frames in a row may be found by searching the stack for return addresses, where there is nothing better.
+/// Each of them may be wrong.
 const GUESSES: u32 = 4;
-/// What a function may use below its stack pointer (System V ABI, x86_64), in bytes.
+/// What a function may use below its stack pointer, in bytes (System V ABI for x86_64, "The Stack Frame").
 const RED_ZONE: u64 = 128;
-/// Largest part of one stack that is copied, and of a thread's stack once all together are as large as `ALL_STACKS`.
+/// What is copied of one stack at most, in bytes; once all copies together have `ALL_STACKS` bytes, it is
+/// `SMALL_STACK`.
 const LARGEST_STACK: u64 = 64 << 20;
 const SMALL_STACK: u64 = 64 << 10;
 const ALL_STACKS: u64 = 512 << 20;
-/// How far a stack is searched for a signal's frame, whose handler may run on a stack of its own.
+/// In how many bytes of a stack a signal's frame is looked for: the handler may run on a stack of its own.
 const SEARCHED: usize = 64 << 10;
 
 /// A thread as it was found.
@@ -53,13 +55,10 @@ struct Found {
     in_group_stop: bool,
 }
 
-/// The stacks of a process; and what its user should know, for standard error. A number of a thread stands for its process.
-///
-/// # Errors
-/// When there is no such process, it may not be looked into, or it has no stacks that can be read.
+/// The stacks of a process, and a remark for its user on standard error. A thread's number stands for its process.
 pub fn look(number: u32) -> Result<(Stacks, Option<String>), Failure> {
     let (pid, remark) = refusal::process_of(number)?;
-    // What does not change is looked for beforehand.
+    // Where CPython is does not change, so it is looked for before the process is stopped.
     let pythons = map::mappings(pid).map(|mappings| {
         let mut memory = Memory::of(pid);
         Pythons::find(&Map::new(pid, mappings, &mut memory), &mut memory)
@@ -112,7 +111,8 @@ fn find(pid: pid_t, thread: &hold::Thread, memory: &mut Memory) -> Found {
             }
         }
         State::Running => {
-            // It is in a system call that nothing interrupts, or waits for its vfork child. /proc has what its stack needs.
+            // It could not be stopped: it is in a system call that nothing interrupts, or waits for its vfork child.
+            // /proc has the two registers with which its stack can be unwound.
             let line = fs::read_to_string(format!("/proc/{pid}/task/{tid}/syscall")).unwrap_or_default();
             let call = Call::of_line(&line);
             found.doing = Doing::Stuck(call.and_then(|(call, ..)| call));
@@ -134,13 +134,15 @@ fn find(pid: pid_t, thread: &hold::Thread, memory: &mut Memory) -> Found {
     found
 }
 
+/// Bytes at an address; `None` if they can't all be read.
 fn read_array<const N: usize>(memory: &mut Memory, at: u64) -> Option<[u8; N]> {
     let mut bytes = [0; N];
     (memory.read(at, &mut bytes) == N).then_some(bytes)
 }
 
-/// Copies a thread's stack from its stack pointer on, and that on which it was when a signal came, if it is in a handler on
-/// another; how many bytes.
+/// Copies a thread's stack from its stack pointer on. If the thread is in a handler that runs on a stack of its own,
+/// the stack that the signal has interrupted is copied, too. Returns how many bytes that were. Of each stack at most
+/// `most` bytes are copied.
 fn copy_stacks(memory: &mut Memory, mappings: &[Mapping], registers: &Registers, most: u64) -> u64 {
     let sp = registers.sp();
     let Some(mapping) = mapping_of(mappings, sp).filter(|mapping| mapping.writable) else { return 0 };
@@ -155,13 +157,15 @@ fn copy_stacks(memory: &mut Memory, mappings: &[Mapping], registers: &Registers,
     length
 }
 
-/// On arm64 a handler's frame has no such mark that is quickly found.
+/// The stack that a signal has interrupted: on arm64 a signal's context has no field with a fixed value by which it
+/// could be found as quickly as on x86_64.
 #[cfg(target_arch = "aarch64")]
 fn interrupted_stack(_stack: &[u8], _mappings: &[Mapping]) -> Option<(u64, u64)> {
     None
 }
 
-/// The stack pointer in the first thing on a stack that can be a signal's context (ucontext), and the end of what is mapped there.
+/// The stack that a signal has interrupted: the stack pointer in the first bytes that can be a signal's context
+/// (ucontext_t), and the end of the mapping that it points into.
 #[cfg(target_arch = "x86_64")]
 fn interrupted_stack(stack: &[u8], mappings: &[Mapping]) -> Option<(u64, u64)> {
     use processor::{GREGS, IN_CONTEXT};
@@ -171,7 +175,8 @@ fn interrupted_stack(stack: &[u8], mappings: &[Mapping]) -> Option<(u64, u64)> {
     let (sp_at, pc_at) = (place(STACK_POINTER)?, place(PROGRAM_COUNTER)?);
     (0..words.len()).find_map(|context| {
         let pc = *words.get(context + pc_at)?;
-        // The code segment's selector of a 64-bit program is two words behind the program counter.
+        // REG_CSGSFS, two words behind REG_RIP, begins with the code segment's selector: 0x33 in a 64-bit program
+        // (__USER_CS in Linux's asm/segment.h).
         (words.get(context + pc_at + 2)? & 0xffff == 0x33).then_some(())?;
         mapping_of(mappings, pc).filter(|mapping| mapping.executable)?;
         let sp = *words.get(context + sp_at)?;
@@ -270,7 +275,7 @@ fn nanoseconds() -> u64 {
 fn time() -> String {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let seconds = now.as_secs().cast_signed();
-    // SAFETY: an all-zero tm is valid, and the call fills in ours.
+    // SAFETY: all zeros is a valid tm, and the call only uses two variables of this function.
     let parts = unsafe {
         let mut parts: libc::tm = std::mem::zeroed();
         libc::gmtime_r(&raw const seconds, &raw mut parts);

@@ -15,7 +15,7 @@ use super::memory::map_file;
 /// Where distributions put separate debug files.
 const DEBUG_DIRECTORIES: [&str; 1] = ["/usr/lib/debug"];
 
-/// Names of one process's functions.
+/// The names of one process's functions. Each module's symbols are read when they are first needed.
 pub struct Names<'a> {
     map: &'a Map,
     directories: Vec<String>,
@@ -24,12 +24,14 @@ pub struct Names<'a> {
 
 impl<'a> Names<'a> {
     pub fn new(map: &'a Map) -> Self {
-        // Those of the container that the process is in come after ours; names are compared by build ids.
+        // The debug files of the container that the process is in come after ours; only those with the module's build
+        // id are taken.
         let inside = DEBUG_DIRECTORIES.map(|directory| format!("/proc/{}/root{directory}", map.pid));
         let directories = DEBUG_DIRECTORIES.map(str::to_owned).into_iter().chain(inside).collect();
         Self { map, directories, loaded: RefCell::default() }
     }
 
+    /// Does something with the symbols of the module with this index.
     fn with<T>(&self, index: usize, action: impl FnOnce(&Symbols, &Module) -> T) -> Option<T> {
         let module = self.map.modules.get(index)?;
         let mut loaded = self.loaded.try_borrow_mut().ok()?;
@@ -37,16 +39,17 @@ impl<'a> Names<'a> {
         Some(action(symbols, module))
     }
 
+    /// Reads the symbols of a module.
     fn find(&self, module: &Module) -> Symbols {
         let debug_files = DebugFiles { directories: &self.directories, open: map_file, variables: false };
         let (start, end) = (module.loaded.start, module.loaded.end);
-        // The kernel's own module is no file.
+        // The vdso, which the kernel maps, has no file: it is read from the process.
         let image = (module.path == "[vdso]").then(|| self.map.content(start, end - start)).flatten();
         let path = module.first.open_path(self.map.pid).unwrap_or_else(|| module.path.clone());
         Symbols::find(&path, &hex(&module.loaded.build_id), image, debug_files, true)
     }
 
-    /// The frames with their names, and which were left out.
+    /// The frames with their names; and if some were left out, how many, and before which one.
     pub fn frames(&self, stack: &Stack) -> (Vec<Frame>, Option<(u64, u64)>) {
         let mut frames = Vec::new();
         let mut omitted = None;
@@ -76,6 +79,7 @@ impl<'a> Names<'a> {
             let by = if name == "a signal" { String::new() } else { format!(" by {name}") };
             return vec![Frame { note: format!("signal handler called{by}"), ..frame }];
         }
+        // A return address may belong to the line after the call, so the byte before it is looked up.
         let lookup = frame.offset.wrapping_sub(u64::from(!raw.interrupted));
         let names = index.and_then(|index| self.with(index, |symbols, _| symbols.names(lookup))).unwrap_or_default();
         if names.is_empty() {
@@ -105,7 +109,7 @@ impl<'a> Names<'a> {
     }
 }
 
-/// What is mapped, and what the modules' files have.
+/// What the unwinder asks of a process: what is mapped, and the sections of the modules' files.
 pub struct Mapped<'a> {
     pub map: &'a Map,
     pub names: &'a Names<'a>,

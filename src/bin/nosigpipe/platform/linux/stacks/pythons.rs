@@ -1,4 +1,4 @@
-//! Python's stacks in another process, where it runs CPython.
+//! Reads Python's stacks in another process, where it runs CPython.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -10,10 +10,11 @@ use report::{Python, PythonFrame};
 use super::map::Map;
 use super::memory::Memory;
 
-/// How long the process may be stopped for that: what Python does is read where it is, since there is too much of it to copy.
+/// How long reading Python's stacks may keep the process stopped: unlike other stacks, they are spread over too much
+/// memory to be copied and read later.
 const TIME: Duration = Duration::from_millis(250);
 
-/// What runs Python in a process; mostly nothing does. It is looked for before the process is stopped.
+/// The copies of CPython in a process, mostly none. They are looked for before the process is stopped.
 pub struct Pythons {
     runtimes: Vec<Runtime>,
     problem: Option<Problem>,
@@ -23,12 +24,12 @@ pub struct Pythons {
 #[derive(Default)]
 pub struct Found {
     by_number: BTreeMap<pid_t, Python>,
-    /// Why some are missing; empty for no reason.
+    /// Why some are missing; empty where none is known to be.
     pub note: String,
 }
 
 impl Pythons {
-    /// Looks in every module.
+    /// Looks for CPython in every module.
     pub fn find(map: &Map, memory: &mut Memory) -> Self {
         let mut found = Self { runtimes: Vec::new(), problem: None };
         for module in &map.modules {
@@ -42,7 +43,7 @@ impl Pythons {
         found
     }
 
-    /// The stacks of all threads, while the process is stopped.
+    /// The stacks of all threads, to be read while the process is stopped.
     pub fn stacks(&self, memory: &mut Memory) -> Found {
         let begin = Instant::now();
         let mut problem = self.problem;
@@ -58,8 +59,8 @@ impl Pythons {
                 Err(other) => problem = Some(other),
             }
         }
-        // Of a thread that runs several interpreters, those that were made last come first: it is they that are called by the
-        // others.
+        // A thread can run several interpreters. Those that were made last come first, as inner frames do, since the
+        // older ones have called them.
         threads.sort_by_key(|(_, thread)| core::cmp::Reverse(thread.interpreter));
         let mut found = Found::default();
         let mut late = 0;
@@ -80,7 +81,8 @@ impl Pythons {
     }
 }
 
-/// Adds the stack that a thread has in one interpreter, unless it is there: a thread's numbers are mostly all the same.
+/// Adds the stack that a thread has in one interpreter, unless it is there: mostly all numbers of a thread are the
+/// same.
 fn add(whole: &mut Python, stack: &python::Stack, interpreter: u64) {
     if whole.frames.iter().any(|frame| frame.interpreter == interpreter) {
         return;
@@ -98,7 +100,7 @@ fn add(whole: &mut Python, stack: &python::Stack, interpreter: u64) {
 }
 
 impl Found {
-    /// Of the thread with this number.
+    /// The stack of the thread with this number; empty where it has none.
     pub fn of(&self, number: Option<u32>) -> Python {
         let number = number.and_then(|number| pid_t::try_from(number).ok());
         number.and_then(|number| self.by_number.get(&number)).cloned().unwrap_or_default()

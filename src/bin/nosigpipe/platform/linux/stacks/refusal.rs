@@ -1,4 +1,4 @@
-//! Why the stacks of a process can't be read, and what would give the right to.
+//! Why the stacks of a process can't be read, and what would give the right to do it.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -12,13 +12,13 @@ use crate::platform::process;
 
 /// CAP_SYS_PTRACE's bit in CapEff (capabilities(7)).
 const MAY_TRACE: u64 = 1 << 19;
-/// What executable files of 32 bits have in their fifth byte (elf.h, ELFCLASS32).
+/// ELFCLASS32: the fifth byte of a 32-bit program's file (elf.h).
 const CLASS_32: u8 = 1;
 
 /// The process that a number stands for, with a remark where it is that of a thread.
 ///
 /// # Errors
-/// When there is none, or none with stacks.
+/// When there is no such process, or its stacks can't be read in any case.
 pub fn process_of(number: u32) -> Result<(pid_t, Option<String>), Failure> {
     let none = || Failure::new(NO_PROCESS, format!("no process {number}"));
     let status = fs::read_to_string(format!("/proc/{number}/status")).map_err(|_| none())?;
@@ -54,12 +54,13 @@ pub fn process_of(number: u32) -> Result<(pid_t, Option<String>), Failure> {
     Ok((pid.cast_signed(), remark))
 }
 
+/// What is said where another process traces this one.
 fn traced(pid: u32, tracer: &str) -> String {
     let name = tracer.parse().ok().and_then(process::name_of).unwrap_or_default();
     format!("process {pid} is traced by process {tracer} ({}): there can be one tracer at a time", output::name(&name))
 }
 
-/// Why this call of ptrace(2), or this look into /proc, has failed.
+/// The failure that explains why a call of ptrace(2) or a look into /proc has failed.
 pub fn of(pid: pid_t, error: &io::Error) -> Failure {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     if status.is_empty() || matches!(error.raw_os_error(), Some(libc::ESRCH | libc::ENOENT)) {
@@ -82,7 +83,8 @@ pub fn of(pid: pid_t, error: &io::Error) -> Failure {
     }
 }
 
-/// What would give the right (ptrace(2), "Ptrace access mode checking"; Yama).
+/// What would give the right, by the kernel's checks in their order (ptrace(2), "Ptrace access mode checking";
+/// Documentation/admin-guide/LSM/Yama.rst).
 fn missing_right(pid: pid_t, status: &str) -> String {
     let own = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let capable = u64::from_str_radix(field(&own, "CapEff"), 16).is_ok_and(|set| set & MAY_TRACE != 0);
@@ -107,7 +109,7 @@ fn missing_right(pid: pid_t, status: &str) -> String {
     if theirs != ours {
         return format!("it runs as uid {theirs}, and we as {ours}: be its user, or root (CAP_SYS_PTRACE)");
     }
-    // What may not be dumped belongs to root in /proc (proc(5)).
+    // The files in /proc of a process that may not be dumped belong to root (proc(5)).
     let is_dumpable = fs::metadata(format!("/proc/{pid}")).is_ok_and(|file| file.uid().to_string() == theirs);
     if !is_dumpable {
         return "it may not be dumped (set-user-ID, file capabilities, PR_SET_DUMPABLE): be root (CAP_SYS_PTRACE)"

@@ -12,30 +12,30 @@ use super::call::Call;
 use super::memory::Memory;
 use crate::platform::process;
 
-/// Bytes around the word of a futex in which its lock is.
+/// How many bytes before and behind the word of a futex are copied: its lock is there.
 const LOCK: u64 = 32;
-/// Descriptors that are named, of a call that waits for many.
+/// How many descriptors are named of those that a call waits for.
 const NAMED: usize = 8;
-/// Descriptors that select(2) can wait for.
+/// FD_SETSIZE: how many descriptors select(2) can wait for. Of poll(2)'s, no more are looked at.
 const SELECT: u64 = 1024;
 
-/// What futex(2) is to do, without its flags (linux/futex.h).
+/// FUTEX_CMD_MASK, which takes futex(2)'s flags away, and its operations (linux/futex.h).
 const FUTEX_COMMAND: u64 = 127;
 const FUTEX_WAIT: u64 = 0;
 const FUTEX_LOCK_PI: u64 = 6;
 const FUTEX_WAIT_BITSET: u64 = 9;
 const FUTEX_LOCK_PI2: u64 = 13;
-/// The bits of a lock's word that are a thread's number, where the kernel knows the lock, and the bit that says that
-/// somebody waits for it.
+/// Bits of a lock's word, where the kernel knows the lock: the number of the thread that holds it, and whether others
+/// wait.
 const FUTEX_TID_MASK: u32 = 0x3fff_ffff;
 const FUTEX_WAITERS: u32 = 0x8000_0000;
 
 /// What a thread did when it was stopped.
 #[derive(Clone, Copy)]
 pub enum Doing {
-    /// It has run.
+    /// It was running.
     Running,
-    /// It has waited in a system call.
+    /// It was waiting in a system call.
     Waiting(Call),
     /// It waits in a system call, or elsewhere in the kernel, and has not stopped.
     Stuck(Option<Call>),
@@ -69,13 +69,14 @@ pub fn numbers(pid: pid_t, tids: impl Iterator<Item = pid_t>) -> HashMap<pid_t, 
     tids.filter_map(|tid| Some((tid, if is_elsewhere { number(tid)? } else { tid.cast_unsigned() }))).collect()
 }
 
-/// The threads of a process, for what they wait for.
+/// The threads of a process, to tell what each waits for.
 pub struct Threads<'a> {
     pid: pid_t,
     memory: &'a mut Memory,
     /// By their numbers in the process's own PID namespace, those that they have in ours.
     numbers: HashMap<u32, pid_t>,
     names: HashMap<pid_t, String>,
+    /// Paths of descriptors in /proc/PID/fd, as far as they were read.
     files: HashMap<i64, String>,
 }
 
@@ -114,6 +115,7 @@ impl<'a> Threads<'a> {
         wait
     }
 
+    /// What a thread waits for in a system call.
     fn in_call(&mut self, call: &Call, frames: &[Frame]) -> Wait {
         let name = call.name().map_or_else(|| format!("system call {}", call.number), str::to_owned);
         let [first, second, third, fourth, ..] = call.arguments;
@@ -176,11 +178,13 @@ impl<'a> Threads<'a> {
         }
     }
 
+    /// A descriptor for people, with what it is open for.
     fn described(&mut self, descriptor: i64) -> String {
         let file = self.file(descriptor);
         if file.is_empty() { descriptor.to_string() } else { format!("{descriptor} ({file})") }
     }
 
+    /// What a descriptor is open for; empty where that can't be read.
     fn file(&mut self, descriptor: i64) -> String {
         let pid = self.pid;
         let read = || {
@@ -201,7 +205,8 @@ impl<'a> Threads<'a> {
         };
         match pid {
             1.. => match process::name_of(pid.cast_unsigned()) {
-                // Its numbers are those of its own namespace.
+                // The number in the call is from the process's own PID namespace. Only if it is a child of the process
+                // in ours, too, is the name that child's.
                 Some(name) if process::parent_of(pid.cast_unsigned()) == Some(self.pid.cast_unsigned()) => {
                     format!("child {pid} ({name})")
                 }
@@ -211,21 +216,24 @@ impl<'a> Threads<'a> {
         }
     }
 
-    /// The thread with a number that the process itself knows it by.
+    /// The thread to which this number belongs in the process's own PID namespace.
     fn thread(&self, number: u32) -> Option<pid_t> {
         self.numbers.get(&number).copied()
     }
 
+    /// A thread for people, with its name.
     fn named(&self, tid: pid_t) -> String {
         format!("thread {tid} \"{}\"", self.names.get(&tid).map_or("", String::as_str))
     }
 
-    /// What a futex is.
+    /// What a thread waits for in futex(2): the kind of lock, and which thread holds it, as far as the stack and the
+    /// lock's memory tell.
     fn lock(&mut self, call: &Call, frames: &[Frame], wait: &mut Wait) {
         let [address, operation, value, ..] = call.arguments;
         let operation = operation & FUTEX_COMMAND;
         wait.address = Some(address);
-        // The functions of libc that lead to the call; inlined frames and those of the program come later.
+        // libc's functions that lead to the call are among the innermost frames; behind them come inlined ones and the
+        // program's.
         let innermost: Vec<&str> = frames.iter().take(8).map(|frame| frame.function.as_str()).collect();
         let is_in =
             |names: &[&str]| innermost.iter().any(|function| names.iter().any(|name| is_function(function, name)));
@@ -252,10 +260,13 @@ impl<'a> Threads<'a> {
         let word = self.memory.u32_at(address);
         let is_join =
             ["pthread_join", "pthread_timedjoin_np", "pthread_clockjoin_np", "__pthread_clockjoin_ex", "thrd_join"];
+        // Without the names of libc's functions, a word with a thread's number in it is taken for pthread_join's. Linux
+        // gives no number below 300 a second time (RESERVED_PIDS in its kernel/pid.c), while other locks' words are
+        // mostly small.
         if is_in(&is_join)
             || matches!(operation, FUTEX_WAIT | FUTEX_WAIT_BITSET) && word == Some(value as u32) && value > 300
         {
-            // The word is the number of the thread, which the kernel clears at its end.
+            // pthread_join waits until the kernel clears this word, the number of the thread, at the thread's end.
             if let Some(tid) = holder(self, word) {
                 wait.address = None;
                 wait.holder = Some(tid.into());
@@ -274,7 +285,8 @@ impl<'a> Threads<'a> {
             "pthread_rwlock_clockrdlock",
             "pthread_rwlock_clockwrlock",
         ]) {
-            // glibc's pthread_rwlock_t: the words that are waited for are the third and the fourth, the writer is the seventh.
+            // glibc's pthread_rwlock_t is an array of 4-byte fields: waiters wait for the third or the fourth, and the
+            // seventh is the thread that has locked it for writing.
             let writer = [address.wrapping_add(16), address.wrapping_add(12)].into_iter().find_map(|at| {
                 let number = self.memory.u32_at(at).filter(|&number| number != 0);
                 holder(self, number)
@@ -296,7 +308,8 @@ impl<'a> Threads<'a> {
         };
     }
 
-    /// The number of the thread that holds the mutex with this word, where it is one that says it and what it says makes sense.
+    /// The number of the thread that holds the mutex with this word, if it is of a kind that tells, and its fields make
+    /// sense.
     fn mutex_owner(&mut self, call: &Call, word: Option<u32>) -> Option<u32> {
         /// Types and flags that a mutex of glibc can have in `__kind` (sysdeps/nptl/pthreadP.h).
         const KINDS: u32 = 0x3f3;
@@ -307,9 +320,12 @@ impl<'a> Threads<'a> {
         if matches!(operation & FUTEX_COMMAND, FUTEX_LOCK_PI | FUTEX_LOCK_PI2)
             || word & FUTEX_WAITERS != 0 && word & FUTEX_TID_MASK != 0
         {
-            // The word says it: priority inheritance, robust mutexes, and all of musl's but the simplest.
+            // The word itself tells: mutexes with priority inheritance, robust ones, and all of musl's but the simplest
+            // kind.
             return Some(word & FUTEX_TID_MASK);
         }
+        // glibc's pthread_mutex_t has __owner, __nusers and __kind at these offsets. It has no more users than there
+        // can be threads (PID_MAX_LIMIT in Linux's linux/threads.h).
         let field = |memory: &mut Memory, at: u64| memory.u32_at(address.wrapping_add(at));
         let (owner, users, kind) = (field(self.memory, 8)?, field(self.memory, 12)?, field(self.memory, 16)?);
         let is_mutex =
@@ -318,7 +334,8 @@ impl<'a> Threads<'a> {
     }
 }
 
-/// Whether a function of a stack is this one of libc, by any of its names: `__pthread_cond_wait`, `pthread_cond_wait@@GLIBC_2.3.2`.
+/// Whether a function of a stack is this one of libc, by any of its names: `__pthread_cond_wait`,
+/// `pthread_cond_wait@@GLIBC_2.3.2`.
 fn is_function(function: &str, name: &str) -> bool {
     let plain = function.split('@').next().unwrap_or_default().trim_start_matches('_');
     let plain = plain.strip_prefix("GI_").map_or(plain, |rest| rest.trim_start_matches('_'));
@@ -327,13 +344,13 @@ fn is_function(function: &str, name: &str) -> bool {
     plain == name || plain.strip_prefix("new_") == Some(name)
 }
 
-/// The number that a process or thread has in its own namespace: the last of NSpid (proc(5)).
+/// The number that a process or thread has in its own PID namespace: the last in the field NSpid (proc(5)).
 fn inner_number(status: &str) -> Option<u32> {
     let numbers = status.lines().find_map(|line| line.strip_prefix("NSpid:"))?;
     numbers.split_whitespace().next_back()?.parse().ok()
 }
 
-/// Whether the first argument of a call is a descriptor on which it may wait.
+/// Whether the first argument of this call is a descriptor on which it may wait.
 fn is_of_descriptor(name: &str) -> bool {
     const NAMES: [&str; 42] = [
         "accept",
