@@ -1,4 +1,5 @@
-//! How calls are covered on macOS, where sockets are made silent once and no handler tells sockets from pipes.
+//! How calls are covered on macOS, where each socket gets SO_NOSIGPIPE once, and no handler has to tell sockets from
+//! pipes.
 
 use hooktable::Role;
 

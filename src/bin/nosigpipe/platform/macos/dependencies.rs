@@ -1,6 +1,6 @@
-//! The libraries that a program is linked with, found as dyld finds them (dyld(1)), without running anything.
+//! Finds the libraries that a program is linked with as dyld does (dyld(1)), without running anything.
 //!
-//! The system's own are in dyld's cache and have no files: what they call is not looked at.
+//! The system's own libraries are in dyld's cache and have no files: what they call is not looked at.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,11 +15,11 @@ pub struct Dependencies {
     pub missing: Vec<String>,
 }
 
-/// One file of them.
+/// The program or one of the libraries.
 pub struct Object {
     pub path: PathBuf,
     pub image: Image,
-    /// Index of the object that needed it first.
+    /// Index of the object that needs it and came first; `None` for the program.
     parent: Option<usize>,
 }
 
@@ -48,7 +48,8 @@ pub fn dependencies(program: &Path, image: Image) -> Dependencies {
 }
 
 impl Dependencies {
-    /// Where dyld would look for a library that an object needs.
+    /// The files among which dyld would look for the library that the object with the index `from` needs by this name,
+    /// in its order.
     fn candidates(&self, from: usize, name: &str) -> Vec<PathBuf> {
         let program = self.objects.first();
         let directory = |object: Option<&Object>| {
@@ -62,7 +63,7 @@ impl Dependencies {
             _ => PathBuf::from(text),
         };
         let Some(rest) = name.strip_prefix("@rpath/") else { return vec![expand(name, self.objects.get(from))] };
-        // Its own rpaths, those of what needed it, and so on to the program's.
+        // The LC_RPATHs of this object, of the one that needs it, and so on up to the program's.
         let mut found = Vec::new();
         let mut next = Some(from);
         while let Some(object) = next.and_then(|index| self.objects.get(index)) {
@@ -73,6 +74,7 @@ impl Dependencies {
     }
 }
 
+/// Whether this is one of the system's own libraries, which need not have a file.
 fn is_the_systems(name: &str) -> bool {
     ["/usr/lib/", "/System/"].iter().any(|directory| name.starts_with(directory))
 }

@@ -11,7 +11,7 @@ pub const ALWAYS: &[&str] = &[
     "nosigpipe status without sudo",
 ];
 
-/// What can be found out without being anybody special.
+/// What can be found out without special rights.
 pub fn facts() -> Vec<Fact> {
     // SAFETY: an all-zero utsname is valid, and the call fills in ours.
     let name = unsafe {
@@ -19,7 +19,8 @@ pub fn facts() -> Vec<Fact> {
         libc::uname(&raw mut name);
         name
     };
-    // SAFETY: the kernel ends its strings, and an untouched one is empty.
+    // SAFETY: each field is a string that ends with a zero byte: the kernel's are, and one that is not filled in is
+    // empty.
     let text = |field: &[libc::c_char]| unsafe { CStr::from_ptr(field.as_ptr()) }.to_string_lossy().into_owned();
     let value = format!("{} {} {}", text(&name.sysname), text(&name.release), text(&name.machine));
     vec![Fact { name: "kernel", value: output::name(&value), limit: None }]

@@ -1,4 +1,4 @@
-//! What a program that was started has become: that can't be followed here.
+//! What a program that was started has become: on macOS that can't be followed, so nothing is found here.
 
 use std::net::IpAddr;
 
@@ -13,36 +13,36 @@ pub struct Listener {
     pub pid: u32,
 }
 
-/// Refuses: a process can't have its orphans given to it, nor look for others' sockets.
+/// Always fails: a process can't have its orphans given to it, nor look for other processes' sockets.
 pub fn adopt_orphans() -> Result<(), String> {
     Err("this system does not tell where a program listens, nor what becomes of its daemons".into())
 }
 
-/// None that are known.
+/// Always empty.
 pub fn descendants() -> Vec<u32> {
     Vec::new()
 }
 
-/// None of which is known.
+/// Always false.
 pub fn listens_on_unix(_: &[u32]) -> bool {
     false
 }
 
-/// None that are known.
+/// Always empty.
 pub fn listeners(_: &[u32]) -> Vec<Listener> {
     Vec::new()
 }
 
-/// The ends of the processes that descend from this one: nobody tells.
+/// The ends of this process's descendants, which can't be watched here.
 pub struct Deaths;
 
 impl Deaths {
-    /// Not here.
+    /// Always `None`.
     pub fn watch() -> Option<Self> {
         None
     }
 
-    /// None that are known.
+    /// Always 0.
     pub fn of_sigpipe(&mut self) -> usize {
         0
     }

@@ -1,12 +1,13 @@
-//! Mach-O files: what the kernel and dyld would do with them.
+//! Reads Mach-O files, to tell what the kernel and dyld would do with them.
 //!
-//! Nothing here asks the system: tests on other systems compile this file too.
+//! Nothing here asks the system: tests on other systems compile this file, too.
 
 use formats::ReadMemory;
 use formats::macho::{Command, Header, LC_SEGMENT_64, LC_SYMTAB, MH_MAGIC_64};
 
 use super::signature::{ALLOW_ENVIRONMENT, ALLOW_FOREIGN_LIBRARIES, Signature};
 
+// From mach-o/loader.h, mach-o/fat.h, mach/machine.h and mach-o/nlist.h.
 const MH_MAGIC: u32 = 0xfeed_face;
 const FAT_MAGIC: u32 = 0xcafe_babe;
 const FAT_MAGIC_64: u32 = 0xcafe_babf;
@@ -27,19 +28,19 @@ const N_TYPE: u8 = 0x0e;
 const N_EXT: u8 = 0x01;
 const N_UNDF: u8 = 0;
 
-/// Processors for which the library exists, and those that are no others' business.
+/// Processors for which the library exists or could be loaded, and all others.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Cpu {
     X86_64,
     Arm64,
-    /// With signed pointers: its programs take only libraries of their own kind.
+    /// Arm64 with pointer authentication: its programs take only libraries of their own kind.
     Arm64e,
     Other,
 }
 
 impl Cpu {
     fn of(cputype: u32, subtype: u32) -> Self {
-        // The subtype's upper byte has capabilities.
+        // The subtype's upper byte has flags of its own (CPU_SUBTYPE_MASK).
         match (cputype, subtype & 0xff_ffff) {
             (CPU_TYPE_X86_64, _) => Self::X86_64,
             (CPU_TYPE_ARM64, CPU_SUBTYPE_ARM64E) => Self::Arm64e,
@@ -74,10 +75,10 @@ pub enum Kind {
     Other,
 }
 
-/// Reads so many bytes at an offset of a file, or an address of a process; `None` where there are none.
+/// Reads so many bytes at an offset of a file, or at an address of a process; `None` if they can't all be read.
 pub type Source<'a> = &'a dyn Fn(u64, usize) -> Option<Vec<u8>>;
 
-/// The same as memory.
+/// A [`Source`] as [`ReadMemory`].
 pub struct Read<'a>(pub Source<'a>);
 
 impl ReadMemory for Read<'_> {
@@ -91,19 +92,22 @@ impl ReadMemory for Read<'_> {
 /// A Mach-O file, thin or universal: the slice that this machine would take of it.
 pub struct Image {
     pub kind: Kind,
+    /// The processor of the slice.
     cpu: Cpu,
+    /// The processor of this machine.
     host: Cpu,
+    /// The processors of all the file's slices.
     slices: Vec<Cpu>,
-    /// Whether dyld has a part in it at all.
+    /// Whether dyld loads it: a static program has no dyld.
     is_dynamic: bool,
-    /// A segment that asks dyld to take nothing from the environment.
+    /// Whether it has a segment __RESTRICT, with which dyld takes nothing from the environment.
     is_restricted: bool,
     signature: Option<Signature>,
-    /// What the kernel starts in its place: nothing, here.
+    /// Always `None`; ELF files have one.
     pub interpreter: Option<String>,
-    /// LC_LOAD_DYLIB and its relatives
+    /// LC_LOAD_DYLIB and its relatives: paths of libraries.
     pub needed: Vec<String>,
-    /// LC_RPATH
+    /// LC_RPATH: where paths that begin with @rpath are looked for.
     pub rpaths: Vec<String>,
     /// Functions and data that it imports, without C's underscore.
     pub imports: Vec<String>,
@@ -112,7 +116,10 @@ pub struct Image {
 }
 
 impl Image {
-    /// What the file is; `None` when it is not Mach-O.
+    /// What the file is; `None` when it is not Mach-O. `host` is this machine's processor.
+    ///
+    /// # Errors
+    /// When the file is damaged.
     pub fn parse(read: Source<'_>, host: Cpu) -> Result<Option<Self>, String> {
         let Some(slices) = slices(read) else { return Ok(None) };
         let chosen = host.runs().iter().find_map(|cpu| slices.iter().find(|(slice, _)| slice == cpu)).copied();
@@ -152,8 +159,9 @@ impl Image {
         commands.is_complete().then_some(())
     }
 
+    /// Takes from one load command what is of interest.
     fn command(&mut self, command: &Command, read: Source<'_>) -> Option<()> {
-        // The string that a command has behind its numbers.
+        // The string in a command, whose offset within the command is its first number.
         let string = || text(&read(command.address, command.size as usize)?, command.u32(8)? as usize);
         match command.kind {
             LC_LOAD_DYLINKER => self.is_dynamic = true,
@@ -167,6 +175,7 @@ impl Image {
                 self.signature = Signature::parse(&blob);
             }
             LC_SYMTAB => {
+                /// Size in bytes of struct nlist_64: the name's offset is its first field, and n_type is at 4.
                 const ENTRY: usize = 16;
                 let (symbols, count) = (command.u32(8)?, command.u32(12)? as usize);
                 let table = read(u64::from(symbols), count.checked_mul(ENTRY)?)?;
@@ -186,12 +195,12 @@ impl Image {
         Some(())
     }
 
-    /// Whether it is a loader that loads the program that it is given: dyld can't be started.
+    /// Always false: dyld can't be started as a program.
     pub fn is_loader(&self) -> bool {
         false
     }
 
-    /// Why the library can't be inserted into it; `None` when it can.
+    /// Why the library can't be inserted into it, as a sentence about `it`; `None` when it can.
     pub fn objection(&self) -> Option<String> {
         let (cpu, host) = (self.cpu.name(), self.host.name());
         if self.cpu == Cpu::Other {
@@ -224,23 +233,23 @@ impl Image {
         })
     }
 
-    /// What its user should know though the library can be inserted.
+    /// What its user should know though the library can be inserted: what stands behind its name and `is`.
     pub fn remark(&self) -> Option<&'static str> {
         (self.cpu == Cpu::X86_64 && self.host != Cpu::X86_64)
             .then_some("an x86_64 program, which Rosetta 2 will translate, and the library's x86_64 half with it")
     }
 
-    /// The processor that it will run as if it was for.
+    /// The processor whose slice this machine runs.
     pub fn cpu_name(&self) -> &'static str {
         self.cpu.name()
     }
 
-    /// Whether this library has a slice for the one that will run of a program.
+    /// Whether this library has a slice for the processor as which a program will run.
     pub fn has_slice_for(&self, program: &Self) -> bool {
         self.slices.contains(&program.cpu)
     }
 
-    /// Names of the processors that it is for.
+    /// Names of the processors of all its slices, for messages.
     pub fn slices_in_words(&self) -> String {
         let names: Vec<_> = self.slices.iter().map(|cpu| cpu.name()).collect();
         names.join(" and ")
@@ -251,6 +260,7 @@ impl Image {
 fn slices(read: Source<'_>) -> Option<Vec<(Cpu, u64)>> {
     let head = read(0, 12)?;
     let big = |bytes: &[u8], at: usize| Some(u32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
+    // Sizes in bytes of struct fat_arch and struct fat_arch_64, whose numbers are big-endian.
     let entry_size = match big(&head, 0)? {
         FAT_MAGIC => 20,
         FAT_MAGIC_64 => 32,
@@ -262,7 +272,8 @@ fn slices(read: Source<'_>) -> Option<Vec<(Cpu, u64)>> {
             };
         }
     };
-    // Java's classes have the same magic, and a version of 45 or more where this has a count.
+    // Java's class files have the same magic number, and where a universal file has the number of slices, a version of
+    // 45 or more.
     let count = usize::try_from(big(&head, 4)?).ok().filter(|count| (1..40).contains(count))?;
     let table = read(8, count * entry_size)?;
     table
@@ -278,10 +289,12 @@ fn slices(read: Source<'_>) -> Option<Vec<(Cpu, u64)>> {
         .collect()
 }
 
+/// A little-endian number of 4 bytes.
 fn word(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_le_bytes(bytes.get(at..at.checked_add(4)?)?.try_into().ok()?))
 }
 
+/// A string that ends with a zero byte, or with the bytes.
 fn text(bytes: &[u8], at: usize) -> Option<String> {
     let rest = bytes.get(at..)?;
     Some(String::from_utf8_lossy(rest.split(|&byte| byte == 0).next()?).into_owned())

@@ -25,22 +25,23 @@ use std::path::Path;
 
 use macho::{Cpu, Kind};
 
-/// Calls whose broken pipes no hook counts. stdio's writes are calls within the system's libraries.
+/// Calls whose broken pipes no hook counts. stdio calls write(2) within the system's libraries, where hooks don't see
+/// it.
 pub const UNCOUNTED_CALLS: &[&str] = &["pwrite", "pwritev", "sendfile", "aio_write", "stdio"];
 /// Whether that is so only while the kernel ignores SIGPIPE.
 pub const UNCOUNTED_ONLY_WHILE_IGNORED: bool = false;
 /// Whose handler for SIGPIPE the kernel has, while the library answers when the program asks.
 pub const SIGPIPE_HANDLER_OWNER: &str = "the program's, or the library's for as long as something is being started";
 
-/// Interpreters of interpreters that the kernel follows: none. These three are exec_shell_imgact's in its
-/// bsd/kern/kern_exec.c.
+/// How many interpreters of interpreters the kernel follows, the first one included: an interpreter must not be a
+/// script itself. This and the next two are as exec_shell_imgact in xnu's bsd/kern/kern_exec.c has them.
 pub const MAX_INTERPRETERS: usize = 1;
 /// Bytes that the kernel reads to see what a file is.
 pub const SHEBANG_MAX: usize = 512;
 /// Whether the kernel splits the rest of a #! line into arguments, up to the next `#`.
 pub const SPLITS_SHEBANG_ARGUMENTS: bool = true;
 
-/// Why a process does not have the library: nothing tells that here.
+/// Why a process does not have the library: nothing tells that on macOS, so this is always `None`.
 pub fn why_not_loaded(_pid: u32) -> Option<String> {
     None
 }
@@ -52,7 +53,7 @@ pub fn why_not_loaded_below(_pid: u32, covered: Option<(u32, String)>) -> Option
     })
 }
 
-/// Where else than on every system the library is from the launcher.
+/// Directories that may have the library besides those of all systems: none.
 pub const NEAR: &[&str] = &[];
 
 /// The library's file name.
@@ -87,26 +88,26 @@ pub fn exports(path: &Path) -> Result<Vec<String>, String> {
     }
 }
 
-/// The functions that a library stands in front of. It exports none of them: it imports them for its `__interpose`
-/// entries, and of those that matter here it imports no other.
+/// The functions that a library stands in front of. It does not export them: it imports them for its `__interpose`
+/// section, and it imports no others of those that matter here.
 pub fn hooks(library: &Path) -> Result<Vec<String>, String> {
     let image = Image::read(library)?.ok_or("it is not a Mach-O file")?;
     Ok(image.imports.into_iter().filter(|name| crate::coverage::is_hook(name)).collect())
 }
 
-/// Why this library can't be inserted into this program, of which each could be used with others.
+/// Why this library and this program don't go together, though each could be used with others; `None` when they do.
 pub fn mismatch(program: &Image, library: &Path) -> Option<String> {
     let library = Image::read(library).ok()??;
     (!library.has_slice_for(program))
         .then(|| format!("it will run as {}, and the library is for {}", program.cpu_name(), library.slices_in_words()))
 }
 
-/// What dyld makes of a name that is given to it for every program: it is the file's.
+/// Always `None`: dyld takes a name that is given to it for every program as it is.
 pub fn expand(_name: &OsStr) -> Result<Option<OsString>, String> {
     Ok(None)
 }
 
-/// Why the file can't be inserted by this entry.
+/// Why the file can't be inserted by this entry; `None` when it can.
 pub fn unable_to_preload(entry: &OsStr, _path: &Path) -> Option<String> {
     entry
         .as_bytes()
@@ -114,8 +115,8 @@ pub fn unable_to_preload(entry: &OsStr, _path: &Path) -> Option<String> {
         .then(|| format!("its path has a colon in it, which separates entries of {PRELOAD}: move or copy it"))
 }
 
-/// The value of [`PRELOAD`] with the library in front and everything else that was there. Two of us in one process
-/// would both own SIGPIPE: whatever else has the library's name or is the same file goes.
+/// The value of [`PRELOAD`] with the library in front and everything else that was there. Entries with the library's
+/// file name, or for the same file, are left out: two copies in one process would both set SIGPIPE's action.
 pub fn preload_list(entry: &OsStr, library: &Path, inherited: Option<&OsStr>) -> OsString {
     let identity = |path: &Path| fs::metadata(path).map(|file| (file.dev(), file.ino())).ok();
     let ours = identity(library);

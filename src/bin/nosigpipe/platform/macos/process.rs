@@ -1,5 +1,6 @@
-//! Looking into a running process. What the kernel does with its SIGPIPE it tells everybody, and which files it has
-//! mapped, its user; its memory is root's to read, and of a program that is hardened or guarded not even root's.
+//! Looks into a running process. The kernel tells everybody what it does with the process's signals, and the process's
+//! user which files are mapped. Its memory only root may read, and not even root that of a program that is hardened or
+//! guarded by System Integrity Protection.
 
 use std::ffi::{CStr, OsStr};
 use std::io;
@@ -16,6 +17,7 @@ use crate::snapshot::{Library, Signals, Snapshot};
 use settings::layout;
 
 unsafe extern "C" {
+    /// mach/mach_init.h: our own task.
     static mach_task_self_: u32;
     /// mach/mach_traps.h
     fn task_for_pid(own: u32, pid: i32, task: *mut u32) -> i32;
@@ -27,23 +29,25 @@ unsafe extern "C" {
     fn mach_port_deallocate(own: u32, port: u32) -> i32;
 }
 
-/// What a process has of us, and what the kernel has for it.
+/// What can be seen of a process.
 pub struct Process {
-    /// Its short name.
+    /// Its short name, of 16 bytes at most.
     pub name: String,
-    /// Its pid.
+    /// Its pid; macOS has no namespaces of pids.
     pub inner_pid: u32,
-    /// What the kernel does with its signals; it keeps to itself which are blocked.
+    /// What the kernel does with its signals; which are blocked it does not tell.
     pub signals: Signals,
     /// The library, if it is there.
     pub library: Option<Library>,
+    /// Everything that it has loaded; empty without `task`.
     images: Vec<Loaded>,
+    /// By which its memory is read, if we may.
     task: Option<Task>,
 }
 
 /// Every process that can be seen.
 pub fn all() -> Vec<u32> {
-    // More than a Mac runs; what does not fit is left out.
+    // Room for more processes than a Mac runs; what does not fit is left out.
     let mut pids: Vec<libc::pid_t> = vec![0; 1 << 14];
     // SAFETY: the call writes at most the given number of bytes into ours.
     let count = unsafe {
@@ -54,7 +58,7 @@ pub fn all() -> Vec<u32> {
     pids.into_iter().filter(|pid| *pid > 0).map(libc::pid_t::cast_unsigned).collect()
 }
 
-/// The parent process; after that one's end the process that the kernel has put in its place (init or a subreaper).
+/// The parent process; after the parent's end launchd, which then is.
 pub fn parent_of(pid: u32) -> Option<u32> {
     let known = Known::of(i32::try_from(pid).ok()?).ok()??;
     u32::try_from(known.parent).ok()
@@ -66,6 +70,9 @@ pub fn name_of(pid: u32) -> Option<String> {
 }
 
 /// Looks into a process.
+///
+/// # Errors
+/// When there is none, or it may not be looked into though it may have the library.
 pub fn inspect(pid: u32) -> Result<Process, Failure> {
     let none = || Failure::new(NO_PROCESS, format!("no process {pid}"));
     let id = i32::try_from(pid).map_err(|_| none())?;
@@ -98,7 +105,8 @@ pub fn inspect(pid: u32) -> Result<Process, Failure> {
     }
 }
 
-/// That the process can't be looked into, with what is known all the same, and what helps.
+/// The failure for a process whose memory we may not read: it tells what is known all the same, and what the user can
+/// do.
 fn refused(pid: u32, process: &Process, library: Option<&Path>) -> Failure {
     let name = output::name(&process.name);
     let mut text = match library {
@@ -126,7 +134,7 @@ fn refused(pid: u32, process: &Process, library: Option<&Path>) -> Failure {
 }
 
 impl Process {
-    /// The image that an address is in, and the offset from its start.
+    /// The image that an address is in, and the offset from its start: `FILE+0xOFFSET`.
     pub fn module_offset(&self, address: u64) -> Option<String> {
         let task = self.task.as_ref()?;
         let image = self.images.iter().filter(|image| image.start <= address).max_by_key(|image| image.start)?;
@@ -136,8 +144,8 @@ impl Process {
     }
 }
 
-/// Finds the library by its file's name, and then by what it exports. Of several copies, that whose state all of them
-/// use.
+/// Finds the library by the symbol that it exports; images with its file's name are looked at first. Of several copies,
+/// the one whose state all of them use is taken.
 fn find_library(task: &Task, images: &[Loaded]) -> Option<Library> {
     let read = |address: u64, size: usize| task.read(address, size);
     let is_named = |image: &&Loaded| image.path.rsplit('/').next() == Some(LIBRARY);
@@ -164,23 +172,26 @@ struct Known {
 }
 
 impl Known {
-    /// Asks; `None` when there is no such process.
+    /// Asks the kernel; `None` when there is no such process.
     fn of(pid: i32) -> io::Result<Option<Self>> {
-        /// struct kinfo_proc (sys/sysctl.h), which starts with struct extern_proc (sys/proc.h). The kernel fills in these
-        /// of its fields, and leaves p_sigmask at zero (fill_user64_externproc in its bsd/kern/kern_sysctl.c).
+        /// Size in bytes of struct kinfo_proc (sys/sysctl.h), which starts with struct extern_proc (sys/proc.h), and
+        /// offsets of fields in it. The kernel fills in these, and leaves p_sigmask at zero (fill_user64_externproc in
+        /// xnu's bsd/kern/kern_sysctl.c).
         const SIZE: usize = 648;
         const STAT: usize = 36;
         const SIGIGNORE: usize = 232;
         const SIGCATCH: usize = 236;
         const COMM: usize = 243;
-        /// e_ppid of struct eproc, which comes behind struct extern_proc.
+        /// The offset of e_ppid in struct eproc, which follows struct extern_proc.
         const PARENT: usize = 560;
+        /// MAXCOMLEN + 1 (sys/param.h).
         const COMM_SIZE: usize = 17;
+        /// p_stat of a process that has ended (sys/proc.h).
         const SZOMB: u8 = 5;
         let mut bytes = [0u8; SIZE];
         let mut size = SIZE;
         let mut question = [libc::CTL_KERN, libc::KERN_PROC, libc::KERN_PROC_PID, pid];
-        // SAFETY: four numbers of a name, and room for as many bytes as are said.
+        // SAFETY: the call gets a name of as many numbers as it is told, and writes at most `size` bytes into `bytes`.
         let result = unsafe {
             libc::sysctl(
                 question.as_mut_ptr(),
@@ -211,35 +222,37 @@ impl Known {
     }
 }
 
-/// The right to a process.
+/// The right to a process's task, by which its memory is read.
 struct Task(u32);
 
 impl Task {
     /// Asks for it; `None` when that is refused.
     fn of(pid: i32) -> Option<Self> {
         let mut task = 0;
-        // SAFETY: a number to be written.
+        // SAFETY: the call writes one number, into `task`.
         let result = unsafe { task_for_pid(mach_task_self_, pid, &raw mut task) };
         (result == 0 && task != 0).then_some(Self(task))
     }
 
-    /// Copies bytes out, all of them or none.
+    /// Copies bytes out of its memory: all of them, or `None`.
     fn read(&self, address: u64, size: usize) -> Option<Vec<u8>> {
         let mut bytes = vec![0u8; size];
         let mut done = 0;
         let buffer = bytes.as_mut_ptr().expose_provenance() as u64;
-        // SAFETY: writes at most `size` bytes to where there is room for them; addresses that do not exist are errors.
+        // SAFETY: the call writes at most `size` bytes into `bytes`, which has as many; addresses that do not exist in
+        // the other process are errors.
         let result = unsafe { mach_vm_read_overwrite(self.0, address, size as u64, buffer, &raw mut done) };
         (result == 0 && done == size as u64).then_some(bytes)
     }
 
-    /// Everything that it has loaded.
+    /// Everything that it has loaded; `None` if that can't be read, or dyld keeps changing the list.
     fn images(&self) -> Option<Vec<Loaded>> {
+        /// mach/task_info.h
         const TASK_DYLD_INFO: u32 = 17;
         /// How often the list is read, at most, while dyld is changing it.
         const TRIES: u32 = 50;
         for _ in 0..TRIES {
-            // struct task_dyld_info (mach/task_info.h): address, size, format.
+            // struct task_dyld_info (mach/task_info.h), in words of 4 bytes: address (2), size (2), format (1).
             let mut info = [0u32; 5];
             let mut count = info.len() as u32;
             // SAFETY: writes at most `count` words into `info`.
@@ -260,7 +273,7 @@ impl Task {
 
 impl Drop for Task {
     fn drop(&mut self) {
-        // SAFETY: the right is ours, and nobody uses it any more.
+        // SAFETY: the call takes numbers only. The right is ours, and nobody uses it any more.
         unsafe { mach_port_deallocate(mach_task_self_, self.0) };
     }
 }
@@ -269,27 +282,30 @@ impl Drop for Task {
 enum Mapped {
     Yes(Box<Path>),
     No,
-    /// The kernel does not tell, or a file can't be looked into.
+    /// The kernel does not tell, or a file can't be read.
     Unknown,
 }
 
-/// Looks at every mapped file, for which one need only be the process's user. dyld's cache has no files of the system's
-/// libraries, so they are few.
+/// Looks for the library in every file that the process has mapped, which the kernel tells its user. They are few,
+/// since the system's libraries are in dyld's cache.
 fn mapped_library(pid: i32) -> Mapped {
-    /// sys/proc_info_private.h; as the public PROC_PIDREGIONPATHINFO, without the regions that have no file.
+    /// The kernel's sys/proc_info_private.h: like the public PROC_PIDREGIONPATHINFO, but regions without a file are
+    /// passed over.
     const PROC_PIDREGIONPATHINFO2: i32 = 22;
-    /// struct proc_regionwithpathinfo (sys/proc_info.h): a region, a vnode's data and its path.
+    /// Size in bytes of struct proc_regionwithpathinfo (sys/proc_info.h): a region, a vnode's data, and its path. Then
+    /// the offsets of pri_address, pri_size and the path in it.
     const SIZE: usize = 96 + 152 + 1024;
     const ADDRESS: usize = 80;
     const LENGTH: usize = 88;
     const PATH: usize = 96 + 152;
+    /// How many regions are looked at, at most.
     const MOST: usize = 100_000;
     let mut seen: Vec<Box<Path>> = Vec::new();
     let mut is_certain = true;
     let mut address = 0u64;
     for _ in 0..MOST {
         let mut region = [0u8; SIZE];
-        // SAFETY: writes at most as many bytes as are said.
+        // SAFETY: the call writes at most `SIZE` bytes into `region`, which has as many.
         let length = unsafe {
             libc::proc_pidinfo(pid, PROC_PIDREGIONPATHINFO2, address, region.as_mut_ptr().cast(), SIZE as i32)
         };

@@ -1,4 +1,4 @@
-//! Programs from which the system takes dyld's variables away, whatever is in their files.
+//! Programs from which the system takes dyld's variables away, whatever their files contain.
 
 use std::fs;
 use std::os::macos::fs::MetadataExt;
@@ -9,7 +9,7 @@ const PROTECTED: [&str; 5] = ["/System", "/usr", "/bin", "/sbin", "/Library/Appl
 
 /// Why the system would take dyld's variables away from this program, as a noun phrase that follows "it is".
 pub fn gained_rights(path: &Path) -> Option<String> {
-    /// sys/stat.h: the file is guarded, wherever it lies.
+    /// The file is guarded by System Integrity Protection, wherever it lies (sys/stat.h).
     const SF_RESTRICTED: u32 = 0x80000;
     let file = fs::metadata(path).ok()?;
     let real = fs::canonicalize(path).ok()?;
@@ -17,7 +17,7 @@ pub fn gained_rights(path: &Path) -> Option<String> {
     if guarded || file.st_flags() & SF_RESTRICTED != 0 {
         return Some("guarded by System Integrity Protection".into());
     }
-    // SAFETY: these calls only answer.
+    // SAFETY: these calls take nothing, touch no memory and can't fail.
     let (uid, euid, gid, egid) = unsafe { (libc::getuid(), libc::geteuid(), libc::getgid(), libc::getegid()) };
     let has = |bit: libc::mode_t| file.st_mode() & u32::from(bit) != 0;
     if has(libc::S_ISUID) && file.st_uid() != uid {

@@ -1,10 +1,10 @@
-//! The stacks of a running process: nothing here reads them.
+//! The stacks of a running process: on macOS nothing here reads them.
 
 use report::stacks::Stacks;
 
 use crate::exit::Failure;
 
-/// Says what does it on this system.
+/// Fails, and says what shows stacks on this system.
 ///
 /// # Errors
 /// Always.

@@ -56,6 +56,9 @@ struct Found {
 }
 
 /// The stacks of a process, and a remark for its user on standard error. A thread's number stands for its process.
+///
+/// # Errors
+/// When there is no such process, it may not be looked into, or it has no stacks that can be read.
 pub fn look(number: u32) -> Result<(Stacks, Option<String>), Failure> {
     let (pid, remark) = refusal::process_of(number)?;
     // Where CPython is does not change, so it is looked for before the process is stopped.
