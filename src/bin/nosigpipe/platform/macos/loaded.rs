@@ -23,8 +23,8 @@ pub struct Loaded {
     pub path: String,
 }
 
-/// Every image of a process, the program first. `infos` is where its dyld_all_image_infos is. `None` while dyld is about
-/// to change the list.
+/// Every image of a process, the program first. `infos` is the address of its dyld_all_image_infos. `None` while dyld
+/// is changing the list.
 pub fn images(read: Source<'_>, infos: u64) -> Option<Vec<Loaded>> {
     let memory = &mut Read(read);
     let mut found = Vec::new();

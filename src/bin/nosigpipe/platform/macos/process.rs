@@ -41,7 +41,7 @@ pub struct Process {
     pub library: Option<Library>,
     /// Everything that it has loaded; empty without `task`.
     images: Vec<Loaded>,
-    /// By which its memory is read, if we may.
+    /// The right to its task, by which its memory is read; `None` if we don't get it.
     task: Option<Task>,
 }
 
@@ -58,7 +58,7 @@ pub fn all() -> Vec<u32> {
     pids.into_iter().filter(|pid| *pid > 0).map(libc::pid_t::cast_unsigned).collect()
 }
 
-/// The parent process; after the parent's end launchd, which then is.
+/// The parent process. After a parent's end, that is launchd.
 pub fn parent_of(pid: u32) -> Option<u32> {
     let known = Known::of(i32::try_from(pid).ok()?).ok()??;
     u32::try_from(known.parent).ok()
@@ -182,7 +182,7 @@ impl Known {
         const SIGIGNORE: usize = 232;
         const SIGCATCH: usize = 236;
         const COMM: usize = 243;
-        /// The offset of e_ppid in struct eproc, which follows struct extern_proc.
+        /// The offset of e_ppid, a field of struct eproc, which follows struct extern_proc.
         const PARENT: usize = 560;
         /// MAXCOMLEN + 1 (sys/param.h).
         const COMM_SIZE: usize = 17;
@@ -222,7 +222,7 @@ impl Known {
     }
 }
 
-/// The right to a process's task, by which its memory is read.
+/// The right to a process's task, by which the process's memory is read.
 struct Task(u32);
 
 impl Task {
