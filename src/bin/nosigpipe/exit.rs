@@ -50,7 +50,9 @@ pub const TABLE: [(&str, &str); 13] = [
 /// Why a command failed: one line for standard error, and the exit code.
 #[derive(Debug)]
 pub struct Failure {
+    /// The exit code.
     pub code: u8,
+    /// The line, without `nosigpipe: ` before it.
     pub message: String,
 }
 

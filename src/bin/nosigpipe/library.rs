@@ -65,6 +65,7 @@ pub fn candidates() -> Result<Vec<PathBuf>, Failure> {
     Ok(near().map(|near| directory.join(near).join(platform::LIBRARY)).collect())
 }
 
+/// Finds the library's file, and does not look into it yet.
 fn locate(given: Option<&OsStr>) -> Result<Library, Failure> {
     let from_environment = || env::var_os(LIBRARY).filter(|value| !value.is_empty());
     let given = given.map(|given| (given.to_owned(), "--library"));

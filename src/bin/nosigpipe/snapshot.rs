@@ -25,9 +25,11 @@ pub struct Snapshot {
     pub crash_reports: u64,
     /// Broken pipes survived by each call, in the order of [`CALLS`].
     pub broken_pipes: Vec<u64>,
-    /// What the library does about crashes, in which format it reports them, and what it logs.
+    /// What the library does about crashes.
     pub crash: Option<Crash>,
+    /// In which format it reports them.
     pub format: Option<Format>,
+    /// What it writes to standard error about broken pipes.
     pub log: Option<Log>,
     /// Where reports go besides the directory: bits of `options::TARGETS`.
     pub targets: u32,
@@ -69,6 +71,7 @@ impl Library {
 /// What the kernel does with a process's signals, as sets: bit n is for signal n + 1.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Signals {
+    /// Those that are ignored.
     pub ignored: u64,
     /// Those that have a handler.
     pub caught: u64,
@@ -82,14 +85,17 @@ impl Signals {
         set & 1 << (signal - 1) != 0
     }
 
+    /// Whether the process ignores a signal.
     pub fn ignores(&self, signal: libc::c_int) -> bool {
         Self::has(self.ignored, signal)
     }
 
+    /// Whether the process has a handler for a signal.
     pub fn catches(&self, signal: libc::c_int) -> bool {
         Self::has(self.caught, signal)
     }
 
+    /// Whether the main thread blocks a signal; `None` where the kernel does not tell.
     pub fn blocks(&self, signal: libc::c_int) -> Option<bool> {
         self.blocked.map(|blocked| Self::has(blocked, signal))
     }

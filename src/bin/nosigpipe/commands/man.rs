@@ -45,6 +45,7 @@ const EXAMPLES: [(&str, &str); 10] = [
     ),
 ];
 
+/// The whole page, in roff.
 fn page() -> String {
     let mut root = cli::shown_command();
     root.build();
@@ -182,6 +183,7 @@ fn day(seconds: i64) -> String {
     format!("{:04}-{:02}-{:02}", time.tm_year + 1900, time.tm_mon + 1, time.tm_mday)
 }
 
+/// What follows a command's name on its usage line.
 fn synopsis(command: &Command) -> String {
     let usage = command.clone().render_usage().to_string();
     usage
@@ -190,6 +192,7 @@ fn synopsis(command: &Command) -> String {
         .unwrap_or_default()
 }
 
+/// A flag as the page shows it: `--NAME=VALUE`.
 fn flag(argument: &Arg) -> Vec<Inline> {
     let long = argument.get_long().unwrap_or_default();
     let mut text = vec![bold(format!("--{long}"))];

@@ -80,8 +80,10 @@ fn replace(path: &Path, text: &str) -> io::Result<()> {
 /// One metric. The format has all its samples together, below its HELP and TYPE lines.
 struct Metric {
     name: &'static str,
+    /// Its type: `gauge` or `counter`.
     kind: &'static str,
     help: &'static str,
+    /// Its samples, a line each.
     samples: String,
 }
 

@@ -135,6 +135,7 @@ fn show(pids: &[u32], as_json: bool, is_tree: bool) -> (String, u8, Vec<Failure>
     (texts.join(if as_json { "" } else { "\n" }), code, failures)
 }
 
+/// The text or JSON about one process, and the exit code.
 fn show_one(pid: u32, is_json: bool) -> Result<(String, u8), Failure> {
     let process = handlers::inspect_until_stable(pid)?;
     let Some(library) = &process.library else {
@@ -278,6 +279,7 @@ pub fn not_counted(process: &Process) -> &'static [&'static str] {
     if process.signals.ignores(libc::SIGPIPE) || !UNCOUNTED_ONLY_WHILE_IGNORED { UNCOUNTED_CALLS } else { &[] }
 }
 
+/// The name of the variable of the setting `log`.
 fn log_variable() -> &'static str {
     SETTINGS.iter().find(|setting| setting.flag == "log").map_or("", |setting| setting.variable)
 }

@@ -39,6 +39,7 @@ struct Node {
 
 /// What was found, and how much of it was left out.
 struct Tree {
+    /// The processes, in the order in which they are shown.
     nodes: Vec<Node>,
     /// Processes that were not looked into.
     left_out: usize,

@@ -17,7 +17,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// For people.
+    /// Its name, for people.
     pub fn word(self) -> &'static str {
         match self {
             Self::Http => "HTTP",
@@ -51,7 +51,7 @@ pub enum Way {
 }
 
 impl Way {
-    /// For people.
+    /// What the client does, for people.
     pub fn words(self) -> &'static str {
         match self {
             Self::Reset => "reset after the request",
@@ -118,6 +118,7 @@ fn client_hello() -> Vec<u8> {
 pub struct Target {
     pub address: SocketAddr,
     pub kind: Kind,
+    /// What clients send.
     request: Vec<u8>,
     /// The beginning of the answer to a client that stayed, before any had gone away; later answers are compared with
     /// it.
@@ -243,6 +244,7 @@ impl Target {
 /// A client that has sent half of its request. When it is dropped, it sends the rest, takes the answer and closes.
 pub struct Slow {
     client: TcpStream,
+    /// The second half of the request.
     rest: Vec<u8>,
 }
 

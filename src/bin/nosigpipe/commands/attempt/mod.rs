@@ -94,13 +94,20 @@ pub fn command() -> Command {
 
 /// What the command line asks for.
 struct Plan {
+    /// The server and its arguments.
     words: Vec<OsString>,
+    /// How many clients go away in each way.
     clients: u32,
+    /// The protocol, if the user has named it.
     kind: Option<Kind>,
+    /// A recorded request to send, if there is one.
     request: Option<Vec<u8>>,
+    /// The only port to try; all if there is none.
     port: Option<u16>,
     is_json: bool,
+    /// How long a server may take until it listens.
     wait: Duration,
+    /// When clients stop coming: one time limit for both servers.
     deadline: Instant,
 }
 

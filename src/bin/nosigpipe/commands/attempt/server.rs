@@ -99,6 +99,7 @@ impl Server {
         Ok(server)
     }
 
+    /// Waits until it listens and has opened no further port for `ALL_PORTS`.
     fn wait_for_ports(&mut self, wait: Duration) -> Result<(), Failure> {
         let deadline = Instant::now() + wait;
         let mut since = Instant::now();

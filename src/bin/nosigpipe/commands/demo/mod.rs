@@ -29,6 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// socket, for which std's `TcpListener` asks for 128 places.
 const BATCH: u32 = 100;
 
+/// The request that the server answers.
 const REQUEST: &str = "GET / HTTP/1.0\r\n\r\n";
 
 pub fn command() -> Command {
@@ -161,6 +162,7 @@ fn crashing(library: &Path) -> Result<(), Failure> {
 /// A running server; it is killed when it is dropped before it has ended.
 struct Server {
     child: Child,
+    /// The port on which it listens.
     port: u16,
 }
 
@@ -180,6 +182,7 @@ impl Server {
         Ok(server)
     }
 
+    /// Connects a client, which waits for answers as long as `PATIENCE`.
     fn connect(&self) -> io::Result<TcpStream> {
         let client = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port))?;
         client.set_read_timeout(Some(PATIENCE))?;

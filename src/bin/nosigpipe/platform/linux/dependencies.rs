@@ -38,6 +38,7 @@ pub struct Dependencies {
 
 /// The program or one of the libraries.
 pub struct Object {
+    /// Its file, by which $ORIGIN is known.
     pub path: PathBuf,
     pub image: Image,
     /// Device and inode: one file under two names is loaded once.

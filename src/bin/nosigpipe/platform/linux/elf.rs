@@ -16,7 +16,9 @@ const MACHINE: Machine = if cfg!(target_arch = "aarch64") { elf::EM_AARCH64 } el
 /// An ELF file. All but the first two fields are only filled for a file of our own class and machine.
 #[derive(Default)]
 pub struct Image {
+    /// Whether it is of class 64.
     is_64: bool,
+    /// Which machine it is for.
     machine: Machine,
     /// PT_INTERP: the loader, which the kernel starts with the program.
     pub interpreter: Option<String>,
@@ -34,6 +36,7 @@ pub struct Image {
     pub exports: Vec<String>,
     /// Whether Go's compiler has made it.
     is_go: bool,
+    /// Whether it is an object file or a core file (ET_REL, ET_CORE).
     is_object_or_core: bool,
 }
 
@@ -240,6 +243,7 @@ fn machine_name(machine: Machine, is_64: bool) -> String {
     name.into()
 }
 
+/// A string of the file.
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }

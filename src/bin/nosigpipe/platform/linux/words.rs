@@ -93,6 +93,7 @@ struct Values {
 
 /// The values, which are found out once.
 fn values() -> &'static Values {
+    // Asking the loader takes a process, so it is done once, and only where a token is used.
     static VALUES: OnceLock<Values> = OnceLock::new();
     VALUES.get_or_init(|| {
         let loader = loader();

@@ -126,6 +126,7 @@ fn uleb(bytes: &[u8], mut at: usize) -> Option<(u64, usize)> {
 
 /// A path, as far as it can be read. It is read page by page, since the next page may not be there.
 fn string(read: Source<'_>, mut address: u64) -> String {
+    /// The smallest size of a page, in bytes.
     const PAGE: u64 = 4096;
     /// PATH_MAX (sys/syslimits.h).
     const LONGEST: usize = 1024;

@@ -49,7 +49,7 @@ pub struct Process {
 pub fn all() -> Vec<u32> {
     // Room for more processes than a Mac runs; what does not fit is left out.
     let mut pids: Vec<libc::pid_t> = vec![0; 1 << 14];
-    // SAFETY: the call writes at most the given number of bytes into ours.
+    // SAFETY: the call writes at most the given number of bytes, which is the size of `pids`.
     let count = unsafe {
         libc::proc_listallpids(pids.as_mut_ptr().cast(), (pids.len() * size_of::<libc::pid_t>()) as libc::c_int)
     };
@@ -120,7 +120,7 @@ fn refused(pid: u32, process: &Process, library: Option<&Path>) -> Failure {
         }
         None => format!("process {pid} ({name}): "),
     };
-    // SAFETY: the call only answers.
+    // SAFETY: the call takes nothing and touches no memory.
     let is_root = unsafe { libc::geteuid() } == 0;
     text += if is_root {
         "macOS lets not even root look into it, as into all programs that are hardened or guarded by System Integrity \
@@ -255,7 +255,7 @@ impl Task {
             // struct task_dyld_info (mach/task_info.h), in words of 4 bytes: address (2), size (2), format (1).
             let mut info = [0u32; 5];
             let mut count = info.len() as u32;
-            // SAFETY: writes at most `count` words into `info`.
+            // SAFETY: the call writes at most `count` words into `info`, which has as many.
             if unsafe { task_info(self.0, TASK_DYLD_INFO, info.as_mut_ptr(), &raw mut count) } != 0 {
                 return None;
             }

@@ -5,7 +5,9 @@ use processor::USER_REGISTERS;
 /// A system call.
 #[derive(Clone, Copy)]
 pub struct Call {
+    /// Its number (asm/unistd.h).
     pub number: i64,
+    /// Its arguments; calls with fewer leave the last ones undefined.
     pub arguments: [u64; 6],
 }
 

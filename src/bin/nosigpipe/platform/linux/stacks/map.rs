@@ -11,7 +11,9 @@ use super::memory::{self, Memory};
 /// A range of pages with the same rights.
 #[derive(Clone)]
 pub struct Mapping {
+    /// Its first address.
     pub start: u64,
+    /// The address behind its last byte.
     pub end: u64,
     pub readable: bool,
     pub writable: bool,
@@ -56,9 +58,11 @@ impl Mapping {
 
 /// A file that is mapped with code in it.
 pub struct Module {
+    /// The file's path, as the process sees it.
     pub path: String,
     /// Its first mapping, which has the ELF header.
     pub first: Mapping,
+    /// What its ELF headers in memory tell.
     pub loaded: Loaded,
 }
 

@@ -50,8 +50,10 @@ const SEARCHED: usize = 64 << 10;
 /// A thread as it was found.
 struct Found {
     tid: pid_t,
+    /// Its registers; only two of them if it could not be stopped, and none if it could not be read.
     registers: Option<Registers>,
     doing: Doing,
+    /// Whether the process was stopped by a signal before.
     in_group_stop: bool,
 }
 

@@ -18,7 +18,9 @@ const DEBUG_DIRECTORIES: [&str; 1] = ["/usr/lib/debug"];
 /// The names of one process's functions. Each module's symbols are read when they are first needed.
 pub struct Names<'a> {
     map: &'a Map,
+    /// Directories with debug files.
     directories: Vec<String>,
+    /// Symbols that were read already, by the module's index.
     loaded: RefCell<BTreeMap<usize, Symbols>>,
 }
 

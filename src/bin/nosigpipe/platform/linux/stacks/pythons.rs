@@ -17,6 +17,7 @@ const TIME: Duration = Duration::from_millis(250);
 /// The copies of CPython in a process, mostly none. They are looked for before the process is stopped.
 pub struct Pythons {
     runtimes: Vec<Runtime>,
+    /// Why a copy of CPython can't be used, if there is one.
     problem: Option<Problem>,
 }
 

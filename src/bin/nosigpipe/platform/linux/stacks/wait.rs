@@ -196,6 +196,7 @@ impl<'a> Threads<'a> {
 
     /// The child that wait4(2) or waitid(2) waits for.
     fn child(&self, call: &Call) -> String {
+        /// waitid(2)'s first argument for one child (sys/wait.h).
         const P_PID: u64 = 1;
         let [first, second, ..] = call.arguments;
         let pid = match call.name() {
