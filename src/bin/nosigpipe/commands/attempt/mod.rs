@@ -337,8 +337,8 @@ impl Plan {
         while clients < self.clients && Instant::now() < self.deadline {
             stopped()?;
             let batch = BATCH.min(self.clients - clients);
-            // It keeps a server busy that serves one client after the other, which then finds the others gone, whoever
-            // is faster.
+            // Meanwhile this client keeps a server busy that serves one after the other: the others have gone when it
+            // comes to them, whoever is faster.
             let slow = target.keep_busy(way);
             let refused = (0..batch).filter(|_| target.vanish(way).is_err()).count();
             drop(slow);

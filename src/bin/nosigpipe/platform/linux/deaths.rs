@@ -77,8 +77,8 @@ impl Deaths {
         sent == message.len() as isize
     }
 
-    /// Whether the events can be used, which a child that ends at once shows. In another pid namespace than the first,
-    /// the kernel's numbers are not those that we have for our children, and some kernels send nothing.
+    /// Whether the events can be used, which we try with a child that ends at once. In another pid namespace than the
+    /// first they have other numbers than those that we know our children by, and some kernels send none.
     fn tells_of_our_children(&mut self) -> bool {
         // SAFETY: the child only calls _exit(2), which is safe after any fork.
         let child = unsafe {

@@ -19,7 +19,7 @@ const STOP_TIMEOUT: Duration = Duration::from_millis(300);
 const SYSTEM_CALL_STOP_TIMEOUT: Duration = Duration::from_millis(2);
 /// How long to wait before a thread that has not stopped is looked at again.
 const PAUSE: Duration = Duration::from_micros(50);
-/// So often a thread is looked at without a pause, only giving way to others (sched_yield(2)).
+/// So many looks at threads come without a pause, only giving way to others (sched_yield(2)).
 const LOOKS: usize = 200;
 /// How often the threads are listed again at most: until all are stopped, they may start others.
 const LISTINGS: usize = 10;

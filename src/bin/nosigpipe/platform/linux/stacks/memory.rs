@@ -28,7 +28,8 @@ pub struct Memory {
     parts: BTreeMap<u64, Vec<u8>>,
     /// Pages that were read besides; `None` for those that can't be.
     pages: BTreeMap<u64, Option<Box<[u8; PAGE]>>>,
-    /// Once the process goes on: what it may change and what is not read any more for that, in ascending order.
+    /// `None` while the process is stopped; then the mappings that it may change, in ascending order, which are not
+    /// read any more.
     changing: Option<Vec<(u64, u64)>>,
 }
 

@@ -83,7 +83,7 @@ pub fn of(pid: pid_t, error: &io::Error) -> Failure {
     }
 }
 
-/// What would give the right, by the kernel's checks in their order (ptrace(2), "Ptrace access mode checking";
+/// What would give the right (ptrace(2), "Ptrace access mode checking"; the kernel's
 /// Documentation/admin-guide/LSM/Yama.rst).
 fn missing_right(pid: pid_t, status: &str) -> String {
     let own = fs::read_to_string("/proc/self/status").unwrap_or_default();

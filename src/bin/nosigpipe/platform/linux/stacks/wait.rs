@@ -19,7 +19,8 @@ const NAMED: usize = 8;
 /// FD_SETSIZE: how many descriptors select(2) can wait for. Of poll(2)'s, no more are looked at.
 const SELECT: u64 = 1024;
 
-/// FUTEX_CMD_MASK, which takes futex(2)'s flags away, and its operations (linux/futex.h).
+/// FUTEX_CMD_MASK, which leaves out the flags of futex(2)'s second argument, and operations of that call
+/// (linux/futex.h).
 const FUTEX_COMMAND: u64 = 127;
 const FUTEX_WAIT: u64 = 0;
 const FUTEX_LOCK_PI: u64 = 6;
