@@ -1,4 +1,4 @@
-//! The counters of this process, and where `nosigpipe status` finds them.
+//! The counters of this process, in an exported static in which `nosigpipe status` finds them.
 
 pub use settings::layout::*;
 
@@ -6,7 +6,8 @@ use core::sync::atomic::{AtomicU32, AtomicU64};
 
 use settings::options::{CRASH_SIGNALS, Crash, Format, Log};
 
-/// The one state of this process.
+/// The state of this process. The launcher reads it from outside, and so at any moment: no order of the writes could help it, and
+/// Relaxed is enough for each field.
 #[unsafe(export_name = "nosigpipe_state")]
 pub static STATE: State = State {
     magic: MAGIC,

@@ -1,16 +1,16 @@
 //! What differs by processor, and nothing else: registers, instructions, the frames that the kernel makes for signal
-//! handlers, and the code that can't be written in Rust. This module knows nobody but the crate `processor`, which has what an
-//! unwinder needs of all that.
+//! handlers, and the code that can't be written in Rust. This module depends on no other module or crate but `processor`, which has
+//! what an unwinder needs of all that.
 //!
 //! Each processor's folder has the same names:
 //!
 //! - `mod.rs`: a call on another stack, and counting
-//! - `list.rs`: exported functions that are no plain Rust, such as those with variable arguments
+//! - `list.rs`: exported functions that can't be written in Rust alone, such as those with variable arguments
 //! - on Linux, `context.rs`: what a handler is given, and a signal's frame
 //! - on Linux, `instruction.rs`: why an instruction faulted
 //! - on Linux, `calls.rs`: system calls
 //! - on Linux, `process.rs`: clone(2), vfork(2) and syscall(2), which return twice
-//! - on Linux, `delivery.rs`: what stands between the kernel and a program's handler
+//! - on Linux, `delivery.rs`: the code between the kernel and a program's handler
 //! - on Linux, `thread.rs`: a thread's own memory
 //! - on Linux, `freestanding.rs`: functions that libc would otherwise be asked for
 //! - on Linux, `special.rs`: single instructions
@@ -26,23 +26,23 @@ mod x86_64;
 #[cfg(target_arch = "x86_64")]
 pub use x86_64::*;
 
-/// Has a value lie in memory from here on, as [`core::hint::black_box`] of its address would, but without storing that address, too.
+/// Makes the compiler keep a value in memory from here on. [`core::hint::black_box`] of its address would also store that address.
 #[inline(always)]
 pub fn keep_in_memory<T>(value: &T) {
-    // SAFETY: there is no instruction in it.
+    // SAFETY: the text is an assembler's comment: there is no instruction.
     unsafe { core::arch::asm!("/* {} */", in(reg) core::ptr::from_ref(value), options(nostack, preserves_flags)) }
 }
 
-/// What the processor was about to do with the address of a fault.
+/// How the processor tried to use the address of a fault.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Access {
     /// It is not known.
     Unknown,
-    /// It was read.
+    /// Memory there was to be read.
     Read,
-    /// It was written to.
+    /// Memory there was to be written.
     Write,
-    /// An instruction was fetched from it.
+    /// An instruction was to be fetched from there.
     Execute,
 }
 
@@ -53,13 +53,13 @@ pub enum Cause {
     Unknown,
     /// A general protection fault, for which there may be several reasons.
     Protection,
-    /// An operand's address is none that the processor has.
+    /// An operand's address, this one, is not one that the processor can use (on x86_64: not canonical).
     NoAddress(u64),
-    /// The same of where a jump, a call or a return leads to.
+    /// The target of a jump, a call or a return, this address, is not one that the processor can use.
     NoTarget(u64),
-    /// An operand's address has to be aligned and is not.
+    /// An operand's address, this one, is not aligned as the instruction demands.
     Misaligned(u64),
-    /// The instruction is the kernel's.
+    /// Only the kernel may execute the instruction.
     NotAllowed,
     /// A division by zero.
     DividedByZero,
@@ -67,9 +67,9 @@ pub enum Cause {
     QuotientTooLarge,
     /// One of the two; which one can't be told.
     DividedByZeroOrTooLarge,
-    /// The instruction is there to stop the program.
+    /// The instruction exists to stop the program, such as ud2.
     MadeToFail,
-    /// int3
+    /// A breakpoint instruction, such as int3.
     Breakpoint,
 }
 
@@ -84,7 +84,7 @@ pub struct Interrupted {
     pub arguments: [Option<i64>; 6],
 }
 
-/// What a report says of a processor.
+/// Sentences of a report that differ by processor.
 pub struct Words {
     /// Of [`Cause::NoAddress`] and [`Cause::NoTarget`].
     pub no_address: &'static str,
@@ -94,7 +94,7 @@ pub struct Words {
     pub breakpoint: &'static str,
 }
 
-/// What kind of exception a signal was: whether the instruction would raise it again depends on it.
+/// The kind of exception that has raised a signal. Whether the instruction would raise it again depends on that.
 #[cfg(target_os = "linux")]
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Exception {

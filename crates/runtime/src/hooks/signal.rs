@@ -1,6 +1,7 @@
 //! signal(2), sigaction(2) and their twins.
 //!
-//! For signals that we own the program is told what it has set itself, whatever the kernel has. All of these may be called in signal handlers.
+//! For the signals whose actions are ours to set, the program is told what it has set itself, whatever the kernel has. All of these
+//! functions may be called in signal handlers.
 
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -14,6 +15,7 @@ use crate::{crash, sigpipe};
 /// Signals that siginterrupt(3) was asked to let interrupt system calls, bit n for signal n + 1.
 static INTERRUPTING: AtomicU64 = AtomicU64::new(0);
 
+/// The signal, if its action is ours to set.
 fn owned(signal: c_int) -> Option<&'static Owned> {
     if signal == sigpipe::SIGNAL.signal() {
         return sigpipe::SIGNAL.is_active().then_some(&sigpipe::SIGNAL);
@@ -21,15 +23,18 @@ fn owned(signal: c_int) -> Option<&'static Owned> {
     crash::owned(signal)
 }
 
-/// Whether what the caller sets is set for the process that our data belongs to.
+/// Whether an action that the caller sets is set for the process that our data belongs to: not if the caller is a child that shares our
+/// memory and has its own table of actions.
 fn is_for_all() -> bool {
     is_own_process() || platform::shares_actions()
 }
 
+/// Sets or asks for the action of a signal of ours, where no other library's `sigaction` is behind ours. Keeps errno.
 fn change(owned: &Owned, new: Option<Request>) -> Request {
     platform::keeping_errno(|| if is_for_all() { owned.sigaction(new) } else { owned.sigaction_in_vm_child(new) })
 }
 
+/// The same where another library's `sigaction` comes between ours and libc's; `None`, with errno set, when that one fails.
 #[cold]
 fn by_next(owned: &Owned, new: Option<Request>) -> Option<Request> {
     let errno = platform::errno();
@@ -49,8 +54,8 @@ pub unsafe fn sigaction(signal: c_int, new: *const sigaction_t, old: *mut sigact
     0
 }
 
-/// Installs a handler as signal(2) or one of its twins does, with the flags and the mask that this twin has in libc. Only
-/// that an error signal's action is reset after the handler has run (`Origin::ProgramBySignal`) is ours.
+/// Installs a handler as signal(2) or one of its variants does, with the flags and the mask that this variant sets in libc. `origin`
+/// says how it counts: after `Origin::ProgramBySignal` we reset the action of an error signal when the handler has run.
 pub fn install(signum: c_int, handler: sighandler_t, flags: c_int, mask: u64, origin: Origin) -> sighandler_t {
     if handler == SIG_ERR {
         platform::set_errno(EINVAL);
@@ -60,8 +65,9 @@ pub fn install(signum: c_int, handler: sighandler_t, flags: c_int, mask: u64, or
     set(signum, Some(requested)).map_or(SIG_ERR, |before| before.handler)
 }
 
-/// Who counts as having asked when the program has asked by name for what a twin of signal(2) does: an error signal's action stays,
-/// or is reset before the handler runs, as that twin has it. For SIGPIPE it is as good as signal(2).
+/// The origin of an action that is set by a variant of signal(2) which the program has chosen by its name, such as sysv_signal(3). For
+/// SIGPIPE that is the same as signal(2). The action of an error signal is kept, or reset before the handler runs, exactly as that
+/// variant says, and so counts as set by sigaction(2).
 pub fn by_name(signum: c_int) -> Origin {
     if signum == sigpipe::SIGNAL.signal() { Origin::ProgramBySignal } else { Origin::Program }
 }
@@ -77,7 +83,7 @@ pub unsafe fn sigset(number: c_int, disposition: sighandler_t) -> sighandler_t {
         platform::set_errno(EINVAL);
         return SIG_ERR;
     }
-    // SIG_ERR is an address like any other here.
+    // Unlike signal(2), sigset(3) takes SIG_ERR for an address.
     let requested = Request { action: Action::plain(disposition), origin: by_name(number) };
     let Some(before) = set(number, (disposition != SIG_HOLD).then_some(requested)) else { return SIG_ERR };
     let how = if disposition == SIG_HOLD { libc::SIG_BLOCK } else { libc::SIG_UNBLOCK };
@@ -103,6 +109,7 @@ pub unsafe fn siginterrupt(signal: c_int, interrupt: c_int) -> c_int {
     if set(signal, Some(requested)).is_some() { 0 } else { -1 }
 }
 
+/// The flags that signal(2) sets: SA_RESTART, unless siginterrupt(3) has been asked to let the signal interrupt system calls.
 fn flags_of(signum: c_int) -> c_int {
     if INTERRUPTING.load(Relaxed) & platform::mask_of(signum) != 0 { 0 } else { SA_RESTART }
 }

@@ -1,6 +1,6 @@
 //! Sockets: no call on one may raise SIGPIPE.
 //!
-//! These are on the path of every request, so what is not needed for success is out of line.
+//! Servers call these for every request. So what only a failure needs is in functions of its own, which are not inlined.
 
 use libc::{c_int, c_void, msghdr, size_t, sockaddr, socklen_t, ssize_t};
 
@@ -47,10 +47,10 @@ pub fn accepted(fd: c_int) -> c_int {
     fd
 }
 
-/// Calls with the flag; what follows a failure is [`failed`].
+/// Calls a function that sends, with MSG_NOSIGNAL added to its flags. If that fails, [`failed`] decides what is returned.
 ///
-/// The arguments are kept in memory for that, where they cost a store each: in registers, each would be saved and
-/// restored in every call.
+/// The arguments are put into memory for that, with one store each. In registers that a call keeps, each would take two loads and
+/// stores in every call: what was in the register has to be saved and restored.
 macro_rules! without_signal {
     ($call:ident, $fd:ident, $flags:ident, $real:expr) => {{
         let kept = ($fd, $flags, move |$flags: libc::c_int| $real);
@@ -64,11 +64,12 @@ macro_rules! without_signal {
 }
 pub(crate) use without_signal;
 
-/// Counts a broken pipe. Calls again without the flag where the socket's family may refuse it.
+/// After a failure: counts a broken pipe, or calls once more with the program's own flags where the socket's family may have refused
+/// MSG_NOSIGNAL. Returns what the call is to return, with errno as it was left.
 #[cold]
 #[inline(never)]
 pub fn failed<T: From<i8>>(call: Call, (fd, flags, real): &(c_int, c_int, impl Fn(c_int) -> T)) -> T {
-    // If the caller has passed MSG_NOSIGNAL, it is not the library that has saved it: it is not counted.
+    // A broken pipe of a caller that passes MSG_NOSIGNAL itself is not counted: it would have survived without us.
     let added = flag() & !flags;
     if added != 0 && failed_send(call, *fd) { real(*flags) } else { T::from(-1) }
 }

@@ -1,6 +1,6 @@
-//! What libc starts on behalf of the program.
+//! Functions by which libc starts a program: posix_spawn(3), system(3), popen(3).
 //!
-//! libc makes these children without telling pthread_atfork(3).
+//! libc makes these children without calling the functions that were given to pthread_atfork(3), ours among them.
 
 use libc::{FILE, c_char, c_int, pid_t, posix_spawn_file_actions_t, posix_spawnattr_t};
 
@@ -18,10 +18,10 @@ pub type PosixSpawn = unsafe extern "C" fn(
     *const *mut c_char,
 ) -> c_int;
 
-/// What either of them does.
+/// What the hooks of posix_spawn(3) and posix_spawnp(3) do; `real` is the one that is called. Returns 0 or an error number.
 ///
 /// # Safety
-/// That of `real`, which is one of them.
+/// What `real` demands of its caller.
 pub unsafe fn posix_spawn(
     real: PosixSpawn,
     pid: *mut pid_t,
@@ -39,6 +39,7 @@ pub unsafe fn posix_spawn(
     })
 }
 
+/// Calls `spawn` so that the child has the SIGPIPE that it would have without us.
 fn spawning(attributes: *const posix_spawnattr_t, spawn: impl Fn(*const posix_spawnattr_t) -> c_int) -> c_int {
     if children_need_default()
         && let Some(result) = platform::spawn_with_default(libc::SIGPIPE, attributes, &spawn)

@@ -19,7 +19,7 @@ macro_rules! hooks {
 
                     $crate::platform::interpose!(hook, $name);
 
-                    // The line says what libc says, or this does not compile.
+                    // Compiles only if the line has the same signature as libc's declaration.
                     const _: unsafe extern "C" fn($($type),*) -> $result = $crate::hooks::system::prototypes::$name;
                 }
             )*
@@ -38,7 +38,7 @@ macro_rules! hooks {
             });
         }
     };
-    // A body that is told its caller, too.
+    // A body that is also told its caller's return address.
     (@hook wraps_for_caller $family:ident :: $name:ident ( $($argument:ident : $type:ty),* ) -> $result:ty) => {
         unsafe extern "C" fn hook($($argument : $type,)* caller: usize) -> $result {
             // SAFETY: the arguments are the caller's, for the function of this name.
@@ -56,11 +56,11 @@ macro_rules! hooks {
 
         #[cfg(has_versions)]
         $crate::arch::versioned_hook! { $name $since => hook }
-        // Where the linker takes no versions, it compiles all the same, and is left out.
+        // Where the linker takes no versions there is no hook, but the body is compiled all the same.
         #[cfg(not(has_versions))]
         const _: unsafe extern "C" fn($($type),*) -> $result = hook;
     };
-    // One without, though the function is younger than the oldest libc: it does no harm where that is missing.
+    // A hook without a version for a function that the oldest libc lacks: it fails harmlessly where libc does not have the function.
     (@hook $real:ident since $since:literal $($line:tt)*) => {
         hooks! { @hook $real $($line)* }
     };
@@ -72,7 +72,7 @@ macro_rules! hooks {
             }
         }
     };
-    // What becomes of a line for a name that Rust can't write.
+    // A name that is no Rust identifier, such as `send$NOCANCEL`.
     (@hook $real:ident $symbol:literal $family:ident :: $name:ident ( $($argument:ident : $type:ty),* ) -> $result:ty) => {
         unsafe extern "C" {
             #[link_name = $symbol]

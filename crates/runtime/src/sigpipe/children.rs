@@ -1,7 +1,8 @@
-//! Children start with the SIGPIPE that the program was started with, or with what it asked for since.
+//! The action of SIGPIPE that a started program begins with: the one that it would have without us, which is what this process
+//! was started with, or what it has asked for since. (In scope `tree` it is SIG_IGN.)
 //!
-//! SIG_IGN survives execve, a handler becomes SIG_DFL. So while something is being started, the guard handler, which
-//! swallows everything then, takes the place of a SIG_IGN that nobody asked for.
+//! execve(2) keeps SIG_IGN and turns a handler into SIG_DFL. In scope `process` the kernel may have a SIG_IGN that nobody has asked
+//! for. So while a program is being started, the guard handler takes the place of that SIG_IGN. For this process both do the same.
 
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
@@ -13,26 +14,34 @@ use crate::signals::{Origin, Request};
 use crate::state::STATE;
 use settings::options::Scope;
 
-/// Starts under way in this process, by all its threads.
+/// How many calls that start a program are under way, in all threads of this process.
+///
+/// A call that never returns stays counted: its thread was cancelled, or a signal handler has left it by siglongjmp(3). Then the
+/// guard handler stays in place of SIG_IGN, which does no harm.
+///
+/// Relaxed is enough: each change is followed by `policy_changed`, and the count is read behind a look at what that changes.
 static SPAWNING: AtomicU32 = AtomicU32::new(0);
 
-/// Whether SIGPIPE is ignored in this process and must not be in what it starts.
+/// Whether SIGPIPE is ignored in this process and must not be ignored in the programs that it starts.
 pub fn children_need_default() -> bool {
     let requested = SIGNAL.believed();
     SIGNAL.is_active() && is_own_process() && requested.handler == SIG_IGN && !children_ignore(&requested)
 }
 
+/// Whether a program is being started just now.
 pub(super) fn is_spawning() -> bool {
     SPAWNING.load(Relaxed) != 0
 }
 
-/// What the kernel has while something is started, where the program has asked for this.
+/// The action for the kernel while a program is being started, by what this program has asked for.
 pub(super) fn while_starting(requested: &Request) -> Action {
     if children_ignore(requested) { Action::plain(SIG_IGN) } else { guard::action(requested) }
 }
 
-/// Makes this process's data its own after a fork: its scope is that of a child. No system call is made where it `is_filtered`: then
-/// the kernel goes on with what it has.
+/// In a child by fork(2): makes the copied data its own, with the scope that a child has.
+///
+/// `is_filtered` says that a seccomp filter may kill for the system call that gives the kernel another action. Then only what the
+/// parent's other threads were about to do is forgotten, since they are not here, and the kernel keeps the action that it has.
 pub fn adopt_forked_child(is_filtered: bool) {
     if is_filtered {
         SPAWNING.store(0, Relaxed);
@@ -51,6 +60,8 @@ pub fn adopt_forked_child(is_filtered: bool) {
     SIGNAL.adopt_forked_child();
     SIGNAL.replace(|requested| match requested.origin {
         Origin::Inherited if !children_ignore(requested) => Request::inherited(Action::plain(SIG_DFL)),
+        // The SIG_IGN of our own that this was set over does not exist in a child. If the program ignores SIGPIPE from now on, it has
+        // asked for that, and has not just restored what it had found.
         Origin::SetBySignalOverInherited if scope_is(Scope::Sockets) => {
             Request { origin: Origin::ProgramBySignal, ..*requested }
         }
@@ -58,8 +69,8 @@ pub fn adopt_forked_child(is_filtered: bool) {
     });
 }
 
-/// In force while libc starts a program on behalf of this process (posix_spawn, system, popen), and while the process
-/// itself tries to become another program.
+/// While this is kept, the kernel has the action of SIGPIPE and the mask of blocked signals with which a program is to start: around
+/// calls by which libc starts one (posix_spawn, system, popen), and around exec(3). Dropping it restores both. Keeps errno.
 pub struct Spawn {
     disposition: Changed,
     _mask: platform::ProgramMask,
@@ -75,7 +86,7 @@ enum Changed {
 }
 
 impl Spawn {
-    /// To be kept until the call has returned.
+    /// Changes both. The result has to be kept until the call has returned.
     pub fn begin() -> Self {
         Self { disposition: Changed::begin(), _mask: platform::ProgramMask::begin() }
     }
@@ -83,7 +94,7 @@ impl Spawn {
 
 impl Changed {
     fn begin() -> Self {
-        // The kernel's action has to be changed for what is started, by a call that a filter may kill for.
+        // Another action takes a system call, and a seccomp filter may kill for that.
         if !SIGNAL.is_active() || platform::is_filtered() {
             return Self::Nothing;
         }

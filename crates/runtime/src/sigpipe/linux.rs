@@ -2,17 +2,16 @@
 //!
 //! The kernel raises SIGPIPE for the thread whose call failed, and marks it as a process marks a kill(2) of itself:
 //! SI_USER with the process's own pid. What tells them apart are the interrupted registers. At the return of a system
-//! call the kernel preserves all of them but rax, which has the result, and rcx and r11; so the arguments are still
-//! there, and in most code the number is, too, as the operand of the instruction before `syscall`, or where that instruction
-//! or those of the callers have put it (`arch/x86_64/number.rs`). On arm64 the number is in
-//! a register of its own, and the result where the first argument was, which mostly is the descriptor: there all descriptors
-//! are asked (`platform/linux/descriptors.rs`).
+//! call on x86_64 the kernel preserves all of them but rax, which has the result, and rcx and r11. So the arguments are still
+//! there, and the call's number can mostly be read from the instruction before `syscall`, or from where that instruction or the
+//! callers have put it (`arch/x86_64/number.rs`). On arm64 the number is in a register of its own. But there the result is in the
+//! register that had the first argument, mostly the descriptor: so all descriptors are looked at (`platform/linux/descriptors.rs`).
 //!
 //! Only two things raise it: a FIFO or pipe whose readers are gone, and a socket. That a pipe broke can be proved: the
 //! descriptor that the call wrote to is one, and poll(2) reports POLLERR on it. That a socket broke can't be: another
 //! thread may have closed the descriptor since, and its number may be anything by now; the failing write may have been
-//! io_uring's, which is done at the end of whatever call comes next, or between two instructions. So what is no broken
-//! pipe, and nobody has sent, was a socket.
+//! io_uring's, which is done at the end of whatever call comes next, or between two instructions. So if no pipe is broken and
+//! nobody has sent the signal, a socket is taken to have raised it.
 
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
@@ -35,11 +34,11 @@ pub fn start() {
     }
 }
 
-/// Whether the program has sent itself a SIGPIPE by kill(3) that has not come yet.
+/// Whether the program may have sent itself a SIGPIPE by kill(2) that has not come yet. Relaxed: it stands for nothing else in memory.
 static ASKED_FOR: AtomicBool = AtomicBool::new(false);
 
-/// Notes that the program sends itself a SIGPIPE in a way that the signal does not tell. Another thread may get it, or this
-/// one later, when it no longer blocks it: wherever that is, the registers there say nothing.
+/// Notes that the program sends itself a SIGPIPE whose siginfo looks like the kernel's own. Another thread may get it, or this one
+/// later, when it has unblocked the signal: then the interrupted registers do not tell that somebody has sent it.
 pub fn ask_for_sigpipe() {
     ASKED_FOR.store(true, Relaxed);
 }
@@ -50,7 +49,8 @@ pub fn ask_for_sigpipe() {
 /// The pointers are those that the kernel gave to a handler with SA_SIGINFO.
 #[inline(never)]
 pub unsafe fn broken(info: *const siginfo_t, context: *const c_void) -> Broken {
-    // SAFETY: the caller promises the kernel's siginfo; SI_USER says that si_pid is valid.
+    // SAFETY: the caller promises the kernel's siginfo. Without SI_USER `si_pid` may be another member of the union, an integer all
+    // the same, which is not looked at then.
     let (code, sender) = unsafe { ((*info).si_code, (*info).si_pid()) };
     if code != libc::SI_USER || sender != platform::pid() {
         return Broken::Nothing;
@@ -60,7 +60,7 @@ pub unsafe fn broken(info: *const siginfo_t, context: *const c_void) -> Broken {
     match call.and_then(|call| what_broke(&call)) {
         Some(found) => {
             if found == Broken::Nothing {
-                // This is what kill(3) has noted.
+                // The registers show the kill(2) itself, so this is the signal that was noted.
                 ASKED_FOR.store(false, Relaxed);
             }
             found
@@ -70,18 +70,19 @@ pub unsafe fn broken(info: *const siginfo_t, context: *const c_void) -> Broken {
         // programs that block all signals, such as script(1), write to standard streams.
         None => match [libc::STDOUT_FILENO, libc::STDERR_FILENO].into_iter().find(|&fd| platform::is_broken_pipe(fd)) {
             Some(fd) => Broken::Other(Call::Other, fd),
-            // Nobody knows; a socket, then.
+            // Nothing tells it. If it was a socket, the program must live.
             None => Broken::Socket(Call::Other, -1),
         },
     }
 }
 
-/// What the interrupted system call has broken; `None` when it tells nothing.
+/// What the interrupted system call has found broken; `None` when the call does not tell.
 #[inline(never)]
 fn what_broke(call: &Interrupted) -> Option<Broken> {
     let [first, second, third, ..] = call.arguments.map(|argument| argument.map(|argument| argument as c_int));
     let is_error = call.result == -c_long::from(libc::EPIPE);
-    // A call that was broken off after it had sent some of its data returns how much that was (kTLS, sendfile, pipes).
+    // A call that has sent a part of its data before the connection broke returns that part's length (kTLS, sendfile, pipes), and the
+    // signal comes all the same.
     let may_have_written = is_error || call.result > 0;
     let (name, fd) = match call.number {
         Some(libc::SYS_kill | libc::SYS_pidfd_send_signal) | None if call.result == 0 && second == Some(SIGPIPE) => {
@@ -91,7 +92,7 @@ fn what_broke(call: &Interrupted) -> Option<Broken> {
         Some(libc::SYS_write) => (Call::Write, first),
         Some(libc::SYS_writev | libc::SYS_pwritev) => (Call::Writev, first),
         Some(libc::SYS_pwritev2) => (Call::Pwritev2, first),
-        // A pipe is no socket: these end otherwise there.
+        // These fail with ENOTSOCK for a pipe. So after EPIPE it was a socket, even where the descriptor is not known (arm64).
         Some(libc::SYS_sendto) if is_error && first.is_none() => return Some(Broken::Socket(Call::Sendto, -1)),
         Some(libc::SYS_sendmsg) if is_error && first.is_none() => return Some(Broken::Socket(Call::Sendmsg, -1)),
         Some(libc::SYS_sendmmsg) if is_error && first.is_none() => return Some(Broken::Socket(Call::Sendmmsg, -1)),
@@ -102,7 +103,7 @@ fn what_broke(call: &Interrupted) -> Option<Broken> {
         Some(libc::SYS_splice) => (Call::Splice, third),
         Some(libc::SYS_tee) => (Call::Other, second),
         Some(libc::SYS_vmsplice) => (Call::Other, first),
-        // The descriptor that broke is in the ring.
+        // The ring's entries have the descriptors of sockets, the call has only the ring's own.
         Some(libc::SYS_io_uring_enter) => return Some(Broken::Socket(Call::IoUringEnter, first.unwrap_or(-1))),
         // What looks like a number can be another operand (`mov r8d, ...`), and no call but one on a pipe or a socket
         // returns EPIPE.
@@ -114,14 +115,15 @@ fn what_broke(call: &Interrupted) -> Option<Broken> {
         return Some(Broken::Other(name, fd));
     }
     if is_error {
-        // Where it was no socket, something else has the number by now.
+        // If the descriptor is no socket now, the one that broke was closed since, and its number was used again.
         return Some(if stands_in_for_pipe(fd) { Broken::Other(name, fd) } else { Broken::Socket(name, fd) });
     }
+    // The call has succeeded in part, so the signal may also be one that the program has sent itself.
     let is_sure = platform::is_socket(fd) == Some(true) && !ASKED_FOR.load(Relaxed);
     is_sure.then_some(Broken::Socket(name, fd))
 }
 
-/// The descriptor that a call without a number has written to, most likely.
+/// For a system call whose number is not known: the descriptor that it has written to, most likely, by its arguments.
 fn unknown(call: &Interrupted) -> (Call, Option<c_int>) {
     let [Some(first), Some(second), Some(third), ..] = call.arguments.map(|argument| argument.map(|it| it as c_int))
     else {
@@ -129,13 +131,13 @@ fn unknown(call: &Interrupted) -> (Call, Option<c_int>) {
     };
     let [_, source_offset, _, offset, length, flags] = call.arguments.map(Option::unwrap_or_default);
     match () {
-        // All others write to their first argument.
+        // Calls other than tee and splice write to their first argument.
         () if platform::is_broken_pipe(first) => (Call::Other, Some(first)),
-        // tee and splice from a pipe.
+        // The first argument of tee and splice is what is read from; tee's second and splice's third are written to.
         () if platform::is_read_end_of_pipe(first) && platform::is_broken_pipe(third) => (Call::Splice, Some(third)),
         () if platform::is_read_end_of_pipe(first) => (Call::Other, Some(second)),
-        // splice from a file: no offset in the pipe, a length, and no flags but its own four. With other calls these
-        // registers have anything, and the third argument is a length.
+        // splice from a file: a null pointer or an address as first offset, no offset for the pipe, a length, and no flags but
+        // splice's four. After other calls the third argument is a length, and those behind it are accidental.
         () if platform::is_socket(first) == Some(false)
             && (source_offset == 0 || source_offset > 0xffff)
             && offset == 0
@@ -149,8 +151,8 @@ fn unknown(call: &Interrupted) -> (Call, Option<c_int>) {
     }
 }
 
-/// What broke where the descriptor is lost, since the result is in the register that it was in: a pipe, if one of the process's
-/// is broken and none of its sockets is; a socket, if no pipe is. Where both are, nobody can tell, and the program lives.
+/// What broke where the result has overwritten the descriptor's register (arm64). If a pipe of the process is broken and no socket is,
+/// it was the pipe. If sockets are broken and no pipe is, it was a socket. If both are, that can't be told, and the program lives.
 #[cold]
 #[inline(never)]
 fn by_all_descriptors(name: Call, is_error: bool) -> Option<Broken> {
@@ -165,11 +167,11 @@ fn by_all_descriptors(name: Call, is_error: bool) -> Option<Broken> {
     }
 }
 
-/// Whether a descriptor is a socket that stands in for a pipe: a program that writes to it expects what a pipe does.
+/// Whether a descriptor is a socket that is used as a pipe: a program that writes to it expects to die of SIGPIPE.
 ///
-/// ksh93 makes its pipelines of socket pairs, and one-way by shutdown(2) and by a mode that no other socket has. And what a
-/// shell or a supervisor gives a program as its standard streams (sshd without a terminal, node): `while :; do echo y; done`
-/// must end there.
+/// Two kinds are known. ksh93 makes its pipelines of socket pairs, which it makes one-way by shutdown(2) and by a mode that no other
+/// socket has. And sshd (without a terminal) or node give programs socket pairs as their standard streams, where
+/// `while :; do echo y; done` must end when the reader is gone.
 fn stands_in_for_pipe(fd: c_int) -> bool {
     const ONLY_TO_BE_WRITTEN: libc::mode_t = libc::S_IFSOCK | libc::S_IWUSR;
     platform::stat_of(fd).is_some_and(|stat| stat.st_mode == ONLY_TO_BE_WRITTEN) || is_standard_pair(fd)

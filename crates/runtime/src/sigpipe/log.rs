@@ -1,4 +1,4 @@
-//! Counting broken pipes, and telling of them where that was asked for.
+//! Counts broken pipes, and writes lines about them if NOSIGPIPE_LOG asks for that.
 
 use core::fmt::Write;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
@@ -11,16 +11,20 @@ use crate::state::{CALLS, Call, STATE};
 use settings::options::{Log, Scope};
 use wording::line::Line;
 
-/// Lines per second; what comes beyond is only counted.
+/// Lines that are written per second at most. Broken pipes beyond that are counted in [`LEFT_OUT`].
 const LINES_PER_SECOND: u32 = 10;
 
+/// Whether each broken pipe gets a line (`Log::BrokenPipes`).
 static LINES: AtomicBool = AtomicBool::new(false);
+/// Whether there is a line at exit (`Log::Summary`).
 static SUMMARY: AtomicBool = AtomicBool::new(false);
-/// Second that [`LINES_IN_SECOND`] belongs to.
+/// The second, on the clock of `platform::seconds`, in which [`LINES_IN_SECOND`] lines were written.
 static SECOND: AtomicU64 = AtomicU64::new(0);
 static LINES_IN_SECOND: AtomicU32 = AtomicU32::new(0);
+/// Broken pipes without a line, since the last line that has told their number.
 static LEFT_OUT: AtomicU64 = AtomicU64::new(0);
 
+/// Puts the setting in force. For the constructor.
 pub(super) fn start(log: Log) {
     LINES.store(log == Log::BrokenPipes, Relaxed);
     SUMMARY.store(log == Log::Summary, Relaxed);
@@ -30,6 +34,7 @@ pub(super) fn start(log: Log) {
     }
 }
 
+/// In a child by fork(2): what the parent has left out is for the parent's line.
 pub(super) fn adopt_forked_child() {
     LEFT_OUT.store(0, Relaxed);
 }
@@ -42,6 +47,8 @@ pub(super) fn survived(call: Call, fd: c_int) {
     }
 }
 
+/// Writes a line about a broken pipe. May run in a signal handler, so threads only share counters: where two begin a second at
+/// once, a few lines more may be written.
 fn tell(call: Call, fd: c_int) {
     let second = platform::seconds();
     if SECOND.swap(second, Relaxed) != second {
@@ -72,12 +79,14 @@ fn tell(call: Call, fd: c_int) {
     }
 }
 
+/// Adds the program's name and the process's id to a line.
 fn who(line: &mut Line) {
     line.push(b", in ");
     line.push_foreign(platform::invocation_name(), 64);
     let _ = write!(line, "[{}]", platform::pid());
 }
 
+/// The last line: the summary, or the number of broken pipes that had no line.
 extern "C" fn at_exit() {
     if !is_own_process() {
         return;
@@ -85,7 +94,7 @@ extern "C" fn at_exit() {
     let mut line = Line::<512>::new();
     if SUMMARY.load(Relaxed) {
         let broken = STATE.broken_pipes();
-        // What it starts is only worth a line if something happened there.
+        // A process in another scope than `process` is mostly a child of the server: without a broken pipe it has nothing to say.
         if broken == 0 && !scope_is(Scope::Process) {
             return;
         }

@@ -30,7 +30,7 @@ use crate::state::{Call, Disposition, STATE};
 use policy::Set;
 use settings::options::{Log, Scope};
 
-/// What broke, for the guard handler.
+/// What broke, with the call that noticed it and its descriptor (-1 where that is not known). For the guard handler.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Broken {
     /// A socket.
@@ -47,12 +47,12 @@ pub static SIGNAL: Owned = Owned::new(
     Rules { kernel_action, requested, is_ours, vm_childs_default: || Action::plain(SIG_DFL), changed: publish_belief },
 );
 
-/// Put into the set of blocked signals of a SIG_IGN that is ours, where it has no effect: the kernel copies it into
-/// every child's own table, so that even a vforked child can tell our SIG_IGN from one that was asked for. Two signals,
-/// since signal(2) itself sets a mask of one.
+/// The mask (`sa_mask`) of a SIG_IGN that nobody has asked for. The kernel keeps it with the action, where it has no effect, and copies
+/// it into every child's own table. So even a child by vfork(2) can tell our SIG_IGN from one that was asked for. Two signals, since
+/// glibc's signal(2) sets a mask of one.
 const OURS: u64 = 1 << (SIGPIPE - 1) | 1 << (libc::SIGTTIN - 1);
 
-/// What `send` and its family add to their flags; in force before the constructor has run.
+/// What `send` and its family add to their flags. It is so from the start, for calls before the constructor has run.
 static FLAG: AtomicI32 = AtomicI32::new(platform::NOSIGNAL);
 static SCOPE: AtomicU32 = AtomicU32::new(Scope::Off as u32);
 /// Whether the process was started with SIGPIPE ignored.
@@ -68,14 +68,14 @@ pub fn flag() -> c_int {
 /// What must be done to a new socket.
 #[inline(always)]
 pub fn configure_socket(fd: c_int) {
-    // The first half spares the second where there is nothing to do.
+    // The constant is false on Linux, where nothing is to be done. The flag is 0 in scope `off`.
     if platform::CONFIGURES_SOCKETS && flag() != 0 {
         platform::configure_socket(fd);
     }
 }
 
-/// To be called when `send` or a relative has failed and the flag was added to it. Whether it must be called again
-/// without the flag. Keeps errno.
+/// To be called when `send` or another of its family has failed, and the flag was added to its flags. Returns whether it must be called
+/// again without the flag. Keeps errno.
 #[cold]
 #[inline(never)]
 pub fn failed_send(call: Call, fd: c_int) -> bool {
@@ -120,19 +120,19 @@ pub fn start(scope: Scope, log: Log) {
     let found = platform::action(SIGPIPE);
     STARTED_IGNORED.store(found.handler == SIG_IGN, Relaxed);
     SIGNAL.own(if found.is_handler() {
-        // Another library's constructor was first.
+        // The constructor of another library has set a handler: that counts as the program's.
         Request::of_program(found)
     } else {
         at_start(found.handler == SIG_IGN)
     });
 }
 
-/// Leaves all to another copy of the library. For the constructor.
+/// Leaves everything to another copy of the library in this process. For the constructor.
 pub fn keep_out() {
     FLAG.store(0, Relaxed);
 }
 
-/// What the program is told as long as nobody has set SIGPIPE.
+/// What the program is told as long as nobody has set SIGPIPE. `ignored` says whether the process was started with SIG_IGN.
 fn at_start(ignored: bool) -> Request {
     let made_ignored = !ignored && (scope_is(Scope::Process) || scope_is(Scope::Tree));
     Request::inherited(Action {
@@ -141,8 +141,8 @@ fn at_start(ignored: bool) -> Request {
     })
 }
 
-/// Told as `sa_restorer` of a SIG_IGN that nobody asked for. A program that saves the structure and sets it again
-/// later, as libcurl does, brings it back, and has asked for nothing.
+/// What the program is told as `sa_restorer` of a SIG_IGN that nobody has asked for. A program that saves the structure and sets it
+/// again later, as libcurl does, hands it back to us, and so has asked for nothing. The address of a static is no restorer's.
 fn restorer_mark() -> usize {
     (&raw const SIGNAL).addr()
 }
@@ -171,19 +171,19 @@ fn publish_belief(_signal: c_int, believed: &Action) {
     STATE.belief.store(disposition as u32, Relaxed);
 }
 
-/// Whether an action that the kernel has is one of ours, so that the program must not see it.
+/// Whether an action that the kernel has is one that we have given it, so that the program must be told another one.
 fn is_ours(action: &Action) -> bool {
     action.handler == guard::address() || action.handler == SIG_IGN && action.mask == OURS
 }
 
-/// The policy: what the kernel has for what the program has asked for.
+/// The policy: the action for the kernel, by what the program has asked for.
 fn kernel_action(requested: &Request) -> Action {
     if children::is_spawning() {
         return children::while_starting(requested);
     }
     match requested.handler {
         SIG_IGN if COUNTING.load(Relaxed) => guard::action(requested),
-        // What children start with is decided when they are started.
+        // It is replaced while a program is being started (`children.rs`).
         SIG_IGN if !children_ignore(requested) => Action { mask: OURS, ..Action::plain(SIG_IGN) },
         SIG_IGN => Action::plain(SIG_IGN),
         _ => guard::action(requested),

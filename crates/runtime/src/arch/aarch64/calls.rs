@@ -1,12 +1,14 @@
-//! System calls: under their libc names, as one function for all of them, and with what differs in their numbers.
+//! System calls: as functions with libc's names, as one function for all calls, and the numbers that differ by processor.
 //!
-//! What is a macro is given the functions that it calls outside of `arch`, which this module may not name.
+//! The macros take as arguments the functions and statics outside of `arch` that they use, since `arch` depends on no other module.
 
 use core::arch::asm;
 
 use libc::c_long;
 
-/// System calls under their libc names, with libc's way to return errors: `failed` is where a failed one jumps to.
+/// Defines system calls as functions with libc's names, which return as libc's do: -1 with errno set for an error. `failed` is the
+/// function that sees to that. The kernel returns errors as -4095 to -1 (MAX_ERRNO, linux/err.h). `binding` is the assembler's directive,
+/// `.globl` or `.weak`.
 macro_rules! system_calls {
     ($failed:path, $binding:literal: $($name:literal => $number:ident),* $(,)?) => {
         $(
@@ -29,7 +31,8 @@ macro_rules! system_calls {
 }
 pub(crate) use system_calls;
 
-/// The same for those of a report, which fail with ENOSYS if that is what a bit of `forbidden` says.
+/// Defines system calls that are made while a report is written. `forbidden` is a set of bits by call number: where the call's bit is
+/// set, a seccomp filter forbids the call, and the function fails with ENOSYS without making it.
 macro_rules! checked_system_calls {
     ($failed:path, $forbidden:path, $binding:literal: $($name:literal => $number:ident),* $(,)?) => {
         $(
@@ -63,8 +66,8 @@ macro_rules! checked_system_calls {
 }
 pub(crate) use checked_system_calls;
 
-/// Body of the function that makes our own system calls which have no function of their own, with the signature of syscall(2). It looks
-/// at the bits of `forbidden` first.
+/// Body of the function, with the signature of syscall(2), that makes those of our own system calls which have no function of their own.
+/// Where the call's bit in `forbidden` is set, it fails with ENOSYS without making the call.
 macro_rules! own_call_function {
     ($forbidden:path, $failed:path) => {
         ::core::arch::naked_asm!(
@@ -140,8 +143,8 @@ macro_rules! path_calls {
 }
 pub(crate) use path_calls;
 
-/// Body of the function that a failed system call jumps to, with the kernel's result still in its register: calls the given one with
-/// the error's number.
+/// Body of the function that a failed system call jumps to, with the kernel's result still in its register: calls `fail` with the
+/// error's number.
 macro_rules! failed {
     ($fail:path) => {
         ::core::arch::naked_asm!("neg w0, w0", "b {fail}", fail = sym $fail)
@@ -149,14 +152,14 @@ macro_rules! failed {
 }
 pub(crate) use failed;
 
-/// A system call; what the kernel answers.
+/// Makes a system call and returns what the kernel returns: -4095 to -1 for an error.
 ///
 /// # Safety
-/// That of the call.
+/// What the call demands.
 pub unsafe fn system_call(number: c_long, arguments: [c_long; 6]) -> c_long {
     let [a, b, c, d, e, f] = arguments;
     let result: c_long;
-    // SAFETY: the caller promises what the call demands; the kernel changes this register and no other.
+    // SAFETY: the caller promises what the call demands. The kernel changes x0 and no other register.
     unsafe {
         asm!("svc #0", in("x8") number, inlateout("x0") a => result, in("x1") b, in("x2") c, in("x3") d, in("x4") e,
             in("x5") f, options(nostack));
@@ -164,7 +167,7 @@ pub unsafe fn system_call(number: c_long, arguments: [c_long; 6]) -> c_long {
     result
 }
 
-/// AUDIT_ARCH_AARCH64, by which filters know the processor (linux/audit.h).
+/// AUDIT_ARCH_AARCH64, by which seccomp filters tell processors apart (linux/audit.h).
 pub const AUDIT_ARCH: u32 = 0xc000_00b7;
 /// Number of the system call that [`poll`] makes.
 pub const POLL: c_long = libc::SYS_ppoll;
@@ -184,12 +187,12 @@ pub fn poll(entries: &mut [libc::pollfd], milliseconds: libc::c_int) -> c_long {
         tv_nsec: i64::from(milliseconds % 1_000) * 1_000_000,
     };
     let time = if milliseconds < 0 { core::ptr::null() } else { &raw const time };
-    // SAFETY: the entries and the time are ours.
+    // SAFETY: the entries are a slice that is writable, whose length is passed on; the time is a local variable.
     unsafe { libc::syscall(libc::SYS_ppoll, entries.as_mut_ptr(), entries.len(), time, 0, 0) }
 }
 
 /// open(2), of which the kernel has only openat(2).
 pub fn open(path: &core::ffi::CStr, flags: libc::c_int) -> libc::c_int {
-    // SAFETY: the path is a string.
+    // SAFETY: a CStr ends in a zero byte, as the kernel demands of a path.
     unsafe { libc::syscall(libc::SYS_openat, libc::AT_FDCWD, path.as_ptr(), flags, 0) as libc::c_int }
 }

@@ -184,7 +184,7 @@ pub unsafe fn registers(context: *const c_void) -> Registers {
 /// # Safety
 /// `context` points to a readable ucontext.
 pub unsafe fn trap(context: *const c_void) -> Trap {
-    // SAFETY: the caller promises a readable ucontext, within which the records lie.
+    // SAFETY: the caller promises a readable ucontext. All records that are looked at lie within it, by RECORDS_SIZE.
     trap_in(
         |at| Some(unsafe { core::ptr::with_exposed_provenance::<u64>(at as usize).read() }),
         context.expose_provenance() as u64,

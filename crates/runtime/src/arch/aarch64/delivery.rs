@@ -1,20 +1,23 @@
-//! What stands between the kernel and a program's signal handler, and what handlers return to.
+//! The code between the kernel and a program's signal handler, and the code that handlers return to.
 //!
-//! What is a macro is given the functions that it calls outside of `arch`, which this module may not name.
+//! The macros take as arguments the functions and statics outside of `arch` that they use, since `arch` depends on no other module.
 
 use core::arch::naked_asm;
 
 /// What a signal handler returns to where libc's own is not known: `mov x8, #__NR_rt_sigreturn; svc #0`.
 ///
 /// # Safety
-/// For the kernel's frames alone.
+/// Only for the return from a signal handler: the kernel's frame has to be at the stack pointer.
 #[unsafe(naked)]
 pub unsafe extern "C" fn restorer() {
     naked_asm!("mov x8, #139", "svc #0")
 }
 
-/// Body of what the kernel calls for a handler of the program. What it is told is in the register that has the return address, and
-/// is put where the frame keeps it.
+/// Body of the function that the kernel calls in place of a handler of the program (`platform/linux/delivery.rs` says why).
+///
+/// The handler's address is in the link register, with bit 63 set to mark it, and bit 62 set if the program has asked for a siginfo. It is
+/// first stored in the frame (`frame::MARK`), for the case that another signal interrupts this code. If the frame is on an alternate
+/// stack of ours, `moved` moves it to where the handler is to run. Then the handler is jumped to, with `restorer` as its return address.
 macro_rules! relay {
     ($size:path, $moved:path, $restorer:path, $handlers:path, $crash_handler:path) => {
         ::core::arch::naked_asm!(
@@ -32,7 +35,7 @@ macro_rules! relay {
             "ldr x10, [x2, #{stack_size}]",
             "cmp x9, x10",
             "b.ne 4f",
-            // On a stack of ours. What the interrupted code had in these registers is in the frame.
+            // The frame is on a stack of ours. These registers may be overwritten: the interrupted code's values are in the frame.
             "mov w19, w0",
             "mov x20, x16",
             "mov x21, x1",
@@ -51,13 +54,14 @@ macro_rules! relay {
             "adrp x30, {restorer}",
             "ldr x30, [x30, :lo12:{restorer}]",
             "br x20",
-            // As it is.
+            // The frame stays where it is.
             "4:",
             "str xzr, [x2, #{mark}]",
             "adrp x30, {restorer}",
             "ldr x30, [x30, :lo12:{restorer}]",
             "br x16",
-            // The frame does not say whose it is, or there is none, and we are called as a function.
+            // The link register has no mark: libc has set an action again that it had read, or there is no frame, since another
+            // handler of the program calls this as a function. So the handler is taken from the table by the signal's number.
             "5:",
             "adrp x9, {handlers}",
             "add x9, x9, :lo12:{handlers}",
@@ -73,7 +77,7 @@ macro_rules! relay {
             "8:",
             "and x16, x16, #0x3fffffffffffffff",
             "br x16",
-            // No room where the handler would have run. Without us, that is the end of the process.
+            // There is no room for the frame on the stack where the handler would have run. Without us the kernel would end the process.
             "6:",
             "mov w0, w19",
             "mov x1, x21",

@@ -1,9 +1,9 @@
-//! What libc's static half and the compiler's own start-up files would bring: the memory functions that the compiler calls,
-//! and the address by which libc knows the library.
+//! What libc_nonshared.a (the static part of libc) and the compiler's start-up files would bring: the memory functions that the compiler
+//! calls, and the address by which libc knows the library.
 
 use core::arch::global_asm;
 
-// What crtbeginS.o would define: by this address libc knows whose atexit and atfork handlers are whose.
+// crtbeginS.o would define it: by this address libc knows to which library handlers of atexit(3) and pthread_atfork(3) belong.
 global_asm!(
     ".pushsection .data.rel.ro, \"aw\"",
     ".hidden __dso_handle",
@@ -13,8 +13,8 @@ global_asm!(
     ".popsection",
 );
 
-// libc's static half has it, which the linker would put far from everything else that start-up runs, as it would its jump
-// through the PLT.
+// libc_nonshared.a has it, too. But the linker would put that one, and its jump through the PLT, far from all other code that start-up
+// runs: more pages in memory.
 global_asm!(
     ".hidden atexit",
     ".globl atexit",
@@ -29,7 +29,7 @@ global_asm!(
     ".size atexit, . - atexit",
 );
 
-// Memory and strings: what the compiler calls. Nothing here is in a hurry.
+// Memory and strings: what the compiler calls. They are small rather than fast, since little is copied.
 global_asm!(
     ".hidden memcpy",
     ".globl memcpy",

@@ -1,5 +1,5 @@
-//! As much of arm64's instructions as is needed to say why one of them faulted (Arm Architecture Reference Manual, C4). What
-//! is not understood is told as that.
+//! As much of arm64's instructions as is needed to say why one of them faulted (Arm Architecture Reference Manual, C4). Where an
+//! instruction is not understood, the cause is unknown: nothing is guessed.
 
 use processor::{Registers, STACK_POINTER};
 
@@ -14,7 +14,7 @@ pub fn instruction_at(pc: u64, read: impl Fn(u64, &mut [u8]) -> bool) -> Option<
     (pc.is_multiple_of(4) && read(pc, &mut code)).then(|| u32::from_le_bytes(code))
 }
 
-/// Bits of an instruction.
+/// `count` bits of an instruction, from bit `low` on.
 fn bits(code: u32, low: u32, count: u32) -> u32 {
     code >> low & ((1 << count) - 1)
 }
@@ -25,7 +25,7 @@ fn signed(code: u32, low: u32, count: u32) -> i64 {
     i64::from((bits(code, low, count) << unused).cast_signed() >> unused)
 }
 
-/// The register of this number where 31 stands for the stack pointer.
+/// The value of a register that an address starts from: there the number 31 means the stack pointer.
 fn base(registers: &Registers, number: u32) -> u64 {
     registers.get(if number == 31 { STACK_POINTER } else { number as usize })
 }
@@ -39,7 +39,7 @@ pub fn address(code: u32, registers: &Registers) -> Option<(u64, u64)> {
     if code & 0x3b00_0000 == 0x1800_0000 {
         return Some((registers.pc().wrapping_add_signed(signed(code, 5, 19) * 4), 16));
     }
-    // Pairs: offset, before or after it.
+    // Pairs: with an offset, which may be added to the register before or after the access.
     if code & 0x3a00_0000 == 0x2800_0000 {
         let scale = if is_vector { 2 + bits(code, 30, 2) } else { 2 + bits(code, 31, 1) };
         let offset = if bits(code, 23, 2) == 1 { 0 } else { signed(code, 15, 7) << scale };
@@ -49,10 +49,10 @@ pub fn address(code: u32, registers: &Registers) -> Option<(u64, u64)> {
         let scale = if is_vector { bits(code, 30, 2) | bits(code, 23, 1) << 2 } else { bits(code, 30, 2) };
         let offset = match (bits(code, 24, 1), bits(code, 21, 1), bits(code, 10, 2)) {
             (1, _, _) => i64::from(bits(code, 10, 12)) << scale,
-            // After the access.
+            // Added to the register after the access.
             (0, 0, 1) => 0,
             (0, 0, _) => signed(code, 12, 9),
-            // A register, of which half may be taken, and which may be scaled.
+            // An index register: all of it, or its lower 32 bits with or without a sign. It may be scaled by the size of the access.
             (0, _, 2) => {
                 let number = bits(code, 16, 5);
                 let index = if number == 31 { 0 } else { registers.get(number as usize) };
@@ -109,7 +109,7 @@ pub fn is_breakpoint(code: u32) -> bool {
     code & 0xffe0_001f == 0xd420_0000
 }
 
-/// Whether arm64 has such an address: below the tag its upper bits are all equal.
+/// Whether arm64 can use an address: below the tag, which is the highest byte, its upper bits are all equal.
 pub fn is_canonical(address: u64) -> bool {
     let upper = (address << 8).cast_signed() >> 60;
     upper == 0 || upper == -1

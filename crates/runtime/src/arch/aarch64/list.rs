@@ -1,9 +1,10 @@
-//! Exported functions that are no plain Rust: with variable arguments, with their caller, with a version.
+//! Exported functions that can't be written in Rust alone: those with variable arguments, those whose bodies are told the return
+//! address, those with one of libc's versions.
 
 /// Defines a function that hands its first argument and the array of all others to a body.
 ///
-/// As Apple has it, variable arguments are all on the stack, one in each word. The list's first is not one of them: it is
-/// put below the others, and the frame record, which mostly is there, below it.
+/// On Apple's systems variable arguments are all on the stack, 8 bytes each. The list's first one is not variable and comes in a register:
+/// it is put below the others, and the frame record below it.
 #[cfg(target_os = "macos")]
 macro_rules! list_hook {
     ($(#[$attribute:meta])* $name:ident => $body:path) => {
@@ -71,7 +72,7 @@ macro_rules! list_hook {
 }
 pub(crate) use list_hook;
 
-/// Defines a function of six arguments that hands its return address to a body, as a seventh.
+/// Defines a function of six arguments that calls `body` with its own return address as a seventh.
 #[cfg(target_os = "linux")]
 macro_rules! caller_hook {
     ($name:ident => $body:path) => {
@@ -85,7 +86,8 @@ macro_rules! caller_hook {
 #[cfg(target_os = "linux")]
 pub(crate) use caller_hook;
 
-/// Defines a function that goes on as the one whose address a body returns, with its own caller and the first six arguments.
+/// Defines a function that calls `body` and jumps to the address which that returns. The function there finds the first six arguments
+/// and the return address as if it had been called itself.
 #[cfg(target_os = "linux")]
 macro_rules! passing_hook {
     ($name:ident => $body:path) => {
@@ -121,8 +123,8 @@ macro_rules! passing_hook {
 #[cfg(target_os = "linux")]
 pub(crate) use passing_hook;
 
-/// Exports a body as a function in one version of libc's, for those alone who ask for that: neither dlsym(3) nor a reference without
-/// a version finds it.
+/// Exports `body` as a function that has one of libc's versions. Only a caller that was linked with this version finds it: neither
+/// dlsym(3) nor a reference without a version does.
 #[cfg(all(target_os = "linux", has_versions))]
 macro_rules! versioned_hook {
     ($name:ident $version:literal => $body:path) => {

@@ -46,14 +46,15 @@ use core::sync::atomic::Ordering::Relaxed;
 
 use super::Words;
 
-/// Size of a page: 4, 16 or 64 KiB, by the kernel.
+/// Size of a page, in bytes: 4, 16 or 64 KiB, as the kernel was built.
 #[cfg(target_os = "linux")]
 pub fn page_size() -> usize {
     // SAFETY: getauxval reads the auxiliary vector and has no preconditions.
     unsafe { libc::getauxval(libc::AT_PAGESZ) as usize }
 }
 
-/// Where a thread's variables lie from its control block, as far as they are ours or near: in bytes, below and above.
+/// Memory around a thread's control block that holds thread-local variables which we need, errno among them: bytes below and above its
+/// address. Here variables are above it, and libc's own data of the thread below (ELF Handling For Thread-Local Storage, variant I).
 #[cfg(target_os = "linux")]
 pub const THREAD_MEMORY: (usize, usize) = (4096, 16384);
 /// Whether the first word of a thread's control block is its address.
@@ -122,7 +123,7 @@ pub unsafe extern "C" fn call_on_stack(
     )
 }
 
-/// Body of a signal handler that is another function. The processor itself insists on an aligned stack.
+/// Body of a signal handler that jumps to another function. The stack is aligned: the processor faults on any other stack pointer.
 macro_rules! signal_entry {
     ($to:path) => {
         ::core::arch::naked_asm!("b {to}", to = sym $to)

@@ -1,16 +1,16 @@
-//! What makes children, and returns twice: clone(2), vfork(2), and syscall(2), by which both may be called.
+//! Functions that make children and so return twice: clone(2), vfork(2), and syscall(2), by which both may be called.
 //!
-//! What is a macro is given the functions that it calls outside of `arch`, which this module may not name.
+//! The macros take as arguments the functions and statics outside of `arch` that they use, since `arch` depends on no other module.
 
 use core::arch::naked_asm;
 
 use libc::{c_long, pid_t};
 
-/// clone(2) itself. Where there is a new process it runs the function, which is given its stack's upper end, on the stack whose upper end is `top`, or on a copy of
-/// this one if that is null.
+/// The system call clone(2). The child runs `function` with the upper end of its stack as argument. Its stack ends at `top`, or is a
+/// copy of the caller's if that is null. Returns the child's id in the parent, or a negative error number.
 ///
 /// # Safety
-/// The stack is nobody else's, and what the flags have the kernel write is ours.
+/// Nothing else uses the stack, and where the flags make the kernel write an id, `parents` or `childs` is writable.
 #[unsafe(naked)]
 pub unsafe extern "C" fn clone_and_run(
     flags: c_long,
@@ -57,7 +57,7 @@ macro_rules! vfork_body {
             "mov x8, #{clone}",
             "svc #0",
             "cbz x0, 2f",
-            // The parent goes on when the child has memory of its own, or none.
+            // The parent goes on when the child has executed a program or has ended, or when there is none.
             "1:",
             "ldaxr w10, [x9]",
             "sub w10, w10, #1",
@@ -77,8 +77,8 @@ macro_rules! vfork_body {
 }
 pub(crate) use vfork_body;
 
-/// Body of syscall(2). Some calls are special: their function is given the arguments with the number in the place of the
-/// fourth, which comes last.
+/// Body of syscall(2). Some calls are made by the function `special` instead. That one takes the number as its fourth argument, and the
+/// call's own fourth as its last: so the other arguments can stay in the registers where a system call has them.
 macro_rules! syscall_function {
     ($vm_children:path, $special:path, $failed:path) => {
         ::core::arch::naked_asm!(
@@ -102,14 +102,15 @@ macro_rules! syscall_function {
             "b.eq 3f",
             "2:",
             "svc #0",
-            // `is_own_forbidden_call` asks whose call this is: nothing of ours is on the stack or in the link register here.
+            // `is_own_forbidden_call` has to tell whose call this was: here the caller's return address is in the link register.
             ".hidden syscall_has_returned",
             ".globl syscall_has_returned",
             "syscall_has_returned:",
             "cmn x0, #4095",
             "b.hs {failed}",
             "ret",
-            // A child may come back here, on a stack of its own. One that has a copy of its parent's is as after fork(2).
+            // clone(2): a child with a stack of its own returns from the system call above. One with a copy of all memory and no other
+            // stack is as after fork(2), and `special` makes it.
             "3:",
             "mov w9, #{thread}",
             "orr w9, w9, #{vm}",

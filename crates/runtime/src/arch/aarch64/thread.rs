@@ -1,9 +1,9 @@
-//! A thread's own memory, read without a call: a word of ours, and the control block.
+//! A thread's own memory, read without a call: a pointer of ours, and the control block.
 
 use core::arch::{asm, global_asm};
 
-// A word of ours that every thread has, zero at its start. In memory that comes with the thread, which a preload may have:
-// read without a call.
+// A pointer of ours that every thread has, null at the thread's start. It lies in the memory that the loader reserves for libraries that
+// are loaded at start (static TLS, which a preloaded library gets), so that it can be read without a call.
 global_asm!(
     ".pushsection .tbss, \"awT\", %nobits",
     ".hidden nosigpipe_thread_local",
@@ -15,10 +15,10 @@ global_asm!(
     ".popsection",
 );
 
-/// The calling thread's word.
+/// The calling thread's pointer.
 pub fn thread_local() -> *mut u8 {
     let word: *mut u8;
-    // SAFETY: the thread's own word, at the distance that the loader has written down.
+    // SAFETY: reads the thread's own variable, whose distance from the thread pointer the loader has written into the GOT.
     unsafe {
         asm!(
             "adrp {0}, :gottprel:nosigpipe_thread_local",
@@ -31,9 +31,9 @@ pub fn thread_local() -> *mut u8 {
     word
 }
 
-/// Sets the calling thread's word.
+/// Sets the calling thread's pointer.
 pub fn set_thread_local(word: *mut u8) {
-    // SAFETY: the thread's own variable, at the offset that the loader has written down.
+    // SAFETY: writes the thread's own variable, whose distance from the thread pointer the loader has written into the GOT.
     unsafe {
         asm!(
             "adrp {0}, :gottprel:nosigpipe_thread_local",
@@ -48,23 +48,23 @@ pub fn set_thread_local(word: *mut u8) {
 /// Address of the calling thread's control block.
 pub fn thread_pointer() -> isize {
     let thread: isize;
-    // SAFETY: the register only tells.
+    // SAFETY: reads the thread pointer's register, and no memory.
     unsafe { asm!("mrs {}, tpidr_el0", out(reg) thread, options(nomem, nostack, preserves_flags)) };
     thread
 }
 
-/// The same by the kernel, where the block itself may not be readable: it is not needed here.
+/// The same, for where the block itself may not be readable: here its address is in a register.
 pub fn thread_pointer_by_kernel() -> usize {
     thread_pointer().cast_unsigned()
 }
 
-/// The number at that distance from the calling thread's control block.
+/// The int that is `offset` bytes from the calling thread's control block.
 ///
 /// # Safety
-/// There is one, in every thread.
+/// Every thread has an int there.
 pub unsafe fn thread_i32(offset: isize) -> i32 {
     let value: i32;
-    // SAFETY: the caller promises that there is one, in every thread.
+    // SAFETY: the caller promises that every thread has an int there.
     unsafe {
         asm!("mrs {1}, tpidr_el0", "ldr {0:w}, [{1}, {2}]", out(reg) value, out(reg) _, in(reg) offset,
             options(nostack, readonly, preserves_flags));
@@ -72,12 +72,12 @@ pub unsafe fn thread_i32(offset: isize) -> i32 {
     value
 }
 
-/// Sets the number at that distance from the calling thread's control block.
+/// Sets the int that is `offset` bytes from the calling thread's control block.
 ///
 /// # Safety
-/// There is one, in every thread.
+/// Every thread has an int there, and only the thread itself uses it.
 pub unsafe fn set_thread_i32(offset: isize, value: i32) {
-    // SAFETY: the caller promises that there is one, in every thread.
+    // SAFETY: the caller promises that every thread has an int there.
     unsafe {
         asm!("mrs {1}, tpidr_el0", "str {0:w}, [{1}, {2}]", in(reg) value, out(reg) _, in(reg) offset,
             options(nostack, preserves_flags));

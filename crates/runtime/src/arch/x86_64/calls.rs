@@ -1,12 +1,14 @@
-//! System calls: under their libc names, as one function for all of them, and with what differs in their numbers.
+//! System calls: as functions with libc's names, as one function for all calls, and the numbers that differ by processor.
 //!
-//! What is a macro is given the functions that it calls outside of `arch`, which this module may not name.
+//! The macros take as arguments the functions and statics outside of `arch` that they use, since `arch` depends on no other module.
 
 use core::arch::asm;
 
 use libc::c_long;
 
-/// System calls under their libc names, with libc's way to return errors: `failed` is where a failed one jumps to.
+/// Defines system calls as functions with libc's names, which return as libc's do: -1 with errno set for an error. `failed` is the
+/// function that sees to that. The kernel returns errors as -4095 to -1 (MAX_ERRNO, linux/err.h). `binding` is the assembler's directive,
+/// `.globl` or `.weak`.
 macro_rules! system_calls {
     ($failed:path, $binding:literal: $($name:literal => $number:ident),* $(,)?) => {
         $(
@@ -30,7 +32,7 @@ macro_rules! system_calls {
 }
 pub(crate) use system_calls;
 
-/// The calls that name files.
+/// Defines the calls that take paths, as `checked_system_calls` does.
 macro_rules! path_calls {
     ($failed:path, $forbidden:path) => {
         $crate::arch::checked_system_calls! { $failed, $forbidden, ".globl":
@@ -42,7 +44,8 @@ macro_rules! path_calls {
 }
 pub(crate) use path_calls;
 
-/// The same for those of a report, which fail with ENOSYS if that is what a bit of `forbidden` says.
+/// Defines system calls that are made while a report is written. `forbidden` is a set of bits by call number: where the call's bit is
+/// set, a seccomp filter forbids the call, and the function fails with ENOSYS without making it.
 macro_rules! checked_system_calls {
     ($failed:path, $forbidden:path, $binding:literal: $($name:literal => $number:ident),* $(,)?) => {
         $(
@@ -73,8 +76,8 @@ macro_rules! checked_system_calls {
 }
 pub(crate) use checked_system_calls;
 
-/// Body of the function that makes our own system calls which have no function of their own, with the signature of syscall(2). It looks
-/// at the bits of `forbidden` first.
+/// Body of the function, with the signature of syscall(2), that makes those of our own system calls which have no function of their own.
+/// Where the call's bit in `forbidden` is set, it fails with ENOSYS without making the call.
 macro_rules! own_call_function {
     ($forbidden:path, $failed:path) => {
         ::core::arch::naked_asm!(
@@ -103,8 +106,8 @@ macro_rules! own_call_function {
 }
 pub(crate) use own_call_function;
 
-/// Body of the function that a failed system call jumps to, with the kernel's result still in its register: calls the given one with
-/// the error's number.
+/// Body of the function that a failed system call jumps to, with the kernel's result still in its register: calls `fail` with the
+/// error's number.
 macro_rules! failed {
     ($fail:path) => {
         ::core::arch::naked_asm!("mov edi, eax", "neg edi", "jmp {fail}", fail = sym $fail)
@@ -112,14 +115,14 @@ macro_rules! failed {
 }
 pub(crate) use failed;
 
-/// A system call; what the kernel answers.
+/// Makes a system call and returns what the kernel returns: -4095 to -1 for an error.
 ///
 /// # Safety
-/// That of the call.
+/// What the call demands.
 pub unsafe fn system_call(number: c_long, arguments: [c_long; 6]) -> c_long {
     let [a, b, c, d, e, f] = arguments;
     let result: c_long;
-    // SAFETY: the caller promises what the call demands; the kernel changes these registers and no other.
+    // SAFETY: the caller promises what the call demands. The `syscall` instruction changes rcx and r11, the kernel rax, and nothing else.
     unsafe {
         asm!("syscall", inlateout("rax") number => result, in("rdi") a, in("rsi") b, in("rdx") c,
             in("r10") d, in("r8") e, in("r9") f, lateout("rcx") _, lateout("r11") _);
@@ -127,7 +130,7 @@ pub unsafe fn system_call(number: c_long, arguments: [c_long; 6]) -> c_long {
     result
 }
 
-/// AUDIT_ARCH_X86_64, by which filters know the processor (linux/audit.h).
+/// AUDIT_ARCH_X86_64, by which seccomp filters tell processors apart (linux/audit.h).
 pub const AUDIT_ARCH: u32 = 0xc000_003e;
 /// Number of the system call that [`poll`] makes.
 pub const POLL: c_long = libc::SYS_poll;
@@ -142,12 +145,12 @@ pub const THREAD_POINTER: c_long = libc::SYS_arch_prctl;
 
 /// poll(2). Not by libc's function, which is a cancellation point.
 pub fn poll(entries: &mut [libc::pollfd], milliseconds: libc::c_int) -> c_long {
-    // SAFETY: the entries are ours.
+    // SAFETY: the entries are a slice that is writable, and its length is passed on.
     unsafe { libc::syscall(libc::SYS_poll, entries.as_mut_ptr(), entries.len(), milliseconds) }
 }
 
 /// open(2)
 pub fn open(path: &core::ffi::CStr, flags: libc::c_int) -> libc::c_int {
-    // SAFETY: the path is a string.
+    // SAFETY: a CStr ends in a zero byte, as the kernel demands of a path.
     unsafe { libc::syscall(libc::SYS_open, path.as_ptr(), flags) as libc::c_int }
 }

@@ -1,4 +1,7 @@
-//! What the kernel gives a signal handler.
+//! What the kernel gives a signal handler, and the frame that it makes for one.
+//!
+//! The frame (`struct rt_sigframe`, arch/x86/include/asm/sigframe.h) is a return address, a ucontext with the general registers and the
+//! last exception, and a siginfo.
 
 use core::ops::Range;
 
@@ -11,27 +14,32 @@ use processor::{
 use super::super::{Access, Cause, Exception, Interrupted};
 use super::{Instruction, executes, is_canonical, number};
 
-/// Where the code segment's selector and the last exception stand in `gregs` (sys/ucontext.h).
+// Indices in `gregs` (sys/ucontext.h).
+/// `REG_CSGSFS`: the selector of the code segment, in the lowest 16 bits.
 const SELECTORS_IN_CONTEXT: usize = 18;
+/// `REG_ERR`: the last exception's error code.
 const ERROR_IN_CONTEXT: usize = 19;
+/// `REG_TRAPNO`: the last exception's number.
 const TRAP_IN_CONTEXT: usize = 20;
+/// `REG_CR2`: the address of the last page fault.
 const ADDRESS_IN_CONTEXT: usize = 22;
 
-/// Exceptions by their numbers (Intel SDM, volume 3, 6.15; what the kernel tells as `REG_TRAPNO`).
+// Exceptions by their numbers (Intel 64 and IA-32 Architectures Software Developer's Manual, SDM, volume 3, 6.15).
 const DIVIDE_ERROR: u64 = 0;
 const BREAKPOINT: u64 = 3;
 const INVALID_OPCODE: u64 = 6;
 const STACK_SEGMENT: u64 = 12;
 const GENERAL_PROTECTION: u64 = 13;
-/// The one whose error code says what was tried.
+/// Bits of its error code (SDM, volume 3, 4.7): 1 the page is there, 2 a write, 16 a fetch of an instruction, 32 a protection key.
 const PAGE_FAULT: u64 = 14;
 const FLOATING_POINT: u64 = 16;
 const ALIGNMENT_CHECK: u64 = 17;
 const SIMD: u64 = 19;
 
-/// Highest number of an exception, and one.
+/// Exceptions have numbers below this.
 const MOST: u64 = 32;
 
+// `si_code`s (asm-generic/siginfo.h).
 const SI_KERNEL: c_int = 0x80;
 const SEGV_MAPERR: c_int = 1;
 const SEGV_ACCERR: c_int = 2;
@@ -40,7 +48,7 @@ const BUS_ADRERR: c_int = 2;
 const FPE_INTDIV: c_int = 1;
 const ILL_ILLOPN: c_int = 2;
 
-/// An exception, as the processor tells it to the kernel.
+/// An exception, as the processor reports it to the kernel. A handler gets the thread's last one, which may be older than the signal.
 #[derive(Clone, Copy)]
 pub struct Trap {
     /// Its number.
@@ -52,7 +60,7 @@ pub struct Trap {
 }
 
 impl Trap {
-    /// Nothing yet.
+    /// No exception.
     pub const NONE: Self = Self { number: 0, error: 0, address: 0 };
 
     /// What kind of exception it was, if the signal is one that it becomes.
@@ -91,6 +99,7 @@ impl Trap {
     /// Whether a siginfo with this code and address is about this exception.
     pub fn agrees(&self, code: c_int, address: u64, registers: &Registers) -> bool {
         match self.number {
+            // SI_KERNEL, which is 128, comes without an address.
             PAGE_FAULT => address == self.address && code < 32,
             GENERAL_PROTECTION | STACK_SEGMENT | BREAKPOINT => code == SI_KERNEL,
             _ => address == registers.pc() && code < 32,
@@ -103,6 +112,7 @@ impl Trap {
             return executes(registers, self.address);
         }
         if self.number == BREAKPOINT {
+            // Behind int3, whose only byte is cc.
             let mut before = [0];
             return read(registers.pc().wrapping_sub(1), &mut before) && before == [0xcc];
         }
@@ -140,11 +150,13 @@ impl Trap {
     }
 }
 
+/// Eight bytes of memory as a number.
 fn word(address: u64, read: impl Fn(u64, &mut [u8]) -> bool) -> Option<u64> {
     let mut bytes = [0; 8];
     read(address, &mut bytes).then(|| u64::from_le_bytes(bytes))
 }
 
+/// The instruction at the program counter; `None` where it can't be read or decoded.
 fn instruction(registers: &Registers, read: impl Fn(u64, &mut [u8]) -> bool) -> Option<Instruction> {
     Instruction::decode(registers, |address| {
         let mut byte = [0];
@@ -167,7 +179,7 @@ pub fn cause(
             }
             let cause = instruction(registers, &read)
                 .map(|instruction| instruction.why_refused(registers, |address| word(address, &read)));
-            // The kernel says the same when it can't call a handler, and the exception may be an earlier one.
+            // The kernel raises the same signal when it can't make a handler's frame, and then the exception is an earlier one.
             match cause {
                 None | Some(Cause::Unknown) if signal == libc::SIGSEGV => Cause::Protection,
                 cause => cause.unwrap_or(Cause::Unknown),
@@ -188,7 +200,7 @@ pub fn cause(
 /// The registers and the exception in the ucontext at an address, if it can be one. `word` reads memory.
 pub fn context_in(word: impl Fn(u64) -> Option<u64>, context: u64) -> Option<(Registers, Trap)> {
     let greg = |index: usize| word(context.wrapping_add(GREGS + index as u64 * 8));
-    // Code of a 64-bit program.
+    // The selector of 64-bit code: __USER_CS (arch/x86/include/asm/segment.h).
     if greg(SELECTORS_IN_CONTEXT)? & 0xffff != 0x33 {
         return None;
     }
@@ -200,25 +212,27 @@ pub fn context_in(word: impl Fn(u64) -> Option<u64>, context: u64) -> Option<(Re
     is_exception.then_some((registers, trap))
 }
 
-/// What a word on the stack says of a ucontext near it: where that is, and to where its handler returns, if the word says it.
+/// Whether the 8 bytes at an address on the stack are those by which a ucontext is found: here they may be a handler's return address.
+/// Returns the ucontext's address and that return address.
 pub fn context_near(address: u64, word: u64) -> Option<(u64, Option<u64>)> {
-    // The kernel aligns what comes behind the return address, which is in no first page.
+    // The kernel aligns the ucontext, behind the return address, to 16. No code is on the first page of memory.
     (address % 16 == 8 && word >= 4096 && is_canonical(word)).then(|| (address + 8, Some(word)))
 }
 
-/// Whether a ucontext may be as near to what its handler has interrupted: below the red zone, where they are on one stack.
+/// Whether a ucontext may belong to a signal that has interrupted code with these registers: if both are on one stack, the frame is below
+/// the interrupted stack pointer's red zone (128 bytes: System V ABI, x86_64, 3.2.2).
 pub fn may_be_below(context: u64, registers: &Registers) -> bool {
     !(1..128).contains(&registers.get(STACK_POINTER).wrapping_sub(context))
 }
 
 /// Whether the thread is in tgkill(2), by which it has sent itself that signal.
 pub fn is_sending(registers: &Registers, pid: pid_t, tid: pid_t, signal: c_int) -> bool {
-    // rdi, rsi, rdx
+    // rdi, rsi, rdx by their DWARF numbers
     [5, 4, 1].map(|register| registers.get(register) as u32) == [pid, tid, signal].map(c_int::cast_unsigned)
 }
 
-/// How far before where the handler returns to the instruction stands that raised the signal, where executing it again is sure to
-/// raise it again; `is_call` says that it is a system call which was not executed.
+/// How many bytes before the program counter the instruction is that has raised the signal; `None` where executing it again might not
+/// raise the signal again. `is_call` says that it is a system call which was not executed.
 pub fn back_to_instruction(
     signal: c_int,
     is_call: bool,
@@ -231,7 +245,7 @@ pub fn back_to_instruction(
         return None;
     }
     match (signal, trap.number, before) {
-        // A breakpoint's address is behind it: int3, int 3.
+        // The program counter is behind a breakpoint: int3 (one byte), int 3 (two).
         (libc::SIGTRAP, BREAKPOINT, [_, 0xcc]) => Some(1),
         (libc::SIGTRAP, BREAKPOINT, [0xcd, 0x03]) => Some(2),
         // syscall, int 0x80: the kernel has put the number back (kernel/seccomp.c, syscall_rollback).
@@ -251,7 +265,7 @@ pub unsafe fn registers(context: *const c_void) -> Registers {
     Registers { general: IN_CONTEXT.map(greg), flags: greg(FLAGS_IN_CONTEXT) }
 }
 
-/// The thread's last exception, as a signal handler's context has it.
+/// The thread's last exception, as a signal handler's context has it. It may be older than the signal.
 ///
 /// # Safety
 /// `context` points to a readable ucontext.
@@ -262,9 +276,9 @@ pub unsafe fn trap(context: *const c_void) -> Trap {
     Trap { number: greg(TRAP_IN_CONTEXT), error: greg(ERROR_IN_CONTEXT), address: greg(ADDRESS_IN_CONTEXT) }
 }
 
-/// Takes back what a program may have set for itself and handlers are not made for: that the processor checks alignment.
+/// Clears the flag by which a program has the processor check the alignment of all accesses: our handlers are not compiled for that.
 pub fn forget_alignment_check() {
-    // SAFETY: only that flag changes (AC, bit 18), and the return from the handler brings it back.
+    // SAFETY: only that flag changes (AC, bit 18). The return from the handler restores the program's.
     unsafe { core::arch::asm!("pushfq", "and dword ptr [rsp], ~0x40000", "popfq") };
 }
 
@@ -280,7 +294,7 @@ pub unsafe fn set_result(context: *mut c_void, value: i64) {
     }
 }
 
-/// Makes the return from the handler go to that many bytes before where it was called.
+/// Makes the return from the handler go to that many bytes before the interrupted program counter.
 ///
 /// # Safety
 /// `context` is what the kernel gave to the running handler.
@@ -292,14 +306,14 @@ pub unsafe fn go_back(context: *mut c_void, bytes: i64) {
     }
 }
 
-/// Raises a signal, whose action is the default, by an instruction: that ends every process, even one that may not send
-/// signals. Returns where no instruction raises it.
+/// Raises a signal by an instruction. If the signal is blocked or has its default action, that ends the process, even one that may not
+/// send signals. Returns where no instruction raises it.
 pub fn raise_by_instruction(signal: c_int) {
     // SAFETY: the process is to end here.
     unsafe {
         match signal {
             libc::SIGSEGV => core::arch::asm!("mov byte ptr [{}], 0", in(reg) 0usize),
-            // Through the stack segment, an address that the processor does not have is a bus error.
+            // An access by the stack pointer to an address that is not canonical is a stack fault, which Linux makes SIGBUS.
             libc::SIGBUS => core::arch::asm!(
                 "mov {keep}, rsp", "mov rsp, {wild}", "push rax", "mov rsp, {keep}",
                 keep = out(reg) _, wild = in(reg) 1usize << 63,
@@ -315,7 +329,7 @@ pub fn raise_by_instruction(signal: c_int) {
 }
 
 /// The system call at whose return a signal has come; `None` where none was made just before. `read` reads memory that may not
-/// be there, and `libc` tells where libc's code is and whether it hands on a call's number as a first argument.
+/// be there. `libc` returns the addresses of libc's code, and whether this libc passes a call's number on as a first argument (musl).
 ///
 /// # Safety
 /// `context` is what the kernel gave to the running handler.
@@ -347,16 +361,15 @@ pub unsafe fn interrupted_call(
         _ => return None,
     };
     let register = |register| registers.get(register).cast_signed();
-    // rax; rdi, rsi, rdx, r10, r8, r9
+    // By DWARF numbers: the result is in rax, the arguments are in rdi, rsi, rdx, r10, r8, r9.
     Some(Interrupted { number, result: register(0), arguments: [5, 4, 1, 10, 8, 9].map(register).map(Some) })
 }
 
-/// Whether libc gives the kernel the code that leaves a handler (SA_RESTORER), and tells programs of it.
+/// Whether libc gives the kernel the code that returns from a handler (SA_RESTORER), and programs see that in an action that they read.
 pub const LIBC_SETS_RESTORER: bool = true;
 
-/// Where things are in a frame of the kernel (`struct rt_sigframe`), from its lowest address on, which is the stack pointer that
-/// a handler is called with: a return address, a ucontext, a siginfo; the processor's state is above, and the ucontext points
-/// to it.
+/// Offsets in a frame that the kernel makes for a signal, in bytes from its lowest address, which is the stack pointer that a handler is
+/// called with. Above the siginfo is the processor's other state, to which the ucontext points.
 pub mod frame {
     /// The ucontext.
     pub const CONTEXT: usize = 8;
@@ -366,7 +379,7 @@ pub mod frame {
     pub const STACK: usize = CONTEXT + 16;
     /// The alternate stack's size.
     pub const STACK_SIZE: usize = CONTEXT + 32;
-    /// What [`relay`](crate::arch::relay) was told: the return address.
+    /// Where [`relay`](crate::arch::relay) finds the handler's address: in place of a return address.
     pub const MARK: usize = 0;
     const REGISTERS: usize = CONTEXT + super::GREGS as usize;
     /// The interrupted stack pointer.
@@ -381,20 +394,21 @@ pub mod frame {
     ];
     /// The register that a return address is in.
     pub const LINK: Option<usize> = None;
+    /// The pointer to the processor's other state (`fpregs`), behind 23 registers.
     const STATE: usize = REGISTERS + 23 * 8;
-    /// Frames are at multiples of this.
+    /// Frames are aligned to this, in bytes.
     pub const STEP: usize = 8;
-    /// A frame is no smaller.
+    /// A frame has more bytes than this.
     pub const LEAST: usize = INFO + 8;
-    /// What the interrupted function may use below its stack pointer (System V ABI, x86_64).
+    /// Bytes that the interrupted function may use below its stack pointer (System V ABI, x86_64, 3.2.2).
     pub const RED_ZONE: usize = 128;
 
-    /// After a frame was copied: what points into itself.
+    /// After a frame of `size` bytes was copied from `from` to `to`: corrects the pointer in it that points into the frame.
     ///
     /// # Safety
-    /// Both are frames of the kernel, of that size.
+    /// At `to` is a copy of a frame of the kernel of that size, to which no reference leads.
     pub unsafe fn relocate(from: usize, to: usize, size: usize) {
-        // SAFETY: both are within frames of the kernel.
+        // SAFETY: the caller promises a frame at `to`, and the pointer is within it.
         unsafe {
             let pointer = core::ptr::with_exposed_provenance_mut::<usize>(to + STATE);
             let state = pointer.read();
@@ -404,10 +418,11 @@ pub mod frame {
         }
     }
 
-    /// The frame of a relay that was interrupted before it could mark it, and what it was told: the kernel has done that here.
+    /// If a signal has interrupted the relay before it has marked its frame: that frame, and the handler's address. Here the kernel itself
+    /// puts the address into the frame, so there is no such moment.
     ///
     /// # Safety
-    /// A frame of the kernel.
+    /// None is needed here; on arm64 `frame` has to be the interrupting signal's.
     pub unsafe fn unmarked(_frame: usize, _relay: usize) -> Option<(usize, usize)> {
         None
     }

@@ -1,40 +1,48 @@
 //! As much of x86_64's instructions as is needed to say why one of them faulted (Intel 64 and IA-32 Architectures Software
-//! Developer's Manual, volume 2). What is not understood is told as that.
+//! Developer's Manual, volume 2). Where an instruction is not understood, the cause is unknown: nothing is guessed.
 
 use crate::arch::{Cause, Registers};
 use processor::PROGRAM_COUNTER;
 
-/// Longest instruction.
+/// Longest instruction, in bytes.
 const LONGEST: u64 = 15;
-/// The most that one of the common instructions accesses at an address (a register of AVX-512).
+/// Most bytes that one of the common instructions accesses at an address (a register of AVX-512).
 const WIDEST: u64 = 64;
+/// DWARF number of rsp.
 const RSP: usize = 7;
+/// DWARF number of rbp.
 const RBP: usize = 6;
 
-/// Where an opcode stands: after no escape byte, after 0F, 0F 38 or 0F 3A.
+/// The opcode map without an escape byte. (The maps behind 0F 38 and 0F 3A are 2 and 3, as VEX numbers them.)
 const PRIMARY: u8 = 0;
+/// The opcode map behind 0F.
 const SECONDARY: u8 = 1;
 
 /// An instruction, decoded as far as is of interest here.
 pub struct Instruction {
+    /// The opcode map.
     map: u8,
     opcode: u8,
     /// Whether it has a VEX or EVEX prefix.
     vector: bool,
-    /// Operand size prefix, repeat prefixes, REX.W or what stands for them.
+    /// Whether it has the prefix for the operand size (66), or the bits in VEX or EVEX that mean it.
     operand_size: bool,
+    /// Whether it has a repeat prefix (F2, F3), or the bits in VEX or EVEX that mean it.
     repeat: bool,
-    /// Bits of ModRM: the register that extends the opcode, and the one that is the operand.
+    /// ModRM's `reg` field, by which some opcodes mean several instructions.
     extension: u8,
+    /// DWARF number of the operand's register, where ModRM names no memory.
     operand_register: Option<usize>,
     /// Addresses in memory that it accesses, where known.
     memory: [Option<u64>; 2],
     /// Whether it accesses memory at an address that is not known.
     elsewhere: bool,
-    /// What an eight-bit displacement adds that may have to be scaled (EVEX).
+    /// The eight-bit displacement of an EVEX instruction; 0 where there is none. The processor multiplies it by a power of two that is not
+    /// decoded here (disp8*N).
     compressed: i64,
     /// An immediate byte.
     immediate: Option<u8>,
+    /// Size of the operand, in bytes.
     operand_bytes: u64,
 }
 
@@ -46,12 +54,14 @@ struct Bytes<F> {
 }
 
 impl<F: FnMut(u64) -> Option<u8>> Bytes<F> {
+    /// The next byte; `None` where it can't be read or would make the instruction too long.
     fn byte(&mut self) -> Option<u8> {
         let byte = if self.next < self.end { (self.fetch)(self.next) } else { None };
         self.next = self.next.wrapping_add(1);
         byte
     }
 
+    /// The next 1 to 8 bytes as a number with a sign.
     fn signed(&mut self, bytes: u32) -> Option<i64> {
         let mut value = 0;
         for index in 0..bytes {
@@ -146,7 +156,7 @@ impl Instruction {
                     (this.map, byte) = (if byte == 0x38 { 2 } else { 3 }, bytes.byte()?);
                 }
             }
-            // REX2, of which no processor is known here.
+            // REX2 (APX) is not decoded.
             0xd5 => return None,
             _ => {}
         }
@@ -176,7 +186,7 @@ impl Instruction {
             let sib = bytes.byte()?;
             let index = sib >> 3 & 7 | if extended_index { 8 } else { 0 };
             base = (sib & 7 != 5 || modrm >> 6 != 0).then_some(sib & 7 | high_base);
-            // The index of these is a whole vector.
+            // Gather and scatter: the index is a whole vector.
             this.elsewhere =
                 this.vector && this.map == 2 && matches!(this.opcode, 0x90..=0x93 | 0xa0..=0xa3 | 0xc6 | 0xc7);
             if index != 4 {
@@ -219,11 +229,13 @@ impl Instruction {
         Some(this)
     }
 
+    /// The field `pp` of VEX or EVEX, which stands for a prefix.
     fn prefix_of_vector(&mut self, byte: u8) {
         self.operand_size = byte & 3 == 1;
         self.repeat = byte & 3 > 1;
     }
 
+    /// Whether the opcode is followed by a ModRM byte.
     fn has_modrm(&self) -> bool {
         match self.map {
             PRIMARY => match self.opcode {
@@ -240,7 +252,7 @@ impl Instruction {
         }
     }
 
-    /// How many bytes follow ModRM's.
+    /// How many bytes of immediate operands end the instruction: an address that is relative to rip counts from behind them.
     fn immediate_bytes(&self) -> u64 {
         let whole = if self.operand_size { 2 } else { 4 };
         match (self.map, self.opcode) {
@@ -295,7 +307,7 @@ impl Instruction {
 
     /// Whether it accesses this address, or bytes just before it.
     pub fn accesses(&self, address: u64) -> bool {
-        // These save a processor's whole state.
+        // fxsave, xsave and their like access the processor's whole state, which is several kilobytes with AMX.
         let size = if self.map == SECONDARY && matches!(self.opcode, 0xae | 0xc7) { 16384 } else { WIDEST };
         let near = |start: u64| address.wrapping_sub(start) < size;
         self.memory.iter().flatten().any(|&start| {
@@ -322,7 +334,7 @@ impl Instruction {
             return Cause::Unknown;
         }
         let divisor = match (self.operand_register, self.memory) {
-            // Without REX the second four of eight-bit registers are parts of the first: too rare to be told apart.
+            // Without REX, four of the eight-bit registers are ah, ch, dh and bh: too rare to be decoded.
             (Some(_), _) if self.operand_bytes == 1 => None,
             (Some(register), _) => Some(registers.get(register)),
             (None, [Some(address), _]) => read(address),
@@ -347,7 +359,7 @@ impl Instruction {
         if self.is_privileged() {
             return Cause::NotAllowed;
         }
-        // A jump, a call or a return.
+        // Where a jump, a call or a return leads to.
         let target = match (self.map, self.opcode, self.memory) {
             (PRIMARY, 0xff, [memory, _]) if matches!(self.extension, 2 | 4) => match self.operand_register {
                 Some(register) => Some(registers.get(register)),
@@ -360,7 +372,7 @@ impl Instruction {
             return if is_canonical(target) { Cause::Unknown } else { Cause::NoTarget(target) };
         }
         match self.memory {
-            // Nothing else is wrong with such an instruction whose address exists.
+            // If the address is canonical, only its alignment can be wrong. Vector instructions demand 64 bytes at most, others 16.
             [Some(address), None]
                 if self.wants_alignment() && !address.is_multiple_of(if self.vector { 64 } else { 16 }) =>
             {
@@ -387,7 +399,7 @@ impl Instruction {
         }
     }
 
-    /// Vector instructions, and the few others that ask for an operand's alignment and for nothing else.
+    /// Whether it may fault for an address that is not aligned, and for nothing else: vector instructions, and a few others.
     fn wants_alignment(&self) -> bool {
         match (self.map, self.opcode) {
             (SECONDARY, 0x10..=0x17 | 0x28..=0x2f | 0x50..=0x7f | 0xc2 | 0xc4..=0xc6 | 0xd0..=0xfe) => true,
@@ -400,13 +412,13 @@ impl Instruction {
     }
 }
 
-/// Whether x86_64 has such an address: its upper bits are all equal.
+/// Whether an address is canonical, so that x86_64 can use it: its upper 17 bits are all equal (SDM, volume 1, 3.3.7.1).
 pub fn is_canonical(address: u64) -> bool {
     let upper = address.cast_signed() >> 47;
     upper == 0 || upper == -1
 }
 
-/// Whether the thread was about to execute at an address, or an instruction that reaches to it.
+/// Whether the thread was about to execute an instruction at an address, or one that may reach as far as that.
 pub fn executes(registers: &Registers, address: u64) -> bool {
     address.wrapping_sub(registers.get(PROGRAM_COUNTER)) <= LONGEST
 }

@@ -48,7 +48,8 @@ use core::sync::atomic::Ordering::Relaxed;
 
 use super::Words;
 
-/// Where a thread's variables lie from its control block, as far as they are ours or near: in bytes, below and above.
+/// Memory around a thread's control block that holds thread-local variables which we need, errno among them: bytes below and above its
+/// address. Here variables are below it, and libc's own data of the thread above (ELF Handling For Thread-Local Storage, variant II).
 #[cfg(target_os = "linux")]
 pub const THREAD_MEMORY: (usize, usize) = (16384, 4096);
 /// Whether the first word of a thread's control block is its address.
@@ -61,7 +62,7 @@ pub const WORDS: Words = Words {
     breakpoint: "a breakpoint instruction (int3)",
 };
 
-/// Size of a page.
+/// Size of a page, in bytes.
 #[cfg(target_os = "linux")]
 pub fn page_size() -> usize {
     4096
@@ -101,8 +102,8 @@ pub unsafe extern "C" fn call_on_stack(
     )
 }
 
-/// Body of a signal handler that is another function, called with the stack aligned as the ABI has it at a function's start. The
-/// kernel aligns it; QEMU's emulation of user programs, before its version 8, does not, and the first `movaps` to the stack is a fault.
+/// Body of a signal handler that calls another function, with the stack aligned as a function may expect it (System V ABI, x86_64, 3.2.2).
+/// The kernel aligns it. QEMU's emulation of user programs, before its version 8, does not, and the first `movaps` to the stack faults.
 macro_rules! signal_entry {
     ($to:path) => {
         ::core::arch::naked_asm!(

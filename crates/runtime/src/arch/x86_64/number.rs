@@ -1,11 +1,12 @@
-//! The number of a system call that has just ended, where it is no operand of the instruction before `syscall`.
+//! The number of a system call that has just ended, where it is not an operand of the instruction right before `syscall`. The result has
+//! overwritten the register that had it (rax), so it is looked for in the code and on the stack.
 
 use core::ops::Range;
 
 use super::super::Registers;
 use super::instruction::dwarf;
 
-/// The calls that may break a pipe or a connection. Nothing else is of interest, and taken for a number.
+/// The calls that may find a pipe or a connection broken. No other value is taken for a call's number.
 const WRITING: [i64; 12] = [
     libc::SYS_write,
     libc::SYS_writev,
@@ -20,24 +21,27 @@ const WRITING: [i64; 12] = [
     libc::SYS_vmsplice,
     libc::SYS_io_uring_enter,
 ];
-/// How many words of the stack are searched: the frames of libc's functions for calls that are cancellation points.
+/// How many values of 8 bytes on the stack are searched: room for the frames of libc's functions for calls that are cancellation points.
 const SEARCHED: usize = 40;
-/// How many bytes before a call are looked at: where arguments are put in place.
+/// How many bytes of code before a `call` are searched: there its arguments are put in place.
 const BEFORE: usize = 48;
-/// How many before `syscall`.
+/// How many bytes of code before `syscall` are searched.
 const NEAR: usize = 24;
+/// Size of a page, in bytes.
 const PAGE: usize = 4096;
 
+/// Bytes of memory, which the caller knows to be readable.
 fn code<const LENGTH: usize>(address: usize) -> [u8; LENGTH] {
-    // SAFETY: the callers' addresses are readable.
+    // SAFETY: all callers give addresses in libc's code, on the page of the program counter, or near a stack pointer in use.
     unsafe { core::ptr::with_exposed_provenance::<[u8; LENGTH]>(address).read() }
 }
 
+/// Eight such bytes as a number.
 fn word(address: usize) -> u64 {
     u64::from_le_bytes(code(address))
 }
 
-/// The last 32-bit number in code that an instruction starts with these bytes, if it is a writing call's.
+/// The operand of 32 bits behind the last occurrence of `instruction` in code, as far as it is the number of a writing call.
 fn last_operand(code: &[u8], instruction: &[u8]) -> Option<i64> {
     let operand = |at: usize| {
         let bytes = code.get(at..)?.strip_prefix(instruction)?.first_chunk()?;
@@ -46,22 +50,22 @@ fn last_operand(code: &[u8], instruction: &[u8]) -> Option<i64> {
     (0..code.len()).rev().find_map(operand)
 }
 
-/// The number, by the instructions before `syscall`, which ends at `pc` and has not changed the stack pointer:
-/// - One has read it from the stack. glibc does that since 2.41 in programs of one thread.
-/// - Or has written it there: our syscall(3).
-/// - Or it was in another register: loops of musl.
-/// - Or there are others between the one that has it as its operand and `syscall`: where a thread can be cancelled, before 2.41.
+/// The number, by the instructions before `syscall`, which ends at the program counter and has not changed the stack pointer. Known are:
+/// - `mov rax, [rsp + N]`: the number was read from the stack. glibc does that since 2.41 in programs with one thread.
+/// - `mov [rsp - N], rax`: the number was written to the stack. Our syscall(2) does that.
+/// - `mov eax, REGISTER`: the number was in another register. musl has such loops.
+/// - `mov eax, NUMBER` with other instructions behind it. glibc before 2.41 has these in functions that are cancellation points.
 #[inline(never)]
 pub fn number_before(registers: &Registers) -> Option<i64> {
     let (end, sp) = (registers.pc() as usize - 2, registers.sp() as usize);
-    // The page before might not be there.
+    // Only bytes on the same page: the page before might not be mapped.
     let mut before = [0; NEAR];
     for (distance, byte) in before.iter_mut().rev().enumerate().take(end % PAGE) {
         [*byte] = code(end - 1 - distance);
     }
     if let [.., 0x48, load_or_store @ (0x8b | 0x89), 0x44, 0x24, distance] = before {
         let distance = distance.cast_signed();
-        // A load may be from anywhere above; a store below the stack pointer is ours, where a signal leaves all as it is.
+        // A load is taken from above the stack pointer, a store from the red zone below it, which signals leave as it is.
         let is_usual = if load_or_store == 0x8b { (0..=64).contains(&distance) } else { (-64..0).contains(&distance) };
         return is_usual.then(|| word(sp.wrapping_add_signed(isize::from(distance))).cast_signed());
     }
@@ -76,10 +80,11 @@ pub fn number_before(registers: &Registers) -> Option<i64> {
     last_operand(&before, &[0xb8])
 }
 
-/// The number in the frames of the functions of libc that have made the call: since 2.41 glibc's hand it on to one function
-/// for all cancellation points, as the argument that is on the stack, and musl's as the first. `libc` is where its code is,
-/// and `first` whether the first argument is meant. Only what the caller's instructions say is taken. `read` reads memory that may
-/// not be there.
+/// The number, by the stack frames of the functions of libc that have made the call. glibc since 2.41, and musl, have one function for all
+/// calls that are cancellation points, and pass it the number: glibc as an argument on the stack, musl as the first one.
+///
+/// `libc` is where libc's code is. `first` says whether the number is the first argument. A value counts only if the instructions before
+/// the call have it as an operand. `read` reads memory that may not be there.
 #[inline(never)]
 pub fn number_of_callers(
     registers: &Registers,
@@ -93,7 +98,7 @@ pub fn number_of_callers(
         return None;
     }
     let mut stack = [0u8; SEARCHED * 8];
-    // Up to the end of a page all is there.
+    // The rest of the stack pointer's page is mapped, since a return address of libc's is at the stack pointer or above.
     let there = (PAGE - sp % PAGE).min(stack.len());
     let (near, far) = stack.split_at_mut_checked(there)?;
     for (index, byte) in near.iter_mut().enumerate() {

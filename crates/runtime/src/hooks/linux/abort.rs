@@ -1,14 +1,14 @@
 //! abort(3), and what compilers and assert(3) call that ends there.
 //!
-//! Where SIGABRT is ignored, libc's abort raises it, finds itself alive, sets the default action by a call that no hook sees, and
-//! raises it again: nobody would hear of that end. So what it does in the end is done before it begins. Behind these hooks, libc's
-//! function finds the stack and the registers as its caller has left them.
+//! Where SIGABRT is ignored or blocked, libc's abort raises it, still runs, sets the default action by a system call that no hook sees,
+//! and raises it again: that crash would not be reported. So before libc's abort begins, the hooks have the signal unblocked and its
+//! default action in force. Then they jump to libc's function, which finds the stack and the registers as its caller has left them.
 
 use crate::arch::passing_hook;
 use crate::crash;
 use crate::platform::{Real, keeping_errno};
 
-/// The real function's address. Does all that a signal handler may do.
+/// Prepares the end by SIGABRT and returns the real function's address. May be called in a signal handler. Keeps errno.
 fn real(function: &Real) -> *const () {
     keeping_errno(|| {
         crash::let_abort_through();
@@ -16,6 +16,7 @@ fn real(function: &Real) -> *const () {
     })
 }
 
+/// Exports a function that prepares the end and goes on as libc's function of the same name.
 macro_rules! ends_in_abort {
     ($name:ident) => {
         ends_in_abort! { $name: {

@@ -1,7 +1,8 @@
-//! The calls that make a child which shares our memory, and those that forbid system calls.
+//! The functions that make a child which shares our memory, those by which a process forbids itself system calls, sigaltstack(2) and
+//! mlockall(2).
 //!
-//! They are beside the hook table, as [`list`](super::list) is: a line can't say a function that returns twice, nor
-//! one that takes what its first argument says. Their real functions are looked up by the first call.
+//! They are not in the hook table, whose lines can't describe a function that returns twice (vfork), nor one whose further arguments
+//! depend on the first one (prctl, syscall). Their real functions are looked up by the first call.
 
 use core::ptr;
 use core::sync::atomic::Ordering::Relaxed;
@@ -29,7 +30,7 @@ pub unsafe extern "C" fn __vfork() -> pid_t {
     arch::jump!(vfork_body)
 }
 
-/// The body under a name that is not exported: else the loader would look it up for the two functions above.
+/// What both names of vfork(2) jump to. It is not exported, so that the jump needs no lookup by the loader.
 #[unsafe(naked)]
 unsafe extern "C" fn vfork_body() -> pid_t {
     arch::vfork_body!(VM_CHILDREN, failed)
@@ -40,7 +41,7 @@ mod real_clone {
     real_function! { clone(run: usize, stack: usize, flags: c_int, argument: usize, parent: usize, tls: usize, child: usize) -> c_int }
 }
 
-/// clone(2), libc's function.
+/// clone(2): the function of libc, which runs `run` in the child.
 #[unsafe(no_mangle)]
 #[unsafe(naked)]
 pub unsafe extern "C" fn clone() -> c_int {
@@ -54,6 +55,8 @@ pub unsafe extern "C" fn __clone() -> c_int {
     arch::jump!(clone_and_note)
 }
 
+/// Calls libc's clone(2), and counts a child that shares our memory. With CLONE_VFORK the call returns when the child no longer does;
+/// the end of any other such child is not noticed, so it stays counted.
 unsafe extern "C" fn clone_and_note(
     run: usize,
     stack: usize,
@@ -96,15 +99,19 @@ fn filter_of_prctl(mode: c_long, filter: c_long) -> usize {
     if mode == c_long::from(libc::SECCOMP_MODE_FILTER) { filter as usize } else { 0 }
 }
 
-/// syscall(2). In front of our own calls, too, which are bound to it: `.protected`, so that no other preload's comes
-/// under our signal handlers.
+/// syscall(2). Our own code calls it, too. The symbol is `.protected`: so our signal handlers never reach the function of another
+/// preloaded library, which might not be made for that.
 #[unsafe(no_mangle)]
 #[unsafe(naked)]
 pub unsafe extern "C" fn syscall() -> c_long {
     arch::syscall_function!(VM_CHILDREN, special, failed)
 }
 
-/// Calls that concern us, by syscall(2): the hooks of their own names do the same.
+/// The system calls among those made by syscall(2) that we have to know of. The hooks of the functions of libc that make the same calls
+/// do the same. The number comes as the fourth argument, and the fourth last (`arch::syscall_function`).
+///
+/// # Safety
+/// What the call demands.
 unsafe extern "C" fn special(
     a: c_long,
     b: c_long,
@@ -120,7 +127,7 @@ unsafe extern "C" fn special(
         // SAFETY: the caller's arguments, as the caller gave them.
         libc::SYS_sigaltstack => c_long::from(unsafe { exchange_stack(a as *const stack_t, b as *mut stack_t) }),
         libc::SYS_prctl if a as c_int != libc::PR_SET_SECCOMP => call(),
-        // A child that has a copy of everything, stack included: as after fork(2).
+        // A child with a copy of all memory, the stack included: it returns here, as from fork(2).
         _ if is_fork(number) => {
             let result = call();
             if result == 0 {
@@ -129,7 +136,7 @@ unsafe extern "C" fn special(
             result
         }
         libc::SYS_prctl => filtering(filter_of_prctl(b, c), call),
-        // The others only ask.
+        // Higher operations of seccomp(2) only ask.
         libc::SYS_seccomp if a as c_int as u32 > libc::SECCOMP_SET_MODE_FILTER => call(),
         _ => filtering(if a as c_int as u32 == libc::SECCOMP_SET_MODE_FILTER { c as usize } else { 0 }, call),
     }
@@ -144,14 +151,18 @@ fn is_fork(number: c_long) -> bool {
     number == libc::SYS_clone
 }
 
-/// sigaltstack(2): a stack of ours is none to the program. It goes when the program sets its own, and comes back when
-/// the program has none any more.
+/// sigaltstack(2): a program is told that it has no alternate stack while the thread has one of ours. The program's own replaces ours, and
+/// ours is set again when the program disables its own.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sigaltstack(new: *const stack_t, old: *mut stack_t) -> c_int {
     // SAFETY: the caller's arguments, as the caller gave them.
     unsafe { exchange_stack(new, old) }
 }
 
+/// What sigaltstack(2) does: 0, or -1 with errno set.
+///
+/// # Safety
+/// Both pointers are null or valid, as sigaltstack(2) demands.
 unsafe fn exchange_stack(new: *const stack_t, old: *mut stack_t) -> c_int {
     const NONE: stack_t = stack_t { ss_sp: ptr::null_mut(), ss_flags: libc::SS_DISABLE, ss_size: 0 };
     let own = platform::own_stack();
@@ -161,11 +172,13 @@ unsafe fn exchange_stack(new: *const stack_t, old: *mut stack_t) -> c_int {
     let mut before = NONE;
     let errno = platform::errno();
     let result = platform::exchange_signal_stack(new, &raw mut before);
+    // A `new` of all zeros is too small a stack: ENOMEM. But since Linux 5.16 the kernel accepts what is in force already, and without us
+    // that would be all zeros in the main thread. Then the program must see success.
     let is_nothing = || {
         platform::errno() == libc::ENOMEM
             && platform::zeros_change_nothing()
             && crash::is_first(own)
-            // SAFETY: the kernel has read it, or it would have said EFAULT.
+            // SAFETY: the kernel has read `new`: it has answered ENOMEM, and not EFAULT.
             && unsafe { (*new).ss_sp.is_null() && (*new).ss_size == 0 && (*new).ss_flags == 0 }
     };
     if result != 0 {
@@ -173,14 +186,14 @@ unsafe fn exchange_stack(new: *const stack_t, old: *mut stack_t) -> c_int {
             return result;
         }
         platform::set_errno(errno);
-        // SAFETY: as the caller promised.
+        // SAFETY: `old` is not null here, and the caller promises that it is valid then.
         return if old.is_null() { 0 } else { unsafe { exchange_stack(ptr::null(), old) } };
     }
     let size = crash::signal_stack_size();
     if !new.is_null() && crash::is_first(own) {
         platform::signal_stack_was_changed();
     }
-    // SAFETY: the kernel has read `new`.
+    // SAFETY: the kernel has read `new` without an error.
     if !new.is_null() && unsafe { (*new).ss_flags } & libc::SS_DISABLE != 0 {
         let ours = stack_t { ss_sp: own.wrapping_add(platform::GUARD).cast(), ss_flags: 0, ss_size: size };
         platform::exchange_signal_stack(&raw const ours, ptr::null_mut());
@@ -188,16 +201,16 @@ unsafe fn exchange_stack(new: *const stack_t, old: *mut stack_t) -> c_int {
     if old.is_null() {
         return 0;
     }
-    // The kernel says whether it can be written to: that changes the stack, and then fails with EFAULT.
+    // Whether `old` can be written to, the kernel says. It does so only after it has changed the stack, and fails with EFAULT then.
     let result = platform::exchange_signal_stack(ptr::null(), old);
     if result == 0 {
-        // SAFETY: the kernel has just written to it.
+        // SAFETY: the kernel has just written to `old`.
         unsafe { *old = if before.ss_size == size { NONE } else { before } };
     }
     result
 }
 
-/// mlockall(2): what is ours is not locked with the rest.
+/// mlockall(2): our own memory is not locked with the program's.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mlockall(flags: c_int) -> c_int {
     crash::lock_all(flags, || {

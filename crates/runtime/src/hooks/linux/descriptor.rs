@@ -1,4 +1,4 @@
-//! Files that the program puts on a descriptor of its choice: whether it chooses standard error.
+//! Functions by which the program puts a file on a descriptor of its choice. What it chooses as its standard error is noted.
 
 use libc::{FILE, STDERR_FILENO, c_char, c_int};
 
@@ -26,6 +26,7 @@ pub unsafe fn freopen64(path: *const c_char, mode: *const c_char, stream: *mut F
     reopened(unsafe { real::freopen64()(path, mode, stream) })
 }
 
+/// Looks at the descriptor that dup2(2) or dup3(2) has returned, and returns it.
 #[inline(always)]
 fn put(fd: c_int) -> c_int {
     if fd == STDERR_FILENO {
@@ -34,17 +35,18 @@ fn put(fd: c_int) -> c_int {
     fd
 }
 
+/// Looks at the stream that freopen(3) has returned, and returns it.
 fn reopened(stream: *mut FILE) -> *mut FILE {
-    /// Where glibc's FILE has the descriptor, which programs of old have compiled in.
+    /// Offset of `_fileno` in glibc's FILE, in bytes (bits/types/struct_FILE.h). It never changes: old programs have it compiled in.
     const DESCRIPTOR: usize = 112;
-    // SAFETY: a stream that is open, when not null.
+    // SAFETY: freopen has returned an open stream or null.
     if !stream.is_null() && unsafe { stream.byte_add(DESCRIPTOR).cast::<c_int>().read() } == STDERR_FILENO {
         remember();
     }
     stream
 }
 
-/// A vforked child has descriptors of its own, but not the memory to remember them in.
+/// Notes it, unless the caller is a child by vfork(2), which has descriptors of its own in its parent's memory.
 #[cold]
 fn remember() {
     if is_own_process() {

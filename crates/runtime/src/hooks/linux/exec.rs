@@ -1,4 +1,4 @@
-//! exec(3): the functions that Linux has and macOS has not.
+//! exec(3): the functions that Linux has and macOS lacks.
 
 use libc::{c_char, c_int};
 
@@ -16,7 +16,7 @@ pub unsafe fn execvpe(
     platform::with_environment(environment, |environment| unsafe { real::execvpe()(file, arguments, environment) })
 }
 
-/// What execvp(3) is with an environment of our making.
+/// execvp(3) with another environment than the process's.
 pub unsafe fn execvp_with(
     file: *const c_char,
     arguments: *const *const c_char,
@@ -32,7 +32,7 @@ pub unsafe fn fexecve(fd: c_int, arguments: *const *const c_char, environment: *
     platform::with_environment(environment, |environment| unsafe { real::fexecve()(fd, arguments, environment) })
 }
 
-/// The system call itself: a glibc older than 2.34 has no function for it.
+/// execveat(2), by the system call itself: a glibc older than 2.34 has no function for it.
 pub unsafe fn execveat(
     directory: c_int,
     path: *const c_char,

@@ -1,4 +1,4 @@
-//! execl(3), execlp(3) and execle(3): their names, by which the program is linked to them.
+//! execl(3), execlp(3) and execle(3): the exported symbols, which lead to the functions in `hooks/list.rs`.
 
 use crate::hooks::list::{self, list_hook};
 

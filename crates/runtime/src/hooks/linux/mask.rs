@@ -1,4 +1,5 @@
-//! Which signals a thread blocks: where it blocks all, faults are let through ([`reduced`]).
+//! The signals that a thread blocks. Where it blocks (nearly) all of them, the kernel gets a mask without those of faults ([`reduced`]),
+//! so that a crash is reported.
 
 use core::mem::MaybeUninit;
 
@@ -7,7 +8,7 @@ use libc::{SIG_BLOCK, SIG_SETMASK, SIG_UNBLOCK, c_int, sigset_t};
 use crate::hooks::real;
 use crate::platform::{self, are_masks_reduced, as_program_set, is_nearly_full, reduced};
 
-/// pthread_sigmask(3) and sigprocmask(2), which are one in all but how they tell of errors.
+/// pthread_sigmask(3) or sigprocmask(2), which differ only in how they return errors.
 type Change = unsafe extern "C" fn(c_int, *const sigset_t, *mut sigset_t) -> c_int;
 
 pub unsafe fn pthread_sigmask(how: c_int, set: *const sigset_t, old: *mut sigset_t) -> c_int {
@@ -28,8 +29,9 @@ pub unsafe fn sigrelse(signal: c_int) -> c_int {
     change_one(SIG_UNBLOCK, signal)
 }
 
+/// What sighold(3) and sigrelse(3) do: 0, or -1 with errno EINVAL.
 fn change_one(how: c_int, signal: c_int) -> c_int {
-    // libc keeps two for itself.
+    // glibc keeps 32 and 33 for its threads, and refuses them here.
     if !(1..=platform::LAST_SIGNAL).contains(&signal) || matches!(signal, 32 | 33) {
         platform::set_errno(libc::EINVAL);
         return -1;
@@ -50,11 +52,11 @@ pub unsafe fn sigsetmask(mask: c_int) -> c_int {
     change_by_bsd(SIG_SETMASK, mask)
 }
 
-/// A mask of BSD's has the first 32 signals.
+/// What sigblock(3) and its like do: sets a mask of the first 32 signals, bit n for signal n + 1, and returns the one before.
 fn change_by_bsd(how: c_int, mask: c_int) -> c_int {
     let mut set = MaybeUninit::<sigset_t>::zeroed();
     let mut old = MaybeUninit::<sigset_t>::zeroed();
-    // SAFETY: both sets are ours.
+    // SAFETY: both sets are ours, zeroed, and larger than the 8 bytes that are written and read.
     unsafe {
         set.as_mut_ptr().cast::<u64>().write(mask.cast_unsigned().into());
         change(real::sigprocmask(), how, set.as_ptr(), old.as_mut_ptr());
@@ -62,6 +64,10 @@ fn change_by_bsd(how: c_int, mask: c_int) -> c_int {
     }
 }
 
+/// Calls the real function as it is if neither the old nor the new mask is a reduced one, which is so in nearly all programs.
+///
+/// # Safety
+/// What `real` demands.
 #[inline(always)]
 unsafe fn change(real: Change, how: c_int, set: *const sigset_t, old: *mut sigset_t) -> c_int {
     // SAFETY: the caller's arguments, as the caller gave them; as in libc, a wild set is the caller's SIGSEGV.
@@ -78,18 +84,23 @@ fn kernels(set: *const sigset_t) -> *const u64 {
     set.cast()
 }
 
-/// One call as a rule, with the mask that may stand for the one that was asked for. What that becomes together with what was blocked before
-/// is known only then.
+/// Changes the mask where the kernel may get another one than the program believes in, and tells the program what it believes.
+///
+/// Mostly that is one system call. Only after it is it known what was blocked before. If that and `set` together have to be reduced,
+/// there is a second one.
+///
+/// # Safety
+/// What `real` demands.
 #[cold]
 #[inline(never)]
 unsafe fn change_and_tell(real: Change, how: c_int, set: *const sigset_t, old: *mut sigset_t) -> c_int {
     let mut before = MaybeUninit::<sigset_t>::zeroed();
     let mut asked = MaybeUninit::<sigset_t>::zeroed();
-    // The kernel is to say whether the caller's can be written to.
+    // The caller's `old` goes to the kernel, which says whether it can be written to.
     let old = if old.is_null() { before.as_mut_ptr() } else { old };
     // SAFETY: the caller's arguments, or sets of our own in their place; what was written to by the call can be read.
     unsafe {
-        // They may be the same.
+        // Read first, since `set` and `old` may be the same memory.
         let requested = (!set.is_null()).then(|| kernels(set).read());
         let given = requested.map(|requested| if how == SIG_UNBLOCK { requested } else { reduced(requested) });
         if let Some(given) = given {

@@ -13,7 +13,7 @@ mod spawn;
 mod thread;
 mod wait;
 
-// By glob: a body has no other place where it would have to be named.
+// By glob, so that a new hook is a line in the table and a body, and nothing here.
 pub use descriptor::*;
 pub use exec::*;
 pub use mask::*;

@@ -1,4 +1,4 @@
-//! Twins of signal(2) and sigaction(2) in glibc, and kill(2).
+//! Variants of signal(2) and sigaction(2) in glibc, and kill(2).
 
 use libc::{SIGPIPE, c_int, pid_t, sighandler_t};
 
@@ -17,7 +17,7 @@ pub unsafe fn sysv_signal(signum: c_int, handler: sighandler_t) -> sighandler_t 
 pub use sysv_signal as __sysv_signal;
 
 pub unsafe fn kill(pid: pid_t, signum: c_int) -> c_int {
-    // A process and its group: all others can't be, or can't be only, this one.
+    // 0, -1 and other negative numbers mean a group or all processes, which may include this one.
     if signum == SIGPIPE {
         note(pid <= 0 || pid == platform::pid());
     }
@@ -33,7 +33,8 @@ pub unsafe fn killpg(group: pid_t, signum: c_int) -> c_int {
     unsafe { real::killpg()(group, signum) }
 }
 
-/// Notes a SIGPIPE that may come to this process, unless it is a child that shares our memory: then its registers must suffice.
+/// Notes that a SIGPIPE may come to this process. A child that shares our memory notes nothing there: if the signal comes to it, its
+/// registers have to tell.
 #[cold]
 fn note(may_be_for_us: bool) {
     if may_be_for_us && platform::is_own_process() && sigpipe::is_handled() {

@@ -1,4 +1,4 @@
-//! Sockets: the calls that Linux has and macOS has not.
+//! Sockets: the functions that Linux has and macOS lacks.
 
 use libc::{c_int, c_uint, mmsghdr, sockaddr, socklen_t};
 

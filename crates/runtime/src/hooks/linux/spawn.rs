@@ -18,10 +18,10 @@ pub unsafe fn wordexp(words: *const c_char, result: *mut c_void, flags: c_int) -
 const POSIX_SPAWN: Name = Name::new("posix_spawn\0");
 const POSIX_SPAWNP: Name = Name::new("posix_spawnp\0");
 
-/// The version of the function that the caller was linked with: the old one (before glibc 2.15) has a file that names no
-/// interpreter run by the shell.
+/// The version of the function that the caller was linked with. In the old one (before glibc 2.15) a file that names no interpreter is
+/// run by the shell. `caller` is the return address of the call.
 fn by_version(caller: usize, name: &Name, newest: PosixSpawn) -> PosixSpawn {
-    // SAFETY: a version of the same function.
+    // SAFETY: `old_version` returns the address of another version of the same function, which has the same signature.
     old_version(caller, name).map_or(newest, |old| unsafe { core::mem::transmute::<*const (), PosixSpawn>(old) })
 }
 
@@ -73,7 +73,7 @@ pub unsafe fn posix_spawnp(
     }
 }
 
-/// pidfd_spawn (glibc 2.39): a descriptor comes where posix_spawn(3) has the pid.
+/// pidfd_spawn (glibc 2.39): stores a descriptor for the child where posix_spawn(3) stores the pid.
 pub unsafe fn pidfd_spawn(
     pidfd: *mut c_int,
     path: *const c_char,
@@ -86,7 +86,7 @@ pub unsafe fn pidfd_spawn(
     unsafe { spawn::posix_spawn(real::pidfd_spawn(), pidfd, path, actions, attributes, arguments, environment) }
 }
 
-/// pidfd_spawnp (glibc 2.39): a descriptor comes where posix_spawn(3) has the pid.
+/// pidfd_spawnp (glibc 2.39): stores a descriptor for the child where posix_spawnp(3) stores the pid.
 pub unsafe fn pidfd_spawnp(
     pidfd: *mut c_int,
     file: *const c_char,

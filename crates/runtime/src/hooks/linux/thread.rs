@@ -1,5 +1,5 @@
-//! _exit(2), which waits where another thread is reporting a crash. And threads of C11, which glibc makes without calling
-//! pthread_create by its name.
+//! _exit(2), which waits while another thread is reporting a crash. Threads of C11, which glibc makes without calling pthread_create by
+//! its name. And keys of thread-specific data, of which one is ours.
 
 use libc::{c_int, c_void};
 
@@ -18,13 +18,13 @@ pub unsafe fn _exit(status: c_int) -> ! {
 /// thrd_create(3)
 pub unsafe fn thrd_create(thread: *mut c_void, routine: crash::Routine, argument: *mut c_void) -> c_int {
     let create = |routine, argument| {
-        // SAFETY: the caller's arguments, or for the last two what stands for them.
+        // SAFETY: the caller's arguments, but for the last two, which may be our own function and what it needs to call the caller's.
         unsafe { real::thrd_create()(thread, routine, argument) }
     };
     if crash::is_active() { crash::create_thread(routine, argument, create) } else { create(routine, argument) }
 }
 
-/// tss_create(3): where there is no key left, the one that is ours.
+/// tss_create(3). If there is no key left, ours is deleted for the program, and the call is made again.
 pub unsafe fn tss_create(key: *mut c_void, destructor: Option<unsafe extern "C" fn(*mut c_void)>) -> c_int {
     // SAFETY: the caller's arguments, as the caller gave them.
     let create = || unsafe { real::tss_create()(key, destructor) };
@@ -32,7 +32,7 @@ pub unsafe fn tss_create(key: *mut c_void, destructor: Option<unsafe extern "C" 
     if result != 0 && crash::release_key() { create() } else { result }
 }
 
-/// A key for the program: where there is none left, the one that is ours.
+/// pthread_key_create(3). If there is no key left, ours is deleted for the program, and the call is made again.
 pub unsafe fn pthread_key_create(
     key: *mut libc::pthread_key_t,
     destructor: Option<unsafe extern "C" fn(*mut c_void)>,

@@ -7,22 +7,22 @@ use crate::crash;
 use crate::hooks::real;
 
 pub unsafe fn wait(status: *mut c_int) -> pid_t {
-    // SAFETY: the caller's argument, as the caller gave it.
+    // SAFETY: the caller's argument, as the caller gave it, and the call's own result.
     unsafe { noting(status, real::wait()(status)) }
 }
 
 pub unsafe fn waitpid(pid: pid_t, status: *mut c_int, options: c_int) -> pid_t {
-    // SAFETY: the caller's arguments, as the caller gave them.
+    // SAFETY: the caller's arguments, as the caller gave them, and the call's own result.
     unsafe { noting(status, real::waitpid()(pid, status, options)) }
 }
 
 pub unsafe fn wait3(status: *mut c_int, options: c_int, usage: *mut c_void) -> pid_t {
-    // SAFETY: the caller's arguments, as the caller gave them.
+    // SAFETY: the caller's arguments, as the caller gave them, and the call's own result.
     unsafe { noting(status, real::wait3()(status, options, usage)) }
 }
 
 pub unsafe fn wait4(pid: pid_t, status: *mut c_int, options: c_int, usage: *mut rusage) -> pid_t {
-    // SAFETY: the caller's arguments, as the caller gave them.
+    // SAFETY: the caller's arguments, as the caller gave them, and the call's own result.
     unsafe { noting(status, real::wait4()(pid, status, options, usage)) }
 }
 
@@ -41,11 +41,13 @@ pub unsafe fn waitid(kind: idtype_t, id: id_t, info: *mut siginfo_t, options: c_
     result
 }
 
+/// Notes how a child has ended, and returns `child`.
+///
 /// # Safety
-/// `child` is what a call has returned that fills `status`, if it is not null, for a child.
+/// `child` was returned by a call of wait(2)'s family that was given `status`, which is null or writable.
 unsafe fn noting(status: *const c_int, child: pid_t) -> pid_t {
     if child > 0 && !status.is_null() {
-        // SAFETY: the call has returned a child, and so has written its status.
+        // SAFETY: not null, and the call has returned a child, so it has written that one's status.
         let status = unsafe { *status };
         if libc::WIFSIGNALED(status) {
             crash::child_ended(libc::WTERMSIG(status));
