@@ -1,7 +1,8 @@
 //! How the library is linked.
 //!
-//! A preload must load in every sandbox and cost little at start, so it may depend on libc alone. rustc names `gcc_s`
-//! itself, where `-static-libgcc` does not reach; a linker script of that name, found first, leads to the static halves.
+//! A preloaded library must load in every sandbox and cost little at start, so it may depend on libc alone. But rustc has the linker link
+//! with `gcc_s`, and `-static-libgcc` does not change that. So a linker script with the name of that library, which the linker finds first,
+//! names libgcc's static libraries instead.
 
 use std::{env, fs, path::PathBuf};
 
@@ -31,8 +32,8 @@ fn linux() {
         println!("cargo::rustc-link-arg-bins=-Wl,--export-dynamic-symbol=demo_server_looks_up_session");
         return;
     }
-    // The oldest glibc that is out there for servers is 2.17. The loader is asked for libc alone, and so is musl's: it
-    // takes libc.so.6 for itself, and knows no ld-linux.
+    // The oldest glibc that servers still have is 2.17 (RHEL 7). The files need libc.so.6 and no other library: musl's loader takes that
+    // name for its own, and knows no ld-linux.
     let old = out.join("old");
     if let Err(error) = old_libc::make(&old) {
         println!("cargo::error={error}");
@@ -52,9 +53,9 @@ fn linux() {
     for argument in [
         // Handlers and atfork entries point into the library for as long as the process lives.
         "-Wl,-z,nodelete",
-        // crtbeginS.o brings four weak names that nobody has and that ld.so looks for in every library.
+        // crtbeginS.o has four weak references that nobody defines, and ld.so would look for each in every library.
         "-nostartfiles",
-        // Without the standard library, nobody else names it.
+        // Without the standard library, nothing else has the linker link with libc.
         "-lc",
         // No lazy binding: the first call of a libc function may come from a signal handler.
         "-Wl,-z,now",
@@ -63,7 +64,7 @@ fn linux() {
     ] {
         println!("cargo::rustc-cdylib-link-arg={argument}");
     }
-    // What `runtime` has found out: a linker that gives functions versions.
+    // Set by the build script of `runtime` where the linker can give functions versions.
     if let Ok(versions) = env::var("DEP_NOSIGPIPE_RUNTIME_VERSIONS") {
         println!("cargo::rustc-cdylib-link-arg=-Wl,--version-script={versions}");
         if let Ok(folder) = env::var("DEP_NOSIGPIPE_RUNTIME_LINKER") {
@@ -71,16 +72,16 @@ fn linux() {
             println!("cargo::rustc-cdylib-link-arg=-B{folder}");
         }
     }
-    // The demo's crash is to have a name in a binary without symbols.
+    // A report of the demo's crash is to name this function, though the binary has no symbol table.
     println!("cargo::rustc-link-arg-bins=-Wl,--export-dynamic-symbol=demo_server_looks_up_session");
 }
 
 fn macos() {
-    // Two words and no -Wl: the compiler driver and the linker itself take them alike.
+    // As two arguments without -Wl: so both a compiler driver and the linker itself understand them.
     println!("cargo::rustc-cdylib-link-arg=-install_name");
     println!("cargo::rustc-cdylib-link-arg=@rpath/libnosigpipe.dylib");
-    // No lazy binding: dyld's lock would be asked for by the first call of a libSystem function, which may come from a
-    // signal handler. Apple's linker and lld have different words for it; rust-lld is what links elsewhere.
+    // No lazy binding: the first call of a libSystem function would take dyld's lock, and it may come from a signal handler. Apple's linker,
+    // which links on a Mac, and rust-lld, which links elsewhere, have different options for that.
     let on_mac = env::var("HOST").is_ok_and(|host| host.contains("-apple-"));
     println!("cargo::rustc-cdylib-link-arg={}", if on_mac { "-bind_at_load" } else { "-fixup_chains" });
 }

@@ -1,9 +1,8 @@
-//! What the linker is shown in place of the C library: the same names, each in the newest version that is old enough.
+//! Makes libraries for the linker to use in place of the C library's: with the same names, each in the newest version that is old enough.
 //!
-//! A linker takes the newest version of each function that it sees, and the loader of an older machine then refuses the
-//! file, though almost always an older version would do. Here that is told to the linker by libraries without code, made
-//! of what the real ones say of themselves. A name that has no version old enough is not in them: who needs it gets an
-//! error when it is linked, and not when it is started somewhere.
+//! A linker binds a reference to the newest version of a function that it sees, and the loader of an older machine then refuses the
+//! file, though an older version would almost always do. The libraries made here have no code, only the names and versions that the real
+//! ones have. A name that has no version old enough is left out: then linking fails, rather than the start on some machine.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -14,15 +13,15 @@ use object::Endianness;
 use object::elf::{FileHeader64, STB_LOCAL, STB_WEAK, STT_OBJECT, STT_TLS};
 use object::read::elf::{FileHeader, Sym};
 
-/// The newest version that may be asked for.
+/// The newest version of glibc that may be needed: 2.17, of 2012.
 const FLOOR: [u32; 2] = [2, 17];
-/// Where these functions live in one version or another of glibc. From 2.34 on all are in the first.
+/// The libraries of glibc that have had the functions which we need. From glibc 2.34 on, all but libm's are in the first.
 const PARTS: [&str; 5] = ["libc.so.6", "libpthread.so.0", "libdl.so.2", "librt.so.1", "libm.so.6"];
 
-/// What the library gets along without, and looks for in the whole process: libc.so.6 has these since 2.34, before that they are in
-/// libraries of their own. If a version of libc.so.6 is named with such a name and libc.so.6 lacks it, loaders before 2.30 start
-/// nothing, be the reference weak or not (glibc's bug 24741). Each has one version that counts, the oldest, which is what a
-/// reference without one gets.
+/// Functions to which the library has weak references, since it can do without them. libc.so.6 has them since 2.34; before, other libraries
+/// had. If a reference says that they are in libc.so.6 with some version, and libc.so.6 lacks them, loaders before 2.30 refuse to start the
+/// program, even though the reference is weak (glibc's bug 24741). So the references have no version. A loader then takes the oldest
+/// version of a function, which is the right one for each of these.
 const OF_NO_VERSION: [&str; 2] = ["dlsym", "pthread_setspecific"];
 
 type Failure = Box<dyn std::error::Error>;
@@ -32,8 +31,8 @@ struct Symbol {
     version: String,
     number: Vec<u32>,
     size: u64,
-    /// Where in which of the libraries, for what is no function: names of one place must stay that, since a linker may have
-    /// the program keep what is there.
+    /// For a variable: the index of its library and its address there. Names with the same address must stay names of one variable, since
+    /// a linker may have the program keep a copy of it.
     location: Option<(usize, u64)>,
     is_weak: bool,
 }
@@ -82,6 +81,7 @@ fn compiler() -> PathBuf {
     if target == host { "cc".into() } else { format!("{}-gcc", target.replace("-unknown", "")).into() }
 }
 
+/// Where the compiler finds a library; `None` if it does not.
 fn path_of(compiler: &Path, library: &str) -> Result<Option<PathBuf>, Failure> {
     let answer = Command::new(compiler)
         .arg(format!("-print-file-name={library}"))
@@ -92,7 +92,7 @@ fn path_of(compiler: &Path, library: &str) -> Result<Option<PathBuf>, Failure> {
     Ok(path.is_absolute().then_some(path))
 }
 
-/// The loader itself: on arm64 it has the word that stacks are guarded with.
+/// The loader. On arm64 it defines `__stack_chk_guard`, the value by which functions notice that their stack was overwritten.
 pub fn loader_of_arm64() -> Option<PathBuf> {
     path_of(&compiler(), "ld-linux-aarch64.so.1").ok().flatten()
 }
@@ -137,7 +137,7 @@ fn build(compiler: &Path, path: &Path, soname: &str, symbols: &BTreeMap<String, 
     let mut objects: BTreeMap<(usize, u64), (u64, String)> = BTreeMap::new();
     let mut by_version: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for (name, symbol) in symbols {
-        // Names of versions are symbols, too.
+        // For each version a library also has a symbol with the version's name.
         if name.starts_with("GLIBC_") {
             continue;
         }
@@ -167,7 +167,7 @@ fn build(compiler: &Path, path: &Path, soname: &str, symbols: &BTreeMap<String, 
     fs::write(&versions, script)?;
     let mut command = Command::new(compiler);
     command.args(["-shared", "-nostdlib", "-o"]).arg(path).arg(&source).arg(format!("-Wl,-soname,{soname}"));
-    // The linker takes no empty one.
+    // The linker refuses an empty script.
     if !by_version.is_empty() {
         command.arg(format!("-Wl,--version-script={}", versions.display()));
     }

@@ -25,8 +25,9 @@
 //! Here is the glue: the constructor, the allocator, the exported API. `crates/runtime` has what hooks and handlers reach,
 //! `crates/capture` what writes a report, the other crates what the launcher uses as well; docs/ARCHITECTURE.md has the picture.
 
-// The standard library has no place here: what it does, it does for programs. Its panic handler alone brings a second symbolizer
-// (190 kB). Tests and tools that build with unwinding panics need its personality routine, and on macOS redhook needs it.
+// Without the standard library: it locks and allocates as programs may and a library in their signal handlers may not, and its panic
+// handler alone brings a second symbolizer (190 kB). Builds with unwinding panics (tests, tools) need its personality routine, and redhook
+// needs it on macOS.
 #![cfg_attr(all(target_os = "linux", panic = "abort"), no_std)]
 
 mod api;
@@ -36,6 +37,6 @@ mod start;
 
 use capture::arena::Arena;
 
-/// Only the writing of a crash report allocates, never from malloc.
+/// Where a crash report's writing allocates: memory of our own, never malloc's. Nothing else of the library allocates.
 #[global_allocator]
 static ARENA: Arena = Arena;

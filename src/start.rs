@@ -1,7 +1,8 @@
-//! The constructor: real addresses, options, SIGPIPE, crash handlers, in that order.
+//! The constructor. It looks up the real functions, reads the options, and puts the policy for SIGPIPE and the crash handlers in force, in
+//! that order.
 //!
-//! It runs before `main` and, in a program without such libraries, before everything else but libc's own start. The
-//! hooks work before it has run: sockets are safe then, and a signal's action goes straight to the kernel.
+//! It runs before `main`, but the constructors of other libraries may run earlier, call hooks, and have started threads. The hooks work
+//! before it has run: calls on sockets raise no SIGPIPE then, and a signal's action goes straight to the kernel.
 
 use core::ffi::CStr;
 use core::fmt::Write;
@@ -13,7 +14,7 @@ use runtime::{crash, fork, hooks, platform, sigpipe};
 use settings::options::{LIBRARY, Log, Options, PROCESS, SETTINGS, Scope};
 use wording::line::Line;
 
-/// Programs whose business is to start others: they are never the server.
+/// Names of shells: their purpose is to start other programs, so they are never the server themselves.
 const SHELLS: [&[u8]; 14] = [
     b"sh", b"bash", b"rbash", b"dash", b"ash", b"zsh", b"ksh", b"ksh93", b"mksh", b"fish", b"csh", b"tcsh", b"busybox",
     b"toybox",
@@ -84,15 +85,16 @@ fn start() {
 struct Environment {
     /// Value of each setting's variable, in the table's order.
     values: [Option<&'static CStr>; SETTINGS.len()],
-    /// An entry that begins as a setting's and is none.
+    /// An entry whose name begins with NOSIGPIPE_ and is not a setting's.
     unknown: Option<&'static CStr>,
-    /// The process that was started with the library, where that is known.
+    /// The pid of the process that was started with the library, of which this one may be a descendant, where that is known.
     process: Option<i32>,
     /// Whether [`PROCESS`] is set.
     has_process: bool,
 }
 
 impl Environment {
+    /// Reads the process's environment. Where it is not `trusted`, since the program has more rights than its caller, settings do not count.
     fn read(trusted: bool) -> Self {
         let mut found = Self { values: [None; SETTINGS.len()], unknown: None, process: None, has_process: false };
         for entry in platform::environment(b"NOSIGPIPE_") {
@@ -143,7 +145,7 @@ impl Environment {
 
 /// Has [`PROCESS`], the pid of the process that was started with the library, added to the environment of programs that this one starts.
 fn tell_programs(started: i32) {
-    /// The entry, which has to stay.
+    /// The entry. It has to exist as long as the process, since hooks pass its address on.
     static mut ENTRY: Line<32> = Line::empty();
     let entry = &raw mut ENTRY;
     // SAFETY: only the constructor writes it, once. Hooks read it through the address that `hand_on` publishes (Release) when it is

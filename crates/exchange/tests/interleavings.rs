@@ -1,10 +1,11 @@
 //! Every order in which the atomic operations of a few threads can happen, weak memory orders included: loom tries them all, up to
-//! so many forced switches between threads.
+//! a number of forced switches between threads.
 //!
 //! `cargo test --package exchange --features loom`
 //!
-//! Seen to fail without the look at the value after telling, with claims that outlive their epoch, with a late writer, and with a
-//! relaxed publication. Two orders are not seen by loom when they are weakened: the fence of `current`, and Release of the words.
+//! These tests were seen to fail when `apply` did not look at the value again, when claims outlived their epoch, when a late writer
+//! could overwrite a slot, and when `publish` was Relaxed. Loom does not notice when the fence in `current`, or the Release order in
+//! `Slot::store`, is weakened.
 
 #![cfg(feature = "loom")]
 
@@ -22,6 +23,7 @@ use exchange::Exchange;
 /// Two words, which every writer makes equal.
 type Pair<const SLOTS: usize> = Exchange<SLOTS, 2>;
 
+/// Runs `body` in every order that takes no more forced switches than `preemptions`.
 fn model(preemptions: usize, body: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(preemptions);
@@ -46,6 +48,7 @@ impl Kernel {
     }
 }
 
+/// Adds 1 to both numbers, and returns what they were.
 fn count<const SLOTS: usize>(exchange: &Pair<SLOTS>) -> u32 {
     let [first, second] = exchange.exchange(|[first, second]| [first + 1, second + 1]);
     assert_eq!(first, second, "a value was torn");
@@ -157,7 +160,7 @@ fn what_is_told_is_the_value_in_force() {
     });
 }
 
-/// The same when what is made of the value changes: after the wait, unless it was in vain, nobody tells what was right before.
+/// The same when the policy changes and not the value: after the wait, unless that was in vain, nobody tells what was right before.
 #[test]
 fn what_was_right_before_is_not_told_after_the_wait() {
     let was_in_vain = std::sync::Arc::new(Mutex::new([false; 2]));

@@ -1,4 +1,4 @@
-//! More threads than there are slots, as they happen to run here.
+//! More threads than there are slots, in whatever order the system runs them.
 
 #![cfg(not(feature = "loom"))]
 

@@ -25,8 +25,8 @@ pub struct Images {
 }
 
 impl Images {
-    /// By a `dyld_all_image_infos` at an address: version, number of entries, their address. `None` when it can't be read, or dyld is
-    /// about to change the list.
+    /// The list that a `dyld_all_image_infos` at an address leads to. Its first members are a version, the number of entries and their
+    /// address. `None` when it can't be read, or dyld is changing the list: then that address is null.
     pub fn read(memory: &mut (impl ReadMemory + ?Sized), infos: u64) -> Option<Self> {
         let mut head = [0; 16];
         memory.read_exact(infos, &mut head).then_some(())?;
@@ -34,7 +34,7 @@ impl Images {
         Some(Self { count: u32_in(&head, 4)?.min(MOST_IMAGES), entries })
     }
 
-    /// Calls `visit` with each, the program first; whether all could be read.
+    /// Calls `visit` with each image, the program's first. Returns whether all could be read.
     pub fn each<M: ReadMemory + ?Sized>(&self, memory: &mut M, mut visit: impl FnMut(Image)) -> bool {
         let mut part = [0; ENTRY * 64];
         let (mut left, mut at) = (self.count as usize, self.entries);

@@ -1,11 +1,11 @@
 //! Hash tables of exported names, of the kind that GNU's linkers make (DT_GNU_HASH): four numbers, a Bloom filter, buckets, and
-//! chains. Those have a hash for each symbol from `first` on; its lowest bit says whether the chain ends there. There is no text of
-//! it but the linkers' and the loader's source (glibc's elf/dl-lookup.c).
+//! chains. A chain has a hash for each symbol, whose lowest bit says whether the chain ends there. No standard describes the format: the
+//! source is glibc's elf/dl-lookup.c.
 
 use crate::ReadMemory;
 use crate::memory::u32_in;
 
-/// Symbols of one chain that are looked at.
+/// How many symbols of one chain are looked at, at most.
 const CHAIN: u64 = 1 << 12;
 /// More symbols than this no file is believed to have.
 const MOST_SYMBOLS: u32 = 1 << 22;
@@ -34,7 +34,7 @@ pub struct Table {
 }
 
 impl Table {
-    /// The table at an address.
+    /// The table at an address; `None` if its head can't be read.
     #[inline(always)]
     pub fn read(memory: &mut (impl ReadMemory + ?Sized), address: u64) -> Option<Self> {
         Some(Self {
@@ -89,7 +89,7 @@ impl Table {
         None
     }
 
-    /// How many symbols the table is of, with those before the first that is in it; no more than can be believed.
+    /// How many symbols the file has, with those before the first one in the table; `MOST_SYMBOLS` at most. `None` if it can't be read.
     pub fn symbols(&self, memory: &mut (impl ReadMemory + ?Sized)) -> Option<u32> {
         // The last one is at the end of the last bucket's chain.
         let (mut last, mut left, mut at) = (0, self.buckets.min(MOST_SYMBOLS), self.buckets_at());

@@ -1,7 +1,7 @@
-//! What kernels, linkers and loaders write about a process, with one reader for each of it, whoever reads: the library its own
-//! process, in handlers too, the launcher another one.
+//! Readers of what kernels, linkers and loaders write about a process: one for each format, for the library, which reads its own process
+//! and does so in signal handlers, too, and for the launcher, which reads another one.
 //!
-//! All of it may be damaged. Every reader is bounded, none panics, and none allocates.
+//! What is read may be damaged. Every reader ends after a bounded number of steps, none panics, and none allocates.
 
 #![no_std]
 

@@ -1,9 +1,9 @@
-//! Mach-O headers and load commands (mach-o/loader.h), wherever an image is: in a process, or in a file that is read as memory.
+//! Mach-O headers and load commands (mach-o/loader.h), in a process's memory or in a file that is read like memory.
 
 use crate::ReadMemory;
 use crate::memory::{u32_in, u64_in};
 
-/// `magic` of an image for 64-bit processors, in the processor's own order of bytes.
+/// `magic` of an image for 64-bit processors, in the processor's byte order.
 pub const MH_MAGIC_64: u32 = 0xfeed_facf;
 /// Bit of a header's flags: the image is in dyld's cache, whose images share their tables of names.
 pub const MH_DYLIB_IN_CACHE: u32 = 0x8000_0000;
@@ -11,14 +11,14 @@ pub const MH_DYLIB_IN_CACHE: u32 = 0x8000_0000;
 pub const LC_SYMTAB: u32 = 0x2;
 /// A segment.
 pub const LC_SEGMENT_64: u32 = 0x19;
-/// What tells one build of a file from all others, 16 bytes.
+/// 16 bytes by which a build of a file is told from all others.
 pub const LC_UUID: u32 = 0x1b;
 
 /// Size of a `mach_header_64`.
 pub const HEADER_SIZE: u64 = 32;
-/// Bytes of all load commands of an image: no linker writes more.
+/// Bytes of all load commands of an image, at most: no linker writes as many.
 const MOST_BYTES: u32 = 16 << 20;
-/// Load commands of an image: no linker writes more.
+/// Load commands of an image, at most: no linker writes as many.
 const MOST_COMMANDS: u32 = 32 * 1024;
 
 /// The head of an image.
@@ -73,7 +73,7 @@ impl Commands {
         Some(command)
     }
 
-    /// Whether there was nothing wrong, once `next` has no more.
+    /// Once `next` has returned `None`: whether that was the end, and nothing was wrong.
     pub fn is_complete(&self) -> bool {
         self.left == 0
     }
@@ -92,12 +92,12 @@ pub struct Command {
 }
 
 impl Command {
-    /// Four bytes of it as a number.
+    /// Four bytes of it as a number, from the offset `at` on; `None` behind its first 72 bytes or its end.
     pub fn u32(&self, at: usize) -> Option<u32> {
         u32_in(self.own(), at)
     }
 
-    /// Some of its bytes.
+    /// Bytes of it, from the offset `at` on; `None` behind its first 72 bytes or its end.
     pub fn bytes<const N: usize>(&self, at: usize) -> Option<[u8; N]> {
         self.own().get(at..at.checked_add(N)?)?.try_into().ok()
     }
@@ -106,7 +106,7 @@ impl Command {
         self.head.get(..self.size as usize).unwrap_or(&self.head)
     }
 
-    /// The segment that it is about.
+    /// The segment that it describes, if it is LC_SEGMENT_64.
     pub fn segment(&self) -> Option<Segment> {
         let long = |at| u64_in(self.own(), at);
         (self.kind == LC_SEGMENT_64).then_some(())?;
@@ -117,7 +117,7 @@ impl Command {
 /// LC_SEGMENT_64
 pub struct Segment {
     name: [u8; 16],
-    /// Where it would be without a slide.
+    /// Address that it would be loaded at if the image were not moved (without a slide).
     pub address: u64,
     /// Bytes that it takes in memory.
     pub size: u64,

@@ -23,7 +23,7 @@ pub struct Line<'a> {
     pub path: &'a [u8],
 }
 
-/// Reads a line; `None` where it is none.
+/// Reads a line, without its newline; `None` if it is not one of these.
 pub fn line(line: &[u8]) -> Option<Line<'_>> {
     // 55e0c0a00000-55e0c0a02000 r--p 00000000 fe:00 1234   /usr/bin/true
     let mut fields = line.splitn(6, |&byte| byte == b' ');
@@ -51,7 +51,7 @@ fn pair(field: &[u8], separator: u8) -> Option<(u64, u64)> {
     Some((number(field.get(..middle)?, 16)?, number(field.get(middle + 1..)?, 16)?))
 }
 
-/// A number that is written with digits alone.
+/// A number that is written with digits alone, without a sign; `None` if it does not fit.
 fn number(digits: &[u8], base: u32) -> Option<u64> {
     let add =
         |sum: u64, digit: &u8| sum.checked_mul(base.into())?.checked_add(char::from(*digit).to_digit(base)?.into());

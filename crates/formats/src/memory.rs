@@ -1,8 +1,8 @@
-//! Memory of the process that is looked at.
+//! How memory of a process is read, which may be this one or another.
 
 /// Memory that is read without the risk of a fault.
 pub trait ReadMemory {
-    /// Reads as many bytes as are there, from the first on.
+    /// Reads bytes from `address` on, as many as can be read and fit into `buffer`. Returns how many that were.
     fn read(&mut self, address: u64, buffer: &mut [u8]) -> usize;
 
     /// Fills all of `buffer` from `address` on, or says that this can't be done; then the buffer may hold anything.

@@ -61,7 +61,7 @@ fn damage_ends() {
     for at in 0..clean.0.len() {
         for byte in [0, 1, 0x7f, 0x80, 0xff] {
             let mut memory = Bytes(clean.0.clone());
-            memory.0.iter_mut().skip(at).take(1).for_each(|place| *place = byte);
+            memory.0.iter_mut().skip(at).take(1).for_each(|damaged| *damaged = byte);
             let Some(table) = Table::read(&mut memory, BASE) else { continue };
             let _ = table.symbols(&mut memory);
             for &hash in &hashes {

@@ -1,15 +1,15 @@
 //! THE HOOK TABLE: one line for each function of libc that the library stands in front of.
 //!
-//! Who wants to make something of the lines has a macro of its own called with all of them: `runtime` makes the hooks, the launcher
-//! what `nosigpipe check` says of a call. docs/adding-a-hook.md is the recipe. A line says:
+//! `for_each_hook!` calls a macro with all lines: that of `runtime` makes the hooks, that of the launcher what `nosigpipe check` says of a
+//! call. docs/adding-a-hook.md tells how to add a line. A line says:
 //!
 //! 1. What the hook does with the real function:
-//!    - `wraps`: it calls that, which the constructor looks up, so that no signal handler or vforked child is the first that needs it;
-//!    - `wraps_for_caller`: the same, and its body on Linux is told its return address;
+//!    - `wraps`: it calls that one. The constructor looks it up, so that no signal handler and no child by vfork(2) has to do it first;
+//!    - `wraps_for_caller`: the same, and on Linux the hook's body is told its return address;
 //!    - `wraps_later`: the first call looks the real function up, since most programs never call it;
-//!    - `wraps_version`: the same, and the hook is there for those alone who were linked with the version that the line names, where
-//!      the library could be linked so (`crates/runtime/build.rs`);
-//!    - `replaces`: it never calls it.
+//!    - `wraps_version`: the same, and only callers that were linked with the version which the line names find the hook. It exists only
+//!      where the linker can give functions versions (`crates/runtime/build.rs`);
+//!    - `replaces`: it never calls the real function.
 //! 2. Its [`Role`], from which `nosigpipe check` knows how a program's calls are covered.
 //! 3. The version of glibc that brought the function, where glibc 2.17, the oldest that the library is for, lacks it. A program asks
 //!    by dlsym(3), or by a weak reference, whether it has such a function, and would find a hook on every glibc: so the hook has
@@ -25,11 +25,11 @@
 /// What a hook is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Role {
-    /// It makes a socket, or brings one.
+    /// It makes a socket, or receives one.
     Socket,
     /// It sends, with flags.
     Send,
-    /// It writes, to whatever it is.
+    /// It writes to any kind of descriptor.
     Write,
     /// It sets or asks for a signal's action.
     Action,
@@ -75,7 +75,7 @@ macro_rules! for_each_hook {
             wraps            Socket macos::xpc_fd_dup(object: *mut c_void) -> c_int;
             #[cfg(target_os = "macos")]
             wraps            Socket macos::xpc_dictionary_dup_fd(dictionary: *mut c_void, key: *const c_char) -> c_int;
-            // No signal tells of their broken pipes, so these count them.
+            // On macOS no handler can tell what has raised SIGPIPE, so these hooks count broken pipes.
             #[cfg(target_os = "macos")]
             wraps            Write  macos::write(fd: c_int, data: *const c_void, length: size_t) -> ssize_t;
             #[cfg(target_os = "macos")]
@@ -99,13 +99,13 @@ macro_rules! for_each_hook {
             replaces         Action signal::sigset(signum: c_int, disposition: sighandler_t) -> sighandler_t;
             replaces         Action signal::sigignore(signum: c_int) -> c_int;
             replaces         Action signal::siginterrupt(signum: c_int, interrupt: c_int) -> c_int;
-            // By which a program sends itself a SIGPIPE that looks like the kernel's.
+            // A program may send itself a SIGPIPE by these, which looks like the kernel's own.
             #[cfg(target_os = "linux")]
             wraps_later      Other  linux::kill(pid: pid_t, signum: c_int) -> c_int;
             #[cfg(target_os = "linux")]
             wraps_later      Other  linux::killpg(group: pid_t, signum: c_int) -> c_int;
 
-            // Where a thread blocks all signals, its own faults are let through.
+            // Where a thread blocks all signals, those of its own faults stay unblocked.
             #[cfg(target_os = "linux")]
             wraps_later      Other  linux::pthread_sigmask(how: c_int, set: *const libc::sigset_t, old: *mut libc::sigset_t) -> c_int;
             #[cfg(target_os = "linux")]
@@ -123,8 +123,8 @@ macro_rules! for_each_hook {
 
             wraps            Other  thread::pthread_create(thread: *mut pthread_t, attributes: *const pthread_attr_t, routine: extern "C" fn(*mut c_void) -> *mut c_void, argument: *mut c_void) -> c_int;
 
-            // Those of C11, which glibc makes without calling pthread_create by its name. Where there are none, these say thrd_error, by
-            // which such a function tells that no thread could be made.
+            // C11's functions: glibc makes their threads without calling pthread_create by its name. In a glibc that lacks them, these hooks
+            // return thrd_error, as such a function does when it can't make a thread.
             #[cfg(target_os = "linux")]
             wraps_later      Other  "GLIBC_2.28" linux::thrd_create(thread: *mut c_void, routine: extern "C" fn(*mut c_void) -> *mut c_void, argument: *mut c_void) -> c_int;
             #[cfg(target_os = "linux")]
@@ -132,7 +132,7 @@ macro_rules! for_each_hook {
 
             #[cfg(target_os = "linux")]
             replaces         Other  linux::pthread_key_create(key: *mut libc::pthread_key_t, destructor: Option<unsafe extern "C" fn(*mut c_void)>) -> c_int;
-            // What the program makes its standard error. Looked up when they are called first: most programs never do.
+            // By these a program chooses its standard error.
             #[cfg(target_os = "linux")]
             wraps_later      Other  linux::dup2(old: c_int, new: c_int) -> c_int;
             #[cfg(target_os = "linux")]
@@ -145,7 +145,7 @@ macro_rules! for_each_hook {
             #[cfg(target_os = "linux")]
             replaces         Other  linux::_exit(status: c_int) -> !;
 
-            // execl, execlp and execle are beside these, in list.rs: a line can't say their signature.
+            // execl, execlp and execle are in crates/runtime/src/hooks/list.rs: a line can't express variable arguments.
             wraps            Child  exec::execve(path: *const c_char, arguments: *const *const c_char, environment: *const *const c_char) -> c_int;
             wraps            Child  exec::execv(path: *const c_char, arguments: *const *const c_char) -> c_int;
             wraps            Child  exec::execvp(file: *const c_char, arguments: *const *const c_char) -> c_int;

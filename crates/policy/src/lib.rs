@@ -1,5 +1,5 @@
-//! What is decided about SIGPIPE, as functions of what is known: no system call, no state, so that every row of each table can be
-//! tried (`tests/tables.rs`).
+//! The decisions about SIGPIPE, as functions of their arguments alone. There are no system calls and no state, so that every row of each
+//! table can be tested (`tests/tables.rs`).
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -8,14 +8,14 @@
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u32)]
 pub enum Origin {
-    /// Nobody: it is what the process was started with, or what our scope made of that.
+    /// Nobody: the process was started with it, or our scope has made it of that.
     Inherited,
-    /// The program, by `signal` over [`Origin::Inherited`]. A library that sets SIGPIPE for a while and then sets again what
-    /// `signal` has returned (libcurl's way, without sigaction's structure) takes it back by that: nothing was asked for.
+    /// The program, by `signal`, where [`Origin::Inherited`] was in force. A library may set SIGPIPE for a while and then set again what
+    /// `signal` has returned to it. (libcurl does so where it can't use sigaction.) Then it has asked for nothing in the end.
     SetBySignalOverInherited,
     /// The program, by `sigaction`.
     Program,
-    /// The program, by `signal` or one of its twins.
+    /// The program, by `signal` or one of its variants.
     ProgramBySignal,
 }
 
@@ -24,18 +24,18 @@ impl Origin {
     pub const ALL: [Self; 4] = [Self::Inherited, Self::SetBySignalOverInherited, Self::Program, Self::ProgramBySignal];
 }
 
-/// What there is to know of an action that is set, or was believed before, for [`origin`].
+/// What [`origin`] has to know of an action that is set, or that was believed before.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Set {
     /// Who has asked.
     pub origin: Origin,
     /// Whether it ignores the signal.
     pub ignores: bool,
-    /// Whether it has the mark that a SIG_IGN is told with which nobody has asked for.
+    /// Whether it has the mark with which the program is told a SIG_IGN that nobody has asked for.
     pub is_marked: bool,
 }
 
-/// Who counts as having asked after an action was set, given what was believed before.
+/// Who counts as having asked for the action in force, after `new` was set where `before` was believed.
 #[must_use]
 pub const fn origin(new: Set, before: Set) -> Origin {
     let by_signal = matches!(new.origin, Origin::ProgramBySignal);
@@ -54,7 +54,7 @@ pub const fn origin(new: Set, before: Set) -> Origin {
 pub enum Broke {
     /// A socket.
     Socket,
-    /// A pipe, a FIFO, or a socketpair that stands in for a pipe.
+    /// A pipe, a FIFO, or a socket pair that is used as a pipe.
     Pipe,
     /// Nothing: somebody sent the signal.
     Nothing,

@@ -35,7 +35,7 @@ fn after(steps: &[Set]) -> Vec<Origin> {
         .iter()
         .map(|step| {
             let origin = origin(*step, before);
-            // What nobody has asked for is told with the mark.
+            // The runtime tells it with the mark then (`sigpipe::requested`).
             before = Set { origin, is_marked: origin == Inherited, ..*step };
             origin
         })
@@ -84,6 +84,7 @@ fn all_rows_of_the_origins_table() {
             assert_eq!(found, Program, "{new:?} {before:?}");
         }
     }
-    // Three origins with the mark over sixteen sets; and signal's without it over four.
+    // Three origins ignore with the mark, over any of 16 sets. And `signal` ignores without the mark, over the 4 sets whose origin is
+    // SetBySignalOverInherited.
     assert_eq!(inherited, 3 * 16 + 4);
 }

@@ -49,7 +49,7 @@ pub const FRAME_POINTER: usize = 29;
 pub const LINK: usize = 30;
 /// DWARF number of the stack pointer.
 pub const STACK_POINTER: usize = 31;
-/// Number of the program counter, here as in DWARF.
+/// Number of the program counter, in [`Registers`] and in DWARF.
 pub const PROGRAM_COUNTER: usize = 32;
 
 /// Whether a register, by its DWARF number, has the same value after a call as before: x19 to x29 and sp (AAPCS64, 6.1.1).
@@ -62,7 +62,7 @@ pub fn is_kept_by_calls(number: usize) -> bool {
 pub const RETURN_ADDRESS: usize = LINK;
 /// Whether a call puts its return address on the stack.
 pub const CALLS_PUSH: bool = false;
-/// Registers that a function may have saved, and more.
+/// For how many registers a row of call frame information has room: more than functions save.
 pub const SAVED_REGISTERS: usize = 28;
 
 impl Registers {
@@ -84,7 +84,7 @@ pub fn code_address(pointer: u64) -> u64 {
 #[cfg(target_os = "linux")]
 pub fn code_address(pointer: u64) -> u64 {
     let address;
-    // SAFETY: xpaclri, by its number among the hints, since assemblers may not know it; only its register changes.
+    // SAFETY: `hint #7` is xpaclri, which assemblers may not know by its name. It changes x30 alone, which the compiler is told.
     unsafe {
         core::arch::asm!("mov x30, {0}", "hint #7", "mov {1}, x30", in(reg) pointer, lateout(reg) address, out("x30") _,
             options(nomem, nostack, preserves_flags));
@@ -107,20 +107,20 @@ pub fn follows_call(read: impl FnOnce(u64, &mut [u8]) -> usize, address: u64) ->
         || code & 0xffff_f800 == 0xd73f_0800
 }
 
-/// Where a signal handler returns to, `__kernel_rt_sigreturn` in the vdso: `mov x8, #__NR_rt_sigreturn; svc #0`.
+/// The code that a signal handler returns to, `__kernel_rt_sigreturn` in the vDSO: `mov x8, #__NR_rt_sigreturn; svc #0`.
 pub const SIGNAL_RETURN: [u8; 8] = [0x68, 0x11, 0x80, 0xd2, 0x01, 0, 0, 0xd4];
-/// Where the ucontext is, from the stack pointer on that a handler returns with.
+/// Distance from the stack pointer with which a handler has returned to the ucontext, in bytes.
 pub const CONTEXT_IN_FRAME: u64 = 128;
-/// Where the siginfo is, from the ucontext on.
+/// Distance from the ucontext to the siginfo, in bytes.
 pub const INFO_FROM_CONTEXT: i64 = -128;
-/// The address of the fault in a ucontext, and behind it registers.
+/// Offset of `uc_mcontext` in a ucontext, in bytes: it begins with the address of the fault, and registers come behind that.
 pub const MACHINE: u64 = 176;
-/// Registers in a ucontext.
+/// Offset of the registers in a ucontext, in bytes.
 pub const REGISTERS: u64 = MACHINE + 8;
-/// The state, behind 31 registers, the stack pointer and the program counter.
+/// Offset of the flags (`pstate`) in a ucontext, in bytes: behind 31 registers, the stack pointer and the program counter.
 pub const STATE: u64 = REGISTERS + 33 * 8;
 
-/// The registers in the ucontext at an address. `word` reads memory.
+/// The registers in the ucontext at an address. `word` reads 8 bytes of memory; `None` where it can't.
 pub fn registers_in(mut word: impl FnMut(u64) -> Option<u64>, context: u64) -> Option<Registers> {
     let mut registers = Registers::NONE;
     for (index, register) in registers.general.iter_mut().enumerate() {
@@ -130,15 +130,15 @@ pub fn registers_in(mut word: impl FnMut(u64) -> Option<u64>, context: u64) -> O
     Some(registers)
 }
 
-/// Where a function that has not saved its return address returns to; `None` where the calling convention does not tell.
+/// The return address of a function that has not saved it yet: a call leaves it in the link register.
 pub fn link_of(registers: &Registers) -> Option<u64> {
     Some(code_address(registers.get(LINK)))
 }
 
-/// Words of the registers that ptrace(2) tells (`user_regs_struct`).
+/// How many numbers of 64 bits ptrace(2) returns as registers (`user_regs_struct`, sys/user.h).
 pub const USER_REGISTERS: usize = 34;
 
-/// Registers as ptrace(2) tells them.
+/// Registers, from what ptrace(2) returns.
 pub fn registers_of_user(all: &[u64; USER_REGISTERS]) -> Registers {
     let [general @ .., flags] = *all;
     Registers { general, flags }

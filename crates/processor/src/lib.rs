@@ -1,5 +1,5 @@
 //! What an unwinder has to know of a processor: its registers by their DWARF numbers, its call instructions, and the frames that
-//! Linux makes for signal handlers. Allocates nothing and knows nobody: signal handlers use it, too.
+//! Linux makes for signal handlers. Signal handlers use this crate, too: it allocates nothing, and depends on no other crate.
 //!
 //! Each processor's file has the same names.
 
@@ -27,7 +27,7 @@ impl Registers {
     /// All zero.
     pub const NONE: Self = Self { general: [0; REGISTER_NAMES.len()], flags: 0 };
 
-    /// The register of a DWARF number.
+    /// The register with a DWARF number; 0 where there is none.
     pub fn get(&self, number: usize) -> u64 {
         self.general.get(number).copied().unwrap_or(0)
     }

@@ -12,7 +12,7 @@ pub const FLAGS_NAME: &str = "rflags";
 pub const FRAME_POINTER: usize = 6;
 /// DWARF number of the stack pointer.
 pub const STACK_POINTER: usize = 7;
-/// Number of the program counter, here as in DWARF.
+/// Number of the program counter, in [`Registers`] and in DWARF.
 pub const PROGRAM_COUNTER: usize = 16;
 
 /// Whether a register, by its DWARF number, has the same value after a call as before: rbx, rbp, rsp, r12 to r15 (System V ABI, x86_64, 3.2.1).
@@ -26,17 +26,17 @@ pub const RETURN_ADDRESS: usize = PROGRAM_COUNTER;
 
 /// Whether a call puts its return address on the stack.
 pub const CALLS_PUSH: bool = true;
-/// Registers that a function may have saved, and more.
+/// For how many registers a row of call frame information has room: more than functions save.
 pub const SAVED_REGISTERS: usize = 20;
 
 impl Registers {
-    /// The return address, where a call leaves it in a register: it is on the stack.
+    /// The return address, where a call leaves it in a register. Here it is on the stack: `None`.
     pub fn link(&self) -> Option<u64> {
         None
     }
 }
 
-/// An address of code as it stands on the stack.
+/// An address of code, from a pointer on the stack. On arm64 such pointers may be signed; here they are the addresses.
 pub fn code_address(pointer: u64) -> u64 {
     pointer
 }
@@ -55,24 +55,24 @@ pub fn follows_call(read: impl FnOnce(u64, &mut [u8]) -> usize, address: u64) ->
     c == 0xe8 || indirect(f, g) || indirect(e, f) || indirect(d, e) || indirect(b, c) || indirect(a, b)
 }
 
-/// Where a register of a DWARF number stands in `gregs` (sys/ucontext.h).
+/// The index in `gregs` (sys/ucontext.h) of the register with each DWARF number.
 pub const IN_CONTEXT: [usize; 17] = [13, 12, 14, 11, 9, 8, 10, 15, 0, 1, 2, 3, 4, 5, 6, 7, 16];
-/// The same of the flags.
+/// The index in `gregs` of the flags.
 pub const FLAGS_IN_CONTEXT: usize = 17;
 
-/// Where the registers (`gregs`) are in a ucontext.
+/// Offset of the registers (`gregs`) in a ucontext, in bytes.
 pub const GREGS: u64 = 40;
-/// Where the siginfo is, from the ucontext on, in what the kernel pushes for a handler (struct rt_sigframe).
+/// Size of the kernel's ucontext, in bytes: in what it pushes for a handler (`struct rt_sigframe`), the siginfo comes behind it.
 pub const SIGINFO: u64 = 304;
 
-/// Where a signal handler returns to: `mov $__NR_rt_sigreturn, %rax; syscall`.
+/// The code that a signal handler returns to: `mov $__NR_rt_sigreturn, %rax; syscall`.
 pub const SIGNAL_RETURN: [u8; 9] = [0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05];
-/// Where the ucontext is, from the stack pointer on that a handler returns with.
+/// Distance from the stack pointer with which a handler has returned to the ucontext, in bytes.
 pub const CONTEXT_IN_FRAME: u64 = 0;
-/// Where the siginfo is, from the ucontext on.
+/// Distance from the ucontext to the siginfo, in bytes.
 pub const INFO_FROM_CONTEXT: i64 = SIGINFO.cast_signed();
 
-/// The registers in the ucontext at an address. `word` reads memory.
+/// The registers in the ucontext at an address. `word` reads 8 bytes of memory; `None` where it can't.
 pub fn registers_in(mut word: impl FnMut(u64) -> Option<u64>, context: u64) -> Option<Registers> {
     let mut registers = Registers::NONE;
     for (register, index) in registers.general.iter_mut().zip(IN_CONTEXT) {
@@ -82,15 +82,15 @@ pub fn registers_in(mut word: impl FnMut(u64) -> Option<u64>, context: u64) -> O
     Some(registers)
 }
 
-/// Where a function that has not saved its return address returns to: a call leaves it on the stack.
+/// The return address of a function that has not saved it yet, where a call leaves it in a register. Here it is on the stack: `None`.
 pub fn link_of(_registers: &Registers) -> Option<u64> {
     None
 }
 
-/// Words of the registers that ptrace(2) tells (`user_regs_struct`).
+/// How many numbers of 64 bits ptrace(2) returns as registers (`user_regs_struct`, sys/user.h).
 pub const USER_REGISTERS: usize = 27;
 
-/// Registers as ptrace(2) tells them.
+/// Registers, from what ptrace(2) returns.
 pub fn registers_of_user(all: &[u64; USER_REGISTERS]) -> Registers {
     const IN_USER_REGS: [usize; 17] = [10, 12, 11, 5, 13, 14, 4, 19, 9, 8, 7, 6, 3, 2, 1, 0, 16];
     let get = |index: usize| all.get(index).copied().unwrap_or(0);

@@ -42,7 +42,7 @@ pub struct Loaded {
     pub dynamic: Option<(u64, u64)>,
 }
 
-/// The program headers that the ELF header at an address leads to.
+/// The program headers that the ELF header at an address leads to; `None` if there is no header of a 64-bit little-endian file.
 pub fn segments(memory: &mut impl ReadMemory, header: u64) -> Option<Vec<Segment>> {
     let elf = memory.bytes(header, 64)?;
     if !elf.starts_with(b"\x7fELF\x02\x01") {
@@ -53,7 +53,7 @@ pub fn segments(memory: &mut impl ReadMemory, header: u64) -> Option<Vec<Segment
     program_headers(memory, header.checked_add(table)?, u64::from(count))
 }
 
-/// The program headers at an address.
+/// `count` program headers at an address.
 pub fn program_headers(memory: &mut impl ReadMemory, table: u64, count: u64) -> Option<Vec<Segment>> {
     let table = memory.bytes(table, usize::try_from(count).ok()?.checked_mul(56)?)?;
     table
@@ -91,7 +91,7 @@ pub fn loaded_at(memory: &mut impl ReadMemory, start: u64, is_code: impl Fn(u64)
     Some(Loaded { start: loaded.start.min(start), ..loaded })
 }
 
-/// The file with these segments.
+/// The file with these segments; `bias` is the difference between an address in memory and that in the file.
 pub fn loaded(memory: &mut impl ReadMemory, segments: &[Segment], bias: u64) -> Option<Loaded> {
     let (start, end) = extent(segments, bias)?;
     let mut loaded = Loaded { start, end, bias, build_id: Vec::new(), unwind_table: None, dynamic: None };
@@ -109,7 +109,7 @@ pub fn loaded(memory: &mut impl ReadMemory, segments: &[Segment], bias: u64) -> 
     Some(loaded)
 }
 
-/// The pages from the first to the last of these segments.
+/// The first address and the last address + 1 of all loaded segments, rounded to pages of 4096 bytes.
 pub fn extent(segments: &[Segment], bias: u64) -> Option<(u64, u64)> {
     let pages = segments.iter().filter(|segment| segment.kind == PT_LOAD).map(|segment| {
         let start = bias.wrapping_add(segment.address);

@@ -1,7 +1,7 @@
 //! The names that an ELF module exports, looked up in its memory.
 //!
-//! That memory may be another process's, or damaged, and hash tables of both kinds are read. The library looks its own process's
-//! functions up by `formats::gnu_hash` alone (`runtime/platform/linux/next.rs`).
+//! That memory may be another process's, or damaged, and hash tables of both kinds are read. (The hooks find the real functions without
+//! this, by `formats::gnu_hash` alone: `runtime/src/platform/linux/next.rs`.)
 
 use formats::gnu_hash::{self, Table};
 
@@ -14,9 +14,9 @@ const DT_SYMTAB: u64 = 6;
 const DT_GNU_HASH: u64 = 0x6fff_fef5;
 /// Size of a symbol (`Elf64_Sym`), in bytes.
 const SYMBOL: u64 = 24;
-/// Entries of a dynamic section that are looked at.
+/// How many entries of a dynamic section are looked at, at most.
 const ENTRIES: u64 = 512;
-/// Symbols of one chain of a hash table of the older kind that are looked at.
+/// How many symbols of one chain of a hash table of the older kind (DT_HASH) are looked at, at most.
 const CHAIN: u32 = 1 << 12;
 
 /// Where a module's tables of exported names are in memory.
@@ -32,7 +32,8 @@ enum Hash {
     SystemV(u64),
 }
 
-/// The tables that a dynamic section leads to. `bias` is what is to be added to addresses of the file.
+/// The tables that a dynamic section of `size` bytes at `dynamic` leads to; `None` without them. `bias` is the difference between an
+/// address in memory and that in the file.
 pub fn exports(memory: &mut dyn ReadMemory, bias: u64, dynamic: u64, size: u64) -> Option<Exports> {
     let [mut gnu, mut system_v, mut symbols, mut strings] = [None; 4];
     for entry in 0..(size / 16).min(ENTRIES) {
@@ -50,7 +51,7 @@ pub fn exports(memory: &mut dyn ReadMemory, bias: u64, dynamic: u64, size: u64) 
             _ => {}
         }
     }
-    // glibc's loader makes addresses of these in place, musl's does not.
+    // glibc's loader has replaced the file's addresses here by those in memory, musl's has not.
     let [gnu, system_v, symbols, strings] = [gnu, system_v, symbols, strings]
         .map(|value| Some(if value? < bias { value?.wrapping_add(bias) } else { value? }));
     let hash = gnu.map(Hash::Gnu).or(system_v.map(Hash::SystemV))?;
@@ -77,6 +78,7 @@ impl Exports {
         }
     }
 
+    /// By a table of the older kind: two counts, buckets, and a chain entry for each symbol (System V ABI, "Hash Table").
     fn by_hash(&self, memory: &mut dyn ReadMemory, table: u64, name: &[u8]) -> Option<u64> {
         let hash = name.iter().fold(0u32, |hash, &byte| {
             let hash = (hash << 4).wrapping_add(u32::from(byte));

@@ -1,4 +1,4 @@
-//! The part of DWARF's expressions that call frame information uses.
+//! The operations of DWARF expressions that occur in call frame information.
 
 use alloc::vec::Vec;
 use core::ops::RangeInclusive;
@@ -6,12 +6,12 @@ use core::ops::RangeInclusive;
 use crate::ReadMemory;
 use processor::Registers;
 
-/// The operations that push their own number.
+/// DW_OP_lit0 to DW_OP_lit31, which push 0 to 31.
 const LITERALS: RangeInclusive<u8> = gimli::DW_OP_lit0.0..=gimli::DW_OP_lit31.0;
-/// Those that push the sum of a register, by their number, and of their operand.
+/// DW_OP_breg0 to DW_OP_breg31, which push the sum of the register of that number and of an operand.
 const REGISTERS: RangeInclusive<u8> = gimli::DW_OP_breg0.0..=gimli::DW_OP_breg31.0;
 
-/// Evaluates; `None` for anything unusual.
+/// Evaluates an expression. `initial` is on the stack before it begins. `None` for other operations, and where memory can't be read.
 pub fn evaluate(code: &[u8], memory: &mut impl ReadMemory, registers: &Registers, initial: Option<u64>) -> Option<u64> {
     let mut stack: Vec<u64> = initial.into_iter().collect();
     let mut rest = code;

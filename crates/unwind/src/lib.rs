@@ -1,7 +1,5 @@
-//! Stacks of a process, whoever reads its memory: the library unwinds the process that it has crashed in, the launcher another
-//! one, from what it has copied of it.
-//!
-//! Linux's; of macOS only what a stack is.
+//! Unwinds stacks of a process on Linux. The library does that for the process that it is loaded in, when that crashes; the launcher for
+//! another one, from a copy of its stacks. On macOS only [`Stack`] is used.
 
 #![no_std]
 

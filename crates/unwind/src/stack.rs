@@ -1,4 +1,4 @@
-//! A stack as a list of frames, by whichever unwinder.
+//! A stack as a list of frames, whichever unwinder has found them.
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -13,7 +13,7 @@ const OUTER: usize = 24;
 pub enum FrameTrust {
     /// It is where a thread was interrupted, or was found by call frame information or by a frame pointer.
     Reliable,
-    /// It was found by a search of the stack for return addresses, and may be none.
+    /// It was found by a search of the stack for return addresses, and may be no frame at all.
     Scan,
 }
 
@@ -24,7 +24,7 @@ pub struct Frame {
     pub pc: u64,
     /// Whether the thread was interrupted at `pc`; otherwise that is a return address.
     pub interrupted: bool,
-    /// A signal handler's return address, with the signal, its code and its address.
+    /// Where a signal handler returns to the kernel: the signal, its `si_code` and its `si_addr`. `None` for a function's frame.
     pub signal: Option<(i32, i32, u64)>,
     /// How far it can be trusted.
     pub trust: FrameTrust,
@@ -54,7 +54,7 @@ pub struct Stack {
 }
 
 impl Stack {
-    /// Whether that is where one of its functions was interrupted.
+    /// Whether the thread was interrupted at `pc` in one of these frames.
     pub fn has_interrupted(&self, pc: u64) -> bool {
         self.frames.iter().any(|frame| frame.interrupted && frame.pc == pc)
     }
@@ -81,7 +81,7 @@ impl Stack {
                 break;
             }
             let next = step(&mut frame);
-            // The step may have found that the frame is a signal handler's return.
+            // The step may have noted in the frame that it is where a signal handler returns to.
             if let Some(last) = outer.back_mut().or(inner.last_mut()) {
                 *last = frame;
             }

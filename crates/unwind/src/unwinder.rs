@@ -1,8 +1,8 @@
-//! Stacks, from given registers to their ends.
+//! Follows stacks from given registers to their ends.
 //!
-//! Call frame information first, with all sixteen registers, since code that realigns its stack or keeps the frame
-//! address in another register needs more than rbp. Where there is none, or where it leads nowhere because the stack is
-//! damaged: what the calling convention promises, and at last a search.
+//! First by call frame information, with all registers: code that realigns its stack, or keeps the frame address in another register,
+//! needs more than the frame pointer. Where there is none, or where it leads nowhere because the stack is damaged, by what the calling
+//! convention promises, and at last by a search of the stack for return addresses.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -19,12 +19,12 @@ use processor::{
     SIGNAL_RETURN, STACK_POINTER, code_address, follows_call, link_of, registers_in,
 };
 
-/// Whose instructions call frame information may have besides those that all have.
+/// The vendor whose own call frame instructions are understood, too: arm64's tell whether return addresses are signed.
 const VENDOR: Vendor = if cfg!(target_arch = "aarch64") { Vendor::AArch64 } else { Vendor::Default };
 
 type Slice = EndianSlice<'static, LittleEndian>;
 
-/// Addresses on the stack that a search looks at.
+/// How many values of 8 bytes on the stack a search looks at.
 const SEARCH: u64 = 1024;
 /// Largest frame that is believed without call frame information, in bytes.
 const LONGEST_FRAME: u64 = 16 << 20;
@@ -36,19 +36,29 @@ struct Rules {
     registers: Vec<(usize, Value)>,
 }
 
+/// How the canonical frame address (CFA) is found: the stack pointer before the call (DWARF 5, 6.4).
 #[derive(Clone, Copy)]
 enum Cfa {
+    /// A register, by its DWARF number, plus an offset.
     Register(usize, i64),
+    /// The value of an expression.
     Expression(&'static [u8]),
 }
 
+/// How a register's value in the caller is found (DWARF 5, 6.4.1).
 #[derive(Clone, Copy)]
 enum Value {
+    /// It is lost.
     Undefined,
+    /// It is stored at the CFA plus this.
     At(i64),
+    /// It is the CFA plus this.
     Is(i64),
+    /// It is in another register.
     Register(usize),
+    /// It is stored at the address that this expression has as its value.
     AtExpression(&'static [u8]),
+    /// It is the value of this expression.
     IsExpression(&'static [u8]),
 }
 
@@ -57,11 +67,11 @@ const REGISTERS: usize = processor::REGISTER_NAMES.len();
 
 /// A frame's registers.
 pub struct FrameRegisters {
-    /// Where it goes on.
+    /// The address of the next instruction.
     pub pc: u64,
-    /// Whether it was about to execute there; otherwise it returns there.
+    /// Whether the thread was interrupted at `pc`; otherwise that is a return address.
     pub interrupted: bool,
-    /// False for the return address of a signal handler.
+    /// False where a signal handler returns to the kernel.
     pub is_function: bool,
     /// By their DWARF numbers; `None` for those that are not known any more.
     pub known: Vec<Option<u64>>,
@@ -83,7 +93,7 @@ enum Frames {
 pub trait Image {
     /// Whether code can be at an address.
     fn is_code(&self, address: u64) -> bool;
-    /// The number of the module that an address is in.
+    /// The number of the module (program or library) that an address is in.
     fn module(&self, address: u64) -> Option<usize>;
     /// Address and content of a module's .eh_frame_hdr.
     fn unwind_table(&self, module: usize) -> Option<(u64, &'static [u8])>;
@@ -116,11 +126,13 @@ impl Clock {
 pub struct Unwinder<I: Image, S: UnwindContextStorage<usize>> {
     image: I,
     frames: BTreeMap<usize, Vec<Frames>>,
+    /// By code address: what was found, or that there is nothing, since the same code is passed often.
     known: BTreeMap<u64, Option<Rules>>,
     context: UnwindContext<usize, S>,
     clock: Clock,
+    /// How many frames in a row may be found by a search.
     most_guesses: u32,
-    /// Frames in a row that were found by a search.
+    /// How many frames in a row were found by a search.
     guesses: u32,
 }
 
@@ -173,7 +185,7 @@ impl<I: Image, S: UnwindContextStorage<usize>> Unwinder<I, S> {
             let rules = self.rules(lookup).filter(|_| is_by_rules);
             if let Some(last) = found.last_mut() {
                 last.is_function = frame.signal.is_none();
-                // Where the stack was before the call.
+                // The CFA is the caller's stack pointer.
                 last.cfa = rules.is_some().then(|| registers.sp());
             }
             if frame.signal.is_some() {
@@ -195,7 +207,7 @@ impl<I: Image, S: UnwindContextStorage<usize>> Unwinder<I, S> {
         found
     }
 
-    /// From a frame to its caller's, whose registers replace the given ones.
+    /// The frame of a frame's caller, whose registers replace the given ones; `None` at the stack's end.
     fn step(&mut self, memory: &mut impl ReadMemory, registers: &mut Registers, frame: &mut Frame) -> Option<Frame> {
         if is_signal_return(memory, frame.pc) {
             let context = registers.sp().wrapping_add(CONTEXT_IN_FRAME);
@@ -236,7 +248,7 @@ impl<I: Image, S: UnwindContextStorage<usize>> Unwinder<I, S> {
         self.without_information(memory, registers, frame)
     }
 
-    /// By the calling convention: a call has pushed a return address, and most code has rbp pushed next.
+    /// The caller without call frame information: by the return address of a call just made, by the frame pointer, or by a search.
     fn without_information(
         &mut self,
         memory: &mut impl ReadMemory,
@@ -271,7 +283,7 @@ impl<I: Image, S: UnwindContextStorage<usize>> Unwinder<I, S> {
         (!self.image.is_code(registers.pc()) || is_new).then_some(link)
     }
 
-    /// By the frame pointer, which leads to the caller's and to the return address.
+    /// The caller by the frame pointer, which points to the caller's frame pointer and the return address behind that.
     fn by_frame_pointer(&self, memory: &mut impl ReadMemory, registers: &mut Registers) -> Option<Frame> {
         let (fp, sp) = (registers.get(FRAME_POINTER), registers.sp());
         if fp < sp || fp - sp >= LONGEST_FRAME {
@@ -306,10 +318,12 @@ impl<I: Image, S: UnwindContextStorage<usize>> Unwinder<I, S> {
         None
     }
 
+    /// Whether an address is in code and right behind a call instruction.
     fn is_return_address(&self, memory: &mut impl ReadMemory, address: u64) -> bool {
         self.image.is_code(address) && follows_call(|at, code| memory.read(at, code), address)
     }
 
+    /// What call frame information says of an address.
     fn rules(&mut self, pc: u64) -> Option<Rules> {
         if let Some(known) = self.known.get(&pc) {
             return known.clone();
@@ -365,7 +379,7 @@ fn look_up<S: UnwindContextStorage<usize>>(
         Frames::Table { header, frames, bases } => {
             let table = header.table()?;
             let pointer = table.lookup(pc, bases).ok()?;
-            // gimli subtracts these without having compared them.
+            // gimli subtracts one from the other without comparing them, which could overflow in a damaged file.
             pointer.direct().ok()?.checked_sub(header.eh_frame_ptr().direct().ok()?)?;
             let offset = table.pointer_to_offset(pointer).ok()?;
             let entry = frames.fde_from_offset(bases, offset, EhFrame::cie_from_offset).ok()?;
@@ -430,21 +444,24 @@ fn rules_of<R: UnwindContextStorage<usize>, S: UnwindSection<Slice>>(
     Some(Rules { cfa, registers })
 }
 
+/// What following call frame information has led to.
 enum Step {
+    /// The caller's registers.
     Caller(Registers),
     /// The outermost function.
     End,
-    /// The rules can't be right here.
+    /// The rules can't be right here: the stack or the registers are damaged.
     Lost,
 }
 
+/// The registers of the caller, by the rules for where a function was interrupted or has called another one.
 fn follow(memory: &mut impl ReadMemory, registers: &Registers, rules: &Rules, interrupted: bool) -> Step {
     let cfa = match rules.cfa {
         Cfa::Register(register, offset) => Some(registers.get(register).wrapping_add_signed(offset)),
         Cfa::Expression(code) => expression::evaluate(code, memory, registers, None),
     };
     let Some(cfa) = cfa else { return Step::Lost };
-    // The stack grows downwards. A leaf's frame may be empty but for the return address.
+    // The stack grows downwards, so a caller's stack pointer is above. It may be the same only in a function that has called none.
     if cfa < registers.sp() || cfa == registers.sp() && !interrupted {
         return Step::Lost;
     }
@@ -471,7 +488,7 @@ fn follow(memory: &mut impl ReadMemory, registers: &Registers, rules: &Rules, in
         found |= register == RETURN_ADDRESS;
     }
     if RETURN_ADDRESS != PROGRAM_COUNTER {
-        // What has called nothing yet need not have saved the register.
+        // A function that has called none need not have saved the link register: no rule is needed.
         found |= interrupted;
         let address = code_address(caller.get(RETURN_ADDRESS));
         set(&mut caller, PROGRAM_COUNTER, address);
@@ -485,12 +502,13 @@ fn set(registers: &mut Registers, number: usize, value: u64) {
     }
 }
 
-/// Whether this is where a signal handler returns to.
+/// Whether this is where a signal handler returns to: by its code, which debuggers recognize, too.
 fn is_signal_return(memory: &mut impl ReadMemory, pc: u64) -> bool {
     let mut code = [0; SIGNAL_RETURN.len()];
     memory.read(pc, &mut code) == code.len() && code == SIGNAL_RETURN
 }
 
+/// A signal's number, `si_code` and `si_addr`, from the siginfo that belongs to a ucontext.
 fn signal_of(memory: &mut impl ReadMemory, context: u64) -> (i32, i32, u64) {
     let info = context.wrapping_add_signed(INFO_FROM_CONTEXT);
     let mut number = |at: u64| memory.u32_at(info.wrapping_add(at)).unwrap_or(0).cast_signed();

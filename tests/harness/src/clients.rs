@@ -63,13 +63,13 @@ pub fn vanish(port: u16, request: &[u8], how: Vanish) -> std::io::Result<()> {
     Ok(())
 }
 
-/// So many clients, eight at a time, all of which vanish. Returns how many found the server there: less than
-/// `clients` if it died. The first one that can't connect ends it.
+/// `clients` clients, eight at a time, all of which vanish. Returns how many could connect: fewer than `clients` if the server died. After
+/// the first one that can't connect no more are started.
 pub fn storm(port: u16, request: &[u8], how: Vanish, clients: usize) -> usize {
     storm_by(clients, |_| vanish(port, request, how).is_ok())
 }
 
-/// So many calls of `client`, eight at a time, until one says false. Returns how many said true.
+/// Calls `client` with 0 to `clients` - 1, eight at a time, until a call returns false. Returns how many have returned true.
 pub fn storm_by(clients: usize, client: impl Fn(usize) -> bool + Sync) -> usize {
     let (next, served) = (AtomicUsize::new(0), AtomicUsize::new(0));
     thread::scope(|scope| {
@@ -101,7 +101,7 @@ pub fn ask(port: u16, request: &[u8]) -> std::io::Result<Vec<u8>> {
     Ok(answer)
 }
 
-/// The same with a server that keeps the connection open: reads so many bytes of the answer.
+/// The same with a server that keeps the connection open: reads `length` bytes of the answer.
 pub fn ask_for(port: u16, request: &[u8], length: usize) -> std::io::Result<Vec<u8>> {
     let mut stream = connect(port)?;
     stream.write_all(request)?;

@@ -1,4 +1,4 @@
-//! Just enough HTTP/2 to call a gRPC method and go away. What stays to the end uses a real client.
+//! Just enough HTTP/2 (RFC 9113) to call a gRPC method and go away. Tests that read the answer use a real client.
 
 /// The bytes of a whole unary call: preface, settings, headers, one message.
 pub fn call(method: &str, message: &[u8]) -> Vec<u8> {
@@ -15,7 +15,7 @@ pub fn call(method: &str, message: &[u8]) -> Vec<u8> {
         ("content-type", "application/grpc"),
         ("te", "trailers"),
     ] {
-        // HPACK: literal, never indexed, new name, no Huffman code.
+        // HPACK (RFC 7541, 6.2.3): a literal that is never indexed, with a new name, and without Huffman coding.
         headers.push(0x10);
         for text in [name, value] {
             headers.push(u8::try_from(text.len()).ok().filter(|length| *length < 127).expect("short texts only"));
@@ -41,12 +41,14 @@ pub fn field(number: u8, value: &[u8]) -> Vec<u8> {
     [&[number << 3 | 2][..], &varint, value].concat()
 }
 
+// Types of frames and their flags (RFC 9113, 6).
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const SETTINGS: u8 = 4;
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 
+/// Appends a frame (RFC 9113, 4.1): length in 24 bits, type, flags, stream, payload.
 fn frame(bytes: &mut Vec<u8>, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
     bytes.extend(&(payload.len() as u32).to_be_bytes()[1..]);
     bytes.extend([kind, flags]);

@@ -65,7 +65,7 @@ impl Running {
         let news = Arc::new(News::default());
 
         if let Some(mut stdin) = child.stdin.take() {
-            // The program may leave without having read all: that's not our error.
+            // The program may end without having read everything: the error of writing to it is then none of the test's.
             thread::spawn(move || stdin.write_all(&subject.stdin));
         }
         if let Some(stream) = child.stdout.take() {

@@ -32,7 +32,7 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        // What is left behind costs room, not truth.
+        // A directory that can't be removed takes up space, and makes no test wrong.
         let _ = fs::remove_dir_all(&self.0);
     }
 }

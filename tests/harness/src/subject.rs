@@ -14,7 +14,7 @@ pub fn bare(program: impl AsRef<OsStr>) -> Subject {
     Subject::new(program.as_ref())
 }
 
-/// By what the loader is told of a library.
+/// The environment variable that has the loader preload a library.
 const PRELOAD: &str = if cfg!(target_os = "macos") { "DYLD_INSERT_LIBRARIES" } else { "LD_PRELOAD" };
 
 /// A program with the library preloaded, by its absolute path, as users do.
@@ -22,13 +22,13 @@ pub fn preloaded(program: impl AsRef<OsStr>) -> Subject {
     bare(program).env(PRELOAD, library())
 }
 
-/// A program started by `nosigpipe run [FLAGS] --`.
+/// A program that is started by `nosigpipe run FLAGS --`.
 pub fn launched(flags: &[&str], program: impl AsRef<OsStr>) -> Subject {
     bare(launcher()).arg("run").args(flags).arg("--").arg(program)
 }
 
-/// A [`Command`] in the tests' terms. SIGPIPE is SIG_DFL in it and no signal is blocked, whatever the
-/// test process has: std sees to that.
+/// A [`Command`] with what the tests need to set. The program starts with SIGPIPE at SIG_DFL and no signal blocked, whatever the test
+/// process has: std sees to that.
 pub struct Subject {
     pub(crate) command: Command,
     pub(crate) limit: Duration,
@@ -97,7 +97,7 @@ impl Subject {
         self
     }
 
-    /// For what this builder has no word for.
+    /// Changes the command itself, for what this builder has no method for.
     pub fn command(mut self, change: impl FnOnce(&mut Command)) -> Self {
         change(&mut self.command);
         self

@@ -67,7 +67,7 @@ impl<'a> Shown<'_, 'a, '_> {
             return;
         };
         let bits = member.number(c::DW_AT_bit_size);
-        // DWARF before version 4 counts bits of a larger number, from its most significant end.
+        // DWARF before version 4 counts bits from the most significant end of an integer that the member is a part of.
         let of_number = || {
             let (last, size) = (member.number(c::DW_AT_bit_offset)?, member.number(c::DW_AT_byte_size)?);
             let start = member.number(c::DW_AT_data_member_location).unwrap_or(0);
@@ -81,7 +81,7 @@ impl<'a> Shown<'_, 'a, '_> {
             }
             return;
         }
-        // Virtual bases are where the object's table says.
+        // The offset of a virtual base is no number but an expression over the object's vtable: it is not shown.
         let offset = match member.attribute(c::DW_AT_data_member_location) {
             None => Some(0),
             Some((_, value)) => value.udata_value().and_then(|offset| usize::try_from(offset).ok()),
@@ -92,7 +92,7 @@ impl<'a> Shown<'_, 'a, '_> {
         }
     }
 
-    /// An enum of Rust's: its variant, and what that has.
+    /// An enum of Rust: the name of its variant, and that one's members.
     fn variant(&mut self, part: &At<'a>, data: &Data, depth: usize) {
         let discriminant =
             part.attribute(c::DW_AT_discr).and_then(|(at, value)| at.follow(&value)).and_then(|member| {
@@ -136,7 +136,7 @@ impl<'a> Shown<'_, 'a, '_> {
         }
     }
 
-    /// How many elements an array of the crashed function has in each dimension.
+    /// How many elements an array has in each dimension, also where that is decided at run time (C's variable length arrays).
     fn counts(&mut self, array: &At<'a>) -> Option<Vec<usize>> {
         let mut counts = Vec::new();
         for (at, entry) in dimensions(array) {
@@ -154,7 +154,7 @@ impl<'a> Shown<'_, 'a, '_> {
         Some(counts)
     }
 
-    /// A number that is decided at run time: an expression, or a variable.
+    /// A number that is decided at run time: the value of an expression, or of a variable.
     fn computed(&mut self, at: &At<'a>, value: &AttributeValue<Reader>) -> Option<u64> {
         if let Some(expression) = value.exprloc_value() {
             return self.reading.number(at, expression);
@@ -166,7 +166,7 @@ impl<'a> Shown<'_, 'a, '_> {
         Some(bytes.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte)))
     }
 
-    /// An array: its elements, as far as they are counted.
+    /// An array: its elements, if their number is known.
     pub(super) fn array(&mut self, kind: &At<'a>, data: &Data, depth: usize) {
         let (Some(element), Some(counts)) = (kind.kind().map(plain), self.counts(kind)) else {
             self.text.push_str("...");
@@ -178,7 +178,8 @@ impl<'a> Shown<'_, 'a, '_> {
         }
     }
 
-    /// The elements of an array, which are arrays themselves as long as there are more dimensions.
+    /// The elements of an array. `size` is the size of an element in bytes, `counts` the number of elements in each dimension: as long as
+    /// there are more dimensions, the elements are arrays themselves.
     fn elements(&mut self, element: &At<'a>, size: usize, counts: &[usize], data: &Data, depth: usize) {
         let Some((&count, inner)) = counts.split_first() else {
             self.text.push_str("{...}");

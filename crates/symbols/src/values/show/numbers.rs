@@ -26,7 +26,7 @@ impl<'a> Shown<'_, 'a, '_> {
         self.or_why(bytes, |shown, bytes| shown.base(encoding, &bytes));
     }
 
-    /// The same, of its bytes.
+    /// The same, from its bytes, the least significant first.
     fn base(&mut self, encoding: DwAte, bytes: &[u8]) {
         let unsigned = bytes.iter().rev().fold(0u128, |number, &byte| number << 8 | u128::from(byte));
         let bits = 8 * bytes.len() as u32;
@@ -62,18 +62,18 @@ impl<'a> Shown<'_, 'a, '_> {
         };
     }
 
-    /// A number with a fraction, of which none is shown that is zero.
+    /// A floating-point number, without `.0` at its end.
     fn float(&mut self, text: String) -> core::fmt::Result {
         self.text.push_str(text.strip_suffix(".0").unwrap_or(&text));
         Ok(())
     }
 
-    /// The name of a value, or the names of the flags that it is made of.
+    /// A value of an enumeration: its name, or the names of the flags that it consists of.
     pub(super) fn enumerator(&mut self, kind: &At, data: &Data) {
         let size = size_of(kind, 4).unwrap_or(4);
         let bytes = self.bytes(data, size.min(8));
         let children = kind.children();
-        // The names of others are names of their scope.
+        // The enumerators of other enumerations are written without the enumeration's name in C and C++, too.
         let scope = if kind.attribute(c::DW_AT_enum_class).is_some() { kind.name() } else { String::new() };
         self.or_why(bytes, |shown, bytes| {
             let word = bytes.iter().rev().fold(0u64, |word, &byte| word << 8 | u64::from(byte));
@@ -98,7 +98,7 @@ impl<'a> Shown<'_, 'a, '_> {
                 is_flags &= known & value == 0;
                 known |= value;
             }
-            // Of enumerators that have no bit in common, the value is several.
+            // Only if no two enumerators have a bit in common are they flags, of which a value can have several.
             if !is_flags || word & known == 0 {
                 let _ = write!(shown.text, "{word}");
                 return;
@@ -116,7 +116,7 @@ impl<'a> Shown<'_, 'a, '_> {
         });
     }
 
-    /// A member of some bits, the first of which is counted from the start of the structure.
+    /// A member of `bits` bits; `first` is the number of its first bit, counted from the start of the structure.
     pub(super) fn bit_field(&mut self, kind: &At<'a>, data: &Data, first: u64, bits: u64) {
         let field = data.bits(self.reading.process, first, bits);
         let kind = kind.clone();
@@ -132,7 +132,7 @@ impl<'a> Shown<'_, 'a, '_> {
     }
 }
 
-/// The nearest number of 64 bits for one of x86's 80 (long double): a sign, 15 bits of exponent, 64 of the number.
+/// An f64 near a number in x86's extended format of 80 bits (long double): 1 bit of sign, 15 of exponent, 64 of significand.
 #[cfg(target_arch = "x86_64")]
 pub(super) fn of_extended(bits: u128) -> f64 {
     let power = |exponent: i32| f64::from_bits(u64::try_from(exponent.clamp(-1022, 1023) + 1023).unwrap_or(0) << 52);
@@ -142,7 +142,7 @@ pub(super) fn of_extended(bits: u128) -> f64 {
     let value = match exponent {
         0x7fff if number << 1 == 0 => f64::INFINITY,
         0x7fff => f64::NAN,
-        // Two steps: one power alone may be out of reach where the number is not.
+        // In two steps: the power of two alone may be too large or too small for an f64 where the product is not.
         _ => number as f64 * power(scale / 2) * power(scale - scale / 2),
     };
     if bits >> 79 & 1 == 1 { -value } else { value }

@@ -1,4 +1,4 @@
-//! Strings: those of C, and the objects in which C++'s libraries and Rust keep theirs.
+//! Strings: C's, and the string objects of C++'s libraries and of Rust.
 
 use alloc::string::String;
 use core::fmt::Write;
@@ -10,7 +10,7 @@ use super::types::offset_of;
 use super::{LONGEST_TEXT, Shown};
 
 impl Shown<'_, '_, '_> {
-    /// Strings of C++'s libraries and of Rust's; false for everything else.
+    /// Writes a value if it is a string object of a C++ library or of Rust. Returns whether it was one.
     pub(super) fn text_object(&mut self, kind: &At, data: &Data) -> bool {
         let name = kind.name();
         let is_string = name.starts_with("basic_string<char,") || name == "basic_string<char>";
@@ -32,7 +32,7 @@ impl Shown<'_, '_, '_> {
         true
     }
 
-    /// Where such a string's text is, and its length.
+    /// The address of such a string's text, and its length in bytes; `None` if the object is not made as is known here.
     fn text_at(&mut self, kind: &At, data: &Data, is_rust_string: bool) -> Option<Result<(u64, u64), Why>> {
         let both = |shown: &mut Self, pointer: usize, length: usize| {
             let address = shown.word(&data.part(pointer));
@@ -56,14 +56,15 @@ impl Shown<'_, '_, '_> {
             }
         }
         if offset_of(kind, &["_M_dataplus"]).is_some() {
-            // The text counts its references: its length is three words before it.
+            // libstdc++'s older string, which counts its references: the length is 24 bytes before the text (`_Rep_base`).
             return Some(self.word(data).and_then(|address| {
                 let length = content::read(self.reading.process, address.wrapping_sub(24), 8).ok_or(Why::Unreadable)?;
                 Ok((address, length.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte))))
             }));
         }
         if offset_of(kind, &["__r_"]).or_else(|| offset_of(kind, &["__rep_"])).is_some() {
-            // libc++: the lowest bit of the first byte says whether the text is elsewhere.
+            // libc++: if the lowest bit of the first byte is set, the object has a capacity, the length and the text's address, 8 bytes
+            // each. Otherwise it has the length in that byte's other bits, and behind it the text, of 22 bytes at most.
             let first = match data.bytes(self.reading.process, 1) {
                 Ok(first) => first.first().copied().unwrap_or(0),
                 Err(why) => return Some(Err(why)),
@@ -77,16 +78,16 @@ impl Shown<'_, '_, '_> {
         None
     }
 
-    /// A text in memory, in quotes: up to a zero byte if its length is not known. Whether it could be read.
+    /// A text in memory, in quotes: up to a zero byte if its length is not known. Returns whether it could be read.
     pub(super) fn quoted(&mut self, address: u64, length: Option<u64>) -> bool {
         let wanted = length.map_or(LONGEST_TEXT + 1, |length| usize::try_from(length).unwrap_or(usize::MAX));
         let mut bytes = [0; LONGEST_TEXT + 1];
         let wanted = wanted.min(bytes.len());
-        let Some(place) = bytes.get_mut(..wanted) else { return false };
-        let read = self.reading.process.read(address, place);
-        let found = place.get(..read).unwrap_or_default();
+        let Some(buffer) = bytes.get_mut(..wanted) else { return false };
+        let read = self.reading.process.read(address, buffer);
+        let found = buffer.get(..read).unwrap_or_default();
         let end = if length.is_none() { found.iter().position(|&byte| byte == 0) } else { None };
-        // Memory that ends without the text ending is no text.
+        // Memory that ends before the text does has no text.
         if read < wanted && end.is_none() {
             return false;
         }
@@ -109,7 +110,7 @@ impl Shown<'_, '_, '_> {
     }
 }
 
-/// A character of a text, as C's source would have it.
+/// Writes a character of a text as it would stand in C's source.
 pub(super) fn escape(text: &mut String, character: char) {
     let _ = match character {
         '\n' => write!(text, "\\n"),

@@ -1,4 +1,4 @@
-//! What a type is: its size, what arrays count, where members are.
+//! What debug information says of a type: its size, how many elements an array has, where members are.
 
 use alloc::vec::Vec;
 
@@ -6,7 +6,7 @@ use gimli::{AttributeValue, constants as c};
 
 use super::super::{At, Entry, REFERENCES};
 
-/// The type itself, without other names of it and without `const` and the like. None is void.
+/// The type behind typedefs, `const` and the like. Where these lead to no type (that is void), the last of them.
 pub(super) fn plain<'a>(mut kind: At<'a>) -> At<'a> {
     for _ in 0..REFERENCES {
         let Some(entry) = kind.read() else { break };
@@ -35,14 +35,14 @@ pub(super) fn plain<'a>(mut kind: At<'a>) -> At<'a> {
     kind
 }
 
-/// Bytes of a type.
+/// Size of a type in bytes; `None` where it is not known, or only at run time. `depth` is how many more types may be followed.
 pub(super) fn size_of(kind: &At, depth: usize) -> Option<usize> {
     let entry = kind.read()?;
     if let Some(size) = entry.attr_value(c::DW_AT_byte_size) {
         return usize::try_from(size.udata_value()?).ok();
     }
     match entry.tag() {
-        // std::nullptr_t is the only type without a description.
+        // Of types without a description (DW_TAG_unspecified_type) only std::nullptr_t has values.
         c::DW_TAG_pointer_type
         | c::DW_TAG_reference_type
         | c::DW_TAG_rvalue_reference_type
@@ -66,7 +66,7 @@ pub(super) fn dimensions<'a>(array: &At<'a>) -> impl Iterator<Item = (At<'a>, En
     array.children().into_iter().filter(|(_, entry)| entry.tag() == c::DW_TAG_subrange_type)
 }
 
-/// How many elements a dimension has, where that is not decided at run time.
+/// How many elements a dimension has; `None` where that is decided at run time.
 pub(super) fn constant_count(dimension: &Entry) -> Option<usize> {
     let count = match dimension.attr_value(c::DW_AT_count) {
         Some(count) => count.udata_value(),
@@ -75,7 +75,7 @@ pub(super) fn constant_count(dimension: &Entry) -> Option<usize> {
     usize::try_from(count?).ok()
 }
 
-/// Whether texts are made of that.
+/// Whether it is a character type of one byte.
 pub(super) fn is_character(kind: &At) -> bool {
     let encoding = kind.attribute(c::DW_AT_encoding).map(|(_, value)| value);
     let is_wide = size_of(kind, 1) != Some(1);
@@ -86,7 +86,7 @@ pub(super) fn is_character(kind: &At) -> bool {
         )
 }
 
-/// How far into a structure a member of a member is.
+/// Offset in bytes of a member of a member, and so on, in a structure; `None` without members of these names.
 pub(super) fn offset_of(kind: &At, path: &[&str]) -> Option<usize> {
     let Some((first, rest)) = path.split_first() else { return Some(0) };
     let (member, _) =
