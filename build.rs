@@ -1,8 +1,8 @@
 //! How the library is linked.
 //!
-//! A preloaded library must load in every sandbox and cost little at start, so it may depend on libc alone. But rustc has the linker link
-//! with `gcc_s`, and `-static-libgcc` does not change that. So a linker script with the name of that library, which the linker finds first,
-//! names libgcc's static libraries instead.
+//! A preloaded library must load in every sandbox and cost little at start, so it may depend on libc alone. But rustc
+//! has the linker link with `gcc_s`, and `-static-libgcc` does not change that. So a linker script with the name of
+//! that library, which the linker finds first, names libgcc's static libraries instead.
 
 use std::{env, fs, path::PathBuf};
 
@@ -32,8 +32,8 @@ fn linux() {
         println!("cargo::rustc-link-arg-bins=-Wl,--export-dynamic-symbol=demo_server_looks_up_session");
         return;
     }
-    // The oldest glibc that servers still have is 2.17 (RHEL 7). The files need libc.so.6 and no other library: musl's loader takes that
-    // name for its own, and knows no ld-linux.
+    // The oldest glibc that servers still have is 2.17 (RHEL 7). The files need libc.so.6 and no other library: musl's
+    // loader takes that name for its own, and knows no ld-linux.
     let old = out.join("old");
     if let Err(error) = old_libc::make(&old) {
         println!("cargo::error={error}");
@@ -80,8 +80,9 @@ fn macos() {
     // As two arguments without -Wl: so both a compiler driver and the linker itself understand them.
     println!("cargo::rustc-cdylib-link-arg=-install_name");
     println!("cargo::rustc-cdylib-link-arg=@rpath/libnosigpipe.dylib");
-    // No lazy binding: the first call of a libSystem function would take dyld's lock, and it may come from a signal handler. Apple's linker,
-    // which links on a Mac, and rust-lld, which links elsewhere, have different options for that.
+    // No lazy binding: the first call of a libSystem function would take dyld's lock, and it may come from a signal
+    // handler. Apple's linker, which links on a Mac, and rust-lld, which links elsewhere, have different options for
+    // that.
     let on_mac = env::var("HOST").is_ok_and(|host| host.contains("-apple-"));
     println!("cargo::rustc-cdylib-link-arg={}", if on_mac { "-bind_at_load" } else { "-fixup_chains" });
 }

@@ -1,8 +1,10 @@
-//! Makes libraries for the linker to use in place of the C library's: with the same names, each in the newest version that is old enough.
+//! Makes libraries for the linker to use in place of the C library's: with the same names, each in the newest version
+//! that is old enough.
 //!
-//! A linker binds a reference to the newest version of a function that it sees, and the loader of an older machine then refuses the
-//! file, though an older version would almost always do. The libraries made here have no code, only the names and versions that the real
-//! ones have. A name that has no version old enough is left out: then linking fails, rather than the start on some machine.
+//! A linker binds a reference to the newest version of a function that it sees, and the loader of an older machine then
+//! refuses the file, though an older version would almost always do. The libraries made here have no code, only the
+//! names and versions that the real ones have. A name that has no version old enough is left out: then linking fails,
+//! rather than the start on some machine.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -15,13 +17,15 @@ use object::read::elf::{FileHeader, Sym};
 
 /// The newest version of glibc that may be needed: 2.17, of 2012.
 const FLOOR: [u32; 2] = [2, 17];
-/// The libraries of glibc that have had the functions which we need. From glibc 2.34 on, all but libm's are in the first.
+/// The libraries of glibc that have had the functions which we need. From glibc 2.34 on, all but libm's are in the
+/// first.
 const PARTS: [&str; 5] = ["libc.so.6", "libpthread.so.0", "libdl.so.2", "librt.so.1", "libm.so.6"];
 
-/// Functions to which the library has weak references, since it can do without them. libc.so.6 has them since 2.34; before, other libraries
-/// had. If a reference says that they are in libc.so.6 with some version, and libc.so.6 lacks them, loaders before 2.30 refuse to start the
-/// program, even though the reference is weak (glibc's bug 24741). So the references have no version. A loader then takes the oldest
-/// version of a function, which is the right one for each of these.
+/// Functions to which the library has weak references, since it can do without them. libc.so.6 has them since 2.34;
+/// before, other libraries had. If a reference says that they are in libc.so.6 with some version, and libc.so.6 lacks
+/// them, loaders before 2.30 refuse to start the program, even though the reference is weak (glibc's bug 24741). So the
+/// references have no version. A loader then takes the oldest version of a function, which is the right one for each of
+/// these.
 const OF_NO_VERSION: [&str; 2] = ["dlsym", "pthread_setspecific"];
 
 type Failure = Box<dyn std::error::Error>;
@@ -31,8 +35,8 @@ struct Symbol {
     version: String,
     number: Vec<u32>,
     size: u64,
-    /// For a variable: the index of its library and its address there. Names with the same address must stay names of one variable, since
-    /// a linker may have the program keep a copy of it.
+    /// For a variable: the index of its library and its address there. Names with the same address must stay names of
+    /// one variable, since a linker may have the program keep a copy of it.
     location: Option<(usize, u64)>,
     is_weak: bool,
 }
@@ -92,7 +96,8 @@ fn path_of(compiler: &Path, library: &str) -> Result<Option<PathBuf>, Failure> {
     Ok(path.is_absolute().then_some(path))
 }
 
-/// The loader. On arm64 it defines `__stack_chk_guard`, the value by which functions notice that their stack was overwritten.
+/// The loader. On arm64 it defines `__stack_chk_guard`, the value by which functions notice that their stack was
+/// overwritten.
 pub fn loader_of_arm64() -> Option<PathBuf> {
     path_of(&compiler(), "ld-linux-aarch64.so.1").ok().flatten()
 }

@@ -1,8 +1,9 @@
-//! The constructor. It looks up the real functions, reads the options, and puts the policy for SIGPIPE and the crash handlers in force, in
-//! that order.
+//! The constructor. It looks up the real functions, reads the options, and puts the policy for SIGPIPE and the crash
+//! handlers in force, in that order.
 //!
-//! It runs before `main`, but the constructors of other libraries may run earlier, call hooks, and have started threads. The hooks work
-//! before it has run: calls on sockets raise no SIGPIPE then, and a signal's action goes straight to the kernel.
+//! It runs before `main`, but the constructors of other libraries may run earlier, call hooks, and have started
+//! threads. The hooks work before it has run: calls on sockets raise no SIGPIPE then, and a signal's action goes
+//! straight to the kernel.
 
 use core::ffi::CStr;
 use core::fmt::Write;
@@ -25,8 +26,8 @@ fn start() {
     platform::keeping_errno(|| {
         hooks::resolve();
         platform::learn_stderr();
-        // If there are two files of the library in one process, both have this exported state, and the second stays out of it: each
-        // would take what the other sets for the program's.
+        // If there are two files of the library in one process, both have this exported state, and the second stays out
+        // of it: each would take what the other sets for the program's.
         if STATE.stage.load(Relaxed) != Stage::Loaded as u32 {
             sigpipe::keep_out();
             return;
@@ -44,7 +45,8 @@ fn start() {
         let mut environment = Environment::read(trusted);
         let is_shell = SHELLS.iter().any(|&shell| shell == executable || shell == invocation);
         if is_shell && environment.process.is_none() {
-            // libc has started the shell for its caller (system, popen, wordexp), with an environment that no hook has added to.
+            // libc has started the shell for its caller (system, popen, wordexp), with an environment that no hook has
+            // added to.
             environment.process = platform::parent_with_library();
         }
         let is_child = environment.process.is_some_and(|started| started != pid);
@@ -87,14 +89,16 @@ struct Environment {
     values: [Option<&'static CStr>; SETTINGS.len()],
     /// An entry whose name begins with NOSIGPIPE_ and is not a setting's.
     unknown: Option<&'static CStr>,
-    /// The pid of the process that was started with the library, of which this one may be a descendant, where that is known.
+    /// The pid of the process that was started with the library, of which this one may be a descendant, where that is
+    /// known.
     process: Option<i32>,
     /// Whether [`PROCESS`] is set.
     has_process: bool,
 }
 
 impl Environment {
-    /// Reads the process's environment. Where it is not `trusted`, since the program has more rights than its caller, settings do not count.
+    /// Reads the process's environment. Where it is not `trusted`, since the program has more rights than its caller,
+    /// settings do not count.
     fn read(trusted: bool) -> Self {
         let mut found = Self { values: [None; SETTINGS.len()], unknown: None, process: None, has_process: false };
         for entry in platform::environment(b"NOSIGPIPE_") {
@@ -143,13 +147,14 @@ impl Environment {
     }
 }
 
-/// Has [`PROCESS`], the pid of the process that was started with the library, added to the environment of programs that this one starts.
+/// Has [`PROCESS`], the pid of the process that was started with the library, added to the environment of programs that
+/// this one starts.
 fn tell_programs(started: i32) {
     /// The entry. It has to exist as long as the process, since hooks pass its address on.
     static mut ENTRY: Line<32> = Line::empty();
     let entry = &raw mut ENTRY;
-    // SAFETY: only the constructor writes it, once. Hooks read it through the address that `hand_on` publishes (Release) when it is
-    // complete.
+    // SAFETY: only the constructor writes it, once. Hooks read it through the address that `hand_on` publishes
+    // (Release) when it is complete.
     let line = unsafe { &mut *entry };
     let _ = write!(line, "{PROCESS}={started}\0");
     if let Ok(entry) = CStr::from_bytes_until_nul(line.bytes()) {

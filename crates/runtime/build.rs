@@ -1,16 +1,16 @@
-//! Whether hooks can have versions: `has_versions`, and for the crate that links the library what the linker is to be told
-//! (DEP_NOSIGPIPE_RUNTIME_VERSIONS and _LINKER).
+//! Whether hooks can have versions: `has_versions`, and for the crate that links the library what the linker is to be
+//! told (DEP_NOSIGPIPE_RUNTIME_VERSIONS and _LINKER).
 //!
-//! rustc tells the linker by a version script without version names what is exported. LLD accepts a second script with named versions. GNU
-//! ld refuses it ("anonymous version tag cannot be combined with other version tags"). So a small library is linked, as ours will be, to
-//! find out.
+//! rustc tells the linker by a version script without version names what is exported. LLD accepts a second script with
+//! named versions. GNU ld refuses it ("anonymous version tag cannot be combined with other version tags"). So a small
+//! library is linked, as ours will be, to find out.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
 
-/// The version script. References without a version are also bound to symbols of the first version (glibc's do_lookup_x), so no symbol has
-/// that one.
+/// The version script. References without a version are also bound to symbols of the first version (glibc's
+/// do_lookup_x), so no symbol has that one.
 const VERSIONS: &str = "NOSIGPIPE_UNUSED { };\nGLIBC_2.39 { };\n";
 
 /// A library with a function in the last version.

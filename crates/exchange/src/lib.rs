@@ -1,17 +1,19 @@
-//! A value that threads and signal handlers exchange, and that is passed on to something outside. Here that is the action of a signal
-//! that the program believes in, and the kernel, which is given an action made from it.
+//! A value that threads and signal handlers exchange, and that is passed on to something outside. Here that is the
+//! action of a signal that the program believes in, and the kernel, which is given an action made from it.
 //!
 //! `sigaction` may be called in any signal handler and by any number of threads, and each of these calls may end at any
-//! instruction: a handler leaves it by siglongjmp(3), the thread is cancelled, or another thread forks and the call is not continued in
-//! the child. So no operation waits for another one to go on, and none holds anything that would have to be given back:
+//! instruction: a handler leaves it by siglongjmp(3), the thread is cancelled, or another thread forks and the call is
+//! not continued in the child. So no operation waits for another one to go on, and none holds anything that would have
+//! to be given back:
 //!
-//! - [`Exchange::current`] has the number of the epoch and the index of the slot whose value is in force. Publishing a value is one
-//!   compare-and-swap from epoch E to E + 1. So it succeeds only for a writer that has seen E, and only if no other was faster.
-//! - A slot is claimed for the epoch that its writer has seen. The claim ends with the epoch: then its writer has published, or it can't
-//!   publish any more since another one has, or it does not exist any more. A writer that finds all slots claimed ends the epoch
-//!   without a new value.
-//! - A writer that goes on late can't damage what others have written into its slot since. Every number in a slot has its writer's
-//!   epoch beside it, and is written by a compare-and-swap that gives way to a later epoch.
+//! - [`Exchange::current`] has the number of the epoch and the index of the slot whose value is in force. Publishing a
+//!   value is one compare-and-swap from epoch E to E + 1. So it succeeds only for a writer that has seen E, and only if
+//!   no other was faster.
+//! - A slot is claimed for the epoch that its writer has seen. The claim ends with the epoch: then its writer has
+//!   published, or it can't publish any more since another one has, or it does not exist any more. A writer that finds
+//!   all slots claimed ends the epoch without a new value.
+//! - A writer that goes on late can't damage what others have written into its slot since. Every number in a slot has
+//!   its writer's epoch beside it, and is written by a compare-and-swap that gives way to a later epoch.
 //! - The slot in force is never claimed. So what was read from it is whole if the epoch is the same afterwards.
 
 #![no_std]
@@ -24,8 +26,8 @@ use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 #[cfg(feature = "loom")]
 use loom::sync::atomic::{AtomicU32, AtomicU64, fence};
 
-/// A value of `WORDS` numbers of 32 bits each. There are `SLOTS` slots: one has the value in force, and each of the others can be written by
-/// one writer at the same time. If there are more writers, they make each other start again.
+/// A value of `WORDS` numbers of 32 bits each. There are `SLOTS` slots: one has the value in force, and each of the
+/// others can be written by one writer at the same time. If there are more writers, they make each other start again.
 pub struct Exchange<const SLOTS: usize, const WORDS: usize> {
     /// Number of the epoch, times `SLOTS`, plus the slot of the value in force. No number comes twice.
     current: AtomicU64,
@@ -87,8 +89,8 @@ impl<const WORDS: usize> Slot<WORDS> {
                 if ((found >> 32) as u32).wrapping_sub(epoch).cast_signed() > 0 {
                     return Err(Overtaken);
                 }
-                // Release, with the Acquire fence in `current`: a reader that has got this number from a slot which was in force in
-                // an earlier epoch then sees that the epoch is another one, and reads again.
+                // Release, with the Acquire fence in `current`: a reader that has got this number from a slot which was
+                // in force in an earlier epoch then sees that the epoch is another one, and reads again.
                 match word.compare_exchange(found, new, Release, Relaxed) {
                     Ok(_) => break,
                     Err(now) => found = now,
@@ -126,8 +128,8 @@ impl<const SLOTS: usize, const WORDS: usize> Exchange<SLOTS, WORDS> {
         }
     }
 
-    /// Puts the first value into force. For the constructor, before anybody else uses the exchange: whoever lets others use it has to
-    /// publish that with Release.
+    /// Puts the first value into force. For the constructor, before anybody else uses the exchange: whoever lets others
+    /// use it has to publish that with Release.
     pub fn set_first(&self, value: &[u32; WORDS]) {
         // Slot 0 is in force in epoch 1, so it may be written only because nobody else reads or writes yet.
         let _ = self.slots.first().map(|first| first.store(1, value));
@@ -143,7 +145,8 @@ impl<const SLOTS: usize, const WORDS: usize> Exchange<SLOTS, WORDS> {
         loop {
             let current = self.current.load(Acquire);
             let value = self.slots.get(current as usize % SLOTS).map_or([0; WORDS], Slot::load);
-            // A slot that is in force is never written, and no epoch comes twice: if the epoch is the same, the value is whole.
+            // A slot that is in force is never written, and no epoch comes twice: if the epoch is the same, the value
+            // is whole.
             fence(Acquire);
             if self.current.load(Relaxed) == current {
                 return (current, value);
@@ -151,8 +154,8 @@ impl<const SLOTS: usize, const WORDS: usize> Exchange<SLOTS, WORDS> {
         }
     }
 
-    /// Makes a new value of the one in force, puts it into force, and returns the one before. `new` is called again if another writer was
-    /// faster.
+    /// Makes a new value of the one in force, puts it into force, and returns the one before. `new` is called again if
+    /// another writer was faster.
     pub fn exchange(&self, new: impl Fn(&[u32; WORDS]) -> [u32; WORDS]) -> [u32; WORDS] {
         loop {
             let claim = self.claim();
@@ -175,8 +178,8 @@ impl<const SLOTS: usize, const WORDS: usize> Exchange<SLOTS, WORDS> {
         Claim { exchange: self, seen, slot, before }
     }
 
-    /// Calls `tell` with the value in force, again until that is the same afterwards. So when several threads exchange values at once, the
-    /// one that comes last with an older value sees that, and tells the later one.
+    /// Calls `tell` with the value in force, again until that is the same afterwards. So when several threads exchange
+    /// values at once, the one that comes last with an older value sees that, and tells the later one.
     pub fn apply(&self, tell: impl Fn(&[u32; WORDS])) {
         self.applying.fetch_add(1, SeqCst);
         loop {
@@ -197,12 +200,14 @@ impl<const SLOTS: usize, const WORDS: usize> Exchange<SLOTS, WORDS> {
 
     /// Waits until nobody is about to tell what was right before [`Exchange::policy_changed`].
     ///
-    /// A thread in [`Exchange::apply`] is soon through, unless it was interrupted there: by the caller, if that is a signal handler, or for
-    /// good. So `wait` is called `most` times at most, and threads that were waited for in vain are not waited for again.
+    /// A thread in [`Exchange::apply`] is soon through, unless it was interrupted there: by the caller, if that is a
+    /// signal handler, or for good. So `wait` is called `most` times at most, and threads that were waited for in vain
+    /// are not waited for again.
     pub fn wait_for_pending(&self, most: u32, wait: impl Fn()) {
         let lost = self.lost.load(Relaxed);
         for _ in 0..most {
-            // A read-modify-write and not a load: a thread that adds itself to `applying` after this sees the new policy.
+            // A read-modify-write and not a load: a thread that adds itself to `applying` after this sees the new
+            // policy.
             let applying = self.applying.fetch_add(0, SeqCst);
             if applying <= lost {
                 // Some that were thought never to end may have ended.
@@ -228,15 +233,16 @@ impl<const SLOTS: usize, const WORDS: usize> Default for Exchange<SLOTS, WORDS> 
 }
 
 impl<const SLOTS: usize, const WORDS: usize> Claim<'_, SLOTS, WORDS> {
-    /// Writes a value, or the first numbers of one; `false` if a writer of a later epoch has the slot now. Does nothing without a slot.
+    /// Writes a value, or the first numbers of one; `false` if a writer of a later epoch has the slot now. Does nothing
+    /// without a slot.
     #[must_use]
     pub fn write(&self, value: &[u32]) -> bool {
         let slot = self.slot.and_then(|index| self.exchange.slots.get(index));
         slot.is_none_or(|slot| slot.store(self.seen / SLOTS as u64, value).is_ok())
     }
 
-    /// Puts what was written into force. `false` if another writer was faster, or if there was no slot: then this only ends the epoch, and
-    /// all claims with it, and the value in force stays as it is.
+    /// Puts what was written into force. `false` if another writer was faster, or if there was no slot: then this only
+    /// ends the epoch, and all claims with it, and the value in force stays as it is.
     #[must_use]
     pub fn publish(&self) -> bool {
         let slot = self.slot.map_or(self.seen % SLOTS as u64, |index| index as u64);

@@ -1,11 +1,11 @@
-//! Every order in which the atomic operations of a few threads can happen, weak memory orders included: loom tries them all, up to
-//! a number of forced switches between threads.
+//! Every order in which the atomic operations of a few threads can happen, weak memory orders included: loom tries them
+//! all, up to a number of forced switches between threads.
 //!
 //! `cargo test --package exchange --features loom`
 //!
-//! These tests were seen to fail when `apply` did not look at the value again, when claims outlived their epoch, when a late writer
-//! could overwrite a slot, and when `publish` was Relaxed. Loom does not notice when the fence in `current`, or the Release order in
-//! `Slot::store`, is weakened.
+//! These tests were seen to fail when `apply` did not look at the value again, when claims outlived their epoch, when a
+//! late writer could overwrite a slot, and when `publish` was Relaxed. Loom does not notice when the fence in
+//! `current`, or the Release order in `Slot::store`, is weakened.
 
 #![cfg(feature = "loom")]
 
@@ -105,8 +105,8 @@ fn a_reader() {
     });
 }
 
-/// A writer that ends anywhere, as one that a signal handler has left by siglongjmp, keeps nobody from going on, and nothing of what
-/// it has written is ever in force.
+/// A writer that ends anywhere, as one that a signal handler has left by siglongjmp, keeps nobody from going on, and
+/// nothing of what it has written is ever in force.
 #[test]
 fn a_writer_that_ends_anywhere() {
     for words in 0..=2 {
@@ -125,7 +125,8 @@ fn a_writer_that_ends_anywhere() {
     }
 }
 
-/// A writer that goes on late, after others have had its slot, neither damages what they have written nor gets its own into force.
+/// A writer that goes on late, after others have had its slot, neither damages what they have written nor gets its own
+/// into force.
 #[test]
 fn a_writer_that_is_late() {
     model(2, || {
@@ -160,7 +161,8 @@ fn what_is_told_is_the_value_in_force() {
     });
 }
 
-/// The same when the policy changes and not the value: after the wait, unless that was in vain, nobody tells what was right before.
+/// The same when the policy changes and not the value: after the wait, unless that was in vain, nobody tells what was
+/// right before.
 #[test]
 fn what_was_right_before_is_not_told_after_the_wait() {
     let was_in_vain = std::sync::Arc::new(Mutex::new([false; 2]));

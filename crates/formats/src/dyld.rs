@@ -1,5 +1,5 @@
-//! dyld's own list of images, which it keeps for debuggers (mach-o/dyld_images.h): read in memory, without its lock. A crash in the
-//! middle of dlopen(3) may leave it null or stale, which costs names and nothing else.
+//! dyld's own list of images, which it keeps for debuggers (mach-o/dyld_images.h): read in memory, without its lock. A
+//! crash in the middle of dlopen(3) may leave it null or stale, which costs names and nothing else.
 
 use crate::ReadMemory;
 use crate::memory::{u32_in, u64_in};
@@ -25,8 +25,9 @@ pub struct Images {
 }
 
 impl Images {
-    /// The list that a `dyld_all_image_infos` at an address leads to. Its first members are a version, the number of entries and their
-    /// address. `None` when it can't be read, or dyld is changing the list: then that address is null.
+    /// The list that a `dyld_all_image_infos` at an address leads to. Its first members are a version, the number of
+    /// entries and their address. `None` when it can't be read, or dyld is changing the list: then that address is
+    /// null.
     pub fn read(memory: &mut (impl ReadMemory + ?Sized), infos: u64) -> Option<Self> {
         let mut head = [0; 16];
         memory.read_exact(infos, &mut head).then_some(())?;

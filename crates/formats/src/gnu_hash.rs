@@ -1,6 +1,6 @@
-//! Hash tables of exported names, of the kind that GNU's linkers make (DT_GNU_HASH): four numbers, a Bloom filter, buckets, and
-//! chains. A chain has a hash for each symbol, whose lowest bit says whether the chain ends there. No standard describes the format: the
-//! source is glibc's elf/dl-lookup.c.
+//! Hash tables of exported names, of the kind that GNU's linkers make (DT_GNU_HASH): four numbers, a Bloom filter,
+//! buckets, and chains. A chain has a hash for each symbol, whose lowest bit says whether the chain ends there. No
+//! standard describes the format: the source is glibc's elf/dl-lookup.c.
 
 use crate::ReadMemory;
 use crate::memory::u32_in;
@@ -89,7 +89,8 @@ impl Table {
         None
     }
 
-    /// How many symbols the file has, with those before the first one in the table; `MOST_SYMBOLS` at most. `None` if it can't be read.
+    /// How many symbols the file has, with those before the first one in the table; `MOST_SYMBOLS` at most. `None` if
+    /// it can't be read.
     pub fn symbols(&self, memory: &mut (impl ReadMemory + ?Sized)) -> Option<u32> {
         // The last one is at the end of the last bucket's chain.
         let (mut last, mut left, mut at) = (0, self.buckets.min(MOST_SYMBOLS), self.buckets_at());

@@ -1,5 +1,5 @@
-//! Readers of what kernels, linkers and loaders write about a process: one for each format, for the library, which reads its own process
-//! and does so in signal handlers, too, and for the launcher, which reads another one.
+//! Readers of what kernels, linkers and loaders write about a process: one for each format, for the library, which
+//! reads its own process and does so in signal handlers, too, and for the launcher, which reads another one.
 //!
 //! What is read may be damaged. Every reader ends after a bounded number of steps, none panics, and none allocates.
 

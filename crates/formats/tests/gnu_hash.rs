@@ -16,7 +16,8 @@ impl ReadMemory for Bytes {
     }
 }
 
-/// A table as a linker makes it, of names whose symbols begin at index 3, and the hashes of these symbols in their order.
+/// A table as a linker makes it, of names whose symbols begin at index 3, and the hashes of these symbols in their
+/// order.
 fn table(names: &[&[u8]], buckets: u32) -> (Bytes, Vec<u32>) {
     let (first, words, shift) = (3u32, 2u32, 6u32);
     let mut hashes: Vec<u32> = names.iter().map(|name| hash(name)).collect();

@@ -1,21 +1,22 @@
 //! THE HOOK TABLE: one line for each function of libc that the library stands in front of.
 //!
-//! `for_each_hook!` calls a macro with all lines: that of `runtime` makes the hooks, that of the launcher what `nosigpipe check` says of a
-//! call. docs/adding-a-hook.md tells how to add a line. A line says:
+//! `for_each_hook!` calls a macro with all lines: that of `runtime` makes the hooks, that of the launcher what
+//! `nosigpipe check` says of a call. docs/adding-a-hook.md tells how to add a line. A line says:
 //!
 //! 1. What the hook does with the real function:
-//!    - `wraps`: it calls that one. The constructor looks it up, so that no signal handler and no child by vfork(2) has to do it first;
+//!    - `wraps`: it calls that one. The constructor looks it up, so that no signal handler and no child by vfork(2) has
+//!      to do it first;
 //!    - `wraps_for_caller`: the same, and on Linux the hook's body is told its return address;
 //!    - `wraps_later`: the first call looks the real function up, since most programs never call it;
-//!    - `wraps_version`: the same, and only callers that were linked with the version which the line names find the hook. It exists only
-//!      where the linker can give functions versions (`crates/runtime/build.rs`);
+//!    - `wraps_version`: the same, and only callers that were linked with the version which the line names find the
+//!      hook. It exists only where the linker can give functions versions (`crates/runtime/build.rs`);
 //!    - `replaces`: it never calls the real function.
 //! 2. Its [`Role`], from which `nosigpipe check` knows how a program's calls are covered.
-//! 3. The version of glibc that brought the function, where glibc 2.17, the oldest that the library is for, lacks it. A program asks
-//!    by dlsym(3), or by a weak reference, whether it has such a function, and would find a hook on every glibc: so the hook has
-//!    that version (`wraps_version`), or does no harm where the function is missing.
-//! 4. The family, whose file in `crates/runtime/src/hooks/` has the body, and the name and the signature, which the compiler compares
-//!    with libc's. Where libc's name is none that Rust can write, it stands behind ours.
+//! 3. The version of glibc that brought the function, where glibc 2.17, the oldest that the library is for, lacks it. A
+//!    program asks by dlsym(3), or by a weak reference, whether it has such a function, and would find a hook on every
+//!    glibc: so the hook has that version (`wraps_version`), or does no harm where the function is missing.
+//! 4. The family, whose file in `crates/runtime/src/hooks/` has the body, and the name and the signature, which the
+//!    compiler compares with libc's. Where libc's name is none that Rust can write, it stands behind ours.
 //!
 //! The functions whose signatures a line can't say (execl and its like, vfork, clone, abort) are beside the table, in
 //! `crates/runtime/src/hooks/`.
@@ -123,8 +124,8 @@ macro_rules! for_each_hook {
 
             wraps            Other  thread::pthread_create(thread: *mut pthread_t, attributes: *const pthread_attr_t, routine: extern "C" fn(*mut c_void) -> *mut c_void, argument: *mut c_void) -> c_int;
 
-            // C11's functions: glibc makes their threads without calling pthread_create by its name. In a glibc that lacks them, these hooks
-            // return thrd_error, as such a function does when it can't make a thread.
+            // C11's functions: glibc makes their threads without calling pthread_create by its name. In a glibc that
+            // lacks them, these hooks return thrd_error, as such a function does when it can't make a thread.
             #[cfg(target_os = "linux")]
             wraps_later      Other  "GLIBC_2.28" linux::thrd_create(thread: *mut c_void, routine: extern "C" fn(*mut c_void) -> *mut c_void, argument: *mut c_void) -> c_int;
             #[cfg(target_os = "linux")]
@@ -145,7 +146,8 @@ macro_rules! for_each_hook {
             #[cfg(target_os = "linux")]
             replaces         Other  linux::_exit(status: c_int) -> !;
 
-            // execl, execlp and execle are in crates/runtime/src/hooks/list.rs: a line can't express variable arguments.
+            // execl, execlp and execle are in crates/runtime/src/hooks/list.rs: a line can't express variable
+            // arguments.
             wraps            Child  exec::execve(path: *const c_char, arguments: *const *const c_char, environment: *const *const c_char) -> c_int;
             wraps            Child  exec::execv(path: *const c_char, arguments: *const *const c_char) -> c_int;
             wraps            Child  exec::execvp(file: *const c_char, arguments: *const *const c_char) -> c_int;

@@ -1,5 +1,5 @@
-//! The decisions about SIGPIPE, as functions of their arguments alone. There are no system calls and no state, so that every row of each
-//! table can be tested (`tests/tables.rs`).
+//! The decisions about SIGPIPE, as functions of their arguments alone. There are no system calls and no state, so that
+//! every row of each table can be tested (`tests/tables.rs`).
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -10,8 +10,9 @@
 pub enum Origin {
     /// Nobody: the process was started with it, or our scope has made it of that.
     Inherited,
-    /// The program, by `signal`, where [`Origin::Inherited`] was in force. A library may set SIGPIPE for a while and then set again what
-    /// `signal` has returned to it. (libcurl does so where it can't use sigaction.) Then it has asked for nothing in the end.
+    /// The program, by `signal`, where [`Origin::Inherited`] was in force. A library may set SIGPIPE for a while and
+    /// then set again what `signal` has returned to it. (libcurl does so where it can't use sigaction.) Then it has
+    /// asked for nothing in the end.
     SetBySignalOverInherited,
     /// The program, by `sigaction`.
     Program,

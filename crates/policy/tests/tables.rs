@@ -27,8 +27,8 @@ fn set(origin: Origin, ignores: bool, is_marked: bool) -> Set {
     Set { origin, ignores, is_marked }
 }
 
-/// A sequence of what a program does, and who counts as having asked after each step. It begins with the SIG_IGN that nobody has asked
-/// for, which is told with the mark.
+/// A sequence of what a program does, and who counts as having asked after each step. It begins with the SIG_IGN that
+/// nobody has asked for, which is told with the mark.
 fn after(steps: &[Set]) -> Vec<Origin> {
     let mut before = set(Inherited, true, true);
     steps
@@ -84,7 +84,7 @@ fn all_rows_of_the_origins_table() {
             assert_eq!(found, Program, "{new:?} {before:?}");
         }
     }
-    // Three origins ignore with the mark, over any of 16 sets. And `signal` ignores without the mark, over the 4 sets whose origin is
-    // SetBySignalOverInherited.
+    // Three origins ignore with the mark, over any of 16 sets. And `signal` ignores without the mark, over the 4 sets
+    // whose origin is SetBySignalOverInherited.
     assert_eq!(inherited, 3 * 16 + 4);
 }

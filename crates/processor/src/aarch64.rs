@@ -2,8 +2,8 @@
 
 use super::Registers;
 
-/// Registers by their DWARF numbers (DWARF for the Arm 64-bit Architecture, 4.1), by the names that the system's debugger
-/// has for them.
+/// Registers by their DWARF numbers (DWARF for the Arm 64-bit Architecture, 4.1), by the names that the system's
+/// debugger has for them.
 pub const REGISTER_NAMES: [&str; 33] = [
     "x0",
     "x1",
@@ -52,7 +52,8 @@ pub const STACK_POINTER: usize = 31;
 /// Number of the program counter, in [`Registers`] and in DWARF.
 pub const PROGRAM_COUNTER: usize = 32;
 
-/// Whether a register, by its DWARF number, has the same value after a call as before: x19 to x29 and sp (AAPCS64, 6.1.1).
+/// Whether a register, by its DWARF number, has the same value after a call as before: x19 to x29 and sp (AAPCS64,
+/// 6.1.1).
 #[must_use]
 pub fn is_kept_by_calls(number: usize) -> bool {
     matches!(number, 19..=29 | 31)
@@ -79,12 +80,13 @@ pub fn code_address(pointer: u64) -> u64 {
     pointer & 0x7fff_ffff_ffff
 }
 
-/// An address of code without the signature that functions compiled with `-mbranch-protection` put into its unused bits. The
-/// instruction does nothing on a processor that has no signatures.
+/// An address of code without the signature that functions compiled with `-mbranch-protection` put into its unused
+/// bits. The instruction does nothing on a processor that has no signatures.
 #[cfg(target_os = "linux")]
 pub fn code_address(pointer: u64) -> u64 {
     let address;
-    // SAFETY: `hint #7` is xpaclri, which assemblers may not know by its name. It changes x30 alone, which the compiler is told.
+    // SAFETY: `hint #7` is xpaclri, which assemblers may not know by its name. It changes x30 alone, which the compiler
+    // is told.
     unsafe {
         core::arch::asm!("mov x30, {0}", "hint #7", "mov {1}, x30", in(reg) pointer, lateout(reg) address, out("x30") _,
             options(nomem, nostack, preserves_flags));
@@ -107,17 +109,20 @@ pub fn follows_call(read: impl FnOnce(u64, &mut [u8]) -> usize, address: u64) ->
         || code & 0xffff_f800 == 0xd73f_0800
 }
 
-/// The code that a signal handler returns to, `__kernel_rt_sigreturn` in the vDSO: `mov x8, #__NR_rt_sigreturn; svc #0`.
+/// The code that a signal handler returns to, `__kernel_rt_sigreturn` in the vDSO: `mov x8, #__NR_rt_sigreturn; svc
+/// #0`.
 pub const SIGNAL_RETURN: [u8; 8] = [0x68, 0x11, 0x80, 0xd2, 0x01, 0, 0, 0xd4];
 /// Distance from the stack pointer with which a handler has returned to the ucontext, in bytes.
 pub const CONTEXT_IN_FRAME: u64 = 128;
 /// Distance from the ucontext to the siginfo, in bytes.
 pub const INFO_FROM_CONTEXT: i64 = -128;
-/// Offset of `uc_mcontext` in a ucontext, in bytes: it begins with the address of the fault, and registers come behind that.
+/// Offset of `uc_mcontext` in a ucontext, in bytes: it begins with the address of the fault, and registers come behind
+/// that.
 pub const MACHINE: u64 = 176;
 /// Offset of the registers in a ucontext, in bytes.
 pub const REGISTERS: u64 = MACHINE + 8;
-/// Offset of the flags (`pstate`) in a ucontext, in bytes: behind 31 registers, the stack pointer and the program counter.
+/// Offset of the flags (`pstate`) in a ucontext, in bytes: behind 31 registers, the stack pointer and the program
+/// counter.
 pub const STATE: u64 = REGISTERS + 33 * 8;
 
 /// The registers in the ucontext at an address. `word` reads 8 bytes of memory; `None` where it can't.

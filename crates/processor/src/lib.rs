@@ -1,5 +1,6 @@
-//! What an unwinder has to know of a processor: its registers by their DWARF numbers, its call instructions, and the frames that
-//! Linux makes for signal handlers. Signal handlers use this crate, too: it allocates nothing, and depends on no other crate.
+//! What an unwinder has to know of a processor: its registers by their DWARF numbers, its call instructions, and the
+//! frames that Linux makes for signal handlers. Signal handlers use this crate, too: it allocates nothing, and depends
+//! on no other crate.
 //!
 //! Each processor's file has the same names.
 

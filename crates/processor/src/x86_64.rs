@@ -15,7 +15,8 @@ pub const STACK_POINTER: usize = 7;
 /// Number of the program counter, in [`Registers`] and in DWARF.
 pub const PROGRAM_COUNTER: usize = 16;
 
-/// Whether a register, by its DWARF number, has the same value after a call as before: rbx, rbp, rsp, r12 to r15 (System V ABI, x86_64, 3.2.1).
+/// Whether a register, by its DWARF number, has the same value after a call as before: rbx, rbp, rsp, r12 to r15
+/// (System V ABI, x86_64, 3.2.1).
 #[must_use]
 pub fn is_kept_by_calls(number: usize) -> bool {
     matches!(number, 3 | 6 | 7 | 12..=15)
@@ -62,7 +63,8 @@ pub const FLAGS_IN_CONTEXT: usize = 17;
 
 /// Offset of the registers (`gregs`) in a ucontext, in bytes.
 pub const GREGS: u64 = 40;
-/// Size of the kernel's ucontext, in bytes: in what it pushes for a handler (`struct rt_sigframe`), the siginfo comes behind it.
+/// Size of the kernel's ucontext, in bytes: in what it pushes for a handler (`struct rt_sigframe`), the siginfo comes
+/// behind it.
 pub const SIGINFO: u64 = 304;
 
 /// The code that a signal handler returns to: `mov $__NR_rt_sigreturn, %rax; syscall`.
@@ -82,7 +84,8 @@ pub fn registers_in(mut word: impl FnMut(u64) -> Option<u64>, context: u64) -> O
     Some(registers)
 }
 
-/// The return address of a function that has not saved it yet, where a call leaves it in a register. Here it is on the stack: `None`.
+/// The return address of a function that has not saved it yet, where a call leaves it in a register. Here it is on the
+/// stack: `None`.
 pub fn link_of(_registers: &Registers) -> Option<u64> {
     None
 }

@@ -6,8 +6,8 @@ use core::sync::atomic::{AtomicU32, AtomicU64};
 
 use settings::options::{CRASH_SIGNALS, Crash, Format, Log};
 
-/// The state of this process. The launcher reads it from outside, and so at any moment: no order of the writes could help it, and
-/// Relaxed is enough for each field.
+/// The state of this process. The launcher reads it from outside, and so at any moment: no order of the writes could
+/// help it, and Relaxed is enough for each field.
 #[unsafe(export_name = "nosigpipe_state")]
 pub static STATE: State = State {
     magic: MAGIC,

@@ -42,7 +42,8 @@ pub struct Loaded {
     pub dynamic: Option<(u64, u64)>,
 }
 
-/// The program headers that the ELF header at an address leads to; `None` if there is no header of a 64-bit little-endian file.
+/// The program headers that the ELF header at an address leads to; `None` if there is no header of a 64-bit
+/// little-endian file.
 pub fn segments(memory: &mut impl ReadMemory, header: u64) -> Option<Vec<Segment>> {
     let elf = memory.bytes(header, 64)?;
     if !elf.starts_with(b"\x7fELF\x02\x01") {
@@ -74,9 +75,9 @@ fn word_at(bytes: &[u8], offset: usize) -> Option<u64> {
     Some(u64::from_le_bytes(bytes.get(offset..offset + 8)?.try_into().ok()?))
 }
 
-/// The file whose headers are at an address; `None` if it has no code where `is_code` says that there can be some: then it was only
-/// mapped to be read. Its extent is taken from its program headers, not from the mappings: some programs move their code to other
-/// memory, to have huge pages, and then the mapping behind it is not the file's any more.
+/// The file whose headers are at an address; `None` if it has no code where `is_code` says that there can be some: then
+/// it was only mapped to be read. Its extent is taken from its program headers, not from the mappings: some programs
+/// move their code to other memory, to have huge pages, and then the mapping behind it is not the file's any more.
 pub fn loaded_at(memory: &mut impl ReadMemory, start: u64, is_code: impl Fn(u64) -> bool) -> Option<Loaded> {
     let segments = segments(memory, start)?;
     let first = segments.iter().find(|segment| segment.kind == PT_LOAD)?;

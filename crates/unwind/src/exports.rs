@@ -1,7 +1,7 @@
 //! The names that an ELF module exports, looked up in its memory.
 //!
-//! That memory may be another process's, or damaged, and hash tables of both kinds are read. (The hooks find the real functions without
-//! this, by `formats::gnu_hash` alone: `runtime/src/platform/linux/next.rs`.)
+//! That memory may be another process's, or damaged, and hash tables of both kinds are read. (The hooks find the real
+//! functions without this, by `formats::gnu_hash` alone: `runtime/src/platform/linux/next.rs`.)
 
 use formats::gnu_hash::{self, Table};
 
@@ -32,8 +32,8 @@ enum Hash {
     SystemV(u64),
 }
 
-/// The tables that a dynamic section of `size` bytes at `dynamic` leads to; `None` without them. `bias` is the difference between an
-/// address in memory and that in the file.
+/// The tables that a dynamic section of `size` bytes at `dynamic` leads to; `None` without them. `bias` is the
+/// difference between an address in memory and that in the file.
 pub fn exports(memory: &mut dyn ReadMemory, bias: u64, dynamic: u64, size: u64) -> Option<Exports> {
     let [mut gnu, mut system_v, mut symbols, mut strings] = [None; 4];
     for entry in 0..(size / 16).min(ENTRIES) {
@@ -78,7 +78,8 @@ impl Exports {
         }
     }
 
-    /// By a table of the older kind: two counts, buckets, and a chain entry for each symbol (System V ABI, "Hash Table").
+    /// By a table of the older kind: two counts, buckets, and a chain entry for each symbol (System V ABI, "Hash
+    /// Table").
     fn by_hash(&self, memory: &mut dyn ReadMemory, table: u64, name: &[u8]) -> Option<u64> {
         let hash = name.iter().fold(0u32, |hash, &byte| {
             let hash = (hash << 4).wrapping_add(u32::from(byte));

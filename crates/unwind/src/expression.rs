@@ -11,7 +11,8 @@ const LITERALS: RangeInclusive<u8> = gimli::DW_OP_lit0.0..=gimli::DW_OP_lit31.0;
 /// DW_OP_breg0 to DW_OP_breg31, which push the sum of the register of that number and of an operand.
 const REGISTERS: RangeInclusive<u8> = gimli::DW_OP_breg0.0..=gimli::DW_OP_breg31.0;
 
-/// Evaluates an expression. `initial` is on the stack before it begins. `None` for other operations, and where memory can't be read.
+/// Evaluates an expression. `initial` is on the stack before it begins. `None` for other operations, and where memory
+/// can't be read.
 pub fn evaluate(code: &[u8], memory: &mut impl ReadMemory, registers: &Registers, initial: Option<u64>) -> Option<u64> {
     let mut stack: Vec<u64> = initial.into_iter().collect();
     let mut rest = code;

@@ -1,5 +1,5 @@
-//! Unwinds stacks of a process on Linux. The library does that for the process that it is loaded in, when that crashes; the launcher for
-//! another one, from a copy of its stacks. On macOS only [`Stack`] is used.
+//! Unwinds stacks of a process on Linux. The library does that for the process that it is loaded in, when that crashes;
+//! the launcher for another one, from a copy of its stacks. On macOS only [`Stack`] is used.
 
 #![no_std]
 

@@ -24,7 +24,8 @@ pub struct Frame {
     pub pc: u64,
     /// Whether the thread was interrupted at `pc`; otherwise that is a return address.
     pub interrupted: bool,
-    /// Where a signal handler returns to the kernel: the signal, its `si_code` and its `si_addr`. `None` for a function's frame.
+    /// Where a signal handler returns to the kernel: the signal, its `si_code` and its `si_addr`. `None` for a
+    /// function's frame.
     pub signal: Option<(i32, i32, u64)>,
     /// How far it can be trusted.
     pub trust: FrameTrust,

@@ -1,8 +1,9 @@
 //! Follows stacks from given registers to their ends.
 //!
-//! First by call frame information, with all registers: code that realigns its stack, or keeps the frame address in another register,
-//! needs more than the frame pointer. Where there is none, or where it leads nowhere because the stack is damaged, by what the calling
-//! convention promises, and at last by a search of the stack for return addresses.
+//! First by call frame information, with all registers: code that realigns its stack, or keeps the frame address in
+//! another register, needs more than the frame pointer. Where there is none, or where it leads nowhere because the
+//! stack is damaged, by what the calling convention promises, and at last by a search of the stack for return
+//! addresses.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -89,7 +90,8 @@ enum Frames {
     Debug { frames: DebugFrame<Slice>, bias: u64 },
 }
 
-/// What unwinding needs to know of what is mapped in the process. The bytes are those of files and of memory that does not change.
+/// What unwinding needs to know of what is mapped in the process. The bytes are those of files and of memory that does
+/// not change.
 pub trait Image {
     /// Whether code can be at an address.
     fn is_code(&self, address: u64) -> bool;
@@ -99,7 +101,8 @@ pub trait Image {
     fn unwind_table(&self, module: usize) -> Option<(u64, &'static [u8])>;
     /// The bytes from an address on, at least to the end of its mapping.
     fn from(&self, address: u64) -> Option<&'static [u8]>;
-    /// Address and content of a module's .eh_frame, where that is known without an .eh_frame_hdr; static programs have none.
+    /// Address and content of a module's .eh_frame, where that is known without an .eh_frame_hdr; static programs have
+    /// none.
     fn call_frames(&self, _module: usize) -> Option<(u64, &'static [u8])> {
         None
     }
@@ -143,8 +146,8 @@ impl<I: Image, S: UnwindContextStorage<usize>> Unwinder<I, S> {
         Self { image, frames: BTreeMap::new(), known: BTreeMap::new(), context, clock, most_guesses: 1, guesses: 0 }
     }
 
-    /// Sets how many frames in a row are searched for on the stack, where code has neither call frame information (musl's) nor frame
-    /// pointers. Each of them may be wrong.
+    /// Sets how many frames in a row are searched for on the stack, where code has neither call frame information
+    /// (musl's) nor frame pointers. Each of them may be wrong.
     #[must_use]
     pub fn with_guesses(self, most_guesses: u32) -> Self {
         Self { most_guesses, ..self }
@@ -235,8 +238,8 @@ impl<I: Image, S: UnwindContextStorage<usize>> Unwinder<I, S> {
                     if caller.pc() == 0 && !frame.interrupted {
                         return None;
                     }
-                    // If the stack pointer is wrong, so is what call frame information computes from it. A frame record may still
-                    // be right.
+                    // If the stack pointer is wrong, so is what call frame information computes from it. A frame record
+                    // may still be right.
                     if !CALLS_PUSH && let Some(frame) = self.by_frame_pointer(memory, registers) {
                         return Some(frame);
                     }
@@ -248,7 +251,8 @@ impl<I: Image, S: UnwindContextStorage<usize>> Unwinder<I, S> {
         self.without_information(memory, registers, frame)
     }
 
-    /// The caller without call frame information: by the return address of a call just made, by the frame pointer, or by a search.
+    /// The caller without call frame information: by the return address of a call just made, by the frame pointer, or
+    /// by a search.
     fn without_information(
         &mut self,
         memory: &mut impl ReadMemory,
@@ -274,8 +278,8 @@ impl<I: Image, S: UnwindContextStorage<usize>> Unwinder<I, S> {
 
     /// The return address of a call, if one was made just before.
     fn return_of_call(&self, memory: &mut impl ReadMemory, registers: &Registers) -> Option<u64> {
-        /// Bytes that a function is taken to have at most. Once it has called another one, the link register has an address within
-        /// the function itself, and its own return address is in the frame record.
+        /// Bytes that a function is taken to have at most. Once it has called another one, the link register has an
+        /// address within the function itself, and its own return address is in the frame record.
         const FUNCTION: u64 = 4096;
         let Some(link) = link_of(registers) else { return memory.u64_at(registers.sp()) };
         let saved = memory.u64_at(registers.get(FRAME_POINTER).wrapping_add(8)).map(code_address);
@@ -461,7 +465,8 @@ fn follow(memory: &mut impl ReadMemory, registers: &Registers, rules: &Rules, in
         Cfa::Expression(code) => expression::evaluate(code, memory, registers, None),
     };
     let Some(cfa) = cfa else { return Step::Lost };
-    // The stack grows downwards, so a caller's stack pointer is above. It may be the same only in a function that has called none.
+    // The stack grows downwards, so a caller's stack pointer is above. It may be the same only in a function that has
+    // called none.
     if cfa < registers.sp() || cfa == registers.sp() && !interrupted {
         return Step::Lost;
     }

@@ -63,13 +63,14 @@ pub fn vanish(port: u16, request: &[u8], how: Vanish) -> std::io::Result<()> {
     Ok(())
 }
 
-/// `clients` clients, eight at a time, all of which vanish. Returns how many could connect: fewer than `clients` if the server died. After
-/// the first one that can't connect no more are started.
+/// `clients` clients, eight at a time, all of which vanish. Returns how many could connect: fewer than `clients` if the
+/// server died. After the first one that can't connect no more are started.
 pub fn storm(port: u16, request: &[u8], how: Vanish, clients: usize) -> usize {
     storm_by(clients, |_| vanish(port, request, how).is_ok())
 }
 
-/// Calls `client` with 0 to `clients` - 1, eight at a time, until a call returns false. Returns how many have returned true.
+/// Calls `client` with 0 to `clients` - 1, eight at a time, until a call returns false. Returns how many have returned
+/// true.
 pub fn storm_by(clients: usize, client: impl Fn(usize) -> bool + Sync) -> usize {
     let (next, served) = (AtomicUsize::new(0), AtomicUsize::new(0));
     thread::scope(|scope| {

@@ -11,8 +11,8 @@ use libc::c_void;
 pub fn call_nowhere(tid: i32) {
     let failed = |call: &str| panic!("{call} of {tid}: {}", io::Error::last_os_error());
     let trace = |request, address: u64, data: *mut c_void| {
-        // SAFETY: in this process the kernel reads or writes only `data`, which is a whole structure wherever the request takes one.
-        // What happens in the other process is meant to harm it.
+        // SAFETY: in this process the kernel reads or writes only `data`, which is a whole structure wherever the
+        // request takes one. What happens in the other process is meant to harm it.
         if unsafe { libc::ptrace(request, tid, address, data) } != 0 {
             failed(&format!("ptrace request {request:#x}"));
         }
@@ -27,7 +27,8 @@ pub fn call_nowhere(tid: i32) {
         }
         let mut blocked = 0u64;
         trace(libc::PTRACE_GETSIGMASK, size_of::<u64>() as u64, ptr::from_mut(&mut blocked).cast());
-        // Inside pthread_create(3) libc blocks all signals. A fault would then end the process without calling its handler.
+        // Inside pthread_create(3) libc blocks all signals. A fault would then end the process without calling its
+        // handler.
         if blocked & 1 << (libc::SIGSEGV - 1) == 0 {
             break;
         }

@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 
 use crate::Running;
 
-/// A port of 127.0.0.1 that nobody listens on, from 10000 to 29999. That is below the ephemeral ports (32768 and up on Linux): the tests
-/// have thousands of clients, and one of them could get an ephemeral port as its own before the server binds to it.
+/// A port of 127.0.0.1 that nobody listens on, from 10000 to 29999. That is below the ephemeral ports (32768 and up on
+/// Linux): the tests have thousands of clients, and one of them could get an ephemeral port as its own before the
+/// server binds to it.
 pub fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let start = (std::process::id() % 197) as u16 * 100;
@@ -18,8 +19,8 @@ pub fn free_port() -> u16 {
         .expect("a free port")
 }
 
-/// Waits until the server accepts connections on the port, by trying to connect: a server that prints nothing when it is ready can only be
-/// awaited so. For one that does print something, [`Running::wait_for_line`] is better.
+/// Waits until the server accepts connections on the port, by trying to connect: a server that prints nothing when it
+/// is ready can only be awaited so. For one that does print something, [`Running::wait_for_line`] is better.
 pub fn wait_for_port(server: &Running, port: u16, limit: Duration) {
     let deadline = Instant::now() + limit;
     while let Err(error) = TcpStream::connect(("127.0.0.1", port)) {

@@ -65,7 +65,8 @@ impl Running {
         let news = Arc::new(News::default());
 
         if let Some(mut stdin) = child.stdin.take() {
-            // The program may end without having read everything: the error of writing to it is then none of the test's.
+            // The program may end without having read everything: the error of writing to it is then none of the
+            // test's.
             thread::spawn(move || stdin.write_all(&subject.stdin));
         }
         if let Some(stream) = child.stdout.take() {

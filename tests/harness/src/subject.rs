@@ -27,8 +27,8 @@ pub fn launched(flags: &[&str], program: impl AsRef<OsStr>) -> Subject {
     bare(launcher()).arg("run").args(flags).arg("--").arg(program)
 }
 
-/// A [`Command`] with what the tests need to set. The program starts with SIGPIPE at SIG_DFL and no signal blocked, whatever the test
-/// process has: std sees to that.
+/// A [`Command`] with what the tests need to set. The program starts with SIGPIPE at SIG_DFL and no signal blocked,
+/// whatever the test process has: std sees to that.
 pub struct Subject {
     pub(crate) command: Command,
     pub(crate) limit: Duration,

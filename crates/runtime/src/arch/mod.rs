@@ -1,6 +1,6 @@
 //! What differs by processor, and nothing else: registers, instructions, the frames that the kernel makes for signal
-//! handlers, and the code that can't be written in Rust. This module depends on no other module or crate but `processor`, which has
-//! what an unwinder needs of all that.
+//! handlers, and the code that can't be written in Rust. This module depends on no other module or crate but
+//! `processor`, which has what an unwinder needs of all that.
 //!
 //! Each processor's folder has the same names:
 //!
@@ -26,7 +26,8 @@ mod x86_64;
 #[cfg(target_arch = "x86_64")]
 pub use x86_64::*;
 
-/// Makes the compiler keep a value in memory from here on. [`core::hint::black_box`] of its address would also store that address.
+/// Makes the compiler keep a value in memory from here on. [`core::hint::black_box`] of its address would also store
+/// that address.
 #[inline(always)]
 pub fn keep_in_memory<T>(value: &T) {
     // SAFETY: the text is an assembler's comment: there is no instruction.

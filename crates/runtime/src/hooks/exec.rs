@@ -1,6 +1,8 @@
-//! exec(3): the process becomes another program, and that one starts with the SIGPIPE that it would have had without us.
+//! exec(3): the process becomes another program, and that one starts with the SIGPIPE that it would have had without
+//! us.
 //!
-//! A child by vfork(2) calls these in its parent's memory, and so they note nothing there (`Spawn` and `with_environment` see to it).
+//! A child by vfork(2) calls these in its parent's memory, and so they note nothing there (`Spawn` and
+//! `with_environment` see to it).
 
 use libc::{c_char, c_int};
 

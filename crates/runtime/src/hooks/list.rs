@@ -1,7 +1,8 @@
 //! execl(3), execlp(3) and execle(3), whose arguments are a list.
 //!
-//! Stable Rust can't define functions with variable arguments. But a few instructions can turn the caller's list, where it is, into
-//! the array that execv(3) takes: nothing is copied, whatever its length. Then one of the functions below is called.
+//! Stable Rust can't define functions with variable arguments. But a few instructions can turn the caller's list, where
+//! it is, into the array that execv(3) takes: nothing is copied, whatever its length. Then one of the functions below
+//! is called.
 
 use libc::{c_char, c_int};
 

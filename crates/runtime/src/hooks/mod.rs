@@ -1,10 +1,11 @@
-//! The hooks: what becomes of the lines of the hook table (`crates/hooktable`), and their bodies, in a file for each family.
+//! The hooks: what becomes of the lines of the hook table (`crates/hooktable`), and their bodies, in a file for each
+//! family.
 //!
-//! From a line come the exported symbol, `real::NAME()`, which returns the function that the program would have called without us,
-//! and, on macOS, the interpose entry (`table.rs`).
+//! From a line come the exported symbol, `real::NAME()`, which returns the function that the program would have called
+//! without us, and, on macOS, the interpose entry (`table.rs`).
 //!
-//! A body has the name of the function that it stands in front of. That function's manual page says what the arguments mean, what is
-//! returned, and what the caller has to promise.
+//! A body has the name of the function that it stands in front of. That function's manual page says what the arguments
+//! mean, what is returned, and what the caller has to promise.
 
 pub(crate) mod exec;
 pub(crate) mod list;

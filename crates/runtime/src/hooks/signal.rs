@@ -1,7 +1,7 @@
 //! signal(2), sigaction(2) and their twins.
 //!
-//! For the signals whose actions are ours to set, the program is told what it has set itself, whatever the kernel has. All of these
-//! functions may be called in signal handlers.
+//! For the signals whose actions are ours to set, the program is told what it has set itself, whatever the kernel has.
+//! All of these functions may be called in signal handlers.
 
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -23,8 +23,8 @@ fn owned(signal: c_int) -> Option<&'static Owned> {
     crash::owned(signal)
 }
 
-/// Whether an action that the caller sets is set for the process that our data belongs to: not if the caller is a child that shares our
-/// memory and has its own table of actions.
+/// Whether an action that the caller sets is set for the process that our data belongs to: not if the caller is a child
+/// that shares our memory and has its own table of actions.
 fn is_for_all() -> bool {
     is_own_process() || platform::shares_actions()
 }
@@ -34,7 +34,8 @@ fn change(owned: &Owned, new: Option<Request>) -> Request {
     platform::keeping_errno(|| if is_for_all() { owned.sigaction(new) } else { owned.sigaction_in_vm_child(new) })
 }
 
-/// The same where another library's `sigaction` comes between ours and libc's; `None`, with errno set, when that one fails.
+/// The same where another library's `sigaction` comes between ours and libc's; `None`, with errno set, when that one
+/// fails.
 #[cold]
 fn by_next(owned: &Owned, new: Option<Request>) -> Option<Request> {
     let errno = platform::errno();
@@ -54,8 +55,9 @@ pub unsafe fn sigaction(signal: c_int, new: *const sigaction_t, old: *mut sigact
     0
 }
 
-/// Installs a handler as signal(2) or one of its variants does, with the flags and the mask that this variant sets in libc. `origin`
-/// says how it counts: after `Origin::ProgramBySignal` we reset the action of an error signal when the handler has run.
+/// Installs a handler as signal(2) or one of its variants does, with the flags and the mask that this variant sets in
+/// libc. `origin` says how it counts: after `Origin::ProgramBySignal` we reset the action of an error signal when the
+/// handler has run.
 pub fn install(signum: c_int, handler: sighandler_t, flags: c_int, mask: u64, origin: Origin) -> sighandler_t {
     if handler == SIG_ERR {
         platform::set_errno(EINVAL);
@@ -65,9 +67,9 @@ pub fn install(signum: c_int, handler: sighandler_t, flags: c_int, mask: u64, or
     set(signum, Some(requested)).map_or(SIG_ERR, |before| before.handler)
 }
 
-/// The origin of an action that is set by a variant of signal(2) which the program has chosen by its name, such as sysv_signal(3). For
-/// SIGPIPE that is the same as signal(2). The action of an error signal is kept, or reset before the handler runs, exactly as that
-/// variant says, and so counts as set by sigaction(2).
+/// The origin of an action that is set by a variant of signal(2) which the program has chosen by its name, such as
+/// sysv_signal(3). For SIGPIPE that is the same as signal(2). The action of an error signal is kept, or reset before
+/// the handler runs, exactly as that variant says, and so counts as set by sigaction(2).
 pub fn by_name(signum: c_int) -> Origin {
     if signum == sigpipe::SIGNAL.signal() { Origin::ProgramBySignal } else { Origin::Program }
 }
@@ -109,7 +111,8 @@ pub unsafe fn siginterrupt(signal: c_int, interrupt: c_int) -> c_int {
     if set(signal, Some(requested)).is_some() { 0 } else { -1 }
 }
 
-/// The flags that signal(2) sets: SA_RESTART, unless siginterrupt(3) has been asked to let the signal interrupt system calls.
+/// The flags that signal(2) sets: SA_RESTART, unless siginterrupt(3) has been asked to let the signal interrupt system
+/// calls.
 fn flags_of(signum: c_int) -> c_int {
     if INTERRUPTING.load(Relaxed) & platform::mask_of(signum) != 0 { 0 } else { SA_RESTART }
 }

@@ -1,6 +1,7 @@
 //! Sockets: no call on one may raise SIGPIPE.
 //!
-//! Servers call these for every request. So what only a failure needs is in functions of its own, which are not inlined.
+//! Servers call these for every request. So what only a failure needs is in functions of its own, which are not
+//! inlined.
 
 use libc::{c_int, c_void, msghdr, size_t, sockaddr, socklen_t, ssize_t};
 
@@ -47,10 +48,11 @@ pub fn accepted(fd: c_int) -> c_int {
     fd
 }
 
-/// Calls a function that sends, with MSG_NOSIGNAL added to its flags. If that fails, [`failed`] decides what is returned.
+/// Calls a function that sends, with MSG_NOSIGNAL added to its flags. If that fails, [`failed`] decides what is
+/// returned.
 ///
-/// The arguments are put into memory for that, with one store each. In registers that a call keeps, each would take two loads and
-/// stores in every call: what was in the register has to be saved and restored.
+/// The arguments are put into memory for that, with one store each. In registers that a call keeps, each would take two
+/// loads and stores in every call: what was in the register has to be saved and restored.
 macro_rules! without_signal {
     ($call:ident, $fd:ident, $flags:ident, $real:expr) => {{
         let kept = ($fd, $flags, move |$flags: libc::c_int| $real);
@@ -64,8 +66,8 @@ macro_rules! without_signal {
 }
 pub(crate) use without_signal;
 
-/// After a failure: counts a broken pipe, or calls once more with the program's own flags where the socket's family may have refused
-/// MSG_NOSIGNAL. Returns what the call is to return, with errno as it was left.
+/// After a failure: counts a broken pipe, or calls once more with the program's own flags where the socket's family may
+/// have refused MSG_NOSIGNAL. Returns what the call is to return, with errno as it was left.
 #[cold]
 #[inline(never)]
 pub fn failed<T: From<i8>>(call: Call, (fd, flags, real): &(c_int, c_int, impl Fn(c_int) -> T)) -> T {

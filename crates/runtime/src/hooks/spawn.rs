@@ -18,7 +18,8 @@ pub type PosixSpawn = unsafe extern "C" fn(
     *const *mut c_char,
 ) -> c_int;
 
-/// What the hooks of posix_spawn(3) and posix_spawnp(3) do; `real` is the one that is called. Returns 0 or an error number.
+/// What the hooks of posix_spawn(3) and posix_spawnp(3) do; `real` is the one that is called. Returns 0 or an error
+/// number.
 ///
 /// # Safety
 /// What `real` demands of its caller.
@@ -31,7 +32,8 @@ pub unsafe fn posix_spawn(
     arguments: *const *mut c_char,
     environment: *const *mut c_char,
 ) -> c_int {
-    // SAFETY: the caller's arguments, as the caller gave them but for the attributes and what is added to the environment.
+    // SAFETY: the caller's arguments, as the caller gave them but for the attributes and what is added to the
+    // environment.
     spawning(attributes, |attributes| unsafe {
         platform::with_environment(environment.cast(), |environment| {
             real(pid, program, actions, attributes, arguments, environment.cast())

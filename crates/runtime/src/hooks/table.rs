@@ -60,7 +60,8 @@ macro_rules! hooks {
         #[cfg(not(has_versions))]
         const _: unsafe extern "C" fn($($type),*) -> $result = hook;
     };
-    // A hook without a version for a function that the oldest libc lacks: it fails harmlessly where libc does not have the function.
+    // A hook without a version for a function that the oldest libc lacks: it fails harmlessly where libc does not have
+    // the function.
     (@hook $real:ident since $since:literal $($line:tt)*) => {
         hooks! { @hook $real $($line)* }
     };

@@ -1,8 +1,9 @@
-//! The action of SIGPIPE that a started program begins with: the one that it would have without us, which is what this process
-//! was started with, or what it has asked for since. (In scope `tree` it is SIG_IGN.)
+//! The action of SIGPIPE that a started program begins with: the one that it would have without us, which is what this
+//! process was started with, or what it has asked for since. (In scope `tree` it is SIG_IGN.)
 //!
-//! execve(2) keeps SIG_IGN and turns a handler into SIG_DFL. In scope `process` the kernel may have a SIG_IGN that nobody has asked
-//! for. So while a program is being started, the guard handler takes the place of that SIG_IGN. For this process both do the same.
+//! execve(2) keeps SIG_IGN and turns a handler into SIG_DFL. In scope `process` the kernel may have a SIG_IGN that
+//! nobody has asked for. So while a program is being started, the guard handler takes the place of that SIG_IGN. For
+//! this process both do the same.
 
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
@@ -16,10 +17,11 @@ use settings::options::Scope;
 
 /// How many calls that start a program are under way, in all threads of this process.
 ///
-/// A call that never returns stays counted: its thread was cancelled, or a signal handler has left it by siglongjmp(3). Then the
-/// guard handler stays in place of SIG_IGN, which does no harm.
+/// A call that never returns stays counted: its thread was cancelled, or a signal handler has left it by siglongjmp(3).
+/// Then the guard handler stays in place of SIG_IGN, which does no harm.
 ///
-/// Relaxed is enough: each change is followed by `policy_changed`, and the count is read behind a look at what that changes.
+/// Relaxed is enough: each change is followed by `policy_changed`, and the count is read behind a look at what that
+/// changes.
 static SPAWNING: AtomicU32 = AtomicU32::new(0);
 
 /// Whether SIGPIPE is ignored in this process and must not be ignored in the programs that it starts.
@@ -40,8 +42,9 @@ pub(super) fn while_starting(requested: &Request) -> Action {
 
 /// In a child by fork(2): makes the copied data its own, with the scope that a child has.
 ///
-/// `is_filtered` says that a seccomp filter may kill for the system call that gives the kernel another action. Then only what the
-/// parent's other threads were about to do is forgotten, since they are not here, and the kernel keeps the action that it has.
+/// `is_filtered` says that a seccomp filter may kill for the system call that gives the kernel another action. Then
+/// only what the parent's other threads were about to do is forgotten, since they are not here, and the kernel keeps
+/// the action that it has.
 pub fn adopt_forked_child(is_filtered: bool) {
     if is_filtered {
         SPAWNING.store(0, Relaxed);
@@ -60,8 +63,8 @@ pub fn adopt_forked_child(is_filtered: bool) {
     SIGNAL.adopt_forked_child();
     SIGNAL.replace(|requested| match requested.origin {
         Origin::Inherited if !children_ignore(requested) => Request::inherited(Action::plain(SIG_DFL)),
-        // The SIG_IGN of our own that this was set over does not exist in a child. If the program ignores SIGPIPE from now on, it has
-        // asked for that, and has not just restored what it had found.
+        // The SIG_IGN of our own that this was set over does not exist in a child. If the program ignores SIGPIPE from
+        // now on, it has asked for that, and has not just restored what it had found.
         Origin::SetBySignalOverInherited if scope_is(Scope::Sockets) => {
             Request { origin: Origin::ProgramBySignal, ..*requested }
         }
@@ -69,8 +72,9 @@ pub fn adopt_forked_child(is_filtered: bool) {
     });
 }
 
-/// While this is kept, the kernel has the action of SIGPIPE and the mask of blocked signals with which a program is to start: around
-/// calls by which libc starts one (posix_spawn, system, popen), and around exec(3). Dropping it restores both. Keeps errno.
+/// While this is kept, the kernel has the action of SIGPIPE and the mask of blocked signals with which a program is to
+/// start: around calls by which libc starts one (posix_spawn, system, popen), and around exec(3). Dropping it restores
+/// both. Keeps errno.
 pub struct Spawn {
     disposition: Changed,
     _mask: platform::ProgramMask,

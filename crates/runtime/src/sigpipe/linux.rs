@@ -2,16 +2,17 @@
 //!
 //! The kernel raises SIGPIPE for the thread whose call failed, and marks it as a process marks a kill(2) of itself:
 //! SI_USER with the process's own pid. What tells them apart are the interrupted registers. At the return of a system
-//! call on x86_64 the kernel preserves all of them but rax, which has the result, and rcx and r11. So the arguments are still
-//! there, and the call's number can mostly be read from the instruction before `syscall`, or from where that instruction or the
-//! callers have put it (`arch/x86_64/number.rs`). On arm64 the number is in a register of its own. But there the result is in the
-//! register that had the first argument, mostly the descriptor: so all descriptors are looked at (`platform/linux/descriptors.rs`).
+//! call on x86_64 the kernel preserves all of them but rax, which has the result, and rcx and r11. So the arguments are
+//! still there, and the call's number can mostly be read from the instruction before `syscall`, or from where that
+//! instruction or the callers have put it (`arch/x86_64/number.rs`). On arm64 the number is in a register of its own.
+//! But there the result is in the register that had the first argument, mostly the descriptor: so all descriptors are
+//! looked at (`platform/linux/descriptors.rs`).
 //!
 //! Only two things raise it: a FIFO or pipe whose readers are gone, and a socket. That a pipe broke can be proved: the
 //! descriptor that the call wrote to is one, and poll(2) reports POLLERR on it. That a socket broke can't be: another
 //! thread may have closed the descriptor since, and its number may be anything by now; the failing write may have been
-//! io_uring's, which is done at the end of whatever call comes next, or between two instructions. So if no pipe is broken and
-//! nobody has sent the signal, a socket is taken to have raised it.
+//! io_uring's, which is done at the end of whatever call comes next, or between two instructions. So if no pipe is
+//! broken and nobody has sent the signal, a socket is taken to have raised it.
 
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
@@ -34,11 +35,13 @@ pub fn start() {
     }
 }
 
-/// Whether the program may have sent itself a SIGPIPE by kill(2) that has not come yet. Relaxed: it stands for nothing else in memory.
+/// Whether the program may have sent itself a SIGPIPE by kill(2) that has not come yet. Relaxed: it stands for nothing
+/// else in memory.
 static ASKED_FOR: AtomicBool = AtomicBool::new(false);
 
-/// Notes that the program sends itself a SIGPIPE whose siginfo looks like the kernel's own. Another thread may get it, or this one
-/// later, when it has unblocked the signal: then the interrupted registers do not tell that somebody has sent it.
+/// Notes that the program sends itself a SIGPIPE whose siginfo looks like the kernel's own. Another thread may get it,
+/// or this one later, when it has unblocked the signal: then the interrupted registers do not tell that somebody has
+/// sent it.
 pub fn ask_for_sigpipe() {
     ASKED_FOR.store(true, Relaxed);
 }
@@ -49,8 +52,8 @@ pub fn ask_for_sigpipe() {
 /// The pointers are those that the kernel gave to a handler with SA_SIGINFO.
 #[inline(never)]
 pub unsafe fn broken(info: *const siginfo_t, context: *const c_void) -> Broken {
-    // SAFETY: the caller promises the kernel's siginfo. Without SI_USER `si_pid` may be another member of the union, an integer all
-    // the same, which is not looked at then.
+    // SAFETY: the caller promises the kernel's siginfo. Without SI_USER `si_pid` may be another member of the union, an
+    // integer all the same, which is not looked at then.
     let (code, sender) = unsafe { ((*info).si_code, (*info).si_pid()) };
     if code != libc::SI_USER || sender != platform::pid() {
         return Broken::Nothing;
@@ -66,8 +69,8 @@ pub unsafe fn broken(info: *const siginfo_t, context: *const c_void) -> Broken {
             found
         }
         None if ASKED_FOR.swap(false, Relaxed) => Broken::Nothing,
-        // A signal that was blocked while the call failed comes when it is unblocked, and then only the descriptors can tell:
-        // programs that block all signals, such as script(1), write to standard streams.
+        // A signal that was blocked while the call failed comes when it is unblocked, and then only the descriptors can
+        // tell: programs that block all signals, such as script(1), write to standard streams.
         None => match [libc::STDOUT_FILENO, libc::STDERR_FILENO].into_iter().find(|&fd| platform::is_broken_pipe(fd)) {
             Some(fd) => Broken::Other(Call::Other, fd),
             // Nothing tells it. If it was a socket, the program must live.
@@ -81,8 +84,8 @@ pub unsafe fn broken(info: *const siginfo_t, context: *const c_void) -> Broken {
 fn what_broke(call: &Interrupted) -> Option<Broken> {
     let [first, second, third, ..] = call.arguments.map(|argument| argument.map(|argument| argument as c_int));
     let is_error = call.result == -c_long::from(libc::EPIPE);
-    // A call that has sent a part of its data before the connection broke returns that part's length (kTLS, sendfile, pipes), and the
-    // signal comes all the same.
+    // A call that has sent a part of its data before the connection broke returns that part's length (kTLS, sendfile,
+    // pipes), and the signal comes all the same.
     let may_have_written = is_error || call.result > 0;
     let (name, fd) = match call.number {
         Some(libc::SYS_kill | libc::SYS_pidfd_send_signal) | None if call.result == 0 && second == Some(SIGPIPE) => {
@@ -92,7 +95,8 @@ fn what_broke(call: &Interrupted) -> Option<Broken> {
         Some(libc::SYS_write) => (Call::Write, first),
         Some(libc::SYS_writev | libc::SYS_pwritev) => (Call::Writev, first),
         Some(libc::SYS_pwritev2) => (Call::Pwritev2, first),
-        // These fail with ENOTSOCK for a pipe. So after EPIPE it was a socket, even where the descriptor is not known (arm64).
+        // These fail with ENOTSOCK for a pipe. So after EPIPE it was a socket, even where the descriptor is not known
+        // (arm64).
         Some(libc::SYS_sendto) if is_error && first.is_none() => return Some(Broken::Socket(Call::Sendto, -1)),
         Some(libc::SYS_sendmsg) if is_error && first.is_none() => return Some(Broken::Socket(Call::Sendmsg, -1)),
         Some(libc::SYS_sendmmsg) if is_error && first.is_none() => return Some(Broken::Socket(Call::Sendmmsg, -1)),
@@ -136,8 +140,9 @@ fn unknown(call: &Interrupted) -> (Call, Option<c_int>) {
         // The first argument of tee and splice is what is read from; tee's second and splice's third are written to.
         () if platform::is_read_end_of_pipe(first) && platform::is_broken_pipe(third) => (Call::Splice, Some(third)),
         () if platform::is_read_end_of_pipe(first) => (Call::Other, Some(second)),
-        // splice from a file: a null pointer or an address as first offset, no offset for the pipe, a length, and no flags but
-        // splice's four. After other calls the third argument is a length, and those behind it are accidental.
+        // splice from a file: a null pointer or an address as first offset, no offset for the pipe, a length, and no
+        // flags but splice's four. After other calls the third argument is a length, and those behind it are
+        // accidental.
         () if platform::is_socket(first) == Some(false)
             && (source_offset == 0 || source_offset > 0xffff)
             && offset == 0
@@ -151,8 +156,9 @@ fn unknown(call: &Interrupted) -> (Call, Option<c_int>) {
     }
 }
 
-/// What broke where the result has overwritten the descriptor's register (arm64). If a pipe of the process is broken and no socket is,
-/// it was the pipe. If sockets are broken and no pipe is, it was a socket. If both are, that can't be told, and the program lives.
+/// What broke where the result has overwritten the descriptor's register (arm64). If a pipe of the process is broken
+/// and no socket is, it was the pipe. If sockets are broken and no pipe is, it was a socket. If both are, that can't be
+/// told, and the program lives.
 #[cold]
 #[inline(never)]
 fn by_all_descriptors(name: Call, is_error: bool) -> Option<Broken> {
@@ -169,16 +175,16 @@ fn by_all_descriptors(name: Call, is_error: bool) -> Option<Broken> {
 
 /// Whether a descriptor is a socket that is used as a pipe: a program that writes to it expects to die of SIGPIPE.
 ///
-/// Two kinds are known. ksh93 makes its pipelines of socket pairs, which it makes one-way by shutdown(2) and by a mode that no other
-/// socket has. And sshd (without a terminal) or node give programs socket pairs as their standard streams, where
-/// `while :; do echo y; done` must end when the reader is gone.
+/// Two kinds are known. ksh93 makes its pipelines of socket pairs, which it makes one-way by shutdown(2) and by a mode
+/// that no other socket has. And sshd (without a terminal) or node give programs socket pairs as their standard
+/// streams, where `while :; do echo y; done` must end when the reader is gone.
 fn stands_in_for_pipe(fd: c_int) -> bool {
     const ONLY_TO_BE_WRITTEN: libc::mode_t = libc::S_IFSOCK | libc::S_IWUSR;
     platform::stat_of(fd).is_some_and(|stat| stat.st_mode == ONLY_TO_BE_WRITTEN) || is_standard_pair(fd)
 }
 
-/// Whether a descriptor is a standard stream that the program was executed with, and one end of a socketpair(2). (A server that has
-/// closed its standard streams may have any socket there.)
+/// Whether a descriptor is a standard stream that the program was executed with, and one end of a socketpair(2). (A
+/// server that has closed its standard streams may have any socket there.)
 fn is_standard_pair(fd: c_int) -> bool {
     let noted = usize::try_from(fd).ok().and_then(|fd| STANDARD_STREAMS.get(fd)).map_or(0, |noted| noted.load(Relaxed));
     noted != 0 && platform::stat_of(fd).is_some_and(|stat| stat.st_ino == noted) && platform::is_unnamed_pair(fd)

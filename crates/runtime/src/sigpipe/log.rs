@@ -47,8 +47,8 @@ pub(super) fn survived(call: Call, fd: c_int) {
     }
 }
 
-/// Writes a line about a broken pipe. May run in a signal handler, so threads only share counters: where two begin a second at
-/// once, a few lines more may be written.
+/// Writes a line about a broken pipe. May run in a signal handler, so threads only share counters: where two begin a
+/// second at once, a few lines more may be written.
 fn tell(call: Call, fd: c_int) {
     let second = platform::seconds();
     if SECOND.swap(second, Relaxed) != second {
@@ -94,7 +94,8 @@ extern "C" fn at_exit() {
     let mut line = Line::<512>::new();
     if SUMMARY.load(Relaxed) {
         let broken = STATE.broken_pipes();
-        // A process in another scope than `process` is mostly a child of the server: without a broken pipe it has nothing to say.
+        // A process in another scope than `process` is mostly a child of the server: without a broken pipe it has
+        // nothing to say.
         if broken == 0 && !scope_is(Scope::Process) {
             return;
         }

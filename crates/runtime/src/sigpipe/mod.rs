@@ -47,9 +47,9 @@ pub static SIGNAL: Owned = Owned::new(
     Rules { kernel_action, requested, is_ours, vm_childs_default: || Action::plain(SIG_DFL), changed: publish_belief },
 );
 
-/// The mask (`sa_mask`) of a SIG_IGN that nobody has asked for. The kernel keeps it with the action, where it has no effect, and copies
-/// it into every child's own table. So even a child by vfork(2) can tell our SIG_IGN from one that was asked for. Two signals, since
-/// glibc's signal(2) sets a mask of one.
+/// The mask (`sa_mask`) of a SIG_IGN that nobody has asked for. The kernel keeps it with the action, where it has no
+/// effect, and copies it into every child's own table. So even a child by vfork(2) can tell our SIG_IGN from one that
+/// was asked for. Two signals, since glibc's signal(2) sets a mask of one.
 const OURS: u64 = 1 << (SIGPIPE - 1) | 1 << (libc::SIGTTIN - 1);
 
 /// What `send` and its family add to their flags. It is so from the start, for calls before the constructor has run.
@@ -74,8 +74,8 @@ pub fn configure_socket(fd: c_int) {
     }
 }
 
-/// To be called when `send` or another of its family has failed, and the flag was added to its flags. Returns whether it must be called
-/// again without the flag. Keeps errno.
+/// To be called when `send` or another of its family has failed, and the flag was added to its flags. Returns whether
+/// it must be called again without the flag. Keeps errno.
 #[cold]
 #[inline(never)]
 pub fn failed_send(call: Call, fd: c_int) -> bool {
@@ -132,7 +132,8 @@ pub fn keep_out() {
     FLAG.store(0, Relaxed);
 }
 
-/// What the program is told as long as nobody has set SIGPIPE. `ignored` says whether the process was started with SIG_IGN.
+/// What the program is told as long as nobody has set SIGPIPE. `ignored` says whether the process was started with
+/// SIG_IGN.
 fn at_start(ignored: bool) -> Request {
     let made_ignored = !ignored && (scope_is(Scope::Process) || scope_is(Scope::Tree));
     Request::inherited(Action {
@@ -141,8 +142,9 @@ fn at_start(ignored: bool) -> Request {
     })
 }
 
-/// What the program is told as `sa_restorer` of a SIG_IGN that nobody has asked for. A program that saves the structure and sets it
-/// again later, as libcurl does, hands it back to us, and so has asked for nothing. The address of a static is no restorer's.
+/// What the program is told as `sa_restorer` of a SIG_IGN that nobody has asked for. A program that saves the structure
+/// and sets it again later, as libcurl does, hands it back to us, and so has asked for nothing. The address of a static
+/// is no restorer's.
 fn restorer_mark() -> usize {
     (&raw const SIGNAL).addr()
 }

@@ -1,14 +1,16 @@
-//! System calls: as functions with libc's names, as one function for all calls, and the numbers that differ by processor.
+//! System calls: as functions with libc's names, as one function for all calls, and the numbers that differ by
+//! processor.
 //!
-//! The macros take as arguments the functions and statics outside of `arch` that they use, since `arch` depends on no other module.
+//! The macros take as arguments the functions and statics outside of `arch` that they use, since `arch` depends on no
+//! other module.
 
 use core::arch::asm;
 
 use libc::c_long;
 
-/// Defines system calls as functions with libc's names, which return as libc's do: -1 with errno set for an error. `failed` is the
-/// function that sees to that. The kernel returns errors as -4095 to -1 (MAX_ERRNO, linux/err.h). `binding` is the assembler's directive,
-/// `.globl` or `.weak`.
+/// Defines system calls as functions with libc's names, which return as libc's do: -1 with errno set for an error.
+/// `failed` is the function that sees to that. The kernel returns errors as -4095 to -1 (MAX_ERRNO, linux/err.h).
+/// `binding` is the assembler's directive, `.globl` or `.weak`.
 macro_rules! system_calls {
     ($failed:path, $binding:literal: $($name:literal => $number:ident),* $(,)?) => {
         $(
@@ -31,8 +33,8 @@ macro_rules! system_calls {
 }
 pub(crate) use system_calls;
 
-/// Defines system calls that are made while a report is written. `forbidden` is a set of bits by call number: where the call's bit is
-/// set, a seccomp filter forbids the call, and the function fails with ENOSYS without making it.
+/// Defines system calls that are made while a report is written. `forbidden` is a set of bits by call number: where the
+/// call's bit is set, a seccomp filter forbids the call, and the function fails with ENOSYS without making it.
 macro_rules! checked_system_calls {
     ($failed:path, $forbidden:path, $binding:literal: $($name:literal => $number:ident),* $(,)?) => {
         $(
@@ -66,8 +68,8 @@ macro_rules! checked_system_calls {
 }
 pub(crate) use checked_system_calls;
 
-/// Body of the function, with the signature of syscall(2), that makes those of our own system calls which have no function of their own.
-/// Where the call's bit in `forbidden` is set, it fails with ENOSYS without making the call.
+/// Body of the function, with the signature of syscall(2), that makes those of our own system calls which have no
+/// function of their own. Where the call's bit in `forbidden` is set, it fails with ENOSYS without making the call.
 macro_rules! own_call_function {
     ($forbidden:path, $failed:path) => {
         ::core::arch::naked_asm!(
@@ -100,8 +102,8 @@ macro_rules! own_call_function {
 }
 pub(crate) use own_call_function;
 
-/// The calls that name files. The kernel has only those that name a directory first, here the current one, and for stat64() flags last,
-/// here none. They, too, fail with ENOSYS if that is what a bit of `forbidden` says.
+/// The calls that name files. The kernel has only those that name a directory first, here the current one, and for
+/// stat64() flags last, here none. They, too, fail with ENOSYS if that is what a bit of `forbidden` says.
 macro_rules! path_calls {
     ($failed:path, $forbidden:path) => {
         $crate::arch::path_calls! { @each $failed, $forbidden, "mov x3, x2": "open64" => SYS_openat }
@@ -143,8 +145,8 @@ macro_rules! path_calls {
 }
 pub(crate) use path_calls;
 
-/// Body of the function that a failed system call jumps to, with the kernel's result still in its register: calls `fail` with the
-/// error's number.
+/// Body of the function that a failed system call jumps to, with the kernel's result still in its register: calls
+/// `fail` with the error's number.
 macro_rules! failed {
     ($fail:path) => {
         ::core::arch::naked_asm!("neg w0, w0", "b {fail}", fail = sym $fail)

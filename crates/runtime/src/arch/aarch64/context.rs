@@ -1,8 +1,9 @@
 //! What the kernel gives a signal handler, and the frame that it makes for one.
 //!
-//! The frame (`struct rt_sigframe`, arch/arm64/kernel/signal.c) is a siginfo and a ucontext. In the ucontext, behind the
-//! registers, come records, each with a magic number and a size (asm/sigcontext.h): first that of the floating-point
-//! registers, and that of the exception if there was one. The return address is in a register, and leads to the vdso.
+//! The frame (`struct rt_sigframe`, arch/arm64/kernel/signal.c) is a siginfo and a ucontext. In the ucontext, behind
+//! the registers, come records, each with a magic number and a size (asm/sigcontext.h): first that of the
+//! floating-point registers, and that of the exception if there was one. The return address is in a register, and leads
+//! to the vdso.
 
 use core::ops::Range;
 
@@ -41,8 +42,8 @@ const SEGV_ACCERR: c_int = 2;
 const BUS_ADRALN: c_int = 1;
 const BUS_ADRERR: c_int = 2;
 
-/// An exception, as the processor reports it to the kernel. A handler gets only those of memory: the thread's last one, which the kernel
-/// keeps.
+/// An exception, as the processor reports it to the kernel. A handler gets only those of memory: the thread's last one,
+/// which the kernel keeps.
 #[derive(Clone, Copy)]
 pub struct Trap {
     /// The exception's syndrome (ESR_EL1); 0 where there was none.
@@ -220,8 +221,8 @@ pub fn context_in(word: impl Fn(u64) -> Option<u64>, context: u64) -> Option<(Re
     Some((registers, trap_in(word, context)?))
 }
 
-/// Whether the 8 bytes at an address on the stack are those by which a ucontext is found: here the head of its first record. Returns the
-/// ucontext's address, and on other processors the address to which its handler returns.
+/// Whether the 8 bytes at an address on the stack are those by which a ucontext is found: here the head of its first
+/// record. Returns the ucontext's address, and on other processors the address to which its handler returns.
 pub fn context_near(address: u64, word: u64) -> Option<(u64, Option<u64>)> {
     (word == FIRST_RECORD && address.is_multiple_of(16)).then(|| (address.wrapping_sub(RECORDS), None))
 }
@@ -236,8 +237,8 @@ pub fn is_sending(registers: &Registers, _pid: pid_t, tid: pid_t, signal: c_int)
 /// Clears a flag by which a program has the processor check the alignment of all accesses: there is none here.
 pub fn forget_alignment_check() {}
 
-/// How many bytes before the program counter the instruction is that has raised the signal; `None` where executing it again might not
-/// raise the signal again. `is_call` says that it is a system call which was not executed.
+/// How many bytes before the program counter the instruction is that has raised the signal; `None` where executing it
+/// again might not raise the signal again. `is_call` says that it is a system call which was not executed.
 pub fn back_to_instruction(
     signal: c_int,
     is_call: bool,
@@ -277,8 +278,8 @@ pub unsafe fn go_back(context: *mut c_void, bytes: i64) {
     machine.pc = machine.pc.wrapping_sub(bytes.cast_unsigned());
 }
 
-/// Raises a signal by an instruction. If the signal is blocked or has its default action, that ends the process, even one that may not
-/// send signals. Returns where no instruction raises it.
+/// Raises a signal by an instruction. If the signal is blocked or has its default action, that ends the process, even
+/// one that may not send signals. Returns where no instruction raises it.
 pub fn raise_by_instruction(signal: c_int) {
     // SAFETY: the process is to end here.
     unsafe {
@@ -293,8 +294,8 @@ pub fn raise_by_instruction(signal: c_int) {
     }
 }
 
-/// The system call at whose return a signal has come; `None` where none was made just before. `read` reads memory that may not
-/// be there.
+/// The system call at whose return a signal has come; `None` where none was made just before. `read` reads memory that
+/// may not be there.
 ///
 /// # Safety
 /// `context` is what the kernel gave to the running handler.
@@ -316,8 +317,8 @@ pub unsafe fn interrupted_call(
     })
 }
 
-/// Whether a ucontext may belong to a signal that has interrupted code with these registers: if both are on one stack, the frame, which
-/// ends behind the records, is below the interrupted stack pointer.
+/// Whether a ucontext may belong to a signal that has interrupted code with these registers: if both are on one stack,
+/// the frame, which ends behind the records, is below the interrupted stack pointer.
 pub fn may_be_below(context: u64, registers: &Registers) -> bool {
     let distance = registers.get(STACK_POINTER).wrapping_sub(context);
     !(1..RECORDS).contains(&distance)
@@ -326,8 +327,8 @@ pub fn may_be_below(context: u64, registers: &Registers) -> bool {
 /// Whether libc gives the kernel the code that returns from a handler (SA_RESTORER): here the vDSO has it.
 pub const LIBC_SETS_RESTORER: bool = false;
 
-/// Offsets in a frame that the kernel makes for a signal, from its lowest address, which is the stack pointer that a handler is called
-/// with.
+/// Offsets in a frame that the kernel makes for a signal, from its lowest address, which is the stack pointer that a
+/// handler is called with.
 pub mod frame {
     /// The ucontext.
     pub const CONTEXT: usize = super::CONTEXT_IN_FRAME as usize;
@@ -337,7 +338,8 @@ pub mod frame {
     pub const STACK: usize = CONTEXT + 16;
     /// The alternate stack's size.
     pub const STACK_SIZE: usize = CONTEXT + 32;
-    /// Where [`relay`](crate::arch::relay) puts what it was given in place of a return address: uc_link, where the kernel writes 0.
+    /// Where [`relay`](crate::arch::relay) puts what it was given in place of a return address: uc_link, where the
+    /// kernel writes 0.
     pub const MARK: usize = CONTEXT + 8;
     const REGISTERS: usize = CONTEXT + super::REGISTERS as usize;
     /// The interrupted stack pointer.
@@ -356,8 +358,8 @@ pub mod frame {
     /// Bytes that the interrupted function may use below its stack pointer.
     pub const RED_ZONE: usize = 0;
 
-    /// After a frame was copied from `from` to `to`: corrects the pointers in it that point into the frame. Where the processor's state
-    /// has no room among the records (SVE, SME), a record points to the rest of it.
+    /// After a frame was copied from `from` to `to`: corrects the pointers in it that point into the frame. Where the
+    /// processor's state has no room among the records (SVE, SME), a record points to the rest of it.
     ///
     /// # Safety
     /// At `to` is a copy of a frame of the kernel of that size.
@@ -382,8 +384,8 @@ pub mod frame {
         }
     }
 
-    /// If a signal has interrupted the relay in its first two instructions, before it has marked its frame: that frame, and what the
-    /// relay was given.
+    /// If a signal has interrupted the relay in its first two instructions, before it has marked its frame: that frame,
+    /// and what the relay was given.
     ///
     /// # Safety
     /// `frame` is the interrupting signal's, made by the kernel.

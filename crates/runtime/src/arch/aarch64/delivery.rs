@@ -1,6 +1,7 @@
 //! The code between the kernel and a program's signal handler, and the code that handlers return to.
 //!
-//! The macros take as arguments the functions and statics outside of `arch` that they use, since `arch` depends on no other module.
+//! The macros take as arguments the functions and statics outside of `arch` that they use, since `arch` depends on no
+//! other module.
 
 use core::arch::naked_asm;
 
@@ -13,11 +14,13 @@ pub unsafe extern "C" fn restorer() {
     naked_asm!("mov x8, #139", "svc #0")
 }
 
-/// Body of the function that the kernel calls in place of a handler of the program (`platform/linux/delivery.rs` says why).
+/// Body of the function that the kernel calls in place of a handler of the program (`platform/linux/delivery.rs` says
+/// why).
 ///
-/// The handler's address is in the link register, with bit 63 set to mark it, and bit 62 set if the program has asked for a siginfo. It is
-/// first stored in the frame (`frame::MARK`), for the case that another signal interrupts this code. If the frame is on an alternate
-/// stack of ours, `moved` moves it to where the handler is to run. Then the handler is jumped to, with `restorer` as its return address.
+/// The handler's address is in the link register, with bit 63 set to mark it, and bit 62 set if the program has asked
+/// for a siginfo. It is first stored in the frame (`frame::MARK`), for the case that another signal interrupts this
+/// code. If the frame is on an alternate stack of ours, `moved` moves it to where the handler is to run. Then the
+/// handler is jumped to, with `restorer` as its return address.
 macro_rules! relay {
     ($size:path, $moved:path, $restorer:path, $handlers:path, $crash_handler:path) => {
         ::core::arch::naked_asm!(
@@ -35,7 +38,8 @@ macro_rules! relay {
             "ldr x10, [x2, #{stack_size}]",
             "cmp x9, x10",
             "b.ne 4f",
-            // The frame is on a stack of ours. These registers may be overwritten: the interrupted code's values are in the frame.
+            // The frame is on a stack of ours. These registers may be overwritten: the interrupted code's values are in
+            // the frame.
             "mov w19, w0",
             "mov x20, x16",
             "mov x21, x1",
@@ -60,8 +64,9 @@ macro_rules! relay {
             "adrp x30, {restorer}",
             "ldr x30, [x30, :lo12:{restorer}]",
             "br x16",
-            // The link register has no mark: libc has set an action again that it had read, or there is no frame, since another
-            // handler of the program calls this as a function. So the handler is taken from the table by the signal's number.
+            // The link register has no mark: libc has set an action again that it had read, or there is no frame, since
+            // another handler of the program calls this as a function. So the handler is taken from the table by the
+            // signal's number.
             "5:",
             "adrp x9, {handlers}",
             "add x9, x9, :lo12:{handlers}",
@@ -77,7 +82,8 @@ macro_rules! relay {
             "8:",
             "and x16, x16, #0x3fffffffffffffff",
             "br x16",
-            // There is no room for the frame on the stack where the handler would have run. Without us the kernel would end the process.
+            // There is no room for the frame on the stack where the handler would have run. Without us the kernel would
+            // end the process.
             "6:",
             "mov w0, w19",
             "mov x1, x21",

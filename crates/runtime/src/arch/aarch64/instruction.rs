@@ -1,5 +1,5 @@
-//! As much of arm64's instructions as is needed to say why one of them faulted (Arm Architecture Reference Manual, C4). Where an
-//! instruction is not understood, the cause is unknown: nothing is guessed.
+//! As much of arm64's instructions as is needed to say why one of them faulted (Arm Architecture Reference Manual, C4).
+//! Where an instruction is not understood, the cause is unknown: nothing is guessed.
 
 use processor::{Registers, STACK_POINTER};
 
@@ -52,7 +52,8 @@ pub fn address(code: u32, registers: &Registers) -> Option<(u64, u64)> {
             // Added to the register after the access.
             (0, 0, 1) => 0,
             (0, 0, _) => signed(code, 12, 9),
-            // An index register: all of it, or its lower 32 bits with or without a sign. It may be scaled by the size of the access.
+            // An index register: all of it, or its lower 32 bits with or without a sign. It may be scaled by the size
+            // of the access.
             (0, _, 2) => {
                 let number = bits(code, 16, 5);
                 let index = if number == 31 { 0 } else { registers.get(number as usize) };

@@ -1,10 +1,10 @@
-//! Exported functions that can't be written in Rust alone: those with variable arguments, those whose bodies are told the return
-//! address, those with one of libc's versions.
+//! Exported functions that can't be written in Rust alone: those with variable arguments, those whose bodies are told
+//! the return address, those with one of libc's versions.
 
 /// Defines a function that hands its first argument and the array of all others to a body.
 ///
-/// On Apple's systems variable arguments are all on the stack, 8 bytes each. The list's first one is not variable and comes in a register:
-/// it is put below the others, and the frame record below it.
+/// On Apple's systems variable arguments are all on the stack, 8 bytes each. The list's first one is not variable and
+/// comes in a register: it is put below the others, and the frame record below it.
 #[cfg(target_os = "macos")]
 macro_rules! list_hook {
     ($(#[$attribute:meta])* $name:ident => $body:path) => {
@@ -36,8 +36,8 @@ macro_rules! list_hook {
 }
 /// Defines a function that hands its first argument and the array of all others to a body.
 ///
-/// As the Procedure Call Standard has it, eight arguments are in registers and the rest is on the stack: seven registers
-/// put below those complete the array, and the frame record comes below it.
+/// As the Procedure Call Standard has it, eight arguments are in registers and the rest is on the stack: seven
+/// registers put below those complete the array, and the frame record comes below it.
 #[cfg(target_os = "linux")]
 macro_rules! list_hook {
     ($(#[$attribute:meta])* $name:ident => $body:path) => {
@@ -86,8 +86,8 @@ macro_rules! caller_hook {
 #[cfg(target_os = "linux")]
 pub(crate) use caller_hook;
 
-/// Defines a function that calls `body` and jumps to the address which that returns. The function there finds the first six arguments
-/// and the return address as if it had been called itself.
+/// Defines a function that calls `body` and jumps to the address which that returns. The function there finds the first
+/// six arguments and the return address as if it had been called itself.
 #[cfg(target_os = "linux")]
 macro_rules! passing_hook {
     ($name:ident => $body:path) => {
@@ -123,8 +123,8 @@ macro_rules! passing_hook {
 #[cfg(target_os = "linux")]
 pub(crate) use passing_hook;
 
-/// Exports `body` as a function that has one of libc's versions. Only a caller that was linked with this version finds it: neither
-/// dlsym(3) nor a reference without a version does.
+/// Exports `body` as a function that has one of libc's versions. Only a caller that was linked with this version finds
+/// it: neither dlsym(3) nor a reference without a version does.
 #[cfg(all(target_os = "linux", has_versions))]
 macro_rules! versioned_hook {
     ($name:ident $version:literal => $body:path) => {

@@ -53,8 +53,9 @@ pub fn page_size() -> usize {
     unsafe { libc::getauxval(libc::AT_PAGESZ) as usize }
 }
 
-/// Memory around a thread's control block that holds thread-local variables which we need, errno among them: bytes below and above its
-/// address. Here variables are above it, and libc's own data of the thread below (ELF Handling For Thread-Local Storage, variant I).
+/// Memory around a thread's control block that holds thread-local variables which we need, errno among them: bytes
+/// below and above its address. Here variables are above it, and libc's own data of the thread below (ELF Handling For
+/// Thread-Local Storage, variant I).
 #[cfg(target_os = "linux")]
 pub const THREAD_MEMORY: (usize, usize) = (4096, 16384);
 /// Whether the first word of a thread's control block is its address.
@@ -67,8 +68,9 @@ pub const WORDS: Words = Words {
     breakpoint: "a breakpoint instruction (brk)",
 };
 
-/// Adds to a counter. Where the compiler may not take for granted that the processor adds in one instruction (LSE), it would call a
-/// function that asks, which takes longer than the four that every processor has: hooks are on the path of each request.
+/// Adds to a counter. Where the compiler may not take for granted that the processor adds in one instruction (LSE), it
+/// would call a function that asks, which takes longer than the four that every processor has: hooks are on the path of
+/// each request.
 #[inline(always)]
 pub fn add<const BY: u64>(counter: &AtomicU64) {
     if cfg!(target_feature = "lse") {
@@ -123,7 +125,8 @@ pub unsafe extern "C" fn call_on_stack(
     )
 }
 
-/// Body of a signal handler that jumps to another function. The stack is aligned: the processor faults on any other stack pointer.
+/// Body of a signal handler that jumps to another function. The stack is aligned: the processor faults on any other
+/// stack pointer.
 macro_rules! signal_entry {
     ($to:path) => {
         ::core::arch::naked_asm!("b {to}", to = sym $to)

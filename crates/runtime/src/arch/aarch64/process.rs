@@ -1,13 +1,15 @@
 //! Functions that make children and so return twice: clone(2), vfork(2), and syscall(2), by which both may be called.
 //!
-//! The macros take as arguments the functions and statics outside of `arch` that they use, since `arch` depends on no other module.
+//! The macros take as arguments the functions and statics outside of `arch` that they use, since `arch` depends on no
+//! other module.
 
 use core::arch::naked_asm;
 
 use libc::{c_long, pid_t};
 
-/// The system call clone(2). The child runs `function` with the upper end of its stack as argument. Its stack ends at `top`, or is a
-/// copy of the caller's if that is null. Returns the child's id in the parent, or a negative error number.
+/// The system call clone(2). The child runs `function` with the upper end of its stack as argument. Its stack ends at
+/// `top`, or is a copy of the caller's if that is null. Returns the child's id in the parent, or a negative error
+/// number.
 ///
 /// # Safety
 /// Nothing else uses the stack, and where the flags make the kernel write an id, `parents` or `childs` is writable.
@@ -36,8 +38,8 @@ pub unsafe extern "C" fn clone_and_run(
     )
 }
 
-/// Body of vfork(2), counting children that share our memory. The child has the parent's stack, and the return address is in a register
-/// of both. The kernel has no call of this name.
+/// Body of vfork(2), counting children that share our memory. The child has the parent's stack, and the return address
+/// is in a register of both. The kernel has no call of this name.
 macro_rules! vfork_body {
     ($vm_children:path, $failed:path) => {
         ::core::arch::naked_asm!(
@@ -77,8 +79,9 @@ macro_rules! vfork_body {
 }
 pub(crate) use vfork_body;
 
-/// Body of syscall(2). Some calls are made by the function `special` instead. That one takes the number as its fourth argument, and the
-/// call's own fourth as its last: so the other arguments can stay in the registers where a system call has them.
+/// Body of syscall(2). Some calls are made by the function `special` instead. That one takes the number as its fourth
+/// argument, and the call's own fourth as its last: so the other arguments can stay in the registers where a system
+/// call has them.
 macro_rules! syscall_function {
     ($vm_children:path, $special:path, $failed:path) => {
         ::core::arch::naked_asm!(
@@ -102,15 +105,16 @@ macro_rules! syscall_function {
             "b.eq 3f",
             "2:",
             "svc #0",
-            // `is_own_forbidden_call` has to tell whose call this was: here the caller's return address is in the link register.
+            // `is_own_forbidden_call` has to tell whose call this was: here the caller's return address is in the link
+            // register.
             ".hidden syscall_has_returned",
             ".globl syscall_has_returned",
             "syscall_has_returned:",
             "cmn x0, #4095",
             "b.hs {failed}",
             "ret",
-            // clone(2): a child with a stack of its own returns from the system call above. One with a copy of all memory and no other
-            // stack is as after fork(2), and `special` makes it.
+            // clone(2): a child with a stack of its own returns from the system call above. One with a copy of all
+            // memory and no other stack is as after fork(2), and `special` makes it.
             "3:",
             "mov w9, #{thread}",
             "orr w9, w9, #{vm}",

@@ -8,8 +8,9 @@ pub fn halt() {
     unsafe { asm!("udf #0", options(nomem, nostack)) };
 }
 
-/// A clock for where the kernel's can't be asked: roughly the nanoseconds since the processor was started. The counter's frequency is 1 GHz
-/// or less (Arm Architecture Reference Manual, CNTFRQ_EL0). The nanoseconds of a tick are rounded down, so time may seem to pass more slowly.
+/// A clock for where the kernel's can't be asked: roughly the nanoseconds since the processor was started. The
+/// counter's frequency is 1 GHz or less (Arm Architecture Reference Manual, CNTFRQ_EL0). The nanoseconds of a tick are
+/// rounded down, so time may seem to pass more slowly.
 pub fn about_nanoseconds() -> u64 {
     let (count, frequency): (u64, u64);
     // SAFETY: reads two registers, which Linux lets programs read, and no memory.
@@ -19,11 +20,12 @@ pub fn about_nanoseconds() -> u64 {
     count.saturating_mul(1_000_000_000 / frequency.max(1)).max(1)
 }
 
-/// A request to Valgrind (valgrind.h): its number and five arguments. Returns Valgrind's answer, or 0 where there is no Valgrind.
+/// A request to Valgrind (valgrind.h): its number and five arguments. Returns Valgrind's answer, or 0 where there is no
+/// Valgrind.
 pub fn valgrind_request(request: &[usize; 6]) -> usize {
     let answer: usize;
-    // SAFETY: Valgrind recognizes these instructions. A processor rotates x12 by 128 bits, so not at all, and ors x10 with itself. Valgrind
-    // reads the request, which is borrowed.
+    // SAFETY: Valgrind recognizes these instructions. A processor rotates x12 by 128 bits, so not at all, and ors x10
+    // with itself. Valgrind reads the request, which is borrowed.
     unsafe {
         asm!("ror x12, x12, #3", "ror x12, x12, #13", "ror x12, x12, #51", "ror x12, x12, #61", "orr x10, x10, x10",
             inlateout("x3") 0usize => answer, in("x4") request.as_ptr(), out("x12") _, options(nostack));

@@ -2,8 +2,9 @@
 
 use core::arch::{asm, global_asm};
 
-// A pointer of ours that every thread has, null at the thread's start. It lies in the memory that the loader reserves for libraries that
-// are loaded at start (static TLS, which a preloaded library gets), so that it can be read without a call.
+// A pointer of ours that every thread has, null at the thread's start. It lies in the memory that the loader reserves
+// for libraries that are loaded at start (static TLS, which a preloaded library gets), so that it can be read without a
+// call.
 global_asm!(
     ".pushsection .tbss, \"awT\", %nobits",
     ".hidden nosigpipe_thread_local",
@@ -18,7 +19,8 @@ global_asm!(
 /// The calling thread's pointer.
 pub fn thread_local() -> *mut u8 {
     let word: *mut u8;
-    // SAFETY: reads the thread's own variable, whose distance from the thread pointer the loader has written into the GOT.
+    // SAFETY: reads the thread's own variable, whose distance from the thread pointer the loader has written into the
+    // GOT.
     unsafe {
         asm!(
             "adrp {0}, :gottprel:nosigpipe_thread_local",
@@ -33,7 +35,8 @@ pub fn thread_local() -> *mut u8 {
 
 /// Sets the calling thread's pointer.
 pub fn set_thread_local(word: *mut u8) {
-    // SAFETY: writes the thread's own variable, whose distance from the thread pointer the loader has written into the GOT.
+    // SAFETY: writes the thread's own variable, whose distance from the thread pointer the loader has written into the
+    // GOT.
     unsafe {
         asm!(
             "adrp {0}, :gottprel:nosigpipe_thread_local",

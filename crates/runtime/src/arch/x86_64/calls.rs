@@ -1,14 +1,16 @@
-//! System calls: as functions with libc's names, as one function for all calls, and the numbers that differ by processor.
+//! System calls: as functions with libc's names, as one function for all calls, and the numbers that differ by
+//! processor.
 //!
-//! The macros take as arguments the functions and statics outside of `arch` that they use, since `arch` depends on no other module.
+//! The macros take as arguments the functions and statics outside of `arch` that they use, since `arch` depends on no
+//! other module.
 
 use core::arch::asm;
 
 use libc::c_long;
 
-/// Defines system calls as functions with libc's names, which return as libc's do: -1 with errno set for an error. `failed` is the
-/// function that sees to that. The kernel returns errors as -4095 to -1 (MAX_ERRNO, linux/err.h). `binding` is the assembler's directive,
-/// `.globl` or `.weak`.
+/// Defines system calls as functions with libc's names, which return as libc's do: -1 with errno set for an error.
+/// `failed` is the function that sees to that. The kernel returns errors as -4095 to -1 (MAX_ERRNO, linux/err.h).
+/// `binding` is the assembler's directive, `.globl` or `.weak`.
 macro_rules! system_calls {
     ($failed:path, $binding:literal: $($name:literal => $number:ident),* $(,)?) => {
         $(
@@ -44,8 +46,8 @@ macro_rules! path_calls {
 }
 pub(crate) use path_calls;
 
-/// Defines system calls that are made while a report is written. `forbidden` is a set of bits by call number: where the call's bit is
-/// set, a seccomp filter forbids the call, and the function fails with ENOSYS without making it.
+/// Defines system calls that are made while a report is written. `forbidden` is a set of bits by call number: where the
+/// call's bit is set, a seccomp filter forbids the call, and the function fails with ENOSYS without making it.
 macro_rules! checked_system_calls {
     ($failed:path, $forbidden:path, $binding:literal: $($name:literal => $number:ident),* $(,)?) => {
         $(
@@ -76,8 +78,8 @@ macro_rules! checked_system_calls {
 }
 pub(crate) use checked_system_calls;
 
-/// Body of the function, with the signature of syscall(2), that makes those of our own system calls which have no function of their own.
-/// Where the call's bit in `forbidden` is set, it fails with ENOSYS without making the call.
+/// Body of the function, with the signature of syscall(2), that makes those of our own system calls which have no
+/// function of their own. Where the call's bit in `forbidden` is set, it fails with ENOSYS without making the call.
 macro_rules! own_call_function {
     ($forbidden:path, $failed:path) => {
         ::core::arch::naked_asm!(
@@ -106,8 +108,8 @@ macro_rules! own_call_function {
 }
 pub(crate) use own_call_function;
 
-/// Body of the function that a failed system call jumps to, with the kernel's result still in its register: calls `fail` with the
-/// error's number.
+/// Body of the function that a failed system call jumps to, with the kernel's result still in its register: calls
+/// `fail` with the error's number.
 macro_rules! failed {
     ($fail:path) => {
         ::core::arch::naked_asm!("mov edi, eax", "neg edi", "jmp {fail}", fail = sym $fail)
@@ -122,7 +124,8 @@ pub(crate) use failed;
 pub unsafe fn system_call(number: c_long, arguments: [c_long; 6]) -> c_long {
     let [a, b, c, d, e, f] = arguments;
     let result: c_long;
-    // SAFETY: the caller promises what the call demands. The `syscall` instruction changes rcx and r11, the kernel rax, and nothing else.
+    // SAFETY: the caller promises what the call demands. The `syscall` instruction changes rcx and r11, the kernel rax,
+    // and nothing else.
     unsafe {
         asm!("syscall", inlateout("rax") number => result, in("rdi") a, in("rsi") b, in("rdx") c,
             in("r10") d, in("r8") e, in("r9") f, lateout("rcx") _, lateout("r11") _);

@@ -1,7 +1,7 @@
 //! What the kernel gives a signal handler, and the frame that it makes for one.
 //!
-//! The frame (`struct rt_sigframe`, arch/x86/include/asm/sigframe.h) is a return address, a ucontext with the general registers and the
-//! last exception, and a siginfo.
+//! The frame (`struct rt_sigframe`, arch/x86/include/asm/sigframe.h) is a return address, a ucontext with the general
+//! registers and the last exception, and a siginfo.
 
 use core::ops::Range;
 
@@ -30,7 +30,8 @@ const BREAKPOINT: u64 = 3;
 const INVALID_OPCODE: u64 = 6;
 const STACK_SEGMENT: u64 = 12;
 const GENERAL_PROTECTION: u64 = 13;
-/// Bits of its error code (SDM, volume 3, 4.7): 1 the page is there, 2 a write, 16 a fetch of an instruction, 32 a protection key.
+/// Bits of its error code (SDM, volume 3, 4.7): 1 the page is there, 2 a write, 16 a fetch of an instruction, 32 a
+/// protection key.
 const PAGE_FAULT: u64 = 14;
 const FLOATING_POINT: u64 = 16;
 const ALIGNMENT_CHECK: u64 = 17;
@@ -48,7 +49,8 @@ const BUS_ADRERR: c_int = 2;
 const FPE_INTDIV: c_int = 1;
 const ILL_ILLOPN: c_int = 2;
 
-/// An exception, as the processor reports it to the kernel. A handler gets the thread's last one, which may be older than the signal.
+/// An exception, as the processor reports it to the kernel. A handler gets the thread's last one, which may be older
+/// than the signal.
 #[derive(Clone, Copy)]
 pub struct Trap {
     /// Its number.
@@ -179,7 +181,8 @@ pub fn cause(
             }
             let cause = instruction(registers, &read)
                 .map(|instruction| instruction.why_refused(registers, |address| word(address, &read)));
-            // The kernel raises the same signal when it can't make a handler's frame, and then the exception is an earlier one.
+            // The kernel raises the same signal when it can't make a handler's frame, and then the exception is an
+            // earlier one.
             match cause {
                 None | Some(Cause::Unknown) if signal == libc::SIGSEGV => Cause::Protection,
                 cause => cause.unwrap_or(Cause::Unknown),
@@ -212,15 +215,15 @@ pub fn context_in(word: impl Fn(u64) -> Option<u64>, context: u64) -> Option<(Re
     is_exception.then_some((registers, trap))
 }
 
-/// Whether the 8 bytes at an address on the stack are those by which a ucontext is found: here they may be a handler's return address.
-/// Returns the ucontext's address and that return address.
+/// Whether the 8 bytes at an address on the stack are those by which a ucontext is found: here they may be a handler's
+/// return address. Returns the ucontext's address and that return address.
 pub fn context_near(address: u64, word: u64) -> Option<(u64, Option<u64>)> {
     // The kernel aligns the ucontext, behind the return address, to 16. No code is on the first page of memory.
     (address % 16 == 8 && word >= 4096 && is_canonical(word)).then(|| (address + 8, Some(word)))
 }
 
-/// Whether a ucontext may belong to a signal that has interrupted code with these registers: if both are on one stack, the frame is below
-/// the interrupted stack pointer's red zone (128 bytes: System V ABI, x86_64, 3.2.2).
+/// Whether a ucontext may belong to a signal that has interrupted code with these registers: if both are on one stack,
+/// the frame is below the interrupted stack pointer's red zone (128 bytes: System V ABI, x86_64, 3.2.2).
 pub fn may_be_below(context: u64, registers: &Registers) -> bool {
     !(1..128).contains(&registers.get(STACK_POINTER).wrapping_sub(context))
 }
@@ -231,8 +234,8 @@ pub fn is_sending(registers: &Registers, pid: pid_t, tid: pid_t, signal: c_int) 
     [5, 4, 1].map(|register| registers.get(register) as u32) == [pid, tid, signal].map(c_int::cast_unsigned)
 }
 
-/// How many bytes before the program counter the instruction is that has raised the signal; `None` where executing it again might not
-/// raise the signal again. `is_call` says that it is a system call which was not executed.
+/// How many bytes before the program counter the instruction is that has raised the signal; `None` where executing it
+/// again might not raise the signal again. `is_call` says that it is a system call which was not executed.
 pub fn back_to_instruction(
     signal: c_int,
     is_call: bool,
@@ -276,7 +279,8 @@ pub unsafe fn trap(context: *const c_void) -> Trap {
     Trap { number: greg(TRAP_IN_CONTEXT), error: greg(ERROR_IN_CONTEXT), address: greg(ADDRESS_IN_CONTEXT) }
 }
 
-/// Clears the flag by which a program has the processor check the alignment of all accesses: our handlers are not compiled for that.
+/// Clears the flag by which a program has the processor check the alignment of all accesses: our handlers are not
+/// compiled for that.
 pub fn forget_alignment_check() {
     // SAFETY: only that flag changes (AC, bit 18). The return from the handler restores the program's.
     unsafe { core::arch::asm!("pushfq", "and dword ptr [rsp], ~0x40000", "popfq") };
@@ -306,14 +310,15 @@ pub unsafe fn go_back(context: *mut c_void, bytes: i64) {
     }
 }
 
-/// Raises a signal by an instruction. If the signal is blocked or has its default action, that ends the process, even one that may not
-/// send signals. Returns where no instruction raises it.
+/// Raises a signal by an instruction. If the signal is blocked or has its default action, that ends the process, even
+/// one that may not send signals. Returns where no instruction raises it.
 pub fn raise_by_instruction(signal: c_int) {
     // SAFETY: the process is to end here.
     unsafe {
         match signal {
             libc::SIGSEGV => core::arch::asm!("mov byte ptr [{}], 0", in(reg) 0usize),
-            // An access by the stack pointer to an address that is not canonical is a stack fault, which Linux makes SIGBUS.
+            // An access by the stack pointer to an address that is not canonical is a stack fault, which Linux makes
+            // SIGBUS.
             libc::SIGBUS => core::arch::asm!(
                 "mov {keep}, rsp", "mov rsp, {wild}", "push rax", "mov rsp, {keep}",
                 keep = out(reg) _, wild = in(reg) 1usize << 63,
@@ -328,8 +333,9 @@ pub fn raise_by_instruction(signal: c_int) {
     }
 }
 
-/// The system call at whose return a signal has come; `None` where none was made just before. `read` reads memory that may not
-/// be there. `libc` returns the addresses of libc's code, and whether this libc passes a call's number on as a first argument (musl).
+/// The system call at whose return a signal has come; `None` where none was made just before. `read` reads memory that
+/// may not be there. `libc` returns the addresses of libc's code, and whether this libc passes a call's number on as a
+/// first argument (musl).
 ///
 /// # Safety
 /// `context` is what the kernel gave to the running handler.
@@ -365,11 +371,12 @@ pub unsafe fn interrupted_call(
     Some(Interrupted { number, result: register(0), arguments: [5, 4, 1, 10, 8, 9].map(register).map(Some) })
 }
 
-/// Whether libc gives the kernel the code that returns from a handler (SA_RESTORER), and programs see that in an action that they read.
+/// Whether libc gives the kernel the code that returns from a handler (SA_RESTORER), and programs see that in an action
+/// that they read.
 pub const LIBC_SETS_RESTORER: bool = true;
 
-/// Offsets in a frame that the kernel makes for a signal, in bytes from its lowest address, which is the stack pointer that a handler is
-/// called with. Above the siginfo is the processor's other state, to which the ucontext points.
+/// Offsets in a frame that the kernel makes for a signal, in bytes from its lowest address, which is the stack pointer
+/// that a handler is called with. Above the siginfo is the processor's other state, to which the ucontext points.
 pub mod frame {
     /// The ucontext.
     pub const CONTEXT: usize = 8;
@@ -403,7 +410,8 @@ pub mod frame {
     /// Bytes that the interrupted function may use below its stack pointer (System V ABI, x86_64, 3.2.2).
     pub const RED_ZONE: usize = 128;
 
-    /// After a frame of `size` bytes was copied from `from` to `to`: corrects the pointer in it that points into the frame.
+    /// After a frame of `size` bytes was copied from `from` to `to`: corrects the pointer in it that points into the
+    /// frame.
     ///
     /// # Safety
     /// At `to` is a copy of a frame of the kernel of that size, to which no reference leads.
@@ -418,8 +426,8 @@ pub mod frame {
         }
     }
 
-    /// If a signal has interrupted the relay before it has marked its frame: that frame, and the handler's address. Here the kernel itself
-    /// puts the address into the frame, so there is no such moment.
+    /// If a signal has interrupted the relay before it has marked its frame: that frame, and the handler's address.
+    /// Here the kernel itself puts the address into the frame, so there is no such moment.
     ///
     /// # Safety
     /// None is needed here; on arm64 `frame` has to be the interrupting signal's.

@@ -1,9 +1,10 @@
-//! What libc_nonshared.a (the static part of libc) and the compiler's start-up files would bring: the memory functions that the compiler
-//! calls, and the address by which libc knows the library.
+//! What libc_nonshared.a (the static part of libc) and the compiler's start-up files would bring: the memory functions
+//! that the compiler calls, and the address by which libc knows the library.
 
 use core::arch::global_asm;
 
-// crtbeginS.o would define it: by this address libc knows to which library handlers of atexit(3) and pthread_atfork(3) belong.
+// crtbeginS.o would define it: by this address libc knows to which library handlers of atexit(3) and pthread_atfork(3)
+// belong.
 global_asm!(
     ".pushsection .data.rel.ro, \"aw\"",
     ".hidden __dso_handle",
@@ -13,8 +14,8 @@ global_asm!(
     ".popsection",
 );
 
-// libc_nonshared.a has it, too. But the linker would put that one, and its jump through the PLT, far from all other code that start-up
-// runs: 64 kB more in memory, since the kernel maps sixteen pages around each that is touched.
+// libc_nonshared.a has it, too. But the linker would put that one, and its jump through the PLT, far from all other
+// code that start-up runs: 64 kB more in memory, since the kernel maps sixteen pages around each that is touched.
 global_asm!(
     ".hidden atexit",
     ".globl atexit",

@@ -1,5 +1,6 @@
-//! As much of x86_64's instructions as is needed to say why one of them faulted (Intel 64 and IA-32 Architectures Software
-//! Developer's Manual, volume 2). Where an instruction is not understood, the cause is unknown: nothing is guessed.
+//! As much of x86_64's instructions as is needed to say why one of them faulted (Intel 64 and IA-32 Architectures
+//! Software Developer's Manual, volume 2). Where an instruction is not understood, the cause is unknown: nothing is
+//! guessed.
 
 use crate::arch::{Cause, Registers};
 use processor::PROGRAM_COUNTER;
@@ -37,8 +38,8 @@ pub struct Instruction {
     memory: [Option<u64>; 2],
     /// Whether it accesses memory at an address that is not known.
     elsewhere: bool,
-    /// The eight-bit displacement of an EVEX instruction; 0 where there is none. The processor multiplies it by a power of two that is not
-    /// decoded here (disp8*N).
+    /// The eight-bit displacement of an EVEX instruction; 0 where there is none. The processor multiplies it by a power
+    /// of two that is not decoded here (disp8*N).
     compressed: i64,
     /// An immediate byte.
     immediate: Option<u8>,
@@ -252,7 +253,8 @@ impl Instruction {
         }
     }
 
-    /// How many bytes of immediate operands end the instruction: an address that is relative to rip counts from behind them.
+    /// How many bytes of immediate operands end the instruction: an address that is relative to rip counts from behind
+    /// them.
     fn immediate_bytes(&self) -> u64 {
         let whole = if self.operand_size { 2 } else { 4 };
         match (self.map, self.opcode) {
@@ -347,8 +349,8 @@ impl Instruction {
         }
     }
 
-    /// Why the processor refused it by a general protection or stack segment fault, which name no address: where there is
-    /// only one reason for it.
+    /// Why the processor refused it by a general protection or stack segment fault, which name no address: where there
+    /// is only one reason for it.
     pub fn why_refused(&self, registers: &Registers, read: impl Fn(u64) -> Option<u64>) -> Cause {
         if let Some(&address) = self.memory.iter().flatten().find(|&&address| !is_canonical(address)) {
             return Cause::NoAddress(address);
@@ -372,7 +374,8 @@ impl Instruction {
             return if is_canonical(target) { Cause::Unknown } else { Cause::NoTarget(target) };
         }
         match self.memory {
-            // If the address is canonical, only its alignment can be wrong. Vector instructions demand 64 bytes at most, others 16.
+            // If the address is canonical, only its alignment can be wrong. Vector instructions demand 64 bytes at
+            // most, others 16.
             [Some(address), None]
                 if self.wants_alignment() && !address.is_multiple_of(if self.vector { 64 } else { 16 }) =>
             {
@@ -399,7 +402,8 @@ impl Instruction {
         }
     }
 
-    /// Whether it may fault for an address that is not aligned, and for nothing else: vector instructions, and a few others.
+    /// Whether it may fault for an address that is not aligned, and for nothing else: vector instructions, and a few
+    /// others.
     fn wants_alignment(&self) -> bool {
         match (self.map, self.opcode) {
             (SECONDARY, 0x10..=0x17 | 0x28..=0x2f | 0x50..=0x7f | 0xc2 | 0xc4..=0xc6 | 0xd0..=0xfe) => true,
@@ -412,7 +416,8 @@ impl Instruction {
     }
 }
 
-/// Whether an address is canonical, so that x86_64 can use it: its upper 17 bits are all equal (SDM, volume 1, 3.3.7.1).
+/// Whether an address is canonical, so that x86_64 can use it: its upper 17 bits are all equal (SDM, volume 1,
+/// 3.3.7.1).
 pub fn is_canonical(address: u64) -> bool {
     let upper = address.cast_signed() >> 47;
     upper == 0 || upper == -1

@@ -1,5 +1,5 @@
-//! Exported functions that can't be written in Rust alone: those with variable arguments, those whose bodies are told the return
-//! address, those with one of libc's versions.
+//! Exported functions that can't be written in Rust alone: those with variable arguments, those whose bodies are told
+//! the return address, those with one of libc's versions.
 
 /// Defines a function that hands its first argument and the array of all others to a body.
 ///
@@ -67,8 +67,8 @@ macro_rules! caller_hook {
 #[cfg(target_os = "linux")]
 pub(crate) use caller_hook;
 
-/// Defines a function that calls `body` and jumps to the address which that returns. The function there finds the first six arguments
-/// and the return address as if it had been called itself.
+/// Defines a function that calls `body` and jumps to the address which that returns. The function there finds the first
+/// six arguments and the return address as if it had been called itself.
 #[cfg(target_os = "linux")]
 macro_rules! passing_hook {
     ($name:ident => $body:path) => {
@@ -104,8 +104,8 @@ macro_rules! passing_hook {
 #[cfg(target_os = "linux")]
 pub(crate) use passing_hook;
 
-/// Exports `body` as a function that has one of libc's versions. Only a caller that was linked with this version finds it: neither
-/// dlsym(3) nor a reference without a version does.
+/// Exports `body` as a function that has one of libc's versions. Only a caller that was linked with this version finds
+/// it: neither dlsym(3) nor a reference without a version does.
 #[cfg(all(target_os = "linux", has_versions))]
 macro_rules! versioned_hook {
     ($name:ident $version:literal => $body:path) => {

@@ -48,8 +48,9 @@ use core::sync::atomic::Ordering::Relaxed;
 
 use super::Words;
 
-/// Memory around a thread's control block that holds thread-local variables which we need, errno among them: bytes below and above its
-/// address. Here variables are below it, and libc's own data of the thread above (ELF Handling For Thread-Local Storage, variant II).
+/// Memory around a thread's control block that holds thread-local variables which we need, errno among them: bytes
+/// below and above its address. Here variables are below it, and libc's own data of the thread above (ELF Handling For
+/// Thread-Local Storage, variant II).
 #[cfg(target_os = "linux")]
 pub const THREAD_MEMORY: (usize, usize) = (16384, 4096);
 /// Whether the first word of a thread's control block is its address.
@@ -102,8 +103,9 @@ pub unsafe extern "C" fn call_on_stack(
     )
 }
 
-/// Body of a signal handler that calls another function, with the stack aligned as a function may expect it (System V ABI, x86_64, 3.2.2).
-/// The kernel aligns it. QEMU's emulation of user programs, before its version 8, does not, and the first `movaps` to the stack faults.
+/// Body of a signal handler that calls another function, with the stack aligned as a function may expect it (System V
+/// ABI, x86_64, 3.2.2). The kernel aligns it. QEMU's emulation of user programs, before its version 8, does not, and
+/// the first `movaps` to the stack faults.
 macro_rules! signal_entry {
     ($to:path) => {
         ::core::arch::naked_asm!(

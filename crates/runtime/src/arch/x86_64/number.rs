@@ -1,5 +1,6 @@
-//! The number of a system call that has just ended, where it is not an operand of the instruction right before `syscall`. The result has
-//! overwritten the register that had it (rax), so it is looked for in the code and on the stack.
+//! The number of a system call that has just ended, where it is not an operand of the instruction right before
+//! `syscall`. The result has overwritten the register that had it (rax), so it is looked for in the code and on the
+//! stack.
 
 use core::ops::Range;
 
@@ -21,7 +22,8 @@ const WRITING: [i64; 12] = [
     libc::SYS_vmsplice,
     libc::SYS_io_uring_enter,
 ];
-/// How many values of 8 bytes on the stack are searched: room for the frames of libc's functions for calls that are cancellation points.
+/// How many values of 8 bytes on the stack are searched: room for the frames of libc's functions for calls that are
+/// cancellation points.
 const SEARCHED: usize = 40;
 /// How many bytes of code before a `call` are searched: there its arguments are put in place.
 const BEFORE: usize = 48;
@@ -32,7 +34,8 @@ const PAGE: usize = 4096;
 
 /// Bytes of memory, which the caller knows to be readable.
 fn code<const LENGTH: usize>(address: usize) -> [u8; LENGTH] {
-    // SAFETY: all callers give addresses in libc's code, on the page of the program counter, or near a stack pointer in use.
+    // SAFETY: all callers give addresses in libc's code, on the page of the program counter, or near a stack pointer in
+    // use.
     unsafe { core::ptr::with_exposed_provenance::<[u8; LENGTH]>(address).read() }
 }
 
@@ -41,7 +44,8 @@ fn word(address: usize) -> u64 {
     u64::from_le_bytes(code(address))
 }
 
-/// The operand of 32 bits behind the last occurrence of `instruction` in code, as far as it is the number of a writing call.
+/// The operand of 32 bits behind the last occurrence of `instruction` in code, as far as it is the number of a writing
+/// call.
 fn last_operand(code: &[u8], instruction: &[u8]) -> Option<i64> {
     let operand = |at: usize| {
         let bytes = code.get(at..)?.strip_prefix(instruction)?.first_chunk()?;
@@ -50,11 +54,13 @@ fn last_operand(code: &[u8], instruction: &[u8]) -> Option<i64> {
     (0..code.len()).rev().find_map(operand)
 }
 
-/// The number, by the instructions before `syscall`, which ends at the program counter and has not changed the stack pointer. Known are:
+/// The number, by the instructions before `syscall`, which ends at the program counter and has not changed the stack
+/// pointer. Known are:
 /// - `mov rax, [rsp + N]`: the number was read from the stack. glibc does that since 2.41 in programs with one thread.
 /// - `mov [rsp - N], rax`: the number was written to the stack. Our syscall(2) does that.
 /// - `mov eax, REGISTER`: the number was in another register. musl has such loops.
-/// - `mov eax, NUMBER` with other instructions behind it. glibc before 2.41 has these in functions that are cancellation points.
+/// - `mov eax, NUMBER` with other instructions behind it. glibc before 2.41 has these in functions that are
+///   cancellation points.
 #[inline(never)]
 pub fn number_before(registers: &Registers) -> Option<i64> {
     let (end, sp) = (registers.pc() as usize - 2, registers.sp() as usize);
@@ -65,7 +71,8 @@ pub fn number_before(registers: &Registers) -> Option<i64> {
     }
     if let [.., 0x48, load_or_store @ (0x8b | 0x89), 0x44, 0x24, distance] = before {
         let distance = distance.cast_signed();
-        // A load is taken from above the stack pointer, a store from the red zone below it, which signals leave as it is.
+        // A load is taken from above the stack pointer, a store from the red zone below it, which signals leave as it
+        // is.
         let is_usual = if load_or_store == 0x8b { (0..=64).contains(&distance) } else { (-64..0).contains(&distance) };
         return is_usual.then(|| word(sp.wrapping_add_signed(isize::from(distance))).cast_signed());
     }
@@ -80,11 +87,12 @@ pub fn number_before(registers: &Registers) -> Option<i64> {
     last_operand(&before, &[0xb8])
 }
 
-/// The number, by the stack frames of the functions of libc that have made the call. glibc since 2.41, and musl, have one function for all
-/// calls that are cancellation points, and pass it the number: glibc as an argument on the stack, musl as the first one.
+/// The number, by the stack frames of the functions of libc that have made the call. glibc since 2.41, and musl, have
+/// one function for all calls that are cancellation points, and pass it the number: glibc as an argument on the stack,
+/// musl as the first one.
 ///
-/// `libc` is where libc's code is. `first` says whether the number is the first argument. A value counts only if the instructions before
-/// the call have it as an operand. `read` reads memory that may not be there.
+/// `libc` is where libc's code is. `first` says whether the number is the first argument. A value counts only if the
+/// instructions before the call have it as an operand. `read` reads memory that may not be there.
 #[inline(never)]
 pub fn number_of_callers(
     registers: &Registers,
@@ -98,7 +106,8 @@ pub fn number_of_callers(
         return None;
     }
     let mut stack = [0u8; SEARCHED * 8];
-    // The rest of the stack pointer's page is mapped, since a return address of libc's is at the stack pointer or above.
+    // The rest of the stack pointer's page is mapped, since a return address of libc's is at the stack pointer or
+    // above.
     let there = (PAGE - sp % PAGE).min(stack.len());
     let (near, far) = stack.split_at_mut_checked(there)?;
     for (index, byte) in near.iter_mut().enumerate() {

@@ -1,6 +1,7 @@
 //! Functions that make children and so return twice: clone(2), vfork(2), and syscall(2), by which both may be called.
 //!
-//! The macros take as arguments the functions and statics outside of `arch` that they use, since `arch` depends on no other module.
+//! The macros take as arguments the functions and statics outside of `arch` that they use, since `arch` depends on no
+//! other module.
 
 use core::arch::naked_asm;
 
@@ -14,8 +15,9 @@ pub fn return_of_syscall() -> usize {
     (&raw const syscall_has_returned).addr()
 }
 
-/// The system call clone(2). The child runs `function` with the upper end of its stack as argument. Its stack ends at `top`, or is a
-/// copy of the caller's if that is null. Returns the child's id in the parent, or a negative error number.
+/// The system call clone(2). The child runs `function` with the upper end of its stack as argument. Its stack ends at
+/// `top`, or is a copy of the caller's if that is null. Returns the child's id in the parent, or a negative error
+/// number.
 ///
 /// # Safety
 /// Nothing else uses the stack, and where the flags make the kernel write an id, `parents` or `childs` is writable.
@@ -46,8 +48,8 @@ pub unsafe extern "C" fn clone_and_run(
     )
 }
 
-/// Body of vfork(2), counting children that share our memory. The child has the parent's stack: the return address must not be on it while
-/// the child runs.
+/// Body of vfork(2), counting children that share our memory. The child has the parent's stack: the return address must
+/// not be on it while the child runs.
 macro_rules! vfork_body {
     ($vm_children:path, $failed:path) => {
         ::core::arch::naked_asm!(
@@ -78,8 +80,9 @@ macro_rules! vfork_body {
 }
 pub(crate) use vfork_body;
 
-/// Body of syscall(2). Some calls are made by the function `special` instead. That one takes the number as its fourth argument, and the
-/// call's own fourth as its last: so the other arguments can stay in the registers where a system call has them.
+/// Body of syscall(2). Some calls are made by the function `special` instead. That one takes the number as its fourth
+/// argument, and the call's own fourth as its last: so the other arguments can stay in the registers where a system
+/// call has them.
 macro_rules! syscall_function {
     ($vm_children:path, $special:path, $failed:path) => {
         ::core::arch::naked_asm!(
@@ -107,15 +110,16 @@ macro_rules! syscall_function {
             // The number, in the red zone: if the call raises SIGPIPE, our handler reads it from there (number.rs).
             "mov [rsp - 8], rax",
             "syscall",
-            // `is_own_forbidden_call` has to tell whose call this was: here the caller's return address is on top of the stack.
+            // `is_own_forbidden_call` has to tell whose call this was: here the caller's return address is on top of
+            // the stack.
             ".hidden syscall_has_returned",
             ".globl syscall_has_returned",
             "syscall_has_returned:",
             "cmp rax, -4095",
             "jae {failed}",
             "ret",
-            // clone(2): a child with a stack of its own returns from the system call above. One with a copy of all memory and no other
-            // stack is as after fork(2), and `special` makes it.
+            // clone(2): a child with a stack of its own returns from the system call above. One with a copy of all
+            // memory and no other stack is as after fork(2), and `special` makes it.
             "3:",
             "mov r11d, edi",
             "and r11d, {vm_and_thread}",

@@ -6,8 +6,9 @@ use libc::c_long;
 
 use super::system_call;
 
-// A pointer of ours that every thread has, null at the thread's start. It lies in the memory that the loader reserves for libraries that
-// are loaded at start (static TLS, which a preloaded library gets), so that it can be read without a call.
+// A pointer of ours that every thread has, null at the thread's start. It lies in the memory that the loader reserves
+// for libraries that are loaded at start (static TLS, which a preloaded library gets), so that it can be read without a
+// call.
 global_asm!(
     ".pushsection .tbss, \"awT\", @nobits",
     ".hidden nosigpipe_thread_local",
@@ -22,7 +23,8 @@ global_asm!(
 /// The calling thread's pointer.
 pub fn thread_local() -> *mut u8 {
     let word: *mut u8;
-    // SAFETY: reads the thread's own variable, whose distance from the thread pointer the loader has written into the GOT.
+    // SAFETY: reads the thread's own variable, whose distance from the thread pointer the loader has written into the
+    // GOT.
     unsafe {
         asm!(
             "mov {0}, qword ptr [rip + nosigpipe_thread_local@gottpoff]",
@@ -35,7 +37,8 @@ pub fn thread_local() -> *mut u8 {
 
 /// Sets the calling thread's pointer.
 pub fn set_thread_local(word: *mut u8) {
-    // SAFETY: writes the thread's own variable, whose distance from the thread pointer the loader has written into the GOT.
+    // SAFETY: writes the thread's own variable, whose distance from the thread pointer the loader has written into the
+    // GOT.
     unsafe {
         asm!(
             "mov {0}, qword ptr [rip + nosigpipe_thread_local@gottpoff]",

@@ -1,8 +1,9 @@
 //! abort(3), and what compilers and assert(3) call that ends there.
 //!
-//! Where SIGABRT is ignored or blocked, libc's abort raises it, still runs, sets the default action by a system call that no hook sees,
-//! and raises it again: that crash would not be reported. So before libc's abort begins, the hooks have the signal unblocked and its
-//! default action in force. Then they jump to libc's function, which finds the stack and the registers as its caller has left them.
+//! Where SIGABRT is ignored or blocked, libc's abort raises it, still runs, sets the default action by a system call
+//! that no hook sees, and raises it again: that crash would not be reported. So before libc's abort begins, the hooks
+//! have the signal unblocked and its default action in force. Then they jump to libc's function, which finds the stack
+//! and the registers as its caller has left them.
 
 use crate::arch::passing_hook;
 use crate::crash;

@@ -1,8 +1,8 @@
-//! The functions that make a child which shares our memory, those by which a process forbids itself system calls, sigaltstack(2) and
-//! mlockall(2).
+//! The functions that make a child which shares our memory, those by which a process forbids itself system calls,
+//! sigaltstack(2) and mlockall(2).
 //!
-//! They are not in the hook table, whose lines can't describe a function that returns twice (vfork), nor one whose further arguments
-//! depend on the first one (prctl, syscall). Their real functions are looked up by the first call.
+//! They are not in the hook table, whose lines can't describe a function that returns twice (vfork), nor one whose
+//! further arguments depend on the first one (prctl, syscall). Their real functions are looked up by the first call.
 
 use core::ptr;
 use core::sync::atomic::Ordering::Relaxed;
@@ -55,8 +55,8 @@ pub unsafe extern "C" fn __clone() -> c_int {
     arch::jump!(clone_and_note)
 }
 
-/// Calls libc's clone(2), and counts a child that shares our memory. With CLONE_VFORK the call returns when the child no longer does;
-/// the end of any other such child is not noticed, so it stays counted.
+/// Calls libc's clone(2), and counts a child that shares our memory. With CLONE_VFORK the call returns when the child
+/// no longer does; the end of any other such child is not noticed, so it stays counted.
 unsafe extern "C" fn clone_and_note(
     run: usize,
     stack: usize,
@@ -99,16 +99,17 @@ fn filter_of_prctl(mode: c_long, filter: c_long) -> usize {
     if mode == c_long::from(libc::SECCOMP_MODE_FILTER) { filter as usize } else { 0 }
 }
 
-/// syscall(2). Our own code calls it, too. The symbol is `.protected`: so our signal handlers never reach the function of another
-/// preloaded library, which might not be made for that.
+/// syscall(2). Our own code calls it, too. The symbol is `.protected`: so our signal handlers never reach the function
+/// of another preloaded library, which might not be made for that.
 #[unsafe(no_mangle)]
 #[unsafe(naked)]
 pub unsafe extern "C" fn syscall() -> c_long {
     arch::syscall_function!(VM_CHILDREN, special, failed)
 }
 
-/// The system calls among those made by syscall(2) that we have to know of. The hooks of the functions of libc that make the same calls
-/// do the same. The number comes as the fourth argument, and the fourth last (`arch::syscall_function`).
+/// The system calls among those made by syscall(2) that we have to know of. The hooks of the functions of libc that
+/// make the same calls do the same. The number comes as the fourth argument, and the fourth last
+/// (`arch::syscall_function`).
 ///
 /// # Safety
 /// What the call demands.
@@ -151,8 +152,8 @@ fn is_fork(number: c_long) -> bool {
     number == libc::SYS_clone
 }
 
-/// sigaltstack(2): a program is told that it has no alternate stack while the thread has one of ours. The program's own replaces ours, and
-/// ours is set again when the program disables its own.
+/// sigaltstack(2): a program is told that it has no alternate stack while the thread has one of ours. The program's own
+/// replaces ours, and ours is set again when the program disables its own.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sigaltstack(new: *const stack_t, old: *mut stack_t) -> c_int {
     // SAFETY: the caller's arguments, as the caller gave them.
@@ -172,8 +173,8 @@ unsafe fn exchange_stack(new: *const stack_t, old: *mut stack_t) -> c_int {
     let mut before = NONE;
     let errno = platform::errno();
     let result = platform::exchange_signal_stack(new, &raw mut before);
-    // A `new` of all zeros is too small a stack: ENOMEM. But since Linux 5.16 the kernel accepts what is in force already, and without us
-    // that would be all zeros in the main thread. Then the program must see success.
+    // A `new` of all zeros is too small a stack: ENOMEM. But since Linux 5.16 the kernel accepts what is in force
+    // already, and without us that would be all zeros in the main thread. Then the program must see success.
     let is_nothing = || {
         platform::errno() == libc::ENOMEM
             && platform::zeros_change_nothing()
@@ -201,7 +202,8 @@ unsafe fn exchange_stack(new: *const stack_t, old: *mut stack_t) -> c_int {
     if old.is_null() {
         return 0;
     }
-    // Whether `old` can be written to, the kernel says. It does so only after it has changed the stack, and fails with EFAULT then.
+    // Whether `old` can be written to, the kernel says. It does so only after it has changed the stack, and fails with
+    // EFAULT then.
     let result = platform::exchange_signal_stack(ptr::null(), old);
     if result == 0 {
         // SAFETY: the kernel has just written to `old`.

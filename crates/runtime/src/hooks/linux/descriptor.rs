@@ -1,4 +1,5 @@
-//! Functions by which the program puts a file on a descriptor of its choice. What it chooses as its standard error is noted.
+//! Functions by which the program puts a file on a descriptor of its choice. What it chooses as its standard error is
+//! noted.
 
 use libc::{FILE, STDERR_FILENO, c_char, c_int};
 
@@ -37,7 +38,8 @@ fn put(fd: c_int) -> c_int {
 
 /// Looks at the stream that freopen(3) has returned, and returns it.
 fn reopened(stream: *mut FILE) -> *mut FILE {
-    /// Offset of `_fileno` in glibc's FILE, in bytes (bits/types/struct_FILE.h). It never changes: old programs have it compiled in.
+    /// Offset of `_fileno` in glibc's FILE, in bytes (bits/types/struct_FILE.h). It never changes: old programs have it
+    /// compiled in.
     const DESCRIPTOR: usize = 112;
     // SAFETY: freopen has returned an open stream or null.
     if !stream.is_null() && unsafe { stream.byte_add(DESCRIPTOR).cast::<c_int>().read() } == STDERR_FILENO {

@@ -1,5 +1,5 @@
-//! The signals that a thread blocks. Where it blocks (nearly) all of them, the kernel gets a mask without those of faults ([`reduced`]),
-//! so that a crash is reported.
+//! The signals that a thread blocks. Where it blocks (nearly) all of them, the kernel gets a mask without those of
+//! faults ([`reduced`]), so that a crash is reported.
 
 use core::mem::MaybeUninit;
 
@@ -52,7 +52,8 @@ pub unsafe fn sigsetmask(mask: c_int) -> c_int {
     change_by_bsd(SIG_SETMASK, mask)
 }
 
-/// What sigblock(3) and its like do: sets a mask of the first 32 signals, bit n for signal n + 1, and returns the one before.
+/// What sigblock(3) and its like do: sets a mask of the first 32 signals, bit n for signal n + 1, and returns the one
+/// before.
 fn change_by_bsd(how: c_int, mask: c_int) -> c_int {
     let mut set = MaybeUninit::<sigset_t>::zeroed();
     let mut old = MaybeUninit::<sigset_t>::zeroed();
@@ -64,7 +65,8 @@ fn change_by_bsd(how: c_int, mask: c_int) -> c_int {
     }
 }
 
-/// Calls the real function as it is if neither the old nor the new mask is a reduced one, which is so in nearly all programs.
+/// Calls the real function as it is if neither the old nor the new mask is a reduced one, which is so in nearly all
+/// programs.
 ///
 /// # Safety
 /// What `real` demands.
@@ -84,10 +86,11 @@ fn kernels(set: *const sigset_t) -> *const u64 {
     set.cast()
 }
 
-/// Changes the mask where the kernel may get another one than the program believes in, and tells the program what it believes.
+/// Changes the mask where the kernel may get another one than the program believes in, and tells the program what it
+/// believes.
 ///
-/// Mostly that is one system call. Only after it is it known what was blocked before. If that and `set` together have to be reduced,
-/// there is a second one.
+/// Mostly that is one system call. Only after it is it known what was blocked before. If that and `set` together have
+/// to be reduced, there is a second one.
 ///
 /// # Safety
 /// What `real` demands.

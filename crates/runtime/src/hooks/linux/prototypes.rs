@@ -1,5 +1,5 @@
-//! The prototypes that the hook table's signatures are compared with: the libc crate's, and below, as their manual pages
-//! and headers have them, those that it does not declare.
+//! The prototypes that the hook table's signatures are compared with: the libc crate's, and below, as their manual
+//! pages and headers have them, those that it does not declare.
 
 pub use libc::*;
 

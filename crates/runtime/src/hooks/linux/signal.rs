@@ -33,8 +33,8 @@ pub unsafe fn killpg(group: pid_t, signum: c_int) -> c_int {
     unsafe { real::killpg()(group, signum) }
 }
 
-/// Notes that a SIGPIPE may come to this process. A child that shares our memory notes nothing there: if the signal comes to it, its
-/// registers have to tell.
+/// Notes that a SIGPIPE may come to this process. A child that shares our memory notes nothing there: if the signal
+/// comes to it, its registers have to tell.
 #[cold]
 fn note(may_be_for_us: bool) {
     if may_be_for_us && platform::is_own_process() && sigpipe::is_handled() {

@@ -18,8 +18,8 @@ pub unsafe fn wordexp(words: *const c_char, result: *mut c_void, flags: c_int) -
 const POSIX_SPAWN: Name = Name::new("posix_spawn\0");
 const POSIX_SPAWNP: Name = Name::new("posix_spawnp\0");
 
-/// The version of the function that the caller was linked with. In the old one (before glibc 2.15) a file that names no interpreter is
-/// run by the shell. `caller` is the return address of the call.
+/// The version of the function that the caller was linked with. In the old one (before glibc 2.15) a file that names no
+/// interpreter is run by the shell. `caller` is the return address of the call.
 fn by_version(caller: usize, name: &Name, newest: PosixSpawn) -> PosixSpawn {
     // SAFETY: `old_version` returns the address of another version of the same function, which has the same signature.
     old_version(caller, name).map_or(newest, |old| unsafe { core::mem::transmute::<*const (), PosixSpawn>(old) })

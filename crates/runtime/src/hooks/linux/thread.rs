@@ -1,5 +1,5 @@
-//! _exit(2), which waits while another thread is reporting a crash. Threads of C11, which glibc makes without calling pthread_create by
-//! its name. And keys of thread-specific data, of which one is ours.
+//! _exit(2), which waits while another thread is reporting a crash. Threads of C11, which glibc makes without calling
+//! pthread_create by its name. And keys of thread-specific data, of which one is ours.
 
 use libc::{c_int, c_void};
 
@@ -18,7 +18,8 @@ pub unsafe fn _exit(status: c_int) -> ! {
 /// thrd_create(3)
 pub unsafe fn thrd_create(thread: *mut c_void, routine: crash::Routine, argument: *mut c_void) -> c_int {
     let create = |routine, argument| {
-        // SAFETY: the caller's arguments, but for the last two, which may be our own function and what it needs to call the caller's.
+        // SAFETY: the caller's arguments, but for the last two, which may be our own function and what it needs to call
+        // the caller's.
         unsafe { real::thrd_create()(thread, routine, argument) }
     };
     if crash::is_active() { crash::create_thread(routine, argument, create) } else { create(routine, argument) }

@@ -1,5 +1,5 @@
-//! wait(2) and its like: they note by which signal a child was killed. A program that raises the same signal afterwards, as
-//! timeout(1) does so that its caller sees it, has not crashed.
+//! wait(2) and its like: they note by which signal a child was killed. A program that raises the same signal
+//! afterwards, as timeout(1) does so that its caller sees it, has not crashed.
 
 use libc::{c_int, c_void, id_t, idtype_t, pid_t, rusage, siginfo_t};
 

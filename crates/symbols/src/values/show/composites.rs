@@ -136,7 +136,8 @@ impl<'a> Shown<'_, 'a, '_> {
         }
     }
 
-    /// How many elements an array has in each dimension, also where that is decided at run time (C's variable length arrays).
+    /// How many elements an array has in each dimension, also where that is decided at run time (C's variable length
+    /// arrays).
     fn counts(&mut self, array: &At<'a>) -> Option<Vec<usize>> {
         let mut counts = Vec::new();
         for (at, entry) in dimensions(array) {
@@ -178,8 +179,8 @@ impl<'a> Shown<'_, 'a, '_> {
         }
     }
 
-    /// The elements of an array. `size` is the size of an element in bytes, `counts` the number of elements in each dimension: as long as
-    /// there are more dimensions, the elements are arrays themselves.
+    /// The elements of an array. `size` is the size of an element in bytes, `counts` the number of elements in each
+    /// dimension: as long as there are more dimensions, the elements are arrays themselves.
     fn elements(&mut self, element: &At<'a>, size: usize, counts: &[usize], data: &Data, depth: usize) {
         let Some((&count, inner)) = counts.split_first() else {
             self.text.push_str("{...}");

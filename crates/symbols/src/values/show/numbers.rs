@@ -132,7 +132,8 @@ impl<'a> Shown<'_, 'a, '_> {
     }
 }
 
-/// An f64 near a number in x86's extended format of 80 bits (long double): 1 bit of sign, 15 of exponent, 64 of significand.
+/// An f64 near a number in x86's extended format of 80 bits (long double): 1 bit of sign, 15 of exponent, 64 of
+/// significand.
 #[cfg(target_arch = "x86_64")]
 pub(super) fn of_extended(bits: u128) -> f64 {
     let power = |exponent: i32| f64::from_bits(u64::try_from(exponent.clamp(-1022, 1023) + 1023).unwrap_or(0) << 52);

@@ -56,15 +56,17 @@ impl Shown<'_, '_, '_> {
             }
         }
         if offset_of(kind, &["_M_dataplus"]).is_some() {
-            // libstdc++'s older string, which counts its references: the length is 24 bytes before the text (`_Rep_base`).
+            // libstdc++'s older string, which counts its references: the length is 24 bytes before the text
+            // (`_Rep_base`).
             return Some(self.word(data).and_then(|address| {
                 let length = content::read(self.reading.process, address.wrapping_sub(24), 8).ok_or(Why::Unreadable)?;
                 Ok((address, length.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte))))
             }));
         }
         if offset_of(kind, &["__r_"]).or_else(|| offset_of(kind, &["__rep_"])).is_some() {
-            // libc++: if the lowest bit of the first byte is set, the object has a capacity, the length and the text's address, 8 bytes
-            // each. Otherwise it has the length in that byte's other bits, and behind it the text, of 22 bytes at most.
+            // libc++: if the lowest bit of the first byte is set, the object has a capacity, the length and the text's
+            // address, 8 bytes each. Otherwise it has the length in that byte's other bits, and behind it the text, of
+            // 22 bytes at most.
             let first = match data.bytes(self.reading.process, 1) {
                 Ok(first) => first.first().copied().unwrap_or(0),
                 Err(why) => return Some(Err(why)),

@@ -35,7 +35,8 @@ pub(super) fn plain<'a>(mut kind: At<'a>) -> At<'a> {
     kind
 }
 
-/// Size of a type in bytes; `None` where it is not known, or only at run time. `depth` is how many more types may be followed.
+/// Size of a type in bytes; `None` where it is not known, or only at run time. `depth` is how many more types may be
+/// followed.
 pub(super) fn size_of(kind: &At, depth: usize) -> Option<usize> {
     let entry = kind.read()?;
     if let Some(size) = entry.attr_value(c::DW_AT_byte_size) {
