@@ -27,7 +27,7 @@ def main():
     if len({entry[0] for entry in slices}) != len(slices):
         sys.exit("universal.py: two files for one processor")
 
-    # A new file under a new inode: the kernel remembers the signature of a file that it has mapped.
+    # A new file with a new inode: macOS's kernel remembers the signature of an inode that it has mapped, and kills on another one.
     with open(out + ".new", "wb") as file:
         file.write(struct.pack(">II", FAT_MAGIC, len(slices)))
         for entry in slices:

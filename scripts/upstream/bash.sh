@@ -19,7 +19,7 @@ run() {
         done'
 }
 
-# A test has no more to say than what it prints. Process ids are in it.
+# A test's result is its exit status and what it prints, with process ids, which change from run to run, left out.
 results() {
     sed 's/([0-9]\{2,\})/(PID)/' | LC_ALL=C awk '
         /^=== / { name = $2; text = ""; next }

@@ -10,7 +10,7 @@ run() {
     local test
     cd "$cache/src/ruby" || exit
     for test in ruby/test_{signal,process,io,thread_cv,fiber,beginendblock}.rb socket/test_{unix,tcp,nonblock,socket}.rb test_open3.rb net/http/test_http.rb; do
-        # test_ignored_interrupt wants nothing on standard error from a process that dies of SIGTRAP: there is a report.
+        # test_ignored_interrupt expects nothing on standard error from a process that dies of SIGTRAP; with the library there is a report.
         "$@" ruby -Itool/lib -Itest -Itest/lib tool/test/runner.rb -v -n '!/test_ignored_interrupt/' "test/$test"
     done
 }

@@ -1,4 +1,4 @@
-//! signal(2), sigaction(2) and their twins.
+//! signal(2), sigaction(2) and their variants.
 //!
 //! For the signals whose actions are ours to set, the program is told what it has set itself, whatever the kernel has.
 //! All of these functions may be called in signal handlers.
