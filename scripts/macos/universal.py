@@ -27,7 +27,7 @@ def main():
     if len({entry[0] for entry in slices}) != len(slices):
         sys.exit("universal.py: two files for one processor")
 
-    # A new file with a new inode: macOS's kernel remembers the signature of an inode that it has mapped, and kills on another one.
+    # A new file with a new inode: macOS's kernel keeps the signature of a file that it has mapped, and kills programs if the file then has another one.
     with open(out + ".new", "wb") as file:
         file.write(struct.pack(">II", FAT_MAGIC, len(slices)))
         for entry in slices:

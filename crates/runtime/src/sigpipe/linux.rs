@@ -23,7 +23,8 @@ use crate::arch::Interrupted;
 use crate::platform;
 use crate::state::Call;
 
-/// Inode of the socket that each standard stream was at load; 0 where it was none.
+/// Inode of the socket that each standard stream was at load; 0 where it was none. The constructor sets them before it
+/// installs the guard handler, which reads them.
 static STANDARD_STREAMS: [AtomicU64; 3] = [const { AtomicU64::new(0) }; 3];
 
 /// Notes the standard streams that are sockets, for [`is_standard_pair`]. For the constructor.

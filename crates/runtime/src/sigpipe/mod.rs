@@ -54,6 +54,12 @@ const OURS: u64 = 1 << (SIGPIPE - 1) | 1 << (libc::SIGTTIN - 1);
 
 /// What `send` and its family add to their flags. It is so from the start, for calls before the constructor has run.
 static FLAG: AtomicI32 = AtomicI32::new(platform::NOSIGNAL);
+
+// The constructor sets the following three before `SIGNAL.own`, whose Release store publishes them: other threads look
+// at them only when they have found the signal active (Acquire). Later only a child by fork(2) changes the scope, while
+// it has one thread.
+
+/// The [`Scope`] in force.
 static SCOPE: AtomicU32 = AtomicU32::new(Scope::Off as u32);
 /// Whether the process was started with SIGPIPE ignored.
 static STARTED_IGNORED: AtomicBool = AtomicBool::new(false);

@@ -68,8 +68,8 @@ pub const WORDS: Words = Words {
     breakpoint: "a breakpoint instruction (brk)",
 };
 
-/// Adds to a counter. Where the compiler may not take for granted that the processor adds in one instruction (LSE), it
-/// would call a function that asks, which takes longer than the four that every processor has: hooks are on the path of
+/// Adds to a counter. If the target is not known to have LSE's atomic instructions, the compiler would call a function
+/// that asks the processor first. The four instructions that every processor has are faster, and hooks are called for
 /// each request.
 #[inline(always)]
 pub fn add<const BY: u64>(counter: &AtomicU64) {
