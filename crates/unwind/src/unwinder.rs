@@ -465,8 +465,8 @@ fn follow(memory: &mut impl ReadMemory, registers: &Registers, rules: &Rules, in
         Cfa::Expression(code) => expression::evaluate(code, memory, registers, None),
     };
     let Some(cfa) = cfa else { return Step::Lost };
-    // The stack grows downwards, so a caller's stack pointer is above. It may be the same only in a function that has
-    // called none.
+    // The stack grows downwards, so the caller's stack pointer is above the function's own. The two may be equal only
+    // where the thread was interrupted: a function that calls no other may use no stack.
     if cfa < registers.sp() || cfa == registers.sp() && !interrupted {
         return Step::Lost;
     }

@@ -7,8 +7,8 @@
 //! The request is still read, the FIN is an end of file and no error, and the *first* write raises SIGPIPE. FIN and
 //! RST may both be there before the server has even accepted.
 //!
-//! Only a server that writes between the request and the RST gets away. So the request is corked and leaves in one
-//! segment with the FIN, and all that is left to do then is close.
+//! Only a server that writes between the request and the RST does not get the signal. So the request is corked
+//! (TCP_CORK) and leaves in one segment with the FIN, and all that is left to do then is close.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -33,8 +33,8 @@ pub enum Vanish {
     ResetAfter(usize),
 }
 
-/// Sends the request and goes away. An error means that the server could not be reached; what
-/// becomes of the connection later is the point of it all.
+/// Sends the request and goes away. An error means that the server could not be reached. Later errors are not returned:
+/// the connection is meant to break.
 pub fn vanish(port: u16, request: &[u8], how: Vanish) -> std::io::Result<()> {
     let mut stream = connect(port)?;
     match how {
@@ -145,7 +145,7 @@ pub fn body(answer: &[u8]) -> &[u8] {
 fn connect(port: u16) -> std::io::Result<TcpStream> {
     let stream = TcpStream::connect(("127.0.0.1", port))?;
     stream.set_nodelay(true)?;
-    // Nobody waits for ever for a server that hangs.
+    // So that a server that hangs makes a test fail, and not wait for ever.
     stream.set_read_timeout(Some(Duration::from_secs(20)))?;
     stream.set_write_timeout(Some(Duration::from_secs(20)))?;
     Ok(stream)
@@ -191,6 +191,6 @@ fn set_option<T>(stream: &TcpStream, level: c_int, name: c_int, value: &T) {
             size_of::<T>() as libc::socklen_t,
         )
     };
-    // macOS refuses options on a socket whose peer is gone already, which is what we are about to be.
+    // macOS refuses to set options on a socket whose peer has closed already. Then there is nothing left to break.
     assert!(set == 0 || cfg!(not(target_os = "linux")), "{}", std::io::Error::last_os_error());
 }

@@ -102,8 +102,8 @@ macro_rules! own_call_function {
 }
 pub(crate) use own_call_function;
 
-/// The calls that name files. The kernel has only those that name a directory first, here the current one, and for
-/// stat64() flags last, here none. They, too, fail with ENOSYS if that is what a bit of `forbidden` says.
+/// Defines the calls that take paths, as `checked_system_calls` does. The kernel has only those whose first argument is
+/// a directory's descriptor, here AT_FDCWD for the current directory. That of stat64() also takes flags, here none.
 macro_rules! path_calls {
     ($failed:path, $forbidden:path) => {
         $crate::arch::path_calls! { @each $failed, $forbidden, "mov x3, x2": "open64" => SYS_openat }

@@ -338,8 +338,8 @@ pub mod frame {
     pub const STACK: usize = CONTEXT + 16;
     /// The alternate stack's size.
     pub const STACK_SIZE: usize = CONTEXT + 32;
-    /// Where [`relay`](crate::arch::relay) puts what it was given in place of a return address: uc_link, where the
-    /// kernel writes 0.
+    /// Where [`relay`](crate::arch::relay) stores the handler's address, which it was given in place of a return
+    /// address: uc_link, where the kernel writes 0.
     pub const MARK: usize = CONTEXT + 8;
     const REGISTERS: usize = CONTEXT + super::REGISTERS as usize;
     /// The interrupted stack pointer.
@@ -385,7 +385,7 @@ pub mod frame {
     }
 
     /// If a signal has interrupted the relay in its first two instructions, before it has marked its frame: that frame,
-    /// and what the relay was given.
+    /// and the handler's address, which is in the interrupted link register.
     ///
     /// # Safety
     /// `frame` is the interrupting signal's, made by the kernel.

@@ -58,10 +58,10 @@ pub fn page_size() -> usize {
 /// Thread-Local Storage, variant I).
 #[cfg(target_os = "linux")]
 pub const THREAD_MEMORY: (usize, usize) = (4096, 16384);
-/// Whether the first word of a thread's control block is its address.
+/// Whether the first 8 bytes of a thread's control block are its own address.
 #[cfg(target_os = "linux")]
 pub const THREAD_NAMES_ITSELF: bool = false;
-/// What a report says of this processor.
+/// The sentences of a report that are this processor's.
 pub const WORDS: Words = Words {
     no_address: "the address is none that arm64 has",
     made_to_fail: "an instruction that is there to stop the program (udf)",

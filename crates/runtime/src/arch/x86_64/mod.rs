@@ -53,10 +53,10 @@ use super::Words;
 /// Thread-Local Storage, variant II).
 #[cfg(target_os = "linux")]
 pub const THREAD_MEMORY: (usize, usize) = (16384, 4096);
-/// Whether the first word of a thread's control block is its address.
+/// Whether the first 8 bytes of a thread's control block are its own address.
 #[cfg(target_os = "linux")]
 pub const THREAD_NAMES_ITSELF: bool = true;
-/// What a report says of this processor.
+/// The sentences of a report that are this processor's.
 pub const WORDS: Words = Words {
     no_address: "the address is none that x86_64 has",
     made_to_fail: "an instruction that is there to stop the program (ud2 or its like)",
