@@ -46,6 +46,8 @@ pub(super) fn while_starting(requested: &Request) -> Action {
 /// only what the parent's other threads were about to do is forgotten, since they are not here, and the kernel keeps
 /// the action that it has.
 pub fn adopt_forked_child(is_filtered: bool) {
+    #[cfg(target_os = "linux")]
+    super::forget_asked_sigpipe();
     if is_filtered {
         SPAWNING.store(0, Relaxed);
         SIGNAL.adopt_forked_child();

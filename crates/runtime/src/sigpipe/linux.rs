@@ -47,6 +47,12 @@ pub fn ask_for_sigpipe() {
     ASKED_FOR.store(true, Relaxed);
 }
 
+/// Notes that no such SIGPIPE is on its way: it could not be sent, or this is a child by fork(2), which has no pending signals
+/// (signal(7)).
+pub fn forget_asked_sigpipe() {
+    ASKED_FOR.store(false, Relaxed);
+}
+
 /// Tells what broke when SIGPIPE came.
 ///
 /// # Safety

@@ -18,7 +18,7 @@ use macos as system;
 
 pub use children::{Spawn, adopt_forked_child, children_need_default};
 #[cfg(target_os = "linux")]
-pub use linux::ask_for_sigpipe;
+pub use linux::{ask_for_sigpipe, forget_asked_sigpipe};
 
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering::Relaxed};
 

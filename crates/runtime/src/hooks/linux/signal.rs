@@ -16,28 +16,37 @@ pub unsafe fn sysv_signal(signum: c_int, handler: sighandler_t) -> sighandler_t 
 
 pub use sysv_signal as __sysv_signal;
 
+/// kill(2): a SIGPIPE that may come to this process is noted.
 pub unsafe fn kill(pid: pid_t, signum: c_int) -> c_int {
-    // 0, -1 and other negative numbers mean a group or all processes, which may include this one.
-    if signum == SIGPIPE {
-        note(pid <= 0 || pid == platform::pid());
-    }
+    let may_be_for_us = match pid {
+        0 => true,
+        // All processes but the one that asks (kill(2), "Linux notes").
+        -1 => false,
+        group @ ..-1 => signum == SIGPIPE && platform::may_be_own_group(group.wrapping_neg()),
+        pid => pid == platform::pid(),
+    };
     // SAFETY: no memory is involved.
-    unsafe { real::kill()(pid, signum) }
+    noting(may_be_for_us, signum, || unsafe { real::kill()(pid, signum) })
 }
 
+/// killpg(3)
 pub unsafe fn killpg(group: pid_t, signum: c_int) -> c_int {
-    if signum == SIGPIPE {
-        note(true);
-    }
+    let may_be_for_us = signum == SIGPIPE && (group == 0 || platform::may_be_own_group(group));
     // SAFETY: no memory is involved.
-    unsafe { real::killpg()(group, signum) }
+    noting(may_be_for_us, signum, || unsafe { real::killpg()(group, signum) })
 }
 
-/// Notes that a SIGPIPE may come to this process. A child that shares our memory notes nothing there: if the signal
-/// comes to it, its registers have to tell.
-#[cold]
-fn note(may_be_for_us: bool) {
-    if may_be_for_us && platform::is_own_process() && sigpipe::is_handled() {
-        sigpipe::ask_for_sigpipe();
+/// Sends a signal by `send`, and notes a SIGPIPE that may come to this process: before it is sent, since it may come before
+/// `send` returns, and no longer if it was not sent. A child that shares our memory notes nothing there: if the signal comes to
+/// it, its registers have to tell.
+fn noting(may_be_for_us: bool, signum: c_int, send: impl FnOnce() -> c_int) -> c_int {
+    if signum != SIGPIPE || !may_be_for_us || !platform::is_own_process() || !sigpipe::is_handled() {
+        return send();
     }
+    sigpipe::ask_for_sigpipe();
+    let result = send();
+    if result != 0 {
+        sigpipe::forget_asked_sigpipe();
+    }
+    result
 }

@@ -5,7 +5,7 @@ use crate::platform::posix::{PathBuffer, base_name};
 use core::ffi::CStr;
 use core::sync::atomic::{AtomicBool, AtomicIsize, Ordering::Relaxed};
 
-use libc::{c_char, c_int, pid_t};
+use libc::{c_char, c_int, c_long, pid_t};
 
 use crate::arch;
 
@@ -92,6 +92,13 @@ pub fn invocation_name() -> &'static [u8] {
 pub fn pid() -> pid_t {
     // SAFETY: no preconditions.
     unsafe { libc::getpid() }
+}
+
+/// Whether a process group may be the caller's (getpgid(2)). It is not asked for where a seccomp filter may kill for that.
+pub fn may_be_own_group(group: pid_t) -> bool {
+    // SAFETY: no preconditions; 0 is the caller.
+    let own = || crate::platform::keeping_errno(|| unsafe { super::system_call(libc::SYS_getpgid, [0; 6]) });
+    super::is_filtered() || own() == c_long::from(group)
 }
 
 /// Offset of errno from the thread's control block, the same in every thread; 0 until [`learn_errno`].
