@@ -64,6 +64,47 @@ server.serve_forever()
 }
 
 #[test]
+fn a_request_of_grpc_is_whole() {
+    let scratch = Scratch::new();
+    let seen = scratch.path("seen").display().to_string();
+    // Reads the connection preface and frames (RFC 9113, 3.4 and 4.1), and answers with an empty SETTINGS frame and, once a request
+    // is whole, with RST_STREAM.
+    let program = format!(
+        "import socket
+server = socket.create_server(('127.0.0.1', 0))
+while True:
+    client, _ = server.accept()
+    client.settimeout(1)
+    try:
+        if client.recv(24, socket.MSG_WAITALL)[:3] != b'PRI': client.close(); continue
+        client.sendall(bytes([0, 0, 0, 4, 0, 0, 0, 0, 0]))
+        while len(head := client.recv(9, socket.MSG_WAITALL)) == 9:
+            length = int.from_bytes(head[:3], 'big')
+            payload = client.recv(length, socket.MSG_WAITALL) if length else b''
+            if len(payload) == length and head[3] == 1:
+                open({seen:?}, 'ab').write(payload[-4:])
+                client.sendall(bytes([0, 0, 4, 3, 0, 0, 0, 0, 1, 0, 0, 0, 8]))
+    except OSError: pass
+    client.close()
+"
+    );
+    let program = scratch.file("server.py", program, 0o644).display().to_string();
+    let outcome = attempt(&["--clients", "1", "--kind", "grpc", "--", "/usr/bin/python3", &program]);
+    outcome.assert_code(0);
+    // The header field of the request that comes last: a name and a value of one byte, each behind its length.
+    let seen = fs::read(seen).unwrap_or_default();
+    assert!(seen.ends_with(b"\x01a\x01b"), "{seen:?}\n{outcome}");
+}
+
+#[test]
+fn a_trial_that_had_no_time_for_the_library_says_so() {
+    let outcome =
+        attempt(&["--clients", "10000", "--limit", "1", "--", &launcher().display().to_string(), "demo-server"]);
+    assert_ne!(outcome.code(), Some(0), "{outcome}");
+    assert!(outcome.stdout().contains("With the library, nothing was tried: the time was up (--limit)."), "{outcome}");
+}
+
+#[test]
 fn tls_is_recognized_and_a_recorded_request_is_sent() {
     let scratch = Scratch::new();
     let (key, certificate) = (scratch.path("key.pem"), scratch.path("certificate.pem"));

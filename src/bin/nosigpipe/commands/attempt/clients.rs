@@ -84,7 +84,7 @@ const ENOUGH: usize = 1 << 16;
 /// HEADERS on stream 1 with the end of the stream, and in HPACK (RFC 7541) POST, http, /x, localhost, content-type
 /// application/grpc, te trailers, a b.
 const GRPC: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00\
-    \x00\x00\x38\x01\x05\x00\x00\x00\x01\
+    \x00\x00\x36\x01\x05\x00\x00\x00\x01\
     \x83\x86\x04\x02/x\x01\x09localhost\x0f\x10\x10application/grpc\x40\x02te\x08trailers\x00\x01a\x01b";
 
 /// A ClientHello (RFC 5246, RFC 8446) with cipher suites, groups and signature algorithms that servers have.

@@ -222,7 +222,8 @@ impl Plan {
     fn both(&self, library: &Path) -> Result<u8, Failure> {
         let bare = self.all_ways("as it is", None)?;
         let with = self.all_ways("with the library", Some(library))?;
-        let is_good = with.iter().all(Row::is_good);
+        // Where the time was over before the library's turn, nothing was seen.
+        let is_good = !with.is_empty() && with.iter().all(Row::is_good);
         if self.is_json {
             progress("");
             let rows = |rows: &[Row]| rows.iter().map(Row::as_json).collect::<Vec<_>>();
@@ -401,7 +402,9 @@ fn verdict(bare: &[Row], with: &[Row]) -> String {
     };
     let bad = with.iter().filter(|row| !row.is_good()).count();
     let epipe: u64 = with.iter().flat_map(|row| row.counted.values()).sum();
-    let _ = if bad == 0 {
+    let _ = if with.is_empty() {
+        writeln!(text, "With the library, nothing was tried: the time was up (--limit).")
+    } else if bad == 0 {
         writeln!(
             text,
             "With the library, it survived {} vanishing clients and answers{}; {epipe} broken pipes were counted.",
