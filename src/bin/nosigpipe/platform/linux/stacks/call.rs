@@ -46,7 +46,7 @@ impl Call {
 /// these have a timeout of their own). They have done nothing then, so the thread can make them again. close(2) is not
 /// among them: it has closed the descriptor.
 #[cfg(target_arch = "x86_64")]
-const CAN_START_AGAIN: [i64; 20] = [
+const CAN_START_AGAIN: [i64; 21] = [
     libc::SYS_epoll_wait,
     libc::SYS_epoll_pwait,
     libc::SYS_epoll_pwait2,
@@ -67,6 +67,7 @@ const CAN_START_AGAIN: [i64; 20] = [
     libc::SYS_recvmmsg,
     libc::SYS_sendto,
     libc::SYS_sendmsg,
+    libc::SYS_sendmmsg,
 ];
 
 /// The system call that a stopped thread waits in; `None` where it waits in none. `user` has the fields of struct
