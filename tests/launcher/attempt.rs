@@ -201,7 +201,7 @@ fn clients_go_away_in_the_ways_that_are_named() {
 fn what_is_asked_for_wrongly_is_one_line() {
     let scratch = Scratch::new();
     let empty = scratch.file("empty", "", 0o644).display().to_string();
-    let line = format!("{empty}: a request of no bytes is none");
+    let line = format!("{empty}: a request may not be empty");
     assert_refused(nosigpipe().args(["try", "--request", &empty, "--", "true"]), 125, &line);
     let line = "/dev/zero: a request may have 16 MiB at most";
     assert_refused(nosigpipe().args(["try", "--request", "/dev/zero", "--", "true"]), 125, line);

@@ -51,7 +51,7 @@ fn not_found_is_127_and_not_executable_126() {
     let line = format!("{}: a part of its path is not a directory", plain.join("x").display());
     assert_refused(launched(&[], plain.join("x")), 126, &line);
     assert_refused(launched(&[], "x").env("PATH", &plain), 127, "x: not found in PATH");
-    assert_refused(launched(&[], ""), 127, "an empty name is no program's");
+    assert_refused(launched(&[], ""), 127, "the program's name is empty");
     assert_refused(launched(&[], &plain), 126, &format!("{}: it is not executable", plain.display()));
     assert_refused(
         launched(&[], scratch.path("")),

@@ -42,7 +42,7 @@ pub fn find(program: &OsStr) -> Result<PathBuf, Failure> {
         }
     }
     if program.is_empty() {
-        return Err(Failure::new(NOT_FOUND, "an empty name is no program's"));
+        return Err(Failure::new(NOT_FOUND, "the program's name is empty"));
     }
     Err(obstacle.unwrap_or_else(|| fail((NOT_FOUND, "not found in PATH".into()))))
 }

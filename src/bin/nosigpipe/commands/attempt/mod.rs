@@ -208,7 +208,7 @@ fn recorded(file: &OsStr) -> Result<Vec<u8>, Failure> {
     let opened = File::open(file).and_then(|file| file.take(MOST + 1).read_to_end(&mut request));
     let length = opened.map_err(|error| Failure::about(output::name(file), &error))?;
     match length as u64 {
-        0 => Err(Failure::refused(format!("{}: a request of no bytes is none", output::name(file)))),
+        0 => Err(Failure::refused(format!("{}: a request may not be empty", output::name(file)))),
         length if length > MOST => {
             Err(Failure::refused(format!("{}: a request may have 16 MiB at most", output::name(file))))
         }
