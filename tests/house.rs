@@ -366,7 +366,7 @@ const REACHED: &str = "runtime";
 
 /// The source files of a crate that are compiled here, as paths below `crates`.
 #[cfg(target_os = "linux")]
-fn beds(crates: &Path, name: &str) -> Vec<String> {
+fn linux_sources(crates: &Path, name: &str) -> Vec<String> {
     let other_processor = if cfg!(target_arch = "x86_64") { "aarch64" } else { "x86_64" };
     let mut folders = vec![crates.join(name).join("src")];
     let mut found = Vec::new();
@@ -413,27 +413,27 @@ fn what_handlers_and_hooks_reach_can_neither_allocate_nor_lock() {
 
     assert_eq!(check(copy, &[REACHED]), "", "it compiles as it is");
     for group in [&[REACHED][..], &BELOW] {
-        let beds: Vec<String> = group.iter().flat_map(|name| beds(&crates, name)).collect();
-        assert!(beds.len() >= if group.len() == 1 { 70 } else { 10 }, "only {} files were found", beds.len());
+        let sources: Vec<String> = group.iter().flat_map(|name| linux_sources(&crates, name)).collect();
+        assert!(sources.len() >= if group.len() == 1 { 70 } else { 10 }, "only {} files were found", sources.len());
         let clean: Vec<String> =
-            beds.iter().map(|bed| fs::read_to_string(crates.join(bed)).expect("a source file")).collect();
-        for (bed, text) in beds.iter().zip(&clean) {
+            sources.iter().map(|source| fs::read_to_string(crates.join(source)).expect("a source file")).collect();
+        for (source, text) in sources.iter().zip(&clean) {
             // What the compiler can't refuse: with this line, all of the plants would compile.
-            assert!(!text.contains("extern crate"), "{bed}");
+            assert!(!text.contains("extern crate"), "{source}");
         }
         for (what, plant) in PLANTS {
-            for (bed, text) in beds.iter().zip(&clean) {
+            for (source, text) in sources.iter().zip(&clean) {
                 // As the last line, so that what cargo says of it names the file and that line.
-                fs::write(crates.join(bed), format!("{text}\n{plant}\n")).expect("a file is written");
+                fs::write(crates.join(source), format!("{text}\n{plant}\n")).expect("a file is written");
             }
             let errors = check(copy, group);
-            for (bed, text) in beds.iter().zip(&clean) {
-                let place = format!("crates/{bed}:{}:", text.lines().count() + 2);
+            for (source, text) in sources.iter().zip(&clean) {
+                let position = format!("crates/{source}:{}:", text.lines().count() + 2);
                 assert!(
-                    errors.lines().any(|line| line.starts_with(&place) && line.contains(": error")),
-                    "{what} compiles at {place}\n{errors}"
+                    errors.lines().any(|line| line.starts_with(&position) && line.contains(": error")),
+                    "{what} compiles at {position}\n{errors}"
                 );
-                fs::write(crates.join(bed), text).expect("a file is written");
+                fs::write(crates.join(source), text).expect("a file is written");
             }
         }
     }
