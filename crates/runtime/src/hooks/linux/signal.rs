@@ -18,29 +18,30 @@ pub use sysv_signal as __sysv_signal;
 
 /// kill(2): a SIGPIPE that may come to this process is noted.
 pub unsafe fn kill(pid: pid_t, signum: c_int) -> c_int {
-    let may_be_for_us = match pid {
+    let may_be_for_us = || match pid {
         0 => true,
         // All processes but the one that asks (kill(2), "Linux notes").
         -1 => false,
-        group @ ..-1 => signum == SIGPIPE && platform::may_be_own_group(group.wrapping_neg()),
+        group @ ..-1 => platform::may_be_own_group(group.wrapping_neg()),
         pid => pid == platform::pid(),
     };
     // SAFETY: no memory is involved.
-    noting(may_be_for_us, signum, || unsafe { real::kill()(pid, signum) })
+    noting(signum, may_be_for_us, || unsafe { real::kill()(pid, signum) })
 }
 
 /// killpg(3)
 pub unsafe fn killpg(group: pid_t, signum: c_int) -> c_int {
-    let may_be_for_us = signum == SIGPIPE && (group == 0 || platform::may_be_own_group(group));
+    let may_be_for_us = || group == 0 || platform::may_be_own_group(group);
     // SAFETY: no memory is involved.
-    noting(may_be_for_us, signum, || unsafe { real::killpg()(group, signum) })
+    noting(signum, may_be_for_us, || unsafe { real::killpg()(group, signum) })
 }
 
 /// Sends a signal by `send`, and notes a SIGPIPE that may come to this process: before it is sent, since it may come before
 /// `send` returns, and no longer if it was not sent. A child that shares our memory notes nothing there: if the signal comes to
-/// it, its registers have to tell.
-fn noting(may_be_for_us: bool, signum: c_int, send: impl FnOnce() -> c_int) -> c_int {
-    if signum != SIGPIPE || !may_be_for_us || !platform::is_own_process() || !sigpipe::is_handled() {
+/// it, its registers have to tell. For other signals nothing is asked: a filter may kill for a system call that the program has
+/// not made.
+fn noting(signum: c_int, may_be_for_us: impl FnOnce() -> bool, send: impl FnOnce() -> c_int) -> c_int {
+    if signum != SIGPIPE || !platform::is_own_process() || !sigpipe::is_handled() || !may_be_for_us() {
         return send();
     }
     sigpipe::ask_for_sigpipe();
