@@ -60,6 +60,20 @@ impl Stack {
         self.frames.iter().any(|frame| frame.interrupted && frame.pc == pc)
     }
 
+    /// What `expand` makes of each frame: one entry, or more where functions were inlined into it; and [`omitted`](Self::omitted) in
+    /// terms of these entries.
+    pub fn expand<T>(&self, expand: impl Fn(&Frame) -> Vec<T>) -> (Vec<T>, Option<(u64, u64)>) {
+        let mut entries = Vec::new();
+        let mut omitted = None;
+        for (index, frame) in self.frames.iter().enumerate() {
+            if let Some((count, _)) = self.omitted.filter(|&(_, before)| before == index as u64) {
+                omitted = Some((count, entries.len() as u64));
+            }
+            entries.extend(expand(frame));
+        }
+        (entries, omitted)
+    }
+
     /// The frames from `first` on, until `is_late`. `step` returns a frame's caller, and may change the frame itself.
     pub fn walk(first: Frame, is_late: impl Fn() -> bool, mut step: impl FnMut(&mut Frame) -> Option<Frame>) -> Self {
         let mut inner = Vec::new();

@@ -53,15 +53,7 @@ impl<'a> Names<'a> {
 
     /// The frames with their names; and if some were left out, how many, and before which one.
     pub fn frames(&self, stack: &Stack) -> (Vec<Frame>, Option<(u64, u64)>) {
-        let mut frames = Vec::new();
-        let mut omitted = None;
-        for (index, frame) in stack.frames.iter().enumerate() {
-            if let Some((count, _)) = stack.omitted.filter(|&(_, before)| before == index as u64) {
-                omitted = Some((count, frames.len() as u64));
-            }
-            frames.extend(self.frame(frame));
-        }
-        (frames, omitted)
+        stack.expand(|frame| self.frame(frame))
     }
 
     /// One frame, and before it what was inlined into it.
