@@ -50,7 +50,7 @@ fn report(value: &Value) -> Report {
         tid: number(&thread["tid"]),
         thread: string(&thread["name"]),
         time: string(&value["time"]),
-        uptime: value["uptime_ms"].as_u64().unwrap_or(0),
+        uptime: count(&value["uptime_ms"]),
         // Systems number some signals differently. Those without a name have the same word for one, as 0 has.
         signal: (1..64)
             .find(|&number| {
@@ -68,14 +68,14 @@ fn report(value: &Value) -> Report {
         call: signal["system_call"].as_i64(),
         message: string(&value["message"]),
         exceptions: core::iter::once(thrown).chain(list(&thrown["nested"])).filter_map(exception).collect(),
-        is_handled: thrown["handled"].as_bool().unwrap_or(false),
+        is_handled: flag(&thrown["handled"]),
         fingerprint: string(&value["fingerprint"]),
         occurrence: value["occurrence"].as_u64().map(|count| (count, string(&value["first_occurrence"]))),
         registers: registers.map(|(name, value)| (name.clone(), address(value))).collect(),
         instructions: (address(&thread["instructions_at"]), bytes.collect()),
         frames: frames(thread),
         omitted: omitted(thread),
-        cut: thread["incomplete"].as_bool().unwrap_or(false),
+        cut: flag(&thread["incomplete"]),
         names_note: string(&thread["names_note"]),
         python: python(&thread["python"]),
         python_note: string(&value["python_note"]),
@@ -91,15 +91,14 @@ fn report(value: &Value) -> Report {
 fn lines(value: &Value) -> Source {
     Source {
         file: string(&value["file"]),
-        line: value["line"].as_u64().unwrap_or(0),
-        first: value["first_line"].as_u64().unwrap_or(0),
+        line: count(&value["line"]),
+        first: count(&value["first_line"]),
         lines: list(&value["lines"]).map(string).collect(),
-        is_changed: value["changed"].as_bool().unwrap_or(false),
+        is_changed: flag(&value["changed"]),
     }
 }
 
 fn context(value: &Value) -> Context {
-    let count = |value: &Value| value.as_u64().unwrap_or(0);
     let memory = &value["memory"];
     Context {
         directory: string(&value["directory"]),
@@ -131,7 +130,7 @@ fn exception(value: &Value) -> Option<Exception> {
         kind: string(&value["type"]),
         what: string(&value["what"]),
         code: value["code"].as_i64().map(|number| (number, string(&value["category"]))),
-        is_rethrown: value["rethrown"].as_bool().unwrap_or(false),
+        is_rethrown: flag(&value["rethrown"]),
     })
 }
 
@@ -141,7 +140,7 @@ fn group(value: &Value) -> Group {
         threads: threads.collect(),
         frames: frames(value),
         omitted: omitted(value),
-        cut: value["incomplete"].as_bool().unwrap_or(false),
+        cut: flag(&value["incomplete"]),
         python: python(&value["python"]),
     }
 }
@@ -150,13 +149,13 @@ fn python(value: &Value) -> Python {
     let frame = |frame: &Value| PythonFrame {
         function: string(&frame["function"]),
         file: string(&frame["file"]),
-        line: frame["line"].as_u64().unwrap_or(0),
-        interpreter: frame["interpreter"].as_u64().unwrap_or(0),
+        line: count(&frame["line"]),
+        interpreter: count(&frame["interpreter"]),
     };
     Python {
         frames: list(&value["frames"]).map(frame).collect(),
         omitted: omitted(value),
-        cut: value["incomplete"].as_bool().unwrap_or(false),
+        cut: flag(&value["incomplete"]),
     }
 }
 
@@ -168,9 +167,9 @@ fn frames(value: &Value) -> Vec<Frame> {
         function: string(&frame["function"]),
         function_offset: frame["function_offset"].as_u64(),
         file: string(&frame["file"]),
-        line: frame["line"].as_u64().unwrap_or(0),
-        inlined: frame["inlined"].as_bool().unwrap_or(false),
-        interrupted: frame["interrupted"].as_bool().unwrap_or(false),
+        line: count(&frame["line"]),
+        inlined: flag(&frame["inlined"]),
+        interrupted: flag(&frame["interrupted"]),
         note: string(&frame["note"]),
         found_by: string(&frame["found_by"]),
         arguments: list(&frame["arguments"]).map(variable).collect(),
@@ -207,6 +206,14 @@ fn string(value: &Value) -> String {
 
 fn number(value: &Value) -> i64 {
     value.as_i64().unwrap_or(0)
+}
+
+fn count(value: &Value) -> u64 {
+    value.as_u64().unwrap_or(0)
+}
+
+fn flag(value: &Value) -> bool {
+    value.as_bool().unwrap_or(false)
 }
 
 fn address(value: &Value) -> u64 {
