@@ -35,35 +35,44 @@ pub(crate) use system_calls;
 
 /// Defines system calls that are made while a report is written. `forbidden` is a set of bits by call number: where the
 /// call's bit is set, a seccomp filter forbids the call, and the function fails with ENOSYS without making it.
+///
+/// With `@each`, one call whose arguments are first moved to where the kernel wants them, by instructions that may name
+/// constants.
 macro_rules! checked_system_calls {
     ($failed:path, $forbidden:path, $binding:literal: $($name:literal => $number:ident),* $(,)?) => {
-        $(
-            ::core::arch::global_asm!(
-                concat!(".hidden ", $name),
-                concat!($binding, " ", $name),
-                concat!(".type ", $name, ", %function"),
-                concat!($name, ":"),
-                "adrp x9, {forbidden}",
-                "add x9, x9, #:lo12:{forbidden}",
-                "ldr w9, [x9, #{word}]",
-                "tbz w9, #{bit}, 2f",
-                "mov x0, #-{absent}",
-                "b {failed}",
-                "2:",
-                "mov x8, #{number}",
-                "svc #0",
-                "cmn x0, #4095",
-                "b.hs {failed}",
-                "ret",
-                concat!(".size ", $name, ", . - ", $name),
-                number = const ::libc::$number,
-                word = const ::libc::$number / 32 * 4,
-                bit = const ::libc::$number % 32,
-                absent = const ::libc::ENOSYS,
-                forbidden = sym $forbidden,
-                failed = sym $failed,
-            );
-        )*
+        $( $crate::arch::checked_system_calls! { @each $failed, $forbidden, $binding, [], []: $name => $number } )*
+    };
+    (
+        @each $failed:path, $forbidden:path, $binding:literal,
+        [$($move:literal),*], [$($constant:ident = $value:ident),*]: $name:literal => $number:ident
+    ) => {
+        ::core::arch::global_asm!(
+            concat!(".hidden ", $name),
+            concat!($binding, " ", $name),
+            concat!(".type ", $name, ", %function"),
+            concat!($name, ":"),
+            "adrp x9, {forbidden}",
+            "add x9, x9, #:lo12:{forbidden}",
+            "ldr w9, [x9, #{word}]",
+            "tbz w9, #{bit}, 2f",
+            "mov x0, #-{absent}",
+            "b {failed}",
+            "2:",
+            $($move,)*
+            "mov x8, #{number}",
+            "svc #0",
+            "cmn x0, #4095",
+            "b.hs {failed}",
+            "ret",
+            concat!(".size ", $name, ", . - ", $name),
+            $($constant = const ::libc::$value,)*
+            number = const ::libc::$number,
+            word = const ::libc::$number / 32 * 4,
+            bit = const ::libc::$number % 32,
+            absent = const ::libc::ENOSYS,
+            forbidden = sym $forbidden,
+            failed = sym $failed,
+        );
     };
 }
 pub(crate) use checked_system_calls;
@@ -111,36 +120,10 @@ macro_rules! path_calls {
         $crate::arch::path_calls! { @each $failed, $forbidden, "mov x3, xzr": "stat64" => SYS_newfstatat }
     };
     (@each $failed:path, $forbidden:path, $fourth:literal: $name:literal => $number:ident) => {
-        ::core::arch::global_asm!(
-            concat!(".hidden ", $name),
-            concat!(".globl ", $name),
-            concat!(".type ", $name, ", %function"),
-            concat!($name, ":"),
-            "adrp x9, {forbidden}",
-            "add x9, x9, #:lo12:{forbidden}",
-            "ldr w9, [x9, #{word}]",
-            "tbz w9, #{bit}, 2f",
-            "mov x0, #-{absent}",
-            "b {failed}",
-            "2:",
-            $fourth,
-            "mov x2, x1",
-            "mov x1, x0",
-            "mov x0, #{here}",
-            "mov x8, #{number}",
-            "svc #0",
-            "cmn x0, #4095",
-            "b.hs {failed}",
-            "ret",
-            concat!(".size ", $name, ", . - ", $name),
-            number = const ::libc::$number,
-            word = const ::libc::$number / 32 * 4,
-            bit = const ::libc::$number % 32,
-            here = const ::libc::AT_FDCWD,
-            absent = const ::libc::ENOSYS,
-            forbidden = sym $forbidden,
-            failed = sym $failed,
-        );
+        $crate::arch::checked_system_calls! {
+            @each $failed, $forbidden, ".globl",
+            [$fourth, "mov x2, x1", "mov x1, x0", "mov x0, #{here}"], [here = AT_FDCWD]: $name => $number
+        }
     };
 }
 pub(crate) use path_calls;
