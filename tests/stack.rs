@@ -308,6 +308,12 @@ fn json_is_as_the_schema_says_and_children_are_found() {
         "import subprocess, sys\nchild = subprocess.Popen(['sleep', '1000'])\nprint('ready', flush=True)\nchild.wait()";
     let running = python(code).start();
     running.wait_for_line("ready", LIMIT);
+    // It has written that before it waits.
+    let words = |stacks: &Value| stacks["stacks"][0]["threads"][0]["state"].as_str().unwrap_or_default().to_owned();
+    until(running.pid(), |stacks| match words(stacks) {
+        waiting if contains(&waiting, "for child @ (sleep)") => Ok(()),
+        other => Err(other),
+    });
     let outcome = stack(&["--json", "--all-children", &running.pid().to_string()]);
     outcome.assert_code(0);
     let lines: Vec<Value> = outcome.stdout().lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
