@@ -55,7 +55,7 @@ fn state(pid: i32) -> char {
 }
 
 /// What each thread of tests/programs/waits.c waits for: its name, the words, and a function of its stack.
-const WAITS: [(&str, &str, &str); 20] = [
+const WAITS: [(&str, &str, &str); 23] = [
     ("first", "for the mutex at @, which thread @ \"second\" holds", "first"),
     ("second", "for the mutex at @, which thread @ \"first\" holds", "second"),
     ("timed", "for the mutex at @, which thread @ \"first\" holds", "timed"),
@@ -67,6 +67,9 @@ const WAITS: [(&str, &str, &str); 20] = [
     ("joining", "for the end of thread @ \"first\"", "joining"),
     ("epolling", "waits in epoll_wait on descriptor @ (anon_inode:[eventpoll])", "epolling"),
     ("polling", "waits in poll on descriptors @ (pipe:[@]), @ (pipe:[@])", "polling"),
+    ("pollshared", "waits in poll on descriptors @ (pipe:[@]), @ (pipe:[@]), @ (pipe:[@])", "pollshared"),
+    ("pollfirst", "waits in poll on descriptor @ (pipe:[@])", "pollfirst"),
+    ("pollsecond", "waits in poll on descriptor @ (pipe:[@])", "pollsecond"),
     ("selecting", "waits in pselect6 on descriptor @ (pipe:[@])", "selecting"),
     ("reading", "waits in read on descriptor @ (pipe:[@])", "reading"),
     ("spinning", "runs", "spinning"),

@@ -62,6 +62,11 @@ static void *polling(void *_) {
     poll(fds, 2, -1);
     return _;
 }
+// Three threads poll from one array: all of it, its first and its second entry.
+static struct pollfd shared[3];
+static void *pollshared(void *_) { poll(shared, 3, -1); return _; }
+static void *pollfirst(void *_) { poll(shared, 1, -1); return _; }
+static void *pollsecond(void *_) { poll(shared + 1, 1, -1); return _; }
 static void *selecting(void *_) {
     fd_set set;
     FD_ZERO(&set);
@@ -140,6 +145,10 @@ int main(void) {
     start("joining", joining);
     start("epolling", epolling);
     start("polling", polling);
+    for (int i = 0; i < 3; i++) shared[i] = (struct pollfd){pipe_end(), POLLIN, 0};
+    start("pollshared", pollshared);
+    start("pollfirst", pollfirst);
+    start("pollsecond", pollsecond);
     start("selecting", selecting);
     start("reading", reading);
     start("spinning", spinning);

@@ -24,7 +24,8 @@ pub struct Memory {
     process: ProcessMemory,
     /// Stacks that were copied while the process was stopped, by the address at which they start.
     stacks: BTreeMap<u64, Vec<u8>>,
-    /// What else was copied then, by address. It may lie within a stack.
+    /// What else was copied then, by address. It may lie within a stack, but no two of them overlap: so the nearest one
+    /// before an address is the only one that may have it.
     parts: BTreeMap<u64, Vec<u8>>,
     /// Pages that were read besides; `None` for those that can't be.
     pages: BTreeMap<u64, Option<Box<[u8; PAGE]>>>,
@@ -46,11 +47,22 @@ impl Memory {
         self.stacks.entry(start).or_insert(content)
     }
 
-    /// Copies a few bytes, such as a lock.
+    /// Copies a few bytes, such as a lock: those that have not been copied before, for another thread that waits for
+    /// the same.
     pub fn copy_part(&mut self, start: u64, size: u64) {
-        let content = self.copy(start, start.saturating_add(size));
-        if !content.is_empty() {
-            self.parts.insert(start, content);
+        let end = start.saturating_add(size);
+        let mut at = start;
+        while at < end {
+            if let Some(copied) = rest_of(&self.parts, at) {
+                at = at.saturating_add(copied.len() as u64);
+                continue;
+            }
+            let next = self.parts.range(at..end).next().map_or(end, |(&next, _)| next);
+            let content = self.copy(at, next);
+            if !content.is_empty() {
+                self.parts.insert(at, content);
+            }
+            at = next;
         }
     }
 
