@@ -360,7 +360,7 @@ pub unsafe fn interrupted_call(
     }
     let number = match code {
         [MOV_EAX, a, b, c, d, 0x0f, 0x05] => Some(i64::from(i32::from_le_bytes([a, b, c, d]))),
-        [.., 0x0f, 0x05] => number::number_before(&registers).or_else(|| {
+        [.., 0x0f, 0x05] => number::number_before(&registers, &read).or_else(|| {
             let (code, first) = libc()?;
             number::number_of_callers(&registers, &code, first, &read)
         }),

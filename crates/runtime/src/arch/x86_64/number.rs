@@ -39,9 +39,17 @@ fn code<const LENGTH: usize>(address: usize) -> [u8; LENGTH] {
     unsafe { core::ptr::with_exposed_provenance::<[u8; LENGTH]>(address).read() }
 }
 
-/// Eight such bytes as a number.
-fn word(address: usize) -> u64 {
-    u64::from_le_bytes(code(address))
+/// Eight bytes near a stack pointer as a number. The page that the stack pointer points into is there; the one before or
+/// behind it might not be, and where the stack pointer is at a page's start, the stack may be empty: then `read` looks.
+fn word(address: usize, sp: usize, read: impl Fn(u64, &mut [u8]) -> bool) -> Option<u64> {
+    let is_there = !sp.is_multiple_of(PAGE) && address / PAGE == sp / PAGE && (address + 7) / PAGE == sp / PAGE;
+    let mut bytes = [0; 8];
+    if is_there {
+        bytes = code(address);
+    } else if !read(address as u64, &mut bytes) {
+        return None;
+    }
+    Some(u64::from_le_bytes(bytes))
 }
 
 /// The operand of 32 bits behind the last occurrence of `instruction` in code, as far as it is the number of a writing
@@ -61,8 +69,10 @@ fn last_operand(code: &[u8], instruction: &[u8]) -> Option<i64> {
 /// - `mov eax, REGISTER`: the number was in another register. musl has such loops.
 /// - `mov eax, NUMBER` with other instructions behind it. glibc before 2.41 has these in functions that are
 ///   cancellation points.
+///
+/// A jump may have passed these instructions by, so memory that they use may not be there: `read` reads such memory.
 #[inline(never)]
-pub fn number_before(registers: &Registers) -> Option<i64> {
+pub fn number_before(registers: &Registers, read: impl Fn(u64, &mut [u8]) -> bool) -> Option<i64> {
     let (end, sp) = (registers.pc() as usize - 2, registers.sp() as usize);
     // Only bytes on the same page: the page before might not be mapped.
     let mut before = [0; NEAR];
@@ -74,7 +84,8 @@ pub fn number_before(registers: &Registers) -> Option<i64> {
         // A load is taken from above the stack pointer, a store from the red zone below it, which signals leave as it
         // is.
         let is_usual = if load_or_store == 0x8b { (0..=64).contains(&distance) } else { (-64..0).contains(&distance) };
-        return is_usual.then(|| word(sp.wrapping_add_signed(isize::from(distance))).cast_signed());
+        let address = sp.wrapping_add_signed(isize::from(distance));
+        return is_usual.then(|| word(address, sp, read)).flatten().map(u64::cast_signed);
     }
     // mov eax, REGISTER, of 64 bits, or 32
     if let [.., prefix, 0x89, operands] = before
