@@ -83,7 +83,7 @@ pub(crate) use vfork_body;
 /// argument, and the call's own fourth as its last: so the other arguments can stay in the registers where a system
 /// call has them.
 macro_rules! syscall_function {
-    ($vm_children:path, $special:path, $failed:path) => {
+    ($vm_children:path, $actions_shared:path, $special:path, $failed:path) => {
         ::core::arch::naked_asm!(
             ".protected syscall",
             "mov x8, x0",
@@ -123,6 +123,11 @@ macro_rules! syscall_function {
             "cbz x10, 5f",
             "cmp w9, #{vm}",
             "b.ne 2b",
+            "tst w0, #{sighand}",
+            "b.eq 4f",
+            "adrp x9, {actions_shared}",
+            "mov w10, #1",
+            "strb w10, [x9, :lo12:{actions_shared}]",
             "4:",
             "adrp x9, {vm_children}",
             "add x9, x9, :lo12:{vm_children}",
@@ -143,7 +148,9 @@ macro_rules! syscall_function {
             clone = const ::libc::SYS_clone,
             thread = const ::libc::CLONE_THREAD,
             vm = const ::libc::CLONE_VM,
+            sighand = const ::libc::CLONE_SIGHAND,
             vm_children = sym $vm_children,
+            actions_shared = sym $actions_shared,
             special = sym $special,
             failed = sym $failed,
         )

@@ -84,7 +84,7 @@ pub(crate) use vfork_body;
 /// argument, and the call's own fourth as its last: so the other arguments can stay in the registers where a system
 /// call has them.
 macro_rules! syscall_function {
-    ($vm_children:path, $special:path, $failed:path) => {
+    ($vm_children:path, $actions_shared:path, $special:path, $failed:path) => {
         ::core::arch::naked_asm!(
             ".protected syscall",
             "mov rax, rdi",
@@ -129,6 +129,9 @@ macro_rules! syscall_function {
             "6:",
             "cmp r11d, {vm}",
             "jne 2b",
+            "test edi, {sighand}",
+            "jz 4f",
+            "mov byte ptr [rip + {actions_shared}], 1",
             "4:",
             "lock inc dword ptr [rip + {vm_children}]",
             "jmp 2b",
@@ -146,7 +149,9 @@ macro_rules! syscall_function {
             fork = const ::libc::SYS_fork,
             vm_and_thread = const ::libc::CLONE_VM | ::libc::CLONE_THREAD,
             vm = const ::libc::CLONE_VM,
+            sighand = const ::libc::CLONE_SIGHAND,
             vm_children = sym $vm_children,
+            actions_shared = sym $actions_shared,
             special = sym $special,
             failed = sym $failed,
         )

@@ -104,7 +104,7 @@ fn filter_of_prctl(mode: c_long, filter: c_long) -> usize {
 #[unsafe(no_mangle)]
 #[unsafe(naked)]
 pub unsafe extern "C" fn syscall() -> c_long {
-    arch::syscall_function!(VM_CHILDREN, special, failed)
+    arch::syscall_function!(VM_CHILDREN, ACTIONS_SHARED, special, failed)
 }
 
 /// The system calls among those made by syscall(2) that we have to know of. The hooks of the functions of libc that
