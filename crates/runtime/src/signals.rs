@@ -8,7 +8,8 @@
 
 use core::sync::atomic::{
     AtomicBool,
-    Ordering::{Acquire, Release},
+    Ordering::{Acquire, Release, SeqCst},
+    fence,
 };
 
 use exchange::Exchange;
@@ -121,10 +122,12 @@ impl Owned {
         self.active.load(Acquire)
     }
 
-    /// Takes the signal over, with what the program is to believe from now on. For the constructor.
+    /// Takes the signal over, with what the program is to believe until it sets something itself. For the constructor, as the first call
+    /// for this signal.
     pub fn own(&self, believed: Request) {
+        self.believed.set_first(&believed.words());
         self.active.store(true, Release);
-        self.replace(|_| believed);
+        self.replace(|now| *now);
     }
 
     /// Takes the signal over when the kernel already has the action that the rules make of what is believed. For the constructor, as the
@@ -214,7 +217,13 @@ impl Owned {
     pub fn replace(&self, requested: impl Fn(&Request) -> Request) -> Request {
         let before = self.believed.exchange(|before| requested(&Request::from_words(*before)).words());
         self.apply();
-        (self.rules.changed)(self.signal, &self.believed());
+        // As for the kernel: who comes last with an older action sees that, and tells the later one. A system call needs no
+        // fences for that, but what is stored here has to be there before it is looked whether it is still right.
+        self.believed.apply(|words| {
+            fence(SeqCst);
+            (self.rules.changed)(self.signal, &Request::from_words(*words));
+            fence(SeqCst);
+        });
         Request::from_words(before)
     }
 
