@@ -61,7 +61,7 @@ pub struct Rules {
     /// The action for the kernel where a child that shares our memory asks for the default one. The child's table of actions is its
     /// own, and what it asked for is noted nowhere else.
     pub vm_childs_default: fn() -> Action,
-    /// Called after what is believed has changed, with the signal's number.
+    /// Called after what is believed has changed, with the signal's number, and again where that has changed meanwhile.
     pub changed: fn(c_int, &Action),
 }
 
