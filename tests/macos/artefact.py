@@ -20,7 +20,7 @@ def table():
     """The names of the hook table's lines that macOS has, and of the hooks beside it, which take a list."""
     text = (ROOT / "crates/hooktable/src/lib.rs").read_text()
     line = re.compile(
-        r"^            (?:#\[cfg\(target_os = \"(\w+)\"\)\]\n            )?(?:wraps|replaces) +\w+ +\w+::(\w+)(?: = \"(.+?)\")?\(", re.M)
+        r"^            (?:#\[cfg\(target_os = \"(\w+)\"\)\]\n            )?(?:wraps|replaces) +\w+ +\w+ +\w+::(\w+)(?: = \"(.+?)\")?\(", re.M)
     names = [symbol or name for system, name, symbol in line.findall(text) if system in ("", "macos")]
     return sorted(names + ["execl", "execle", "execlp"])
 

@@ -8,7 +8,7 @@ use crate::platform::WAYS;
 macro_rules! roles {
     ($(
         $(#[$condition:meta])*
-        $real:ident $role:ident $($since:literal)? $family:ident :: $name:ident $(= $symbol:literal)? ( $($argument:tt)* ) -> $result:ty;
+        $real:ident $role:ident $missing:ident $($since:literal)? $family:ident :: $name:ident $(= $symbol:literal)? ( $($argument:tt)* ) -> $result:ty;
     )*) => {
         const HOOKS: &[(&str, Role)] = &[
             $( $(#[$condition])* (roles!(@name $name $($symbol)?), Role::$role), )*

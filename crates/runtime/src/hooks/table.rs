@@ -4,7 +4,7 @@
 macro_rules! hooks {
     ($(
         $(#[$condition:meta])*
-        $real:ident $role:ident $($since:literal)? $family:ident :: $name:ident $(= $symbol:literal)? ( $($argument:ident : $type:ty),* ) -> $result:ty;
+        $real:ident $role:ident $missing:ident $($since:literal)? $family:ident :: $name:ident $(= $symbol:literal)? ( $($argument:ident : $type:ty),* ) -> $result:ty;
     )*) => {
         /// A module for each hook, since each has items of the same names.
         mod hooked {
@@ -15,7 +15,7 @@ macro_rules! hooks {
 
                     hooks! { @hook $real $(since $since)? $($symbol)? $family::$name ( $($argument : $type),* ) -> $result }
 
-                    hooks! { @$real $name ( $($argument : $type),* ) -> $result }
+                    hooks! { @$real $missing $name ( $($argument : $type),* ) -> $result }
 
                     $crate::platform::interpose!(hook, $name);
 
@@ -85,21 +85,21 @@ macro_rules! hooks {
             unsafe { $crate::hooks::$family::$name($($argument),*) }
         }
     };
-    (@wraps $name:ident ( $($argument:ident : $type:ty),* ) -> $result:ty) => {
-        $crate::platform::real_function! { $name ( $($argument : $type),* ) -> $result }
+    (@wraps $missing:ident $name:ident ( $($argument:ident : $type:ty),* ) -> $result:ty) => {
+        $crate::platform::real_function! { $missing $name ( $($argument : $type),* ) -> $result }
         $crate::platform::looked_up_at_load! {}
     };
-    (@wraps_for_caller $name:ident ( $($argument:ident : $type:ty),* ) -> $result:ty) => {
-        $crate::platform::real_function! { $name ( $($argument : $type),* ) -> $result }
+    (@wraps_for_caller $missing:ident $name:ident ( $($argument:ident : $type:ty),* ) -> $result:ty) => {
+        $crate::platform::real_function! { $missing $name ( $($argument : $type),* ) -> $result }
         $crate::platform::looked_up_at_load! {}
     };
-    (@wraps_later $name:ident ( $($argument:ident : $type:ty),* ) -> $result:ty) => {
-        $crate::platform::real_function! { $name ( $($argument : $type),* ) -> $result }
+    (@wraps_later $missing:ident $name:ident ( $($argument:ident : $type:ty),* ) -> $result:ty) => {
+        $crate::platform::real_function! { $missing $name ( $($argument : $type),* ) -> $result }
     };
-    (@wraps_version $name:ident ( $($argument:ident : $type:ty),* ) -> $result:ty) => {
-        $crate::platform::real_function! { $name ( $($argument : $type),* ) -> $result }
+    (@wraps_version $missing:ident $name:ident ( $($argument:ident : $type:ty),* ) -> $result:ty) => {
+        $crate::platform::real_function! { $missing $name ( $($argument : $type),* ) -> $result }
     };
-    (@replaces $name:ident ( $($argument:ident : $type:ty),* ) -> $result:ty) => {};
+    (@replaces Works $name:ident ( $($argument:ident : $type:ty),* ) -> $result:ty) => {};
     (@export wraps $name:ident) => {
         pub use super::hooked::$name::real as $name;
     };

@@ -5,6 +5,8 @@
 //! have the signal unblocked and its default action in force. Then they jump to libc's function, which finds the stack
 //! and the registers as its caller has left them.
 
+use hooktable::Missing;
+
 use crate::arch::passing_hook;
 use crate::crash;
 use crate::platform::{Real, keeping_errno};
@@ -13,7 +15,7 @@ use crate::platform::{Real, keeping_errno};
 fn real(function: &Real) -> *const () {
     keeping_errno(|| {
         crash::let_abort_through();
-        function.address_or_refusal()
+        function.address_or_refusal(Missing::Ends)
     })
 }
 

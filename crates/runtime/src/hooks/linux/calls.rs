@@ -38,7 +38,7 @@ unsafe extern "C" fn vfork_body() -> pid_t {
 
 mod real_clone {
     use super::*;
-    real_function! { clone(run: usize, stack: usize, flags: c_int, argument: usize, parent: usize, tls: usize, child: usize) -> c_int }
+    real_function! { Errno clone(run: usize, stack: usize, flags: c_int, argument: usize, parent: usize, tls: usize, child: usize) -> c_int }
 }
 
 /// clone(2): the function of libc, which runs `run` in the child.
@@ -83,7 +83,7 @@ unsafe extern "C" fn clone_and_note(
 
 mod real_prctl {
     use super::*;
-    real_function! { prctl(option: c_int, a: c_ulong, b: c_ulong, c: c_ulong, d: c_ulong) -> c_int }
+    real_function! { Errno prctl(option: c_int, a: c_ulong, b: c_ulong, c: c_ulong, d: c_ulong) -> c_int }
 }
 
 /// prctl(2)

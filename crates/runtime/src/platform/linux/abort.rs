@@ -10,6 +10,7 @@ use gimli::{
     BaseAddresses, CfaRule, EhFrame, EhFrameHdr, LittleEndian, Register, RegisterRule, UnwindContext,
     UnwindContextStorage, UnwindSection, UnwindTableRow, Vendor,
 };
+use hooktable::Missing;
 
 use super::image::{Image, image_of};
 use super::real::Real;
@@ -41,7 +42,7 @@ pub static ABORT: Real = Real::new(ptr::null(), "abort\0");
 /// Reads the stack of the calling thread, which is intact: the signal was raised by a call. Takes 2 KiB of stack.
 #[inline(never)]
 pub fn is_in_abort(registers: &Registers) -> bool {
-    let abort = ABORT.address_or_refusal() as u64;
+    let abort = ABORT.address_or_refusal(Missing::Ends) as u64;
     // If a library in front of libc defines abort, raise is in another library than abort.
     let images = [image_of(abort), image_of(registers.pc())];
     let mut registers = *registers;

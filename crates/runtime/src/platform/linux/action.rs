@@ -62,7 +62,7 @@ pub(super) fn told_restorer() -> usize {
 pub(super) mod real_sigaction {
     use libc::{c_int, sigaction as sigaction_t};
 
-    super::super::real_function! { sigaction(signal: c_int, new: *const sigaction_t, old: *mut sigaction_t) -> c_int }
+    super::super::real_function! { Errno sigaction(signal: c_int, new: *const sigaction_t, old: *mut sigaction_t) -> c_int }
     super::super::looked_up_at_load! {}
 }
 

@@ -241,12 +241,12 @@ pub fn set_key(key: u32, value: *mut u8) -> bool {
 pub mod real_key_create {
     use core::ffi::{c_int, c_void};
 
-    super::super::real_function! { pthread_key_create(key: *mut libc::pthread_key_t, destructor: Option<unsafe extern "C" fn(*mut c_void)>) -> c_int }
+    super::super::real_function! { Number pthread_key_create(key: *mut libc::pthread_key_t, destructor: Option<unsafe extern "C" fn(*mut c_void)>) -> c_int }
     super::super::looked_up_at_load! {}
 }
 
 mod real_key_delete {
-    super::super::real_function! { pthread_key_delete(key: libc::pthread_key_t) -> libc::c_int }
+    super::super::real_function! { Number pthread_key_delete(key: libc::pthread_key_t) -> libc::c_int }
 }
 
 /// Deletes a thread-specific key; whether it was one.

@@ -7,6 +7,7 @@
 use core::ffi::CStr;
 use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering::Relaxed};
 
+use hooktable::Missing;
 use libc::{ENOSYS, c_int};
 
 use super::next::{Answer, Library, Name, is_list_known, libraries};
@@ -103,32 +104,27 @@ impl Real {
         (!found.is_null()).then_some(found.cast())
     }
 
-    /// Looks it up; its address, or that of a function which fails as one does that this libc does not have.
+    /// Looks it up; its address, or that of a function which fails in this way where this libc does not have it.
     #[cold]
     #[inline(never)]
-    pub fn address_or_refusal(&self) -> *const () {
+    pub fn address_or_refusal(&self, missing: Missing) -> *const () {
         if !self.is_found.load(Relaxed) {
             look_up_in(|source| self.resolve(source), |_| false);
         }
         if self.is_found.load(Relaxed) {
             return self.address();
         }
-        let is = |starts: &[&str]| starts.iter().any(|start| self.name.text.starts_with(start));
-        if is(&["pthread_", "posix_spawn", "pidfd_spawn"]) {
-            refuse_by_number as *const ()
-        } else if is(&["thrd_", "tss_"]) {
-            refuse_as_c11 as *const ()
-        } else if is(&["popen", "freopen"]) {
-            refuse_by_null as *const ()
-        } else if is(&["abort", "__assert", "__stack_chk_fail"]) {
-            refuse_to_return as *const ()
-        } else {
-            refuse as *const ()
+        match missing {
+            Missing::Number => refuse_by_number as *const (),
+            Missing::Thread => refuse_as_c11 as *const (),
+            Missing::Null => refuse_by_null as *const (),
+            Missing::Ends => refuse_to_return as *const (),
+            Missing::Errno | Missing::Works => refuse as *const (),
         }
     }
 }
 
-// Called in place of a function that this libc does not have: each fails in the way in which such functions report errors.
+// Called in place of a function that this libc does not have.
 extern "C" fn refuse() -> isize {
     super::set_errno(ENOSYS);
     -1
@@ -153,14 +149,14 @@ extern "C" fn refuse_as_c11() -> c_int {
 }
 
 /// For a function of this name and signature, `real`, which returns the one that the program would have called without
-/// us. Whoever calls it first looks it up; a caller meanwhile does the same.
+/// us. Whoever calls it first looks it up; a caller meanwhile does the same. The first word is that of [`Missing`].
 macro_rules! real_function {
-    ($name:ident ( $($argument:ident : $type:ty),* ) -> $result:ty) => {
+    ($missing:ident $name:ident ( $($argument:ident : $type:ty),* ) -> $result:ty) => {
         static REAL: $crate::platform::Real =
             $crate::platform::Real::new(first as *const (), concat!(stringify!($name), "\0"));
 
         unsafe extern "C" fn first($($argument : $type),*) -> $result {
-            let address = REAL.address_or_refusal();
+            let address = REAL.address_or_refusal(hooktable::Missing::$missing);
             // SAFETY: the address is that of the function of this name, or of one that returns what it would return.
             let found: unsafe extern "C" fn($($type),*) -> $result = unsafe { core::mem::transmute(address) };
             // SAFETY: the arguments are the caller's, for the function of this name.

@@ -49,7 +49,7 @@ struct Found {
 
 mod finder {
     use super::Found;
-    super::real_function! { _dl_find_object(address: usize, found: *mut Found) -> libc::c_int }
+    super::real_function! { Errno _dl_find_object(address: usize, found: *mut Found) -> libc::c_int }
 }
 
 /// The old version of a function, if that is what the code at an address in its caller was linked with.

@@ -39,9 +39,9 @@ macro_rules! interpose {
 pub(crate) use interpose;
 
 /// For a function of this name and signature, `real`, which returns the one that the program would have called without
-/// us.
+/// us. The first word matters on Linux alone: a library that lacks a function is not loaded here.
 macro_rules! real_function {
-    ($name:ident ( $($argument:ident : $type:ty),* ) -> $result:ty) => {
+    ($missing:ident $name:ident ( $($argument:ident : $type:ty),* ) -> $result:ty) => {
         /// The function that the program would have called.
         #[inline(always)]
         pub fn real() -> unsafe extern "C" fn($($type),*) -> $result {
