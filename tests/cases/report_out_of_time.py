@@ -9,7 +9,7 @@ import sys
 
 LIBRARY = os.environ["LIBRARY"]
 FUNCTIONS = 64
-SYMBOLS = 16 << 20  # undefined ones, which a search passes over: some 60 ms for each of 64 frames
+SYMBOLS = 32 << 20  # undefined ones, which a search passes over: 30 ms and more for each of 64 frames
 SYMBOL = 24
 
 SOURCE = "int volatile *volatile row; int f0(void) { return *row; }\n" + "".join(
@@ -48,7 +48,7 @@ def main():
     subprocess.run(["gcc", "-O0", "-w", "-x", "c", "-o", "server", "-"], input=SOURCE.encode(), check=True)
     enlarge("server")
     os.chmod("server", 0o755)
-    env = dict(os.environ, NOSIGPIPE_CRASH_TIMEOUT="2")
+    env = dict(os.environ, NOSIGPIPE_CRASH_TIMEOUT="1")
     if LIBRARY:
         env["LD_PRELOAD"] = LIBRARY
     text = subprocess.run(["./server"], env=env, capture_output=True).stderr.decode()

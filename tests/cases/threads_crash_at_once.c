@@ -1,4 +1,5 @@
 // Many threads crash in the same moment, each at an address that is in its name. There is one report, and all of it is about one of them.
+#define _GNU_SOURCE
 #include <pthread.h>
 #include <stdio.h>
 #include <unistd.h>
