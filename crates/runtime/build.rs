@@ -37,7 +37,8 @@ fn main() {
         return;
     }
     // As rustc links without being told more; then with the LLD that rustup brings, which is not every target's linker.
-    let linker = lld_of_rustup();
+    // Another compiler than rustup's, $RUSTC, comes without LLD.
+    let linker = lld_of(rustc()).or_else(|| lld_of(Command::new("rustc")));
     for folder in [None, linker.as_deref()] {
         if links(&out, &source, &script, folder) {
             println!("cargo::rustc-cfg=has_versions");
@@ -58,9 +59,9 @@ fn rustc() -> Command {
     Command::new(env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()))
 }
 
-/// Where rustup has LLD under the name by which compiler drivers look for it.
-fn lld_of_rustup() -> Option<PathBuf> {
-    let output = rustc().args(["--print", "sysroot"]).output().ok()?;
+/// Where a compiler that rustup has installed comes with LLD, under the name by which compiler drivers look for it.
+fn lld_of(mut rustc: Command) -> Option<PathBuf> {
+    let output = rustc.args(["--print", "sysroot"]).output().ok()?;
     let sysroot = String::from_utf8(output.stdout).ok()?;
     let host = env::var("HOST").ok()?;
     let folder = Path::new(sysroot.trim()).join("lib/rustlib").join(host).join("bin/gcc-ld");
