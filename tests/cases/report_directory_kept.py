@@ -80,6 +80,37 @@ for _ in range(3):
     crash(NOSIGPIPE_REPORT_KEEP="all")
 check(len(names()) == 4, names())
 
+# Twelve of a server's workers crash at the same moment: each is counted, and no more are left than are kept.
+SOURCE = """
+#include <unistd.h>
+#include <sys/wait.h>
+__attribute__((noinline)) static int worker(int *volatile row) { return *row; }
+int main(void) {
+    int gate[2];
+    char byte;
+    if (pipe(gate) != 0) return 1;
+    for (int n = 0; n < 12; n++)
+        if (fork() == 0) {
+            close(gate[1]);
+            return (int)read(gate[0], &byte, 1) + worker(0);
+        }
+    close(gate[1]);
+    while (wait(0) > 0) continue;
+    return 0;
+}
+"""
+subprocess.run(["gcc", "-g", "-O0", "-w", "-x", "c", "-o", "crowd", "-"], input=SOURCE.encode(), check=True)
+for keep, left in (("all", 12), ("5", 5)):
+    env = dict(os.environ, LD_PRELOAD=os.environ["LIBRARY"], NOSIGPIPE_REPORT=os.path.abspath("reports"))
+    env.update(NOSIGPIPE_REPORT_KEEP=keep, NOSIGPIPE_FORMAT="json")
+    subprocess.run(["./crowd"], stderr=subprocess.DEVNULL, env=env, check=True)
+    counted = []
+    for name in names("crowd"):
+        with open("reports/" + name) as file:
+            counted.append(json.load(file)["occurrence"])
+    check(len(counted) == left, f"keep {keep}: {sorted(counted)}")
+    check(keep != "all" or sorted(counted) == list(range(1, 13)), f"keep {keep}: {sorted(counted)}")
+
 # The container's termination log: there or not, with more in it than is written, and no file at all.
 log = os.path.abspath("termination-log")
 crash(NOSIGPIPE_TERMINATION_LOG=log)

@@ -17,7 +17,6 @@ mod targets;
 use output::Output;
 use python::Pythons;
 use symbolizer::Symbolizer;
-use targets::Reports;
 
 use crate::platform::{self, Cause, DEBUG_DIRECTORIES, FLAGS_NAME, REGISTER_NAMES, Registers, Symbols, Unwinder};
 use crate::process::{Map, Memory, Module, ReadMemory, Stack, Thread};
@@ -33,6 +32,8 @@ use wording::words;
 const CODE_BEFORE: u64 = 16;
 /// Bytes of code that are shown in all.
 const CODE: usize = 40;
+/// How long a report waits for those of other processes that crash at the same moment to be counted, in nanoseconds.
+const TURN: u64 = 500_000_000;
 
 /// Writes the report. `lines` says whether to read debug information; `others` whether the other threads can be stopped, or why not.
 pub fn write(stderr: i32, lines: bool, others: Result<(), &str>) {
@@ -123,8 +124,13 @@ pub fn write(stderr: i32, lines: bool, others: Result<(), &str>) {
 
     report.fingerprint = report::fingerprint::of(&report);
 
-    let earlier = directory.as_ref().map(|directory| Reports::of(directory, &output::program_in_names()));
-    report.occurrence = earlier.as_ref().map(|earlier| earlier.occurrence(&report.fingerprint, &report.time));
+    // One after another, so that those who crash at the same moment are counted, too: the next one finds our draft.
+    let turn = directory
+        .as_ref()
+        .map(|directory| platform::take_turn(directory, deadline.min(platform::nanoseconds() + TURN)));
+    report.occurrence = directory.as_ref().map(|directory| targets::occurrence(directory, &report));
+    keep_draft(&report);
+    drop(turn);
     let stream = is_streamed();
     // These lines go to standard error even if the report goes elsewhere.
     if stream || !options().is_on_stderr() {
@@ -133,7 +139,6 @@ pub fn write(stderr: i32, lines: bool, others: Result<(), &str>) {
     if stream {
         output.say_lines(&report::text::crashed_thread(&report));
     }
-    keep_draft(&report);
     let is_taken = targets::send(&report, &output);
     if lines && platform::nanoseconds() < deadline {
         report.sources = sources(&report);
@@ -160,21 +165,20 @@ pub fn write(stderr: i32, lines: bool, others: Result<(), &str>) {
         output.say_lines(&report::text::context(&report));
         output.say_lines(&report::text::summary(&report));
     }
-    deliver(&report, &output, earlier, is_taken);
+    deliver(&report, &output, directory.as_deref(), is_taken);
 }
 
 /// Writes the finished report into the directory for reports, and to standard error unless it is there already: as JSON where that
 /// was asked for, or whatever is not there yet if it was not taken elsewhere (`is_taken` says whether the logs have it).
-fn deliver(report: &Report, output: &Output, earlier: Option<Reports>, is_taken: bool) {
+fn deliver(report: &Report, output: &Output, directory: Option<&str>, is_taken: bool) {
     let is_streamed = is_streamed();
     let mut is_missing = !is_taken;
-    if let Some(earlier) = earlier {
+    if let Some(directory) = directory {
         let (ending, text) = whole(report);
-        let is_saved = output.save(earlier.directory, ending, &time_in_names(report), &text);
+        let is_saved = output.save(directory, ending, &time_in_names(report), &text);
         is_missing |= !is_saved && !is_streamed;
         if is_saved {
-            // The new one counts among those that are kept.
-            earlier.prune(options().report_keep - 1);
+            targets::prune(directory, options().report_keep);
         }
     }
     if options().format == Format::Json && (options().is_on_stderr() || is_missing) {

@@ -19,9 +19,14 @@ pub fn program_in_names() -> String {
     Shown(program(), MOST).to_string()
 }
 
-/// A report's file name.
+/// The file name of this process' report, but for what says its format.
+pub fn name_without_ending(time: &str) -> String {
+    format!("{}.{}.{time}.", program_in_names(), incident().pid)
+}
+
+/// The report's file name.
 fn file_name(ending: &str, time: &str) -> String {
-    format!("{}.{}.{time}.{ending}", program_in_names(), incident().pid)
+    name_without_ending(time) + ending
 }
 
 /// The name of the draft of a report with this name.

@@ -9,11 +9,12 @@ use alloc::vec::Vec;
 use core::fmt::Write;
 use core::sync::atomic::Ordering::Relaxed;
 
-use super::output::Output;
+use super::output::{Output, name_without_ending, program_in_names};
+use super::time_in_names;
 use crate::platform::{self, LogSocket};
 use report::{Report, text};
 
-use runtime::crash::reporter::progress;
+use runtime::crash::reporter::{DRAFT, progress};
 use runtime::crash::{incident, options, program};
 use settings::options::{TARGETS, TO_JOURNAL, TO_SYSLOG};
 use wording::words;
@@ -168,46 +169,55 @@ fn time_of<'a>(name: &'a str, program: &str) -> Option<&'a str> {
     (is_time && !pid.is_empty() && pid.bytes().all(|digit| digit.is_ascii_digit())).then_some(time)
 }
 
-/// The reports of earlier crashes of this program in the directory for reports.
-pub struct Reports<'a> {
-    pub directory: &'a str,
-    /// Time and name of each, the oldest first.
-    reports: BTreeSet<(String, String)>,
+/// Which report a file is a draft of, by its name.
+fn draft_of(name: &str) -> Option<&str> {
+    name.strip_prefix(DRAFT.0)?.strip_suffix(DRAFT.1)
 }
 
-impl<'a> Reports<'a> {
-    /// Lists them.
-    pub fn of(directory: &'a str, program: &str) -> Self {
-        let time_and_name = |name: String| Some((time_of(&name, program)?.to_owned(), name));
-        let reports = platform::report_names(directory).into_iter().filter_map(time_and_name).collect();
-        Self { directory, reports }
-    }
+/// The times and names of a program's reports in a directory, the oldest first.
+fn reports_in(directory: &str, program: &str, with_drafts: bool) -> BTreeSet<(String, String)> {
+    let time_and_name = |name: String| {
+        let report = draft_of(&name).filter(|_| with_drafts).unwrap_or(&name);
+        Some((time_of(report, program)?.to_owned(), name))
+    };
+    platform::report_names(directory).into_iter().filter_map(time_and_name).collect()
+}
 
-    /// The number of this crash among those with this fingerprint, counted from 1, and the time of the first of them, by the last report
-    /// with this fingerprint. Only the newest reports are read.
-    pub fn occurrence(&self, fingerprint: &str, time: &str) -> (u64, String) {
-        const MOST: usize = 64;
-        for (_, name) in self.reports.iter().rev().take(MOST) {
-            let content = platform::read_report(self.directory, name);
-            let content = String::from_utf8_lossy(&content);
-            if let Some((count, first)) = occurrence_in(&content, fingerprint) {
-                return (count.saturating_add(1), first.to_owned());
-            }
+/// The number of this crash among those with its fingerprint, counted from 1, and the time of the first of them, by what the reports in
+/// the directory say of theirs. Only the newest are read, and drafts of reports that others are writing at the moment.
+pub fn occurrence(directory: &str, report: &Report) -> (u64, String) {
+    const MOST: usize = 64;
+    let own = name_without_ending(&time_in_names(report));
+    let reports = reports_in(directory, &program_in_names(), true);
+    let others = reports.iter().rev().filter(|(_, name)| !name.trim_start_matches(DRAFT.0).starts_with(&own));
+    let counts = others.take(MOST).filter_map(|(_, name)| {
+        let mut content = platform::read_report(directory, name);
+        if content.is_empty()
+            && let Some(report) = draft_of(name)
+        {
+            // It is done since its name was read.
+            content = platform::read_report(directory, report);
         }
-        (1, time.to_owned())
+        occurrence_in(&String::from_utf8_lossy(&content), &report.fingerprint)
+    });
+    // Not the newest: of crashes at the same moment, the later one may have been counted earlier.
+    match counts.max() {
+        Some((count, first)) => (count.saturating_add(1), first),
+        None => (1, report.time.clone()),
     }
+}
 
-    /// Removes the oldest, so that no more than `keep` are left.
-    pub fn prune(self, keep: u32) {
-        let surplus = self.reports.len().saturating_sub(keep as usize);
-        for (_, name) in self.reports.iter().take(surplus) {
-            platform::remove_report(self.directory, name);
-        }
+/// Removes the oldest reports of this program, so that no more than `keep` are left.
+pub fn prune(directory: &str, keep: u32) {
+    let reports = reports_in(directory, &program_in_names(), false);
+    let surplus = reports.len().saturating_sub(keep as usize);
+    for (_, name) in reports.iter().take(surplus) {
+        platform::remove_report(directory, name);
     }
 }
 
 /// What a report, by its start, says of its occurrence if it has this fingerprint: its number, and the time of the first.
-fn occurrence_in<'a>(content: &'a str, fingerprint: &str) -> Option<(u64, &'a str)> {
+fn occurrence_in(content: &str, fingerprint: &str) -> Option<(u64, String)> {
     let is_time = |time: &&str| time.len() == "2026-01-31T12:00:00.123Z".len();
     if fingerprint.is_empty() {
         return None;
@@ -220,7 +230,7 @@ fn occurrence_in<'a>(content: &'a str, fingerprint: &str) -> Option<(u64, &'a st
         let is_same = value("\"fingerprint\":") == Some(fingerprint);
         let count = value("\"occurrence\":").and_then(|count| count.parse().ok());
         let first = value("\"first_occurrence\":").filter(is_time);
-        return if is_same { Some((count?, first?)) } else { None };
+        return if is_same { Some((count?, first?.to_owned())) } else { None };
     }
     let line = content.lines().find(|line| line.starts_with("  in ") || line.starts_with("  fingerprint "))?;
     let (_, rest) = line.rsplit_once(" fingerprint ")?;
@@ -229,5 +239,5 @@ fn occurrence_in<'a>(content: &'a str, fingerprint: &str) -> Option<(u64, &'a st
         return None;
     };
     let count = count.trim_matches(|it: char| !it.is_ascii_digit()).parse().ok()?;
-    is_time(&first).then_some((count, first))
+    is_time(&first).then(|| (count, first.to_owned()))
 }

@@ -148,7 +148,7 @@ pub fn thread_ids(pid: pid_t) -> Vec<pid_t> {
     names_below(&format!("/proc/{pid}/task\0")).iter().filter_map(|name| name.parse().ok()).collect()
 }
 
-/// The names in a directory, but for those that start with a dot; none if it can't be read. `path` ends in a zero byte.
+/// The names in a directory, but for `.` and `..`; none if it can't be read. `path` ends in a zero byte.
 pub fn names_below(path: &str) -> Vec<String> {
     let flags = libc::O_RDONLY | libc::O_DIRECTORY | libc::O_CLOEXEC;
     // SAFETY: the path ends in a zero byte.
@@ -173,7 +173,9 @@ pub fn names_in(fd: c_int) -> Vec<String> {
             // struct linux_dirent64: inode, offset, length of the entry, type, name.
             while let (Some(&[low, high]), Some(name)) = (rest.get(16..18), rest.get(19..)) {
                 let name = name.split(|&byte| byte == 0).next().unwrap_or_default();
-                names.extend(core::str::from_utf8(name).ok().filter(|name| !name.starts_with('.')).map(str::to_owned));
+                names.extend(
+                    core::str::from_utf8(name).ok().filter(|name| !matches!(*name, "." | "..")).map(str::to_owned),
+                );
                 rest = rest.get(usize::from(u16::from_le_bytes([low, high]))..).unwrap_or_default();
             }
         }

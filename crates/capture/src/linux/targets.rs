@@ -116,6 +116,33 @@ fn open_at(directory: c_int, name: &str, flags: c_int) -> Result<c_int, c_int> {
     if fd >= 0 { Ok(fd) } else { Err(errno()) }
 }
 
+/// While it lives, no other process has its turn in the directory for reports.
+pub struct Turn(c_int);
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        // SAFETY: the descriptor is ours, and not used any more. Closing it ends the lock (flock(2)).
+        unsafe { libc::close(self.0) };
+    }
+}
+
+/// Waits for our turn until `until`, on the clock of [`platform::nanoseconds`]. None where it did not come, or nobody can lock the
+/// directory.
+pub fn take_turn(directory: &str, until: u64) -> Option<Turn> {
+    // Opened anew: a lock belongs to the open file, which a server's children share.
+    let turn = Turn(in_directory(directory, |fd| open_at(fd, ".", libc::O_RDONLY | libc::O_DIRECTORY)).ok()?);
+    loop {
+        // SAFETY: flock(2) reads and writes no memory.
+        if unsafe { own_call(libc::SYS_flock, turn.0, libc::LOCK_EX | libc::LOCK_NB) } == 0 {
+            return Some(turn);
+        }
+        if !matches!(errno(), libc::EWOULDBLOCK | libc::EINTR) || platform::nanoseconds() >= until {
+            return None;
+        }
+        platform::sleep(1_000_000);
+    }
+}
+
 /// The names of all files in the directory for reports, if we may read it.
 pub fn report_names(directory: &str) -> Vec<String> {
     in_directory(directory, |fd| Ok(system::names_in(open_at(fd, ".", libc::O_RDONLY | libc::O_DIRECTORY)?)))

@@ -30,7 +30,7 @@ const NONE: i32 = -1;
 
 /// Every system call that a report may make, with arguments with which it does nothing, but which a filter can't tell from the report's.
 /// The first one keeps the child that tries them from leaving a core file when it is killed.
-const CALLS: [(c_long, [i32; 4]); 67] = [
+const CALLS: [(c_long, [i32; 4]); 68] = [
     (libc::SYS_prlimit64, [0, libc::RLIMIT_CORE as i32, 0, 0]),
     (libc::SYS_clone, [libc::CLONE_CHILD_SETTID | libc::CLONE_UNTRACED | libc::CLONE_SIGHAND, 0, 0, 0]),
     (libc::SYS_wait4, [NOBODY, 0, libc::WNOHANG | libc::__WALL, 0]),
@@ -87,6 +87,7 @@ const CALLS: [(c_long, [i32; 4]); 67] = [
     (libc::SYS_lseek, [NONE, 0, 0, 0]),
     (arch::READLINK, [0; 4]),
     (libc::SYS_getdents64, [NONE, 0, 0, 0]),
+    (libc::SYS_flock, [NONE, libc::LOCK_EX | libc::LOCK_NB, 0, 0]),
     (libc::SYS_faccessat, [NONE, 0, 0, 0]),
     (libc::SYS_renameat, [NONE, 0, NONE, 0]),
     (libc::SYS_unlinkat, [NONE, 0, 0, 0]),
