@@ -126,3 +126,14 @@ fn watching_shows_each_change_and_ends_with_the_process() {
     // Each state once.
     assert_eq!(outcome.stdout().matches("3 broken pipes").count(), 1, "{outcome}");
 }
+
+#[test]
+fn watching_a_process_without_the_library_ends_at_once() {
+    let without = bare("sh").args(["-c", "echo ready; exec sleep 60"]).start();
+    without.wait_for_line("ready", LIMIT);
+    let pid = without.pid().to_string();
+    for form in [&[][..], &["--json"]] {
+        let outcome = bare(launcher()).args(["status", "--watch=0.1", &pid]).args(form).limit(LIMIT).run();
+        outcome.assert_code(2);
+    }
+}

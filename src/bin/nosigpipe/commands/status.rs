@@ -84,7 +84,7 @@ pub fn run(matches: &ArgMatches) -> Result<u8, Failure> {
             continue;
         }
         let is_json = matches.get_flag("json");
-        let (text, code, failures) = show(&pids, is_json, matches.get_flag("tree"));
+        let (text, code, failures, seen) = show(&pids, is_json, matches.get_flag("tree"));
         let write = if is_json { output::write_json } else { output::write_lines };
         // On a terminal a new state takes the place of the last (cursor to the top, clear the screen); elsewhere only a
         // state that differs from the last is written.
@@ -95,7 +95,7 @@ pub fn run(matches: &ArgMatches) -> Result<u8, Failure> {
             write(&text)?;
         }
         match interval {
-            Some(interval) if failures.len() < pids.len() => {
+            Some(interval) if seen > 0 => {
                 last = text;
                 sleep(interval);
             }
@@ -117,14 +117,16 @@ fn all() -> Vec<u32> {
     process::all().into_iter().filter(has_it).collect()
 }
 
-/// The text about these processes, the highest exit code, and the failures of those of which nothing can be said.
-fn show(pids: &[u32], as_json: bool, is_tree: bool) -> (String, u8, Vec<Failure>) {
-    let (mut texts, mut code, mut failures) = (Vec::new(), OK, Vec::new());
+/// The text about these processes, the highest exit code, the failures of those of which nothing can be said, and of how many something
+/// may change: a process without the library has nothing to watch.
+fn show(pids: &[u32], as_json: bool, is_tree: bool) -> (String, u8, Vec<Failure>, usize) {
+    let (mut texts, mut code, mut failures, mut seen) = (Vec::new(), OK, Vec::new(), 0);
     for &pid in pids {
         match if is_tree { tree::show(pid, as_json) } else { show_one(pid, as_json) } {
             Ok((text, its)) => {
                 texts.push(text);
                 code = code.max(its);
+                seen += usize::from(is_tree || its != NOT_LOADED);
             }
             Err(failure) => {
                 code = code.max(failure.code);
@@ -132,7 +134,7 @@ fn show(pids: &[u32], as_json: bool, is_tree: bool) -> (String, u8, Vec<Failure>
             }
         }
     }
-    (texts.join(if as_json { "" } else { "\n" }), code, failures)
+    (texts.join(if as_json { "" } else { "\n" }), code, failures, seen)
 }
 
 /// The text or JSON about one process, and the exit code.
