@@ -82,17 +82,14 @@ impl Dependencies {
     /// Where ld.so finds the library that the object with the index `from` needs by this name.
     fn search(&self, from: usize, name: &str, cache: &Cache) -> Option<(PathBuf, Image)> {
         let object = self.objects.get(from)?;
+        let name = &expand(name, &object.path);
         if name.contains('/') {
-            return load(PathBuf::from(expand(name, &object.path)));
+            return load(PathBuf::from(name));
         }
         let in_list = |list: &str, origin: &Path| {
-            list.split(':').filter(|entry| !entry.is_empty()).find_map(|entry| {
-                // $LIB is lib, lib64 or Debian's directory.
-                ["lib/x86_64-linux-gnu", "lib/aarch64-linux-gnu", "lib64", "lib"].iter().find_map(|lib| {
-                    let directory = expand(entry, origin).replace("${LIB}", lib).replace("$LIB", lib);
-                    load(Path::new(&directory).join(name))
-                })
-            })
+            list.split(':')
+                .filter(|entry| !entry.is_empty())
+                .find_map(|entry| load(Path::new(&expand(entry, origin)).join(name)))
         };
         let by_rpath = || {
             if object.image.runpath.is_some() {
