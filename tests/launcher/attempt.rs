@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use harness::{Outcome, bare, launcher};
+use harness::{Outcome, bare, launcher, program};
 
 use crate::scratch::{Scratch, assert_refused, nosigpipe};
 
@@ -61,6 +61,32 @@ server.serve_forever()
     for pid in pids.lines() {
         assert!(!std::path::Path::new("/proc").join(pid).exists(), "{pid} is still there\n{outcome}");
     }
+}
+
+/// What `try` finds, as JSON, with a server of tests/programs/odd_processes.c, and how often that was told of a broken pipe.
+fn attempt_with(processes: &str) -> (serde_json::Value, u64) {
+    let scratch = Scratch::new();
+    let told = scratch.path("told").display().to_string();
+    let server = program("odd_processes").display().to_string();
+    let outcome = attempt(&["--json", "--clients", "8", "--", &server, processes, &told]);
+    let answer = serde_json::from_slice(&outcome.stdout).unwrap_or_else(|error| panic!("{error}\n{outcome}"));
+    (answer, fs::read(told).unwrap_or_default().len() as u64)
+}
+
+#[test]
+fn a_worker_dies_whose_first_thread_had_ended() {
+    let (answer, _) = attempt_with("workers");
+    let rows = answer["bare"].as_array().unwrap();
+    let dead = rows.iter().filter_map(|row| row["processes_died_of_sigpipe"].as_u64()).sum::<u64>();
+    assert!(dead > 0, "{answer:#}");
+}
+
+#[test]
+fn broken_pipes_of_a_process_with_a_child_by_vfork_are_counted_once() {
+    let (answer, told) = attempt_with("vfork");
+    let rows = answer["with_library"].as_array().unwrap();
+    let counted = rows.iter().filter_map(|row| row["broken_pipes"]["write"].as_u64()).sum::<u64>();
+    assert!(counted > 0 && counted == told, "{told}\n{answer:#}");
 }
 
 #[test]

@@ -189,11 +189,16 @@ impl Server {
     pub fn count(&mut self) -> BTreeMap<&'static str, u64> {
         let mut new = BTreeMap::new();
         for pid in descendants() {
-            let library = process::inspect(pid).ok().and_then(|process| process.library);
-            let Some(snapshot) = library.and_then(|library| library.snapshot.ok()) else { continue };
+            let Ok(process) = process::inspect(pid) else { continue };
+            let Some(Ok(snapshot)) = process.library.map(|library| library.snapshot) else { continue };
+            // A child by vfork uses its parent's memory, and one in which the library has not noticed the fork yet has
+            // a copy of it: these numbers are the parent's.
+            if snapshot.pid != process.inner_pid {
+                continue;
+            }
             for (call, count) in snapshot.by_call() {
                 let before = self.counted.insert((pid, call), count).unwrap_or(0);
-                // A forked child starts with its parent's numbers, and with zero once the library has noticed the fork.
+                // A program that it has executed since counts from zero.
                 if count > before {
                     *new.entry(call).or_insert(0) += count - before;
                 }

@@ -114,23 +114,31 @@ impl Deaths {
                 return found;
             };
             let event = buffer.get(NETLINK_HEADER + CONNECTOR_HEADER..length).unwrap_or_default();
-            let word = |index: usize| {
-                let bytes = event.get(index * 4..index * 4 + 4).and_then(|bytes| bytes.try_into().ok());
-                bytes.map_or(0, u32::from_ne_bytes)
-            };
-            let first = EVENT_HEADER / 4;
-            match word(0) {
-                // The parent's tid and pid, the child's tid and pid.
-                libc::PROC_EVENT_FORK if self.family.contains(&word(first + 1)) => {
-                    self.family.insert(word(first + 3));
-                }
-                // The tid and the pid, and the status as waitpid(2) has it. A process is counted by its first thread,
-                // whose tid is the pid.
-                libc::PROC_EVENT_EXIT if word(first) == word(first + 1) && self.family.contains(&word(first)) => {
-                    found += usize::from(libc::WTERMSIG(word(first + 2) as libc::c_int) == libc::SIGPIPE);
-                }
-                _ => {}
+            found += usize::from(self.is_death_by_sigpipe(event));
+        }
+    }
+
+    /// Takes in an event (struct proc_event). Returns whether SIGPIPE has ended another descendant.
+    fn is_death_by_sigpipe(&mut self, event: &[u8]) -> bool {
+        let word = |index: usize| {
+            let bytes = event.get(index * 4..index * 4 + 4).and_then(|bytes| bytes.try_into().ok());
+            bytes.map_or(0, u32::from_ne_bytes)
+        };
+        let first = EVENT_HEADER / 4;
+        match word(0) {
+            // The parent's tid and pid, the child's tid and pid.
+            libc::PROC_EVENT_FORK if self.family.contains(&word(first + 1)) => {
+                self.family.insert(word(first + 3));
+                false
             }
+            // The tid and the pid, and the status as waitpid(2) has it. All threads that are there end by the signal
+            // that ends their process; the first thread may have ended before (pthread_exit(3) in main). So the
+            // process is counted by whichever is told first, and no more.
+            libc::PROC_EVENT_EXIT => {
+                let is_by_sigpipe = libc::WTERMSIG(word(first + 2) as libc::c_int) == libc::SIGPIPE;
+                is_by_sigpipe && self.family.remove(&word(first + 1))
+            }
+            _ => false,
         }
     }
 }
