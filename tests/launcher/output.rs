@@ -89,6 +89,9 @@ fn the_manual_page_has_every_section_and_man_has_nothing_to_complain_of() {
     let lint = bare("mandoc").args(["-Tlint", "-Wwarning"]).stdin(text.as_bytes()).run();
     lint.assert_silent_success().assert_stdout("");
     assert!(!text.lines().any(|line| line.ends_with(' ')), "{page}");
+    // No year that a calendar has.
+    let page = nosigpipe().arg("man").env("SOURCE_DATE_EPOCH", "9000000000000000000").run();
+    assert!(page.stdout().contains(".TH NOSIGPIPE 1  \"nosigpipe"), "{page}");
 }
 
 #[test]

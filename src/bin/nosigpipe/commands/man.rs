@@ -171,16 +171,17 @@ fn environment(page: &mut Roff) {
 /// page.
 fn date() -> String {
     let seconds = std::env::var(EPOCH).ok().and_then(|text| text.parse::<i64>().ok());
-    seconds.map(day).unwrap_or_default()
+    seconds.and_then(day).unwrap_or_default()
 }
 
-/// The day of a time in seconds since 1970, as YYYY-MM-DD.
-fn day(seconds: i64) -> String {
+/// The day of a time in seconds since 1970, as YYYY-MM-DD; `None` where its year is no number that a `tm` can have.
+fn day(seconds: i64) -> Option<String> {
     // SAFETY: a tm has numbers, and on some systems a pointer that may be null: all zeros is valid.
     let mut time: libc::tm = unsafe { std::mem::zeroed() };
     // SAFETY: both point to variables of this function, which live until the call returns.
-    unsafe { libc::gmtime_r(&raw const seconds, &raw mut time) };
-    format!("{:04}-{:02}-{:02}", time.tm_year + 1900, time.tm_mon + 1, time.tm_mday)
+    let result = unsafe { libc::gmtime_r(&raw const seconds, &raw mut time) };
+    (!result.is_null())
+        .then(|| format!("{:04}-{:02}-{:02}", i64::from(time.tm_year) + 1900, time.tm_mon + 1, time.tm_mday))
 }
 
 /// What follows a command's name on its usage line.
