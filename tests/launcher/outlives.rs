@@ -39,6 +39,14 @@ impl Launcher {
     fn start(arguments: &[&str]) -> Self {
         let mut command = Command::new(launcher());
         command.args(arguments).env("NOSIGPIPE_LIBRARY", library()).process_group(0);
+        // A shell starts what it runs in the background with SIGINT ignored, and so may whoever runs the tests.
+        // SAFETY: signal(2) is async-signal-safe.
+        unsafe {
+            command.pre_exec(|| {
+                libc::signal(libc::SIGINT, libc::SIG_DFL);
+                Ok(())
+            })
+        };
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let output = child.stdout.take().map(BufReader::new);
         Self { child, output }
