@@ -297,6 +297,27 @@ unsafe fn report(pid: pid_t, tid: pid_t, fault: &Fault, info: *const siginfo_t) 
         }
         Claim::Refused => return true,
     }
+    let mut raised = Raised { pid, tid, fault, info };
+    // SAFETY: the caller promises the kernel's siginfo, and we hold the claim, which one thread has.
+    unsafe { platform::call_with_room(report_claimed, (&raw mut raised).cast()) };
+    true
+}
+
+/// What [`report_claimed`] is to report: the arguments of [`report()`].
+struct Raised<'a> {
+    pid: pid_t,
+    tid: pid_t,
+    fault: &'a Fault,
+    info: *const siginfo_t,
+}
+
+/// Reports a crash for which this thread holds the claim.
+///
+/// # Safety
+/// The argument is a [`Raised`], with what the kernel gave to the running handler.
+unsafe extern "C" fn report_claimed(raised: *mut c_void) {
+    // SAFETY: the caller promises it.
+    let &mut Raised { pid, tid, fault, info } = unsafe { &mut *raised.cast::<Raised>() };
     // SAFETY: the caller promises the kernel's siginfo, and we hold the claim.
     unsafe { incident::note_claimed(pid, tid, fault, info) };
     let deadline = incident::incident().deadline;
@@ -309,7 +330,6 @@ unsafe fn report(pid: pid_t, tid: pid_t, fault: &Fault, info: *const siginfo_t) 
         raw::write();
     }
     platform::block(before);
-    true
 }
 
 /// The same in a child that runs in its parent's memory.

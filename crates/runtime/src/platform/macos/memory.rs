@@ -9,6 +9,15 @@ use crate::arch::Access;
 /// Size of a page.
 pub const PAGE: usize = if cfg!(target_arch = "aarch64") { 16384 } else { 4096 };
 
+/// Calls a function where the thread is.
+///
+/// # Safety
+/// That of the function.
+pub unsafe fn call_with_room(function: unsafe extern "C" fn(*mut c_void), argument: *mut c_void) {
+    // SAFETY: the caller promises it.
+    unsafe { function(argument) };
+}
+
 /// Size of a page.
 pub fn page_size() -> usize {
     PAGE
