@@ -124,13 +124,13 @@ pub fn write(stderr: i32, lines: bool, others: Result<(), &str>) {
 
     report.fingerprint = report::fingerprint::of(&report);
 
-    // One after another, so that those who crash at the same moment are counted, too: the next one finds our draft.
-    let turn = directory
-        .as_ref()
-        .map(|directory| platform::take_turn(directory, deadline.min(platform::nanoseconds() + TURN)));
-    report.occurrence = directory.as_ref().map(|directory| targets::occurrence(directory, &report));
-    keep_draft(&report);
-    drop(turn);
+    {
+        // One after another, so that those who crash at the same moment are counted, too: the next one finds our draft.
+        let until = deadline.min(platform::nanoseconds() + TURN);
+        let _turn = directory.as_ref().map(|directory| platform::take_turn(directory, until));
+        report.occurrence = directory.as_ref().map(|directory| targets::occurrence(directory, &report));
+        keep_draft(&report);
+    }
     let stream = is_streamed();
     // These lines go to standard error even if the report goes elsewhere.
     if stream || !options().is_on_stderr() {
