@@ -127,7 +127,7 @@ pub fn write(stderr: i32, lines: bool, others: Result<(), &str>) {
     {
         // One after another, so that those who crash at the same moment are counted, too: the next one finds our draft.
         let until = deadline.min(platform::nanoseconds() + TURN);
-        let _turn = directory.as_ref().map(|directory| platform::take_turn(directory, until));
+        let _turn = directory.as_ref().and_then(|directory| platform::take_turn(directory, until));
         report.occurrence = directory.as_ref().map(|directory| targets::occurrence(directory, &report));
         keep_draft(&report);
     }

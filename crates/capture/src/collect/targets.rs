@@ -174,11 +174,12 @@ fn draft_of(name: &str) -> Option<&str> {
     name.strip_prefix(DRAFT.0)?.strip_suffix(DRAFT.1)
 }
 
-/// The times and names of a program's reports in a directory, the oldest first.
-fn reports_in(directory: &str, program: &str, with_drafts: bool) -> BTreeSet<(String, String)> {
+/// The times and names of this program's reports in a directory, the oldest first.
+fn reports_in(directory: &str, with_drafts: bool) -> BTreeSet<(String, String)> {
+    let program = program_in_names();
     let time_and_name = |name: String| {
         let report = draft_of(&name).filter(|_| with_drafts).unwrap_or(&name);
-        Some((time_of(report, program)?.to_owned(), name))
+        Some((time_of(report, &program)?.to_owned(), name))
     };
     platform::report_names(directory).into_iter().filter_map(time_and_name).collect()
 }
@@ -188,8 +189,8 @@ fn reports_in(directory: &str, program: &str, with_drafts: bool) -> BTreeSet<(St
 pub fn occurrence(directory: &str, report: &Report) -> (u64, String) {
     const MOST: usize = 64;
     let own = name_without_ending(&time_in_names(report));
-    let reports = reports_in(directory, &program_in_names(), true);
-    let others = reports.iter().rev().filter(|(_, name)| !name.trim_start_matches(DRAFT.0).starts_with(&own));
+    let reports = reports_in(directory, true);
+    let others = reports.iter().rev().filter(|(_, name)| !draft_of(name).unwrap_or(name).starts_with(&own));
     let counts = others.take(MOST).filter_map(|(_, name)| {
         let mut content = platform::read_report(directory, name);
         if content.is_empty()
@@ -209,7 +210,7 @@ pub fn occurrence(directory: &str, report: &Report) -> (u64, String) {
 
 /// Removes the oldest reports of this program, so that no more than `keep` are left.
 pub fn prune(directory: &str, keep: u32) {
-    let reports = reports_in(directory, &program_in_names(), false);
+    let reports = reports_in(directory, false);
     let surplus = reports.len().saturating_sub(keep as usize);
     for (_, name) in reports.iter().take(surplus) {
         platform::remove_report(directory, name);
