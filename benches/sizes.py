@@ -4,6 +4,7 @@ eu-stack, where they are there, on the same process. `scripts/bench sizes`; with
 import os
 import shutil
 import signal
+import statistics
 import subprocess
 import time
 
@@ -11,8 +12,11 @@ from subjects import PROCESS, PROGRAMS, TARGET, table
 
 SMALL = os.environ.get("NOSIGPIPE_BENCH_SIZES") == "small"
 FOLDER = TARGET / "bench-sizes"
+ROUNDS = 3
 # Seconds after which a debugger is ended.
 LIMIT = 120
+# What a report says that was not done in the time that it may take.
+OUT_OF_TIME = "(NOSIGPIPE_CRASH_TIMEOUT)"
 
 
 def run():
@@ -21,8 +25,9 @@ def run():
     rows = []
 
     def row(name, path, threads=0, depth=10, megabytes=0):
-        rows.append([name, *measure(path, threads, depth, megabytes)])
-        print(f"bench: {name}: {rows[-1][1]} s", flush=True)
+        rounds = [measure(path, threads, depth, megabytes) for _ in range(ROUNDS)]
+        rows.append([name, *(median(times) for times in zip(*rounds))])
+        print(f"bench: {rows[-1]}", flush=True)
 
     for threads in sizes(0, 100, 1000, 4000):
         row(f"{threads} threads", plain, threads=threads)
@@ -35,7 +40,8 @@ def run():
         row(f"{count} dynamic symbols", with_symbols(count))
     for megabytes in sizes(100, 1000, 4000):
         row(f"{megabytes} MB resident", plain, megabytes=megabytes)
-    print("\nFrom the signal to the end of the process, and a debugger's stacks of all threads, in seconds.\n")
+    print("\nFrom the signal to the end of the process, and a debugger's stacks of all threads with files and lines: seconds,")
+    print(f"medians of {ROUNDS}.\n")
     print(table(["", "report", "gdb", "eu-stack"], rows))
 
 
@@ -50,25 +56,34 @@ def measure(path, threads, depth, megabytes):
         raise SystemExit(f"bench: {arguments} does not start: {process.stderr.read().decode()}")
     pid = str(process.pid)
     gdb = timed(["gdb", "-nx", "-batch", "-p", pid, "-ex", "thread apply all bt"])
-    elfutils = timed(["eu-stack", "-p", pid])
+    # All frames, and not its first 256.
+    elfutils = timed(["eu-stack", "-n", "0", "-s", "-p", pid])
     start = time.monotonic()
     process.send_signal(signal.SIGSEGV)
     report = process.communicate()[1].decode(errors="replace")
     taken = time.monotonic() - start
-    if process.returncode != -signal.SIGSEGV or "in short:" not in report:
+    if process.returncode != -signal.SIGSEGV or "in short:" not in report and OUT_OF_TIME not in report:
         raise SystemExit(f"bench: no whole report of {arguments}: {process.returncode}\n{report[-2000:]}")
-    return f"{taken:.2f}", gdb, elfutils
+    return (taken, ", out of time" if OUT_OF_TIME in report else ""), gdb, elfutils
+
+
+def median(times):
+    """Of times, each with a remark or without."""
+    if None in times:
+        return "-"
+    taken, remark = statistics.median_low(times)
+    return f"{taken:.2f}{remark}"
 
 
 def timed(command):
     if not shutil.which(command[0]):
-        return "-"
+        return None
     start = time.monotonic()
     try:
         subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=LIMIT)
     except subprocess.TimeoutExpired:
-        return f"> {LIMIT}"
-    return f"{time.monotonic() - start:.2f}"
+        return LIMIT, ", ended then"
+    return time.monotonic() - start, ""
 
 
 def program(name, more):
