@@ -125,6 +125,13 @@ macro_rules! for_each_hook {
             wraps_later      Other  Errno  linux::kill(pid: pid_t, signum: c_int) -> c_int;
             #[cfg(target_os = "linux")]
             wraps_later      Other  Errno  linux::killpg(group: pid_t, signum: c_int) -> c_int;
+            // By these it may take that one before it comes.
+            #[cfg(target_os = "linux")]
+            wraps_later      Other  Number linux::sigwait(set: *const libc::sigset_t, signum: *mut c_int) -> c_int;
+            #[cfg(target_os = "linux")]
+            wraps_later      Other  Errno  linux::sigwaitinfo(set: *const libc::sigset_t, info: *mut libc::siginfo_t) -> c_int;
+            #[cfg(target_os = "linux")]
+            wraps_later      Other  Errno  linux::sigtimedwait(set: *const libc::sigset_t, info: *mut libc::siginfo_t, timeout: *const libc::timespec) -> c_int;
 
             // Where a thread blocks all signals, those of its own faults stay unblocked.
             #[cfg(target_os = "linux")]

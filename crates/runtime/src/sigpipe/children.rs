@@ -9,7 +9,7 @@ use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use libc::{SIG_DFL, SIG_IGN, SIGPIPE};
 
-use super::{SIGNAL, children_ignore, guard, log, scope_is, set_scope};
+use super::{SIGNAL, children_ignore, guard, kernel_action, log, scope_is, set_scope, system};
 use crate::platform::{self, Action, is_own_process, own_process};
 use crate::signals::{Origin, Request};
 use crate::state::STATE;
@@ -46,8 +46,7 @@ pub(super) fn while_starting(requested: &Request) -> Action {
 /// only what the parent's other threads were about to do is forgotten, since they are not here, and the kernel keeps
 /// the action that it has.
 pub fn adopt_forked_child(is_filtered: bool) {
-    #[cfg(target_os = "linux")]
-    super::forget_asked_sigpipe();
+    system::forget_asked_sigpipe();
     if is_filtered {
         SPAWNING.store(0, Relaxed);
         SIGNAL.adopt_forked_child();
@@ -128,6 +127,10 @@ impl Drop for Spawn {
             Changed::Process => platform::keeping_errno(|| {
                 SPAWNING.fetch_sub(1, Relaxed);
                 SIGNAL.policy_changed();
+                // The kernel has discarded what was pending.
+                if kernel_action(&SIGNAL.believed()).handler == SIG_IGN {
+                    system::forget_asked_sigpipe();
+                }
             }),
             Changed::VmChild(before) => platform::keeping_errno(|| {
                 platform::set_action(SIGPIPE, before);

@@ -14,13 +14,13 @@
 //! io_uring's, which is done at the end of whatever call comes next, or between two instructions. So if no pipe is
 //! broken and nobody has sent the signal, a socket is taken to have raised it.
 
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use libc::{SIGPIPE, c_int, c_long, c_void, siginfo_t};
 
 use super::Broken;
 use crate::arch::Interrupted;
-use crate::platform;
+use crate::platform::{self, is_own_process};
 use crate::state::Call;
 
 /// Inode of the socket that each standard stream was at load; 0 where it was none. The constructor sets them before it
@@ -36,21 +36,64 @@ pub fn start() {
     }
 }
 
-/// Whether the program may have sent itself a SIGPIPE by kill(2) that has not come yet. Relaxed: it stands for nothing
-/// else in memory.
-static ASKED_FOR: AtomicBool = AtomicBool::new(false);
+/// In the lower 32 bits: how many SIGPIPEs the program has sent itself by kill(2) since none was on its way. The upper
+/// ones count how often that number has gone back to 0, so that [`Asked::was_not_sent`] takes back nothing but what it
+/// has noted. Relaxed: it stands for nothing else in memory.
+///
+/// It is this process's. A child that shares our memory neither changes it nor heeds it.
+static ASKED_FOR: AtomicU64 = AtomicU64::new(0);
+
+/// [`ASKED_FOR`] when none is on its way any more, by its value now; `None` if that is so already.
+fn without_asked(value: u64) -> Option<u64> {
+    (value as u32 != 0).then(|| (value >> 32).wrapping_add(1) << 32)
+}
+
+/// A SIGPIPE that the program is about to send itself.
+pub struct Asked {
+    noted: u64,
+}
 
 /// Notes that the program sends itself a SIGPIPE whose siginfo looks like the kernel's own. Another thread may get it,
 /// or this one later, when it has unblocked the signal: then the interrupted registers do not tell that somebody has
 /// sent it.
-pub fn ask_for_sigpipe() {
-    ASKED_FOR.store(true, Relaxed);
+pub fn ask_for_sigpipe() -> Asked {
+    Asked { noted: ASKED_FOR.fetch_add(1, Relaxed) }
 }
 
-/// Notes that no such SIGPIPE is on its way: it could not be sent, or this is a child by fork(2), which has no pending signals
-/// (signal(7)).
+impl Asked {
+    /// Takes that back. One that was sent before may still be pending.
+    pub fn was_not_sent(self) {
+        let is_noted = |value: u64| value >> 32 == self.noted >> 32 && value as u32 != 0;
+        let _ = ASKED_FOR.fetch_update(Relaxed, Relaxed, |value| is_noted(value).then(|| value - 1));
+    }
+}
+
+/// Notes that no such SIGPIPE is on its way: it has come, was discarded, or this is a child by fork(2), which has no
+/// pending signals (signal(7)).
 pub fn forget_asked_sigpipe() {
-    ASKED_FOR.store(false, Relaxed);
+    let _ = ASKED_FOR.fetch_update(Relaxed, Relaxed, without_asked);
+}
+
+/// Whether one may be on its way.
+fn is_asked_for() -> bool {
+    ASKED_FOR.load(Relaxed) as u32 != 0 && is_own_process()
+}
+
+/// Whether a SIGPIPE that has come may be one that was noted. Then none is noted any more.
+fn take_asked() -> bool {
+    is_asked_for() && ASKED_FOR.fetch_update(Relaxed, Relaxed, without_asked).is_ok()
+}
+
+/// To be called when the program has taken a SIGPIPE by sigwait(3) or its like, so that it does not come. The kernel
+/// hands out a thread's own signals first. So if there is another one still, it may be the one that was noted.
+#[cold]
+pub fn sigpipe_was_taken() {
+    platform::keeping_errno(|| {
+        let is_pending = || !platform::is_filtered() && platform::pending_signals() & 1 << (SIGPIPE - 1) != 0;
+        if is_asked_for() && !is_pending() {
+            forget_asked_sigpipe();
+        }
+    });
 }
 
 /// Tells what broke when SIGPIPE came.
@@ -71,11 +114,11 @@ pub unsafe fn broken(info: *const siginfo_t, context: *const c_void) -> Broken {
         Some(found) => {
             if found == Broken::Nothing {
                 // The registers show the kill(2) itself, so this is the signal that was noted.
-                ASKED_FOR.store(false, Relaxed);
+                take_asked();
             }
             found
         }
-        None if ASKED_FOR.swap(false, Relaxed) => Broken::Nothing,
+        None if take_asked() => Broken::Nothing,
         // A signal that was blocked while the call failed comes when it is unblocked, and then only the descriptors can
         // tell: programs that block all signals, such as script(1), write to standard streams.
         None => match [libc::STDOUT_FILENO, libc::STDERR_FILENO].into_iter().find(|&fd| platform::is_broken_pipe(fd)) {
@@ -130,7 +173,7 @@ fn what_broke(call: &Interrupted) -> Option<Broken> {
         return Some(if stands_in_for_pipe(fd) { Broken::Other(name, fd) } else { Broken::Socket(name, fd) });
     }
     // The call has succeeded in part, so the signal may also be one that the program has sent itself.
-    let is_sure = platform::is_socket(fd) == Some(true) && !ASKED_FOR.load(Relaxed);
+    let is_sure = platform::is_socket(fd) == Some(true) && !is_asked_for();
     is_sure.then_some(Broken::Socket(name, fd))
 }
 

@@ -7,6 +7,9 @@ use super::Broken;
 /// Nothing is to be noted.
 pub fn start() {}
 
+/// No SIGPIPE of the program's own is noted.
+pub fn forget_asked_sigpipe() {}
+
 /// Tells what broke when SIGPIPE came: nobody can.
 ///
 /// # Safety

@@ -18,7 +18,7 @@ use macos as system;
 
 pub use children::{Spawn, adopt_forked_child, children_need_default};
 #[cfg(target_os = "linux")]
-pub use linux::{ask_for_sigpipe, forget_asked_sigpipe};
+pub use linux::{ask_for_sigpipe, sigpipe_was_taken};
 
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering::Relaxed};
 
@@ -168,8 +168,12 @@ fn requested(new: Request, before: &Request) -> Request {
     Request { action, origin }
 }
 
-/// Tells `nosigpipe status` what the program believes.
+/// Tells `nosigpipe status` what the program believes. A signal that becomes ignored is no longer pending
+/// (sigaction(2)), so none that the program has sent itself comes any more, also where the guard handler stands in.
 fn publish_belief(_signal: c_int, believed: &Action) {
+    if believed.handler == SIG_IGN {
+        system::forget_asked_sigpipe();
+    }
     let (disposition, handler) = match believed.handler {
         SIG_DFL => (Disposition::Default, 0),
         SIG_IGN => (Disposition::Ignore, 0),

@@ -1,6 +1,6 @@
-//! Variants of signal(2) and sigaction(2) in glibc, and kill(2).
+//! Variants of signal(2) and sigaction(2) in glibc, kill(2), and sigwait(3).
 
-use libc::{SIGPIPE, c_int, pid_t, sighandler_t};
+use libc::{SIGPIPE, c_int, pid_t, sighandler_t, siginfo_t, sigset_t, timespec};
 
 use crate::hooks::real;
 use crate::hooks::signal::{by_name, install};
@@ -44,10 +44,41 @@ fn noting(signum: c_int, may_be_for_us: impl FnOnce() -> bool, send: impl FnOnce
     if signum != SIGPIPE || !platform::is_own_process() || !sigpipe::is_handled() || !may_be_for_us() {
         return send();
     }
-    sigpipe::ask_for_sigpipe();
+    let asked = sigpipe::ask_for_sigpipe();
     let result = send();
     if result != 0 {
-        sigpipe::forget_asked_sigpipe();
+        asked.was_not_sent();
+    }
+    result
+}
+
+/// sigwait(3): a SIGPIPE that is taken does not come any more.
+pub unsafe fn sigwait(set: *const sigset_t, signum: *mut c_int) -> c_int {
+    // SAFETY: the caller's arguments, as the caller gave them.
+    let result = unsafe { real::sigwait()(set, signum) };
+    // SAFETY: a call that has succeeded has written there.
+    if result == 0 && unsafe { *signum } == SIGPIPE {
+        sigpipe::sigpipe_was_taken();
+    }
+    result
+}
+
+/// sigwaitinfo(2)
+pub unsafe fn sigwaitinfo(set: *const sigset_t, info: *mut siginfo_t) -> c_int {
+    // SAFETY: the caller's arguments, as the caller gave them.
+    taken(unsafe { real::sigwaitinfo()(set, info) })
+}
+
+/// sigtimedwait(2)
+pub unsafe fn sigtimedwait(set: *const sigset_t, info: *mut siginfo_t, timeout: *const timespec) -> c_int {
+    // SAFETY: the caller's arguments, as the caller gave them.
+    taken(unsafe { real::sigtimedwait()(set, info, timeout) })
+}
+
+/// Returns the signal that a call has taken, or -1 with the call's errno.
+fn taken(result: c_int) -> c_int {
+    if result == SIGPIPE {
+        sigpipe::sigpipe_was_taken();
     }
     result
 }
