@@ -34,20 +34,28 @@ static void enter(void) { _exit(run(0)); }
 // By syscall(2), which returns in the child to where the child's own stack says.
 static pid_t make_child(const char *how, char *top, int flags) {
 #ifdef __x86_64__
-    if (!strcmp(how, "syscall")) {
-        *(void (**)(void))(top - 16) = enter;
-        return syscall(SYS_clone, flags, top - 16, 0, 0, 0);
+    *(void (**)(void))(top - 16) = enter;
+    if (!strcmp(how, "syscall")) return syscall(SYS_clone, flags, top - 16, 0, 0, 0);
+    if (!strcmp(how, "clone3")) {
+        struct { unsigned long flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls; } arguments = {
+            .flags = flags & ~SIGCHLD, .exit_signal = SIGCHLD, .stack = (long)top - (1 << 16), .stack_size = (1 << 16) - 16};
+        return syscall(SYS_clone3, &arguments, sizeof arguments);
     }
 #endif
     return clone(run, top, flags, 0);
 }
 
 int main(int count, char **arguments) {
+    // The flags of clone3 are in memory, which need not be there.
+    for (long address = 0; address <= 16; address += 16) {
+        long result = syscall(SYS_clone3, address, 64);
+        dprintf(1, "clone3 with a bad address: %ld, %m\n", result);
+    }
     int flags[] = {0, CLONE_VFORK, CLONE_SIGHAND, CLONE_SIGHAND | CLONE_VFORK};
     for (int i = 0; i < 4; i++) {
         char *stack = malloc(1 << 16);
         pid_t child = make_child(count > 1 ? arguments[1] : "clone", stack + (1 << 16), CLONE_VM | SIGCHLD | flags[i]);
-        int status;
+        int status = 0;
         waitpid(child, &status, 0);
         dprintf(1, "flags %x, ended with %x\n", flags[i], status);
         show("parent");

@@ -83,7 +83,7 @@ pub(crate) use vfork_body;
 /// argument, and the call's own fourth as its last: so the other arguments can stay in the registers where a system
 /// call has them.
 macro_rules! syscall_function {
-    ($vm_children:path, $actions_shared:path, $special:path, $failed:path) => {
+    ($vm_children:path, $actions_shared:path, $note_clone3:path, $special:path, $failed:path) => {
         ::core::arch::naked_asm!(
             ".protected syscall",
             "mov x8, x0",
@@ -100,7 +100,7 @@ macro_rules! syscall_function {
             "cmp w8, #{sigaltstack}",
             "b.eq 5f",
             "cmp w8, #{clone3}",
-            "b.eq 4f",
+            "b.eq 7f",
             "cmp w8, #{clone}",
             "b.eq 3f",
             "2:",
@@ -141,6 +141,18 @@ macro_rules! syscall_function {
             "mov x6, x3",
             "mov x3, x8",
             "b {special}",
+            // clone3(2): its flags are in memory.
+            "7:",
+            "stp x30, x8, [sp, #-64]!",
+            "stp x0, x1, [sp, #16]",
+            "stp x2, x3, [sp, #32]",
+            "stp x4, x5, [sp, #48]",
+            "bl {note_clone3}",
+            "ldp x4, x5, [sp, #48]",
+            "ldp x2, x3, [sp, #32]",
+            "ldp x0, x1, [sp, #16]",
+            "ldp x30, x8, [sp], #64",
+            "b 4b",
             seccomp = const ::libc::SYS_seccomp,
             prctl = const ::libc::SYS_prctl,
             sigaltstack = const ::libc::SYS_sigaltstack,
@@ -151,6 +163,7 @@ macro_rules! syscall_function {
             sighand = const ::libc::CLONE_SIGHAND,
             vm_children = sym $vm_children,
             actions_shared = sym $actions_shared,
+            note_clone3 = sym $note_clone3,
             special = sym $special,
             failed = sym $failed,
         )

@@ -84,7 +84,7 @@ pub(crate) use vfork_body;
 /// argument, and the call's own fourth as its last: so the other arguments can stay in the registers where a system
 /// call has them.
 macro_rules! syscall_function {
-    ($vm_children:path, $actions_shared:path, $special:path, $failed:path) => {
+    ($vm_children:path, $actions_shared:path, $note_clone3:path, $special:path, $failed:path) => {
         ::core::arch::naked_asm!(
             ".protected syscall",
             "mov rax, rdi",
@@ -101,7 +101,7 @@ macro_rules! syscall_function {
             "cmp eax, {sigaltstack}",
             "je 5f",
             "cmp eax, {clone3}",
-            "je 4f",
+            "je 7f",
             "cmp eax, {clone}",
             "je 3f",
             "cmp eax, {fork}",
@@ -141,6 +141,24 @@ macro_rules! syscall_function {
             "call {special}",
             "pop rcx",
             "ret",
+            // clone3(2): its flags are in memory.
+            "7:",
+            "push rax",
+            "push rdi",
+            "push rsi",
+            "push rdx",
+            "push r10",
+            "push r8",
+            "push r9",
+            "call {note_clone3}",
+            "pop r9",
+            "pop r8",
+            "pop r10",
+            "pop rdx",
+            "pop rsi",
+            "pop rdi",
+            "pop rax",
+            "jmp 4b",
             seccomp = const ::libc::SYS_seccomp,
             prctl = const ::libc::SYS_prctl,
             sigaltstack = const ::libc::SYS_sigaltstack,
@@ -152,6 +170,7 @@ macro_rules! syscall_function {
             sighand = const ::libc::CLONE_SIGHAND,
             vm_children = sym $vm_children,
             actions_shared = sym $actions_shared,
+            note_clone3 = sym $note_clone3,
             special = sym $special,
             failed = sym $failed,
         )

@@ -12,6 +12,7 @@ use libc::{c_int, c_long, c_ulong, pid_t, stack_t};
 use crate::arch;
 use crate::crash;
 use crate::platform::freestanding::failed;
+use crate::platform::program_memory::ProgramMemory;
 use crate::platform::sharing::{ACTIONS_SHARED, VM_CHILDREN, filtering};
 use crate::platform::{self, real_function};
 
@@ -104,7 +105,24 @@ fn filter_of_prctl(mode: c_long, filter: c_long) -> usize {
 #[unsafe(no_mangle)]
 #[unsafe(naked)]
 pub unsafe extern "C" fn syscall() -> c_long {
-    arch::syscall_function!(VM_CHILDREN, ACTIONS_SHARED, special, failed)
+    arch::syscall_function!(VM_CHILDREN, ACTIONS_SHARED, note_clone3, special, failed)
+}
+
+/// To be called before clone3(2), with its first two arguments: notes a child that shares our table of signal actions.
+unsafe extern "C" fn note_clone3(arguments: *const u64, size: usize) {
+    /// Size of the first version of struct clone_args, whose first member are the flags (clone(2)). The kernel refuses
+    /// less.
+    const SMALLEST: usize = 64;
+    const SHARES: u64 = (libc::CLONE_VM | libc::CLONE_SIGHAND) as u64;
+    const THREAD: u64 = libc::CLONE_THREAD as u64;
+    if size < SMALLEST {
+        return;
+    }
+    // Where a filter may kill for the question whether it can be read, the child may be one that shares the table.
+    let flags = if platform::is_filtered() { Some(SHARES) } else { ProgramMemory::new().number(arguments) };
+    if flags.is_some_and(|flags| flags & (SHARES | THREAD) == SHARES) {
+        ACTIONS_SHARED.store(true, Relaxed);
+    }
 }
 
 /// The system calls among those made by syscall(2) that we have to know of. The hooks of the functions of libc that

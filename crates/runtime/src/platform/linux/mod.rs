@@ -25,7 +25,7 @@ mod missing;
 pub(crate) mod next;
 mod optional;
 mod process;
-mod program_memory;
+pub(crate) mod program_memory;
 mod real;
 pub(crate) mod sharing;
 mod socket;

@@ -20,10 +20,19 @@ impl ProgramMemory {
 
     /// The pointer at an address; `None` where that can't be read.
     pub fn pointer(&mut self, address: *const *const c_char) -> Option<*const c_char> {
-        let is_readable = self.is_readable(address.addr())
-            && self.is_readable(address.addr().wrapping_add(size_of_val(&address) - 1));
         // SAFETY: all its bytes can be read.
-        is_readable.then(|| unsafe { address.read_unaligned() })
+        self.is_whole(address).then(|| unsafe { address.read_unaligned() })
+    }
+
+    /// The number at an address; `None` where that can't be read.
+    pub fn number(&mut self, address: *const u64) -> Option<u64> {
+        // SAFETY: all its bytes can be read.
+        self.is_whole(address).then(|| unsafe { address.read_unaligned() })
+    }
+
+    /// Whether all bytes of a value can be read, which is no larger than a page.
+    fn is_whole<T>(&mut self, address: *const T) -> bool {
+        self.is_readable(address.addr()) && self.is_readable(address.addr().wrapping_add(size_of::<T>() - 1))
     }
 
     /// Whether a string begins so; `None` where that can't be read. Nothing behind a byte that differs, such as its end, is

@@ -30,8 +30,7 @@ pub fn is_filtered() -> bool {
     FILTERED.load(Relaxed)
 }
 
-/// Whether a child was made that has this process's table of signal actions, too (CLONE_SIGHAND). One that was made by clone3(2) is not
-/// noticed: it can only be called by syscall(2), and its flags are in memory of which only the kernel can say whether it is there.
+/// Whether a child may have been made that has this process's table of signal actions, too (CLONE_SIGHAND).
 pub(crate) static ACTIONS_SHARED: AtomicBool = AtomicBool::new(false);
 
 /// Whether there may be such a child.
