@@ -301,6 +301,7 @@ pub fn raise_by_instruction(signal: c_int) {
 /// `context` is what the kernel gave to the running handler.
 pub unsafe fn interrupted_call(
     context: *const c_void,
+    _is_readable: impl Fn(u64) -> bool,
     read: impl Fn(u64, &mut [u8]) -> bool,
     _libc: impl Fn() -> Option<(Range<usize>, bool)>,
 ) -> Option<Interrupted> {

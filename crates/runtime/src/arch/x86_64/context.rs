@@ -333,33 +333,39 @@ pub fn raise_by_instruction(signal: c_int) {
     }
 }
 
-/// The system call at whose return a signal has come; `None` where none was made just before. `read` reads memory that
-/// may not be there. `libc` returns the addresses of libc's code, and whether this libc passes a call's number on as a
+/// The system call at whose return a signal has come; `None` where none was made just before. `is_readable` says whether
+/// an address's page can be read. `read` reads memory that may not be there. `libc` returns the addresses of libc's code, and whether this libc passes a call's number on as a
 /// first argument (musl).
 ///
 /// # Safety
 /// `context` is what the kernel gave to the running handler.
 pub unsafe fn interrupted_call(
     context: *const c_void,
+    is_readable: impl Fn(u64) -> bool,
     read: impl Fn(u64, &mut [u8]) -> bool,
     libc: impl Fn() -> Option<(Range<usize>, bool)>,
 ) -> Option<Interrupted> {
     const MOV_EAX: u8 = 0xb8;
+    /// Length of `syscall`.
+    const SYSCALL: u64 = 2;
     // SAFETY: the caller promises the kernel's ucontext.
     let registers = unsafe { registers(context) };
     let mut code = [0u8; 7];
     let start = registers.pc().checked_sub(code.len() as u64)?;
-    if start % 4096 > registers.pc() % 4096 {
+    // Code may be executable without being readable (protection keys), and another handler may have unmapped it.
+    let is_there = is_readable(registers.pc() - SYSCALL);
+    if !is_there || start % 4096 > registers.pc() % 4096 {
         // The page before might not be mapped: let the kernel look.
         if !read(start, &mut code) {
             return None;
         }
     } else {
-        // SAFETY: the thread was about to execute at the program counter, and `start` is on the same page.
+        // SAFETY: all of it is on the page that can be read.
         code = unsafe { core::ptr::with_exposed_provenance::<[u8; 7]>(start as usize).read() };
     }
     let number = match code {
         [MOV_EAX, a, b, c, d, 0x0f, 0x05] => Some(i64::from(i32::from_le_bytes([a, b, c, d]))),
+        [.., 0x0f, 0x05] if !is_there => None,
         [.., 0x0f, 0x05] => number::number_before(&registers, &read).or_else(|| {
             let (code, first) = libc()?;
             number::number_of_callers(&registers, &code, first, &read)

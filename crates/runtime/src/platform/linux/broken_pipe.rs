@@ -2,6 +2,7 @@
 
 use libc::{c_int, c_void};
 
+use super::program_memory::ProgramMemory;
 use super::{descriptors, is_filtered, is_pipe, next, optional, pid};
 use crate::arch::{self, Interrupted};
 
@@ -15,9 +16,11 @@ pub const SIGPIPE_IS_SYNCHRONOUS: bool = true;
 pub unsafe fn interrupted_call(context: *const c_void) -> Option<Interrupted> {
     let read =
         |address: u64, bytes: &mut [u8]| !is_filtered() && super::read_memory(pid(), address, bytes) == bytes.len();
+    // Under a filter of the program's, this says that it is.
+    let is_readable = |address: u64| ProgramMemory::new().is_readable(address as usize);
     let libc = || Some((next::code_of_libc()?, optional::__register_atfork().is_none()));
     // SAFETY: the caller promises the kernel's context.
-    unsafe { arch::interrupted_call(context, read, libc) }
+    unsafe { arch::interrupted_call(context, is_readable, read, libc) }
 }
 
 /// Whether a descriptor is a pipe's or FIFO's end to be written to, and nobody has the other end.
