@@ -19,7 +19,8 @@ pub struct Line<'a> {
     pub device: (u32, u32),
     /// Number of its file there; 0 without a file.
     pub inode: u64,
-    /// Its file, or what it is for, such as `[stack]`; empty when neither is known. Any bytes but a line's end.
+    /// Its file, or what it is for, such as `[stack]`; empty when neither is known. Any bytes but a line's end, for which there is
+    /// another way to write it ([`with_line_ends`]).
     pub path: &'a [u8],
 }
 
@@ -42,6 +43,26 @@ pub fn line(line: &[u8]) -> Option<Line<'_>> {
         device: (u32::try_from(major).ok()?, u32::try_from(minor).ok()?),
         inode,
         path: fields.next().unwrap_or_default().trim_ascii_start(),
+    })
+}
+
+/// How the kernel writes a line's end in a path.
+const LINE_END: &[u8] = b"\\012";
+
+/// A path with its line ends as they are in the file's name; `None` if there are none in it. The kernel leaves backslashes as they are:
+/// so the name may also be the path as it is written, and only the file can tell. (A name with both is neither.)
+pub fn with_line_ends(path: &[u8]) -> Option<impl Iterator<Item = u8>> {
+    path.windows(LINE_END.len()).any(|part| part == LINE_END).then(|| {
+        let mut rest = path;
+        core::iter::from_fn(move || {
+            if let Some(after) = rest.strip_prefix(LINE_END) {
+                rest = after;
+                return Some(b'\n');
+            }
+            let (&first, after) = rest.split_first()?;
+            rest = after;
+            Some(first)
+        })
     })
 }
 

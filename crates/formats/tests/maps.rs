@@ -1,6 +1,6 @@
 //! Lines of /proc/PID/maps.
 
-use formats::maps::{Line, line};
+use formats::maps::{Line, line, with_line_ends};
 
 #[test]
 fn what_the_kernel_writes() {
@@ -23,6 +23,15 @@ fn what_the_kernel_writes() {
     assert_eq!(last.map(|line| (line.end, line.path)), Some((u64::MAX, &b"[vsyscall]"[..])));
     // A path need not be text.
     assert_eq!(line(b"1-2 r--p 0 00:00 5 /\xff").map(|line| line.path), Some(&b"/\xff"[..]));
+}
+
+#[test]
+fn line_ends_in_paths() {
+    let name = |path: &[u8]| with_line_ends(path).map(|name| String::from_utf8(name.collect()).unwrap());
+    assert_eq!(name(b"/a\\012b\\\\012/c\\012").as_deref(), Some("/a\nb\\\n/c\n"));
+    assert_eq!(name(b"/a\\01"), None);
+    assert_eq!(name(b"/usr/bin/true"), None);
+    assert_eq!(name(b""), None);
 }
 
 #[test]

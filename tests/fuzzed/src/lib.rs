@@ -45,6 +45,7 @@ pub use values::variables;
 pub fn maps(data: &[u8]) {
     for line in data.split(|&byte| byte == b'\n') {
         if let Some(line) = formats::maps::line(line) {
+            let _ = formats::maps::with_line_ends(line.path).map(Iterator::count);
             assert!(line.path.len() <= data.len());
         }
     }

@@ -1,6 +1,7 @@
 //! What is mapped: from /proc/self/maps, or from the loader's list where there is no /proc.
 
 use alloc::collections::BTreeMap;
+use alloc::ffi::CString;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -160,9 +161,20 @@ fn mapping(line: &[u8]) -> Option<(Mapping, u64)> {
         writable: line.writable,
         executable: line.executable,
         copied: true,
-        path: String::from_utf8_lossy(line.path).into_owned(),
+        path: path(&line),
     };
     Some((mapping, line.offset))
+}
+
+/// The path of a mapping. Where it has line ends in it, or looks as if, it is the one by which the file is there.
+fn path(line: &maps::Line) -> String {
+    let written = String::from_utf8_lossy(line.path).into_owned();
+    let is_there = |path: &[u8]| CString::new(path).is_ok_and(|path| system::inode(&path) == Some(line.inode));
+    let Some(name) = maps::with_line_ends(line.path).filter(|_| !is_there(line.path)) else { return written };
+    let name: Vec<u8> = name.collect();
+    let lossy = String::from_utf8_lossy(&name);
+    // A deleted file is nowhere.
+    if is_there(&name) || lossy == system::executable_path() { lossy.into_owned() } else { written }
 }
 
 /// The module whose headers are in this mapping.

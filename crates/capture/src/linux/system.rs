@@ -45,6 +45,15 @@ pub fn open_regular(path: &CStr) -> Option<(c_int, libc::stat64)> {
     }
 }
 
+/// The number of a file on its device.
+pub fn inode(path: &CStr) -> Option<u64> {
+    // SAFETY: the path ends in a zero byte. Zeros are valid for a structure of numbers.
+    unsafe {
+        let mut stat = MaybeUninit::<libc::stat64>::zeroed().assume_init();
+        (libc::stat64(path.as_ptr(), &raw mut stat) == 0).then_some(stat.st_ino)
+    }
+}
+
 /// The content of a file, those of /proc included, up to a limit in bytes; `None` if it can't be opened. `path` ends in a zero byte.
 pub fn read_file(path: &[u8], limit: usize) -> Option<Vec<u8>> {
     let path = CStr::from_bytes_with_nul(path).ok()?;

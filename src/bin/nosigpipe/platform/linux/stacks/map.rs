@@ -1,5 +1,7 @@
 //! What is mapped in another process, from /proc/PID/maps, and which files have code there.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 
 use formats::maps;
@@ -127,6 +129,23 @@ pub fn mapping_of(mappings: &[Mapping], address: u64) -> Option<&Mapping> {
     mappings.get(after).filter(|mapping| mapping.start <= address)
 }
 
+/// The path of a mapping. Where it has line ends in it, or looks as if, it is the one by which the file is there.
+fn path(pid: pid_t, line: &maps::Line) -> String {
+    let written = String::from_utf8_lossy(line.path).into_owned();
+    let is_there = |path: &[u8]| {
+        let inside = [format!("/proc/{pid}/root").as_bytes(), path].concat();
+        [path, &inside]
+            .iter()
+            .any(|path| std::fs::metadata(OsStr::from_bytes(path)).is_ok_and(|is| is.ino() == line.inode))
+    };
+    let Some(name) = maps::with_line_ends(line.path).filter(|_| !is_there(line.path)) else { return written };
+    let name: Vec<u8> = name.collect();
+    // A deleted file is nowhere.
+    let is_executable =
+        || std::fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|path| path.as_os_str().as_bytes() == name);
+    if is_there(&name) || is_executable() { String::from_utf8_lossy(&name).into_owned() } else { written }
+}
+
 /// The mappings of a process, in ascending order.
 pub fn mappings(pid: pid_t) -> std::io::Result<Vec<Mapping>> {
     let text = std::fs::read(format!("/proc/{pid}/maps"))?;
@@ -136,7 +155,7 @@ pub fn mappings(pid: pid_t) -> std::io::Result<Vec<Mapping>> {
         readable: line.readable,
         writable: line.writable,
         executable: line.executable,
-        path: String::from_utf8_lossy(line.path).into_owned(),
+        path: path(pid, &line),
         offset: line.offset,
         device: libc::makedev(line.device.0, line.device.1),
         inode: line.inode,
