@@ -54,10 +54,10 @@ impl ProgramMemory {
 
     /// Whether the page of an address can be read.
     pub fn is_readable(&mut self, address: usize) -> bool {
-        /// futex(2) waits only while this value is there, and that for no time: so it reads a number and changes nothing. Filters
-        /// allow it to every libc, and Valgrind has nothing to say about it.
-        const EXPECTED: c_long = -1;
-        static NO_TIME: libc::timespec = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        /// FUTEX_CMP_REQUEUE of futex(2) compares the number at an address with this one, and then wakes 0 threads and moves 0 others: so
+        /// it reads the number and changes nothing. (A FUTEX_WAIT for no time could be given a wake-up that is another's.) Filters allow
+        /// futex(2) to every libc, and Valgrind has nothing to say about it.
+        const COMPARED: c_long = 0;
         let page = address & !(PAGE - 1);
         // Nobody has anything there.
         if page == 0 {
@@ -70,8 +70,9 @@ impl ProgramMemory {
         if is_filtered() {
             return true;
         }
-        let wait = c_long::from(libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG);
-        let arguments = [page as c_long, wait, EXPECTED, (&raw const NO_TIME).expose_provenance() as c_long, 0, 0];
+        let requeue = c_long::from(libc::FUTEX_CMP_REQUEUE | libc::FUTEX_PRIVATE_FLAG);
+        let number = page as c_long;
+        let arguments = [number, requeue, 0, 0, number, COMPARED];
         // SAFETY: nothing is changed, and the kernel checks the address.
         let is_readable = unsafe { arch::system_call(libc::SYS_futex, arguments) } != -c_long::from(libc::EFAULT);
         if is_readable {
