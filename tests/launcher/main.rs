@@ -15,6 +15,7 @@ mod debuginfod;
 mod demo;
 mod doctor;
 mod env;
+mod filters;
 mod finding;
 mod metrics;
 mod outlives;

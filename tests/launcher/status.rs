@@ -1,6 +1,7 @@
 //! `status`: what is read out of a running process.
 
 use std::fs;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -231,12 +232,30 @@ fn another_users_process_is_out_of_reach() {
     let plain = plain(&scratch);
     let running = ready(preloaded(&plain));
     let pid = running.pid().to_string();
-    let line = format!("no permission to look into process {pid}: be its user, or root");
+    let line = format!(
+        "no permission to look into process {pid}: it runs as uid 0, and we as 65534: be its user, or root (CAP_SYS_PTRACE)"
+    );
     assert_refused(as_nobody(bare(&launcher).args(["status", &pid])), 4, &line);
 
     let own = ready(as_nobody(bare(&plain).env("LD_PRELOAD", scratch.path("lib/libnosigpipe.so"))));
     let pid = own.pid().to_string();
     as_nobody(bare(&launcher).args(["status", "--json", &pid])).run().assert_silent_success();
+    // Root, as containers have it.
+    let without = nosigpipe().args(["status", &pid]).command(|command| {
+        const CAP_SYS_PTRACE: libc::c_ulong = 19;
+        // SAFETY: the closure makes one system call.
+        unsafe {
+            command.pre_exec(|| {
+                libc::prctl(libc::PR_CAPBSET_DROP, CAP_SYS_PTRACE, 0, 0, 0);
+                Ok(())
+            });
+        }
+    });
+    let line = format!(
+        "no permission to look into process {pid}: root without CAP_SYS_PTRACE, as in a container: start that with \
+         --cap-add=SYS_PTRACE, or look from outside of it"
+    );
+    assert_refused(without, 4, &line);
 }
 
 #[test]

@@ -139,7 +139,7 @@ impl Report {
         limits.extend(self.trials.iter().filter(|(_, answer)| !answer.is_good).map(|(_, answer)| answer.text.clone()));
         limits
             .extend(self.settings.iter().filter_map(|(name, problem)| Some(format!("{name}: {}", problem.as_ref()?))));
-        limits.extend(self.facts.iter().filter_map(|fact| fact.limit.clone()));
+        limits.extend(self.facts.iter().flat_map(|fact| fact.limits.iter().cloned()));
         limits.extend(platform::ALWAYS.iter().map(|&limit| limit.to_owned()));
         limits
     }
@@ -319,7 +319,8 @@ impl Trial {
                     Some(Answer::bad(format!("the library is not in force in a trial program{why}")))
                 };
                 // Nothing is wrong with the library then.
-                (loads, Answer::good("nosigpipe status may not look into processes here, unless as root"))
+                let why = failure.message.split_once(": ").map_or("", |(_, why)| why);
+                (loads, Answer::good(format!("nosigpipe status can't look into what one has started: {why}")))
             }
             // It has died of the write.
             Err(_) => (None, Answer::good("not tried")),

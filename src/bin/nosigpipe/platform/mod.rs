@@ -38,5 +38,5 @@ pub struct Fact {
     /// How it is.
     pub value: String,
     /// What will not work for it.
-    pub limit: Option<String>,
+    pub limits: Vec<String>,
 }

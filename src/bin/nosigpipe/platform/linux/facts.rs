@@ -4,6 +4,7 @@ use std::ffi::CStr;
 use std::fs;
 use std::path::Path;
 
+use super::permission::{Call, may_trace, reads_memory_by_file};
 use crate::exit;
 use crate::output;
 use crate::platform::Fact;
@@ -21,7 +22,7 @@ pub fn facts() -> Vec<Fact> {
         container(),
         libc_version(),
         system_preload(),
-        ptrace(),
+        looking_in(),
         seccomp(),
         security(),
         core(),
@@ -51,7 +52,7 @@ fn kernel() -> Fact {
     // empty.
     let text = |field: &[libc::c_char]| unsafe { CStr::from_ptr(field.as_ptr()) }.to_string_lossy().into_owned();
     let value = format!("{} {} {}", text(&name.sysname), text(&name.release), text(&name.machine));
-    Fact { name: "kernel", value: output::name(&value), limit: None }
+    Fact { name: "kernel", value: output::name(&value), limits: Vec::new() }
 }
 
 /// Whether this is a container, as far as its runtime has left a mark.
@@ -65,20 +66,20 @@ fn container() -> Fact {
         None if pid_1 => "a pid namespace of its own".to_owned(),
         None => "none that is marked as one".to_owned(),
     };
-    Fact { name: "container", value, limit: None }
+    Fact { name: "container", value, limits: Vec::new() }
 }
 
 /// musl has no function that tells its version, and there is one musl for each program that brings its own.
 #[cfg(target_env = "musl")]
 fn libc_version() -> Fact {
-    Fact { name: "libc", value: "musl".into(), limit: None }
+    Fact { name: "libc", value: "musl".into(), limits: Vec::new() }
 }
 
 #[cfg(not(target_env = "musl"))]
 fn libc_version() -> Fact {
     // SAFETY: libc returns a constant string.
     let version = unsafe { CStr::from_ptr(libc::gnu_get_libc_version()) }.to_string_lossy().into_owned();
-    Fact { name: "libc", value: format!("glibc {version}"), limit: None }
+    Fact { name: "libc", value: format!("glibc {version}"), limits: Vec::new() }
 }
 
 /// What the administrator has preloaded into every program.
@@ -98,21 +99,44 @@ fn system_preload() -> Fact {
         } else {
             output::name(&entries.join(" "))
         },
-        limit: ours.then(|| {
+        limits: Vec::from_iter(ours.then(|| {
             "the library is in /etc/ld.so.preload and so in every program: one by nosigpipe run would be a second"
                 .into()
-        }),
+        })),
     }
 }
 
-/// Who may look into other processes, by Yama's setting (the kernel's Documentation/admin-guide/LSM/Yama.rst).
-fn ptrace() -> Fact {
+/// Who may look into other processes: by Yama's setting (the kernel's Documentation/admin-guide/LSM/Yama.rst), and by which
+/// calls.
+fn looking_in() -> Fact {
+    let (by_yama, limit) = yama();
+    let (ptrace, memory) = (Call::Ptrace.refusal(), Call::ProcessVmReadv.refusal());
+    let by_file = memory.is_some() && reads_memory_by_file();
+    let mut limits: Vec<String> = limit.map(str::to_owned).into_iter().collect();
+    if let Some(refusal) = &ptrace {
+        limits.push(format!("nosigpipe stack, and other threads' stacks in crash reports: {refusal}"));
+    }
+    let memory = memory.map(|refusal| {
+        if by_file {
+            format!("{refusal}, so memory is read by /proc/PID/mem")
+        } else {
+            limits.push(format!("nosigpipe status and stack: {refusal}, and /proc/PID/mem can't be read"));
+            format!("{refusal}, and memory can't be read")
+        }
+    });
+    let value = match (ptrace, memory) {
+        (None, None) => by_yama.to_owned(),
+        (None, Some(memory)) => format!("{by_yama}; {memory}"),
+        (Some(ptrace), None) => format!("{ptrace}; memory can be read"),
+        (Some(ptrace), Some(memory)) => format!("{ptrace}; {memory}"),
+    };
+    Fact { name: "looking in", value, limits }
+}
+
+/// What Yama allows us, and what will not work for it.
+fn yama() -> (&'static str, Option<&'static str>) {
     let scope = read("/proc/sys/kernel/yama/ptrace_scope");
-    // CAP_SYS_PTRACE's bit in CapEff (linux/capability.h).
-    const MAY_TRACE: u64 = 1 << 19;
-    let capable =
-        own("CapEff").and_then(|set| u64::from_str_radix(&set, 16).ok()).is_some_and(|set| set & MAY_TRACE != 0);
-    let (value, limit) = match (scope.as_deref(), capable) {
+    match (scope.as_deref(), may_trace()) {
         (None | Some("0"), _) => ("of processes of the same user is allowed", None),
         (Some("3"), _) => {
             ("is forbidden to everybody (yama 3)", Some("nosigpipe status: kernel.yama.ptrace_scope is 3"))
@@ -128,8 +152,7 @@ fn ptrace() -> Fact {
         _ => {
             ("is for CAP_SYS_PTRACE (yama 2)", Some("nosigpipe status, unless as root: kernel.yama.ptrace_scope is 2"))
         }
-    };
-    Fact { name: "looking in", value: value.into(), limit: limit.map(str::to_owned) }
+    }
 }
 
 fn seccomp() -> Fact {
@@ -140,7 +163,7 @@ fn seccomp() -> Fact {
         _ => "not known to this kernel",
     };
     let privileges = if own("NoNewPrivs").as_deref() == Some("1") { ", no new privileges" } else { "" };
-    Fact { name: "seccomp", value: format!("{filter}{privileges}"), limit: None }
+    Fact { name: "seccomp", value: format!("{filter}{privileges}"), limits: Vec::new() }
 }
 
 /// A security module that may have a program start in secure mode, where nothing is preloaded.
@@ -155,10 +178,10 @@ fn security() -> Fact {
     Fact {
         name: "security",
         value,
-        limit: enforcing.then(|| {
+        limits: Vec::from_iter(enforcing.then(|| {
             "SELinux: a service that changes its domain at exec loses LD_PRELOAD, unless its policy has noatsecure"
                 .into()
-        }),
+        })),
     }
 }
 
@@ -183,7 +206,8 @@ fn core() -> Fact {
         words(limit.rlim_max)
     );
     let advice = if limit.rlim_max == 0 { "the hard limit is 0" } else { "--core=unlimited sets another limit" };
-    Fact { name: "core files", value, limit: no_file.then(|| format!("core files beside crash reports: {advice}")) }
+    let limit = no_file.then(|| format!("core files beside crash reports: {advice}"));
+    Fact { name: "core files", value, limits: Vec::from_iter(limit) }
 }
 
 /// Whether there are debug files, by which stripped libraries' functions and lines can be named.
@@ -197,5 +221,5 @@ fn debug_files() -> Fact {
         }
         Err(error) => exit::reason(&error),
     };
-    Fact { name: "debug", value, limit: None }
+    Fact { name: "debug", value, limits: Vec::new() }
 }

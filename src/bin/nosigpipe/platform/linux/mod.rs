@@ -10,6 +10,7 @@ mod loader_cache;
 mod memory;
 // With musl, too: the unwinder is that of a compiler for glibc.
 mod old_libc;
+mod permission;
 pub mod process;
 mod rights;
 pub mod stacks;

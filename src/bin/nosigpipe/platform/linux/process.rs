@@ -10,7 +10,8 @@ use formats::maps;
 use settings::layout;
 use unwind::{elf, exports};
 
-use super::memory::ProcessMemory;
+use super::memory::{ProcessMemory, is_refusal};
+use super::permission::{Call, field, missing_right};
 
 /// What can be seen of a process.
 pub struct Process {
@@ -68,15 +69,15 @@ pub fn inspect(pid: u32) -> Result<Process, Failure> {
         ),
         // The process has ended meanwhile.
         _ if error.raw_os_error() == Some(libc::ESRCH) => Failure::new(NO_PROCESS, format!("no process {pid}")),
-        io::ErrorKind::PermissionDenied => {
-            Failure::new(NO_PERMISSION, format!("no permission to look into process {pid}: be its user, or root"))
+        _ if is_refusal(error) => {
+            let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+            let missing = missing_right(pid.cast_signed(), &status, Call::ProcessVmReadv);
+            Failure::new(NO_PERMISSION, format!("no permission to look into process {pid}: {missing}"))
         }
         _ => Failure::about(format_args!("process {pid}"), error),
     };
     let status = fs::read_to_string(format!("/proc/{pid}/status")).map_err(|error| fail(&error))?;
-    let field = |name: &str| {
-        status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim).unwrap_or_default()
-    };
+    let field = |name: &str| field(&status, name);
     if field("State").starts_with('Z') {
         return Err(Failure::new(NO_PROCESS, format!("process {pid} has ended, and its parent has not asked how")));
     }
@@ -136,7 +137,7 @@ fn find_library(memory: &mut ProcessMemory, modules: &[Mapping]) -> io::Result<O
             Ok(Some(address)) => address,
             Ok(None) => continue,
             // A mapping may have gone, or may not be readable.
-            Err(error) if error.kind() != io::ErrorKind::PermissionDenied => continue,
+            Err(error) if !is_refusal(&error) => continue,
             Err(error) => return Err(error),
         };
         let state = memory.bytes_at(address, Snapshot::SIZE)?;

@@ -23,5 +23,5 @@ pub fn facts() -> Vec<Fact> {
     // empty.
     let text = |field: &[libc::c_char]| unsafe { CStr::from_ptr(field.as_ptr()) }.to_string_lossy().into_owned();
     let value = format!("{} {} {}", text(&name.sysname), text(&name.release), text(&name.machine));
-    vec![Fact { name: "kernel", value: output::name(&value), limit: None }]
+    vec![Fact { name: "kernel", value: output::name(&value), limits: Vec::new() }]
 }

@@ -63,6 +63,7 @@ struct Found {
 /// When there is no such process, it may not be looked into, or it has no stacks that can be read.
 pub fn look(number: u32) -> Result<(Stacks, Option<String>), Failure> {
     let (pid, remark) = refusal::process_of(number)?;
+    refusal::without_ptrace(pid)?;
     // Where CPython is does not change, so it is looked for before the process is stopped.
     let pythons = map::mappings(pid).map(|mappings| {
         let mut memory = Memory::of(pid);

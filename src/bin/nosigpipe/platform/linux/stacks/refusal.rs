@@ -1,17 +1,15 @@
-//! Why the stacks of a process can't be read, and what would give the right to do it.
+//! Why the stacks of a process can't be read.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
 
 use libc::pid_t;
 
+use super::super::permission::{Call, WHERE_TO_ALLOW, field, is_filtered, missing_right};
 use crate::exit::{Failure, NO_PERMISSION, NO_PROCESS};
 use crate::output;
 use crate::platform::process;
 
-/// CAP_SYS_PTRACE's bit in CapEff (capabilities(7)).
-const MAY_TRACE: u64 = 1 << 19;
 /// ELFCLASS32: the fifth byte of a 32-bit program's file (elf.h).
 const CLASS_32: u8 = 1;
 
@@ -54,6 +52,21 @@ pub fn process_of(number: u32) -> Result<(pid_t, Option<String>), Failure> {
     Ok((pid.cast_signed(), remark))
 }
 
+/// Fails where ptrace(2) is refused to everybody, before we make the call: a seccomp filter may end us for it. The call is
+/// tried by a child, so only where there is a filter.
+pub fn without_ptrace(pid: pid_t) -> Result<(), Failure> {
+    if is_filtered()
+        && let Some(refusal) = Call::Ptrace.refusal()
+    {
+        return Err(no_permission(pid, &format!("{refusal}: allow it {WHERE_TO_ALLOW}")));
+    }
+    Ok(())
+}
+
+fn no_permission(pid: pid_t, missing: &str) -> Failure {
+    Failure::new(NO_PERMISSION, format!("no permission to look into process {pid}: {missing}"))
+}
+
 /// What is said where another process traces this one.
 fn traced(pid: u32, tracer: &str) -> String {
     let name = tracer.parse().ok().and_then(process::name_of).unwrap_or_default();
@@ -71,62 +84,9 @@ pub fn of(pid: pid_t, error: &io::Error) -> Failure {
         return Failure::new(NO_PERMISSION, traced(pid.cast_unsigned(), tracer));
     }
     match error.raw_os_error() {
-        Some(libc::EPERM | libc::EACCES) => Failure::new(
-            NO_PERMISSION,
-            format!("no permission to look into process {pid}: {}", missing_right(pid, &status)),
-        ),
-        Some(libc::ENOSYS) => Failure::new(
-            NO_PERMISSION,
-            format!("no permission to look into process {pid}: ptrace is forbidden here, by a seccomp filter perhaps"),
-        ),
+        Some(libc::EPERM | libc::EACCES | libc::ENOSYS) => {
+            no_permission(pid, &missing_right(pid, &status, Call::Ptrace))
+        }
         _ => Failure::about(format_args!("process {pid}"), error),
     }
-}
-
-/// What would give the right (ptrace(2), "Ptrace access mode checking"; the kernel's
-/// Documentation/admin-guide/LSM/Yama.rst).
-fn missing_right(pid: pid_t, status: &str) -> String {
-    let own = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let capable = u64::from_str_radix(field(&own, "CapEff"), 16).is_ok_and(|set| set & MAY_TRACE != 0);
-    let user = |status: &str| field(status, "Uid").split_whitespace().next().unwrap_or_default().to_owned();
-    let (theirs, ours) = (user(status), user(&own));
-    let scope = fs::read_to_string("/proc/sys/kernel/yama/ptrace_scope").unwrap_or_default();
-    let is_filtered = field(&own, "Seccomp") == "2";
-    if scope.trim() == "3" {
-        return "nobody has it while kernel.yama.ptrace_scope is 3, which only a restart of the machine changes".into();
-    }
-    if capable {
-        return if is_filtered {
-            "we have CAP_SYS_PTRACE, but not over it (another user namespace, a security module), or a seccomp filter forbids ptrace".into()
-        } else {
-            "we have CAP_SYS_PTRACE, but not over it: it is in another user namespace, or a security module forbids it"
-                .into()
-        };
-    }
-    if ours == "0" {
-        return "root without CAP_SYS_PTRACE, as in a container: start that with --cap-add=SYS_PTRACE, or look from outside of it".into();
-    }
-    if theirs != ours {
-        return format!("it runs as uid {theirs}, and we as {ours}: be its user, or root (CAP_SYS_PTRACE)");
-    }
-    // The files in /proc of a process that may not be dumped belong to root (proc(5)).
-    let is_dumpable = fs::metadata(format!("/proc/{pid}")).is_ok_and(|file| file.uid().to_string() == theirs);
-    if !is_dumpable {
-        return "it may not be dumped (set-user-ID, file capabilities, PR_SET_DUMPABLE): be root (CAP_SYS_PTRACE)"
-            .into();
-    }
-    match scope.trim() {
-        "1" => "kernel.yama.ptrace_scope is 1, which lets parents look into their children only: be root (CAP_SYS_PTRACE), or \
-                set it to 0"
-            .into(),
-        "2" => "kernel.yama.ptrace_scope is 2: be root (CAP_SYS_PTRACE)".into(),
-        _ if is_filtered => "a seccomp filter forbids ptrace here".into(),
-        _ => "be root (CAP_SYS_PTRACE)".into(),
-    }
-}
-
-/// A field of /proc/PID/status; empty where it is missing.
-fn field<'a>(status: &'a str, name: &str) -> &'a str {
-    let value = |line: &'a str| line.strip_prefix(name)?.strip_prefix(':');
-    status.lines().find_map(value).map(str::trim).unwrap_or_default()
 }
