@@ -5,7 +5,7 @@ use std::fs;
 use harness::{Outcome, bare, launcher, library};
 use serde_json::Value;
 
-use crate::scratch::{Scratch, as_nobody, nosigpipe};
+use crate::scratch::{Scratch, as_nobody, assert_refused, nosigpipe};
 
 #[track_caller]
 fn json(outcome: &Outcome) -> Value {
@@ -27,6 +27,7 @@ fn a_machine_that_is_well() {
     for fact in ["kernel", "libc", "looking in", "seccomp", "core files", "container"] {
         assert!(report["machine"][fact].is_string(), "{fact}\n{report:#}");
     }
+    assert!(report["machine"]["looking in"].as_str().unwrap().contains(" may look into "), "{report:#}");
     // The crash that was tried has left nothing.
     assert_eq!(fs::read_dir(scratch.path("")).unwrap().count(), 0);
 
@@ -92,4 +93,10 @@ fn wrong_settings_and_other_copies_are_shown() {
     assert!(report["other_libraries"].as_array().unwrap().contains(&other.to_str().unwrap().into()), "{report:#}");
     // They are about programs: the trial is not one of them.
     assert_eq!(report["well"], true, "{report:#}");
+}
+
+#[test]
+fn the_trial_program_takes_no_other_word_than_doctors() {
+    let line = "invalid value 'x' for '<what>' [possible values: connection, crash]; see nosigpipe --help";
+    assert_refused(nosigpipe().args(["doctor-trial", "x"]), 125, line);
 }

@@ -26,6 +26,10 @@ use settings::options::{LIBRARY, Options, PROCESS, SETTINGS};
 
 /// Name of the hidden command that is the trial program.
 pub const TRIAL: &str = "doctor-trial";
+/// What it can be told to do.
+const TRIALS: [&str; 2] = [CONNECTION, CRASH];
+const CONNECTION: &str = "connection";
+const CRASH: &str = "crash";
 /// How long a trial may take. On a machine where all works it takes milliseconds.
 const TRIAL_TIMEOUT: Duration = Duration::from_secs(15);
 
@@ -54,12 +58,15 @@ pub fn run(matches: &ArgMatches) -> Result<u8, Failure> {
 
 /// The trial program.
 pub fn trial_command() -> Command {
-    Command::new(TRIAL).about("The program that doctor starts").hide(true).arg(Arg::new("what").required(true))
+    Command::new(TRIAL)
+        .about("The program that doctor starts")
+        .hide(true)
+        .arg(Arg::new("what").required(true).value_parser(TRIALS))
 }
 
 /// Writes to a connection that is broken, says so if it is still there, and waits; or ends by SIGABRT.
 pub fn trial(matches: &ArgMatches) -> Result<u8, Failure> {
-    if matches.get_one::<String>("what").is_some_and(|what| what == "crash") {
+    if matches.get_one::<String>("what").is_some_and(|what| what == CRASH) {
         // The two limits under which Linux leaves no core file anywhere, and others none in a file.
         let limit = libc::rlimit { rlim_cur: 1, rlim_max: 1 };
         // SAFETY: the structure is ours; abort ends this process.
@@ -242,14 +249,14 @@ fn given_settings() -> Vec<(String, Option<String>)> {
 /// Starts the trial program with the library in it, once for connections and once for crashes.
 fn trials(executable: &Path, library: &Library) -> Vec<(&'static str, Answer)> {
     let mut answers = Vec::new();
-    match Trial::start(executable, library, "connection") {
+    match Trial::start(executable, library, CONNECTION) {
         Ok(trial) => trial.connection(&mut answers),
         Err(error) => {
             answers.push(("loads", Answer::bad(format!("the trial program did not start: {}", reason(&error)))))
         }
     }
     if answers.iter().all(|(_, answer)| answer.is_good) {
-        let answer = match Trial::start(executable, library, "crash") {
+        let answer = match Trial::start(executable, library, CRASH) {
             Ok(trial) => trial.crash(),
             Err(error) => Answer::bad(format!("the trial program did not start: {}", reason(&error))),
         };

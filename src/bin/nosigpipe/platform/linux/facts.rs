@@ -137,21 +137,30 @@ fn looking_in() -> Fact {
 fn yama() -> (&'static str, Option<&'static str>) {
     let scope = read("/proc/sys/kernel/yama/ptrace_scope");
     match (scope.as_deref(), may_trace()) {
-        (None | Some("0"), _) => ("of processes of the same user is allowed", None),
-        (Some("3"), _) => {
-            ("is forbidden to everybody (yama 3)", Some("nosigpipe status: kernel.yama.ptrace_scope is 3"))
-        }
-        (Some("1"), true) => ("is for parents, and for CAP_SYS_PTRACE, which we have (yama 1)", None),
-        (Some("2"), true) => ("is for CAP_SYS_PTRACE, which we have (yama 2)", None),
+        (None | Some("0"), _) => ("a process may look into the others of its user", None),
+        (Some("1"), true) => (
+            "we may look into all processes, by CAP_SYS_PTRACE; without it into those that one has started \
+             (kernel.yama.ptrace_scope is 1)",
+            None,
+        ),
+        (Some("2"), true) => (
+            "we may look into all processes, by CAP_SYS_PTRACE; without it into none (kernel.yama.ptrace_scope is 2)",
+            None,
+        ),
         (Some("1"), false) => (
-            "is for parents (yama 1)",
+            "a process may look into those that it has started, and into no others (kernel.yama.ptrace_scope is 1)",
             Some(
-                "nosigpipe status of a process that nosigpipe has not started, unless as root: kernel.yama.ptrace_scope is 1",
+                "nosigpipe status and stack of processes that nosigpipe has not started, unless as root: kernel.yama.ptrace_scope is 1",
             ),
         ),
-        _ => {
-            ("is for CAP_SYS_PTRACE (yama 2)", Some("nosigpipe status, unless as root: kernel.yama.ptrace_scope is 2"))
-        }
+        (Some("3"), _) => (
+            "nobody may look into another process (kernel.yama.ptrace_scope is 3)",
+            Some("nosigpipe status and stack: kernel.yama.ptrace_scope is 3"),
+        ),
+        _ => (
+            "only root may look into other processes (kernel.yama.ptrace_scope is 2)",
+            Some("nosigpipe status and stack, unless as root: kernel.yama.ptrace_scope is 2"),
+        ),
     }
 }
 
