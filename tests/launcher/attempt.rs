@@ -173,6 +173,25 @@ fn what_does_not_listen_is_refused_with_its_last_words() {
     assert_refused(nosigpipe().args(["try", "--wait", "1", "--", "sleep", "1000"]), 125, line);
 }
 
+#[test]
+fn a_port_that_is_not_open_is_refused_with_those_that_are() {
+    let serve = "import socket, time
+ports = []
+for _ in range(2):
+    ports.append(socket.create_server(('127.0.0.1', 0)))
+open(__import__('sys').argv[1], 'w').write(' '.join(str(port.getsockname()[1]) for port in ports))
+time.sleep(99)
+";
+    let scratch = Scratch::new();
+    let ports = scratch.path("ports");
+    let outcome = nosigpipe().args(["try", "--port", "9", "--", "/usr/bin/python3", "-c", serve]).arg(&ports).run();
+    let mut ports: Vec<u16> = fs::read_to_string(ports).unwrap().split(' ').map(|port| port.parse().unwrap()).collect();
+    ports.sort_unstable();
+    let line = format!("nosigpipe: the server does not listen on port 9 (--port), but on {}, {}\n", ports[0], ports[1]);
+    outcome.assert_code(125);
+    assert_eq!(outcome.stderr(), line, "{outcome}");
+}
+
 /// Writes down of each connection: how many requests came, how long all was, and what came then: nothing (waits), the end or a reset;
 /// and whether the answer broke.
 const RECORDER: &str = "import socket, sys

@@ -319,6 +319,15 @@ impl Plan {
                 Err(error) => output::complain(&format!("port {} is left out: {}", listener.port, reason(&error))),
             }
         }
+        if let Some(port) = self.port
+            && !server.listeners.iter().any(|listener| listener.port == port)
+        {
+            let mut open: Vec<String> = server.listeners.iter().map(|listener| listener.port.to_string()).collect();
+            // With one socket for IPv4 and one for IPv6, a port is there twice, one after the other.
+            open.dedup();
+            let open = open.join(", ");
+            return Err(Failure::refused(format!("the server does not listen on port {port} (--port), but on {open}")));
+        }
         if targets.is_empty() {
             return Err(Failure::refused("there is no port to try"));
         }
