@@ -167,3 +167,19 @@ fn a_closed_or_full_standard_output_is_an_error_and_no_panic() {
     assert_refused(shell("exec \"$0\" --help >&-"), 125, "standard output: bad file descriptor");
     shell("exec \"$0\" run --wrong 2>&-").run().assert_code(125).assert_silent().assert_stdout("");
 }
+
+#[test]
+fn a_name_that_is_empty_is_called_so() {
+    for (words, argument) in [
+        (&["run", "--library=", "true"][..], "--library <FILE>"),
+        (&["doctor", "--library="], "--library <FILE>"),
+        (&["env", "--library="], "--library <FILE>"),
+        (&["status", "--textfile=", "1"], "--textfile <FILE>"),
+        (&["report", ""], "[FILE]"),
+        (&["report", "--debug-dir=", "x"], "--debug-dir <DIR>"),
+        (&["try", "--request=", "true"], "--request <FILE>"),
+    ] {
+        let line = format!("invalid value '' for '{argument}': the name is empty; see nosigpipe --help");
+        assert_refused(nosigpipe().args(words), 125, &line);
+    }
+}

@@ -7,8 +7,9 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use clap::{Arg, ArgAction, ArgMatches, value_parser};
+use clap::{Arg, ArgAction, ArgMatches};
 
+use crate::commands::name;
 use crate::commands::status::{kernel_word, not_counted, snapshot_of, stage_word};
 use crate::exit::Failure;
 use crate::output;
@@ -27,7 +28,7 @@ pub fn flags() -> [Arg; 2] {
         Arg::new("textfile")
             .long("textfile")
             .value_name("FILE")
-            .value_parser(value_parser!(OsString))
+            .value_parser(name::file())
             .conflicts_with("json")
             .help("Write metrics into a file for node_exporter's textfile collector: aside, and then renamed"),
     ]
@@ -58,7 +59,8 @@ impl Target {
 /// Writes a new file beside `path` and renames it to that: a reader gets all of the old content or all of the new. The
 /// collector skips the new file meanwhile, since its name does not end in .prom.
 fn replace(path: &Path, text: &str) -> io::Result<()> {
-    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+    // A path that ends in no name is that of a directory.
+    let name = path.file_name().filter(|_| !path.is_dir()).ok_or(io::ErrorKind::IsADirectory)?;
     let mut aside = OsString::from(".");
     aside.push(name);
     aside.push(format!(".{}", std::process::id()));

@@ -1,5 +1,5 @@
 //! The commands: a file each, with its part of the command line (`command`) and what it does (`run`). `metrics`,
-//! `handlers` and `tree` are parts of `status`, `annotation`, `debuginfod` and `source` are parts of `report`; `number` is for all.
+//! `handlers` and `tree` are parts of `status`, `annotation`, `debuginfod` and `source` are parts of `report`; `name` and `number` are for all.
 
 pub mod annotation;
 pub mod attempt;
@@ -12,6 +12,7 @@ pub mod env;
 pub mod handlers;
 pub mod man;
 pub mod metrics;
+pub mod name;
 pub mod number;
 pub mod report;
 pub mod run;

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint};
 
-use crate::commands::{annotation, debuginfod, source};
+use crate::commands::{annotation, debuginfod, name, source};
 use crate::exit::{Failure, OK};
 use crate::output;
 use report::{Frame, Module, Report, read, text};
@@ -28,7 +28,7 @@ pub fn command() -> Command {
              the program's own frame is on this machine, its lines are shown; on a terminal in colour, unless NO_COLOR is \
              set. Standard input can be given as -.",
         )
-        .arg(Arg::new("file").value_name("FILE").required_unless_present("schema").value_hint(ValueHint::FilePath))
+        .arg(Arg::new("file").value_name("FILE").value_parser(name::text()).required_unless_present("schema").value_hint(ValueHint::FilePath))
         .arg(
             Arg::new("schema")
                 .long("schema")
@@ -46,6 +46,7 @@ pub fn command() -> Command {
             Arg::new("debug-dir")
                 .long("debug-dir")
                 .value_name("DIR")
+                .value_parser(name::text())
                 .value_hint(ValueHint::DirPath)
                 .action(ArgAction::Append)
                 .help(

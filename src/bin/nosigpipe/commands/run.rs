@@ -9,6 +9,7 @@ use std::path::Path;
 use clap::builder::{PossibleValue, TypedValueParser};
 use clap::{Arg, ArgMatches, Command, ValueHint, value_parser};
 
+use crate::commands::name;
 use crate::exit::{Failure, NOT_EXECUTABLE, NOT_FOUND, reason};
 use crate::{library, output, platform, preflight};
 use settings::options::{ONLY, Options, PROCESS, SETTINGS, Setting};
@@ -42,7 +43,7 @@ pub fn library_flag() -> Arg {
         .long("library")
         .value_name("FILE")
         .help("The library, if it is not beside or near this executable [NOSIGPIPE_LIBRARY]")
-        .value_parser(value_parser!(OsString))
+        .value_parser(name::file())
         .value_hint(ValueHint::FilePath)
 }
 

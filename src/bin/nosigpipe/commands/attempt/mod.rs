@@ -18,6 +18,7 @@ use clap::builder::PossibleValue;
 use clap::{Arg, ArgAction, ArgMatches, Command, ValueEnum, ValueHint, value_parser};
 use serde_json::{Value, json};
 
+use crate::commands::name;
 use crate::commands::number::within;
 use crate::commands::run::{library_flag, program_argument};
 use crate::exit::{Failure, NOT_WELL, OK, reason};
@@ -76,7 +77,7 @@ pub fn command() -> Command {
                 .value_name("FILE")
                 .value_hint(ValueHint::FilePath)
                 .help("What clients send: the bytes of this file")
-                .value_parser(value_parser!(OsString)),
+                .value_parser(name::file()),
         )
         .arg(
             Arg::new("port")
