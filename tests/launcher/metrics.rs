@@ -1,12 +1,14 @@
 //! `status` as metrics, of several processes, and again and again.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
-use std::time::Duration;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
-use harness::{Running, SIGTERM, bare, launched, launcher};
+use harness::{Running, SIGTERM, Subject, bare, launched, launcher};
 
-use crate::scratch::{Scratch, nosigpipe};
+use crate::scratch::{Scratch, assert_refused, is_root, nosigpipe};
 
 /// Has survived two broken pipes by write and one by send, and breaks another at each line that it reads.
 const SURVIVOR: &str = "import os, socket, sys
@@ -135,5 +137,118 @@ fn watching_a_process_without_the_library_ends_at_once() {
     for form in [&[][..], &["--json"]] {
         let outcome = bare(launcher()).args(["status", "--watch=0.1", &pid]).args(form).limit(LIMIT).run();
         outcome.assert_code(2);
+    }
+}
+
+/// A user who has no processes but those of one test, so that `status --all` finds no others.
+fn as_user(uid: u32, subject: Subject) -> Subject {
+    subject.command(|command| {
+        command.uid(uid).gid(uid);
+    })
+}
+
+#[test]
+fn all_of_none_is_said() {
+    if !is_root() {
+        eprintln!("left out: only root can become a user without processes");
+        return;
+    }
+    let scratch = Scratch::new();
+    let launcher = scratch.install("bin", "lib");
+    for form in [&[][..], &["--json"]] {
+        let status = bare(&launcher).args(["status", "--all"]).args(form);
+        assert_refused(as_user(54_321, status), 2, "no process that may be looked into has the library");
+    }
+    // No metrics are metrics, too.
+    let status = bare(&launcher).args(["status", "--all", "--prometheus"]);
+    as_user(54_321, status).run().assert_silent_success().assert_stdout("");
+}
+
+#[test]
+fn watching_all_begins_with_none_and_goes_on_after_the_last() {
+    const UID: u32 = 54_322;
+    if !is_root() {
+        eprintln!("left out: only root can become a user without processes");
+        return;
+    }
+    let scratch = Scratch::new();
+    let launcher = scratch.install("bin", "lib");
+    let file = scratch.file("collector/nosigpipe.prom", "old\n", 0o600);
+    chown(file.parent().unwrap(), Some(UID), None).unwrap();
+    let watch = |form: &str| as_user(UID, bare(&launcher).args(["status", "--all", "--watch=0.1", form])).start();
+    let collecting = watch(&format!("--textfile={}", file.display()));
+    let watching = watch("--json");
+    let deadline = Instant::now() + LIMIT;
+    let wait = |wanted: &dyn Fn(&str) -> bool| {
+        loop {
+            let text = fs::read_to_string(&file).unwrap();
+            if wanted(&text) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{text}");
+            sleep(Duration::from_millis(10));
+        }
+    };
+    wait(&str::is_empty);
+    watching.wait_for_line("no process that may be looked into has the library", LIMIT);
+    let script = "import os, time; os.write(1, b'ready\\n'); time.sleep(60)";
+    let server = as_user(UID, bare(&launcher).args(["run", "python3", "-c", script])).start();
+    server.wait_for_line("ready", LIMIT);
+    let up = format!("nosigpipe_up{{pid=\"{}\",name=\"python3\"}} 1\n", server.pid());
+    wait(&|text| text.contains(&up));
+    watching.wait_for_line(&format!("\"pid\": {},", server.pid()), LIMIT);
+    server.signal(SIGTERM);
+    server.wait(LIMIT);
+    wait(&str::is_empty);
+    for watch in [collecting, watching] {
+        assert!(watch.is_alive());
+        watch.signal(SIGTERM);
+        watch.wait(LIMIT).assert_killed_by(SIGTERM);
+    }
+}
+
+#[test]
+fn watching_tells_at_once_of_a_process_without_the_library() {
+    let scratch = Scratch::new();
+    let running = survivor(&scratch);
+    let without = bare("sh").args(["-c", "echo ready; exec sleep 60"]).start();
+    without.wait_for_line("ready", LIMIT);
+    let pids = [running.pid().to_string(), without.pid().to_string()];
+    let watching = bare(launcher()).args(["status", "--watch=0.1"]).args(&pids).start();
+    watching.wait_for_line(&format!("the library is not loaded in process {}", pids[1]), LIMIT);
+    assert!(watching.is_alive());
+    running.signal(SIGTERM);
+    running.wait(LIMIT);
+    let outcome = watching.wait(LIMIT);
+    outcome.assert_code(3);
+    assert_eq!(outcome.stderr().matches("the library is not loaded in process").count(), 1, "{outcome}");
+    assert_eq!(outcome.stderr().matches(&format!("no process {}", pids[0])).count(), 1, "{outcome}");
+    assert_eq!(outcome.stderr().lines().count(), 2, "{outcome}");
+}
+
+#[test]
+fn watching_for_metrics_goes_on_without_the_library_and_says_so() {
+    let without = bare("sh").args(["-c", "echo ready; exec sleep 60"]).start();
+    without.wait_for_line("ready", LIMIT);
+    let pid = without.pid().to_string();
+    let watching = bare(launcher()).args(["status", "--watch=0.1", "--prometheus", &pid]).start();
+    watching.wait_for_line(&format!("nosigpipe_up{{pid=\"{pid}\",name=\"sleep\"}} 0"), LIMIT);
+    assert!(watching.is_alive());
+    let help = nosigpipe().args(["help", "status"]).run().stdout();
+    let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(
+        help.contains("With --prometheus or --textfile it goes on as long as one of the processes is there"),
+        "{help}"
+    );
+}
+
+#[test]
+fn a_text_file_that_is_a_directory_is_called_so() {
+    let pid = std::process::id().to_string();
+    let scratch = Scratch::new();
+    let directory = scratch.path("").display().to_string();
+    for name in ["/", "/..", "..", &directory] {
+        let line = format!("{name}: is a directory");
+        assert_refused(nosigpipe().args(["status", "--textfile", name, &pid]), 125, &line);
     }
 }

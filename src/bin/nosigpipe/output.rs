@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::mem::ManuallyDrop;
 use std::os::fd::FromRawFd;
 use std::path::Path;
@@ -64,6 +64,11 @@ pub fn write_json(json: &str) -> Result<(), Failure> {
 pub fn is_terminal() -> bool {
     // SAFETY: the call takes a number and touches no memory.
     unsafe { libc::isatty(libc::STDOUT_FILENO) == 1 }
+}
+
+/// Whether [`complain`] writes to a terminal.
+pub fn complains_on_terminal() -> bool {
+    std::io::stderr().is_terminal()
 }
 
 /// Writes one line about what is wrong, or noteworthy, to standard error.

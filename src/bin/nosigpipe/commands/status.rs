@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::commands::stack::number;
 use crate::commands::{handlers, metrics, tree};
-use crate::exit::{Failure, NOT_ACTING, NOT_LOADED, OK, UNKNOWN_VERSION};
+use crate::exit::{Failure, NO_PROCESS, NOT_ACTING, NOT_LOADED, OK, UNKNOWN_VERSION};
 use crate::output;
 use crate::platform::process::{self, Process};
 use crate::platform::{SIGPIPE_HANDLER_OWNER, UNCOUNTED_CALLS, UNCOUNTED_ONLY_WHILE_IGNORED, why_not_loaded};
@@ -39,7 +39,7 @@ pub fn command() -> Command {
                 .long("all")
                 .action(ArgAction::SetTrue)
                 .conflicts_with("pid")
-                .help("Every process that has the library and may be looked into"),
+                .help("Every process that has the library and may be looked into; without one, the exit status is 2"),
         )
         .arg(
             Arg::new("tree")
@@ -58,7 +58,11 @@ pub fn command() -> Command {
                 .require_equals(true)
                 .default_missing_value("2")
                 .value_parser(seconds)
-                .help("Do it again and again until there is none of the processes any more; every two seconds, or --watch=SECONDS"),
+                .help(
+                    "Do it again and again, every two seconds, or --watch=SECONDS, until none of the processes has the library any more. \
+                     With --prometheus or --textfile it goes on as long as one of the processes is there, and with --all until it is \
+                     ended: what comes later is seen, too",
+                ),
         )
 }
 
@@ -71,43 +75,47 @@ fn seconds(text: &str) -> Result<Duration, String> {
 pub fn run(matches: &ArgMatches) -> Result<u8, Failure> {
     let given: Vec<u32> = matches.get_many("pid").unwrap_or_default().copied().collect();
     let interval: Option<Duration> = matches.get_one("watch").copied();
-    let mut last = String::new();
+    let is_all = matches.get_flag("all");
+    let (mut last, mut told) = (String::new(), Vec::new());
     loop {
-        let pids = if matches.get_flag("all") { all() } else { given.clone() };
+        let pids = if is_all { all() } else { given.clone() };
         if let Some(target) = metrics::Target::asked_for(matches) {
             let (text, is_there) = metrics::of(&pids);
             target.write(&text)?;
             match interval {
-                Some(interval) if is_there => sleep(interval),
+                Some(interval) if is_there || is_all => sleep(interval),
                 _ => return Ok(OK),
             }
             continue;
         }
         let is_json = matches.get_flag("json");
-        let (text, code, failures, seen) = show(&pids, is_json, matches.get_flag("tree"));
+        let (text, mut code, mut failures, seen) = show(&pids, is_json, matches.get_flag("tree"), is_all);
+        if is_all && text.is_empty() && failures.is_empty() {
+            code = NOT_LOADED;
+            failures.push(Failure::new(code, "no process that may be looked into has the library"));
+        }
         let write = if is_json { output::write_json } else { output::write_lines };
         // On a terminal a new state takes the place of the last (cursor to the top, clear the screen); elsewhere only a
-        // state that differs from the last is written.
+        // state that differs from the last is written, and each failure once.
         if interval.is_some() && output::is_terminal() {
             output::write("\x1b[H\x1b[J")?;
             write(&text)?;
+            if output::complains_on_terminal() {
+                told.clear();
+            }
         } else if text != last {
             write(&text)?;
         }
-        match interval {
-            Some(interval) if seen > 0 => {
-                last = text;
-                sleep(interval);
-            }
-            // Where one process was asked for, its failure is that of the command.
-            _ if failures.len() == 1 && pids.len() == 1 => return failures.into_iter().next().map_or(Ok(code), Err),
-            _ => {
-                for failure in failures {
-                    output::complain(&failure.message);
-                }
-                return Ok(code);
-            }
+        let goes_on = interval.filter(|_| seen > 0 || is_all);
+        // Where one process was asked for, its failure is that of the command.
+        if goes_on.is_none() && failures.len() == 1 && given.len() == 1 {
+            return failures.into_iter().next().map_or(Ok(code), Err);
         }
+        let now: Vec<String> = failures.into_iter().map(|failure| failure.message).collect();
+        now.iter().filter(|message| !told.contains(*message)).for_each(|message| output::complain(message));
+        let Some(interval) = goes_on else { return Ok(code) };
+        (last, told) = (text, now);
+        sleep(interval);
     }
 }
 
@@ -118,8 +126,8 @@ fn all() -> Vec<u32> {
 }
 
 /// The text about these processes, the highest exit code, the failures of those of which nothing can be said, and of how many something
-/// may change: a process without the library has nothing to watch.
-fn show(pids: &[u32], as_json: bool, is_tree: bool) -> (String, u8, Vec<Failure>, usize) {
+/// may change: a process without the library has nothing to watch. Where they were found by --all, one that has ended since is no failure.
+fn show(pids: &[u32], as_json: bool, is_tree: bool, is_all: bool) -> (String, u8, Vec<Failure>, usize) {
     let (mut texts, mut code, mut failures, mut seen) = (Vec::new(), OK, Vec::new(), 0);
     for &pid in pids {
         match if is_tree { tree::show(pid, as_json) } else { show_one(pid, as_json) } {
@@ -128,6 +136,7 @@ fn show(pids: &[u32], as_json: bool, is_tree: bool) -> (String, u8, Vec<Failure>
                 code = code.max(its);
                 seen += usize::from(is_tree || its != NOT_LOADED);
             }
+            Err(failure) if is_all && failure.code == NO_PROCESS => {}
             Err(failure) => {
                 code = code.max(failure.code);
                 failures.push(failure);
