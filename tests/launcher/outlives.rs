@@ -1,7 +1,8 @@
 //! Nothing that the launcher starts outlives it, however it ends in the middle of its work.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
+use std::os::fd::AsRawFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
@@ -37,7 +38,12 @@ struct Launcher {
 
 impl Launcher {
     fn start(arguments: &[&str]) -> Self {
+        Self::start_with(arguments, |_| ())
+    }
+
+    fn start_with(arguments: &[&str], change: impl FnOnce(&mut Command)) -> Self {
         let mut command = Command::new(launcher());
+        change(&mut command);
         command.args(arguments).env("NOSIGPIPE_LIBRARY", library()).process_group(0);
         // A shell starts what it runs in the background with SIGINT ignored, and so may whoever runs the tests.
         // SAFETY: signal(2) is async-signal-safe.
@@ -169,20 +175,57 @@ fn a_trial_that_is_killed_leaves_no_server() {
     }
 }
 
+/// Loaded into doctor and into its trial program, it stops doctor before the trial program does anything.
+const STOPS_DOCTOR: &str = "#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+__attribute__((constructor)) static void stop(int count, char **arguments) {
+    char text[4096], *end;
+    if (count < 2) return;
+    if (strcmp(arguments[1], \"doctor\") == 0) {
+        sprintf(text, \"%d\", getpid());
+        setenv(\"DOCTOR\", text, 1);
+    } else if (strcmp(arguments[1], \"doctor-trial\") == 0) {
+        kill(atoi(getenv(\"DOCTOR\")), SIGSTOP);
+        // Until then, doctor may still read what comes.
+        do {
+            sprintf(text, \"/proc/%s/stat\", getenv(\"DOCTOR\"));
+            int file = open(text, O_RDONLY);
+            ssize_t length = read(file, text, sizeof text - 1);
+            close(file);
+            text[length < 0 ? 0 : length] = 0;
+            end = strrchr(text, ')');
+        } while (end && end[2] != 'T');
+    }
+}
+";
+
 #[test]
 fn what_doctor_tries_ends_with_it() {
-    for _ in 0..5 {
-        let mut doctor = Launcher::start(&["doctor"]);
-        let pid = doctor.child.id();
-        let started = loop {
-            let started = children(pid);
-            if !started.is_empty() || doctor.child.try_wait().unwrap().is_some() {
-                break started;
-            }
-        };
-        doctor.end(End::Signal(libc::SIGKILL));
-        for pid in started {
-            assert_goes(&pid, "doctor");
-        }
-    }
+    let scratch = Scratch::new();
+    let stops = scratch.compile("stops.so", STOPS_DOCTOR, &["-shared", "-fPIC"]);
+    let doctor = Launcher::start_with(&["doctor"], |command| {
+        command.env("LD_PRELOAD", stops);
+    });
+    let pid = doctor.child.id();
+    let mut status = 0;
+    // SAFETY: the call writes one number, into `status`.
+    assert_eq!(unsafe { libc::waitpid(pid as i32, &raw mut status, libc::WUNTRACED) }, pid as i32);
+    assert!(libc::WIFSTOPPED(status), "{status:#x}");
+    let started = children(pid);
+    assert_eq!(started.len(), 1, "{started:?}");
+    // Once it has said its word, which would fail without doctor, the trial program has nothing more to do than to wait for doctor.
+    let mut said = fs::File::open(format!("/proc/{}/fd/1", started[0])).unwrap();
+    let mut readable = libc::pollfd { fd: said.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    // SAFETY: the pointer is to one structure, and 1 is their number.
+    assert_eq!(unsafe { libc::poll(&raw mut readable, 1, PATIENCE.as_millis() as i32) }, 1, "no word");
+    let mut word = [0; 6];
+    said.read_exact(&mut word).unwrap();
+    assert_eq!(&word, b"EPIPE\n");
+    drop(said);
+    doctor.end(End::Signal(libc::SIGKILL));
+    assert_goes(&started[0], "doctor");
 }
