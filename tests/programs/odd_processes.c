@@ -5,7 +5,9 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -41,8 +43,11 @@ int main(int count, char **arguments) {
     if (told < 0 || bind(listener, (struct sockaddr *)&address, sizeof address) != 0 || listen(listener, 64) != 0) return 1;
     if (strcmp(arguments[1], "vfork") == 0) {
         pthread_create(&thread, 0, serve, 0);
-        if (vfork() == 0)
+        if (vfork() == 0) {
+            // When SIGPIPE has ended its parent, it would keep the port open, where nobody answers any more.
+            prctl(PR_SET_PDEATHSIG, SIGKILL);
             for (;;) pause();
+        }
         return 1;
     }
     for (;;) {
