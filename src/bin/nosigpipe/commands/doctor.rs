@@ -326,8 +326,7 @@ impl Trial {
                     Some(Answer::bad(format!("the library is not in force in a trial program{why}")))
                 };
                 // Nothing is wrong with the library then.
-                let why = failure.message.split_once(": ").map_or("", |(_, why)| why);
-                (loads, Answer::good(format!("nosigpipe status can't look into what one has started: {why}")))
+                (loads, Answer::good(format!("nosigpipe status: {}", failure.message)))
             }
             // It has died of the write.
             Err(_) => (None, Answer::good("not tried")),
