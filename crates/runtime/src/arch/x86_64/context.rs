@@ -334,8 +334,8 @@ pub fn raise_by_instruction(signal: c_int) {
 }
 
 /// The system call at whose return a signal has come; `None` where none was made just before. `is_readable` says whether
-/// an address's page can be read. `read` reads memory that may not be there. `libc` returns the addresses of libc's code, and whether this libc passes a call's number on as a
-/// first argument (musl).
+/// an address's page can be read. `read` reads memory that may not be there. `libc` returns the addresses of libc's code,
+/// and whether this libc passes a call's number on as a first argument (musl).
 ///
 /// # Safety
 /// `context` is what the kernel gave to the running handler.
