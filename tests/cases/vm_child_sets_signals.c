@@ -29,20 +29,23 @@ static int run(void *unused) {
     return 0;
 }
 
-static void enter(void) { _exit(run(0)); }
+_Noreturn static void enter(void) { _exit(run(0)); }
 
-// By syscall(2), which returns in the child to where the child's own stack says.
+// syscall(2) returns in the child to where the child's own stack says (x86_64) or the link register (arm64).
 static pid_t make_child(const char *how, char *top, int flags) {
-#ifdef __x86_64__
     *(void (**)(void))(top - 16) = enter;
-    if (!strcmp(how, "syscall")) return syscall(SYS_clone, flags, top - 16, 0, 0, 0);
-    if (!strcmp(how, "clone3")) {
+    long child;
+    if (!strcmp(how, "syscall")) {
+        child = syscall(SYS_clone, flags, top - 16, 0, 0, 0);
+    } else if (!strcmp(how, "clone3")) {
         struct { unsigned long flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls; } arguments = {
             .flags = flags & ~SIGCHLD, .exit_signal = SIGCHLD, .stack = (long)top - (1 << 16), .stack_size = (1 << 16) - 16};
-        return syscall(SYS_clone3, &arguments, sizeof arguments);
+        child = syscall(SYS_clone3, &arguments, sizeof arguments);
+    } else {
+        return clone(run, top, flags, 0);
     }
-#endif
-    return clone(run, top, flags, 0);
+    if (!child) enter();
+    return child;
 }
 
 int main(int count, char **arguments) {

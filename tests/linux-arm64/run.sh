@@ -58,6 +58,20 @@ with="$sockets NOSIGPIPE_LOG=broken-pipes" expect "the call is named" 0 ./server
 has "  sendto" "broken pipe survived in sendto, "
 with="$sockets PIPE=1" expect "survives beside a broken pipe" 0 ./server write 20
 
+for how in clone syscall clone3; do
+    with=A=b expect "children that have their parent's memory, by $how, bare" $SEGV ./vm_child $how
+    mv /tmp/out /tmp/bare
+    with=$sockets expect "  ends as bare" $SEGV ./vm_child $how
+    has "  and is reported" "crashed: SIGSEGV"
+    if cmp -s /tmp/bare /tmp/out; then
+        echo "ok        sets signals as bare"
+    else
+        echo "FAILED    sets other signals than bare"
+        diff /tmp/bare /tmp/out
+        failed=1
+    fi
+done
+
 for what in pipe pipe_in_thread stdio splice raise kill; do
     with=A=b expect "$what ends bare" $PIPE ./pipes $what
     with=$sockets expect "$what ends in scope sockets" $PIPE ./pipes $what
