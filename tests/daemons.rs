@@ -131,6 +131,15 @@ struct Started {
     main: i32,
 }
 
+impl Started {
+    /// What the keeper says of a process's end. The daemon may have left a line unfinished before it, since it writes to the same pipe.
+    fn kept_end(&self, pid: i32) -> String {
+        let words = format!("{pid} ended:");
+        let line = self.keeper.wait_for_line(&words, LIMIT);
+        line[line.find(&words).unwrap_or_default()..].to_owned()
+    }
+}
+
 impl Drop for Started {
     fn drop(&mut self) {
         if self.keeper.is_alive() {
@@ -246,7 +255,7 @@ impl Daemon {
     fn end_in_order(&self, place: &Place, started: Started) -> String {
         // SAFETY: it has no memory to get wrong; the process is below our keeper, which has not reaped it.
         unsafe { libc::kill(started.main, SIGTERM) };
-        let end = started.keeper.wait_for_line(&format!("{} ended:", started.main), LIMIT);
+        let end = started.kept_end(started.main);
         let stderr = masked(place, &started.keeper.stderr());
         assert!(!stderr.contains("nosigpipe"), "{stderr}");
         masked(place, &end)
@@ -320,7 +329,7 @@ impl Daemon {
             Crash::Sent => assert_eq!(unsafe { libc::kill(victim, SIGSEGV) }, 0),
         }
         let end = match self.end {
-            End::Kept => started.keeper.wait_for_line(&format!("{victim} ended:"), LIMIT),
+            End::Kept => started.kept_end(victim),
             End::Logged(log, words) => wait_for("a line in the daemon's log", || {
                 let log = fs::read_to_string(place.path.join(log)).ok()?;
                 let mut lines = log.lines().filter_map(|line| Some(&line[line.find(&format!("{victim} "))?..]));

@@ -21,7 +21,7 @@ fn reports_errors(name: &str, result: &str) -> Missing {
     match () {
         () if result.starts_with('*') => Missing::Null,
         () if begins(&["thrd_", "tss_", "cnd_", "mtx_"]) => Missing::Thread,
-        () if begins(&["pthread_", "posix_", "pidfd_spawn"]) => Missing::Number,
+        () if begins(&["pthread_", "posix_", "pidfd_spawn"]) || name == "sigwait" => Missing::Number,
         () => Missing::Errno,
     }
 }
