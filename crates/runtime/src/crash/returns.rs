@@ -49,7 +49,7 @@ impl Instruction {
     /// The bytes at the fault's program counter.
     pub fn of(fault: &Fault) -> Self {
         let mut code = [0; LONGEST_INSTRUCTION];
-        platform::read_memory(platform::pid(), fault.registers.pc(), &mut code);
+        platform::read_here(fault.registers.pc(), &mut code);
         Self(code)
     }
 }

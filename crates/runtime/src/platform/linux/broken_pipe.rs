@@ -3,7 +3,7 @@
 use libc::{c_int, c_void};
 
 use super::program_memory::ProgramMemory;
-use super::{descriptors, is_filtered, is_pipe, next, optional, pid};
+use super::{descriptors, is_filtered, is_pipe, next, optional};
 use crate::arch::{self, Interrupted};
 
 /// Whether SIGPIPE comes to the thread whose call failed, at that call's return, so that a handler can tell what broke.
@@ -14,8 +14,7 @@ pub const SIGPIPE_IS_SYNCHRONOUS: bool = true;
 /// # Safety
 /// `context` is what the kernel gave to a handler with SA_SIGINFO.
 pub unsafe fn interrupted_call(context: *const c_void) -> Option<Interrupted> {
-    let read =
-        |address: u64, bytes: &mut [u8]| !is_filtered() && super::read_memory(pid(), address, bytes) == bytes.len();
+    let read = |address: u64, bytes: &mut [u8]| !is_filtered() && super::read_here(address, bytes) == bytes.len();
     // Under a filter of the program's, this says that it is.
     let is_readable = |address: u64| ProgramMemory::new().is_readable(address as usize);
     let libc = || Some((next::code_of_libc()?, optional::__register_atfork().is_none()));

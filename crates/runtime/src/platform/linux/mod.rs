@@ -54,6 +54,7 @@ pub use mask::{
 pub use memory::*;
 pub use optional::at_fork;
 pub use process::*;
+pub use program_memory::read_here;
 pub use real::*;
 pub use sharing::*;
 pub use socket::*;

@@ -7,6 +7,31 @@ use super::memory::PAGE;
 use super::sharing::is_filtered;
 use crate::arch;
 
+/// Reads memory of this process that may not be there, page by page; how many bytes could be read.
+///
+/// Unlike [`super::read_memory`], this does not call process_vm_readv(2), which a filter that the process was started with may kill for. So it is
+/// for a process that goes on.
+pub fn read_here(address: u64, bytes: &mut [u8]) -> usize {
+    if is_filtered() {
+        return super::read_memory(super::pid(), address, bytes);
+    }
+    let mut memory = ProgramMemory::new();
+    let mut done = 0;
+    while let Some(rest) = bytes.get_mut(done..)
+        && !rest.is_empty()
+    {
+        let at = (address as usize).wrapping_add(done);
+        let length = rest.len().min(PAGE - at % PAGE);
+        if !memory.is_readable(at) {
+            break;
+        }
+        // SAFETY: the page can be read, and `length` ends where it or `rest` does.
+        unsafe { core::ptr::copy_nonoverlapping(core::ptr::with_exposed_provenance(at), rest.as_mut_ptr(), length) };
+        done += length;
+    }
+    done
+}
+
 /// Reads the program's memory where the kernel says that it can be read; asks once for each page.
 pub struct ProgramMemory {
     /// The last page that can be read; 0 for none yet.

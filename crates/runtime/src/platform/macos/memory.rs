@@ -39,6 +39,11 @@ unsafe extern "C" {
     ) -> c_int;
 }
 
+/// Reads memory of this process that may not be there; how many bytes could be read.
+pub fn read_here(address: u64, bytes: &mut [u8]) -> usize {
+    read_memory(super::pid(), address, bytes)
+}
+
 /// Reads memory of this process; how many bytes could be read. Bad addresses are no fault.
 pub fn read_memory(_pid: pid_t, address: u64, buffer: &mut [u8]) -> usize {
     let mut read = 0;

@@ -146,7 +146,8 @@ impl Image {
                 segment.p_type.get(LittleEndian) == elf::PT_LOAD
                     && (start..start.saturating_add(segment.p_filesz.get(LittleEndian))).contains(&address)
             })?;
-            let offset = address - segment.p_vaddr.get(LittleEndian) + segment.p_offset.get(LittleEndian);
+            let offset =
+                (address - segment.p_vaddr.get(LittleEndian)).checked_add(segment.p_offset.get(LittleEndian))?;
             data.read_bytes_at(offset, size).ok()
         });
         let string = |offset: u64| {
