@@ -400,6 +400,7 @@ fn close_others(kept: c_int) {
         // SAFETY: the copy uses none of them.
         unsafe {
             if own_call(libc::SYS_close_range, from, c_long::from(end) - 1, 0) != 0 {
+                // The kernel is older than 5.9. Descriptors above these stay open until the copy ends.
                 for fd in from..end.min(1024) {
                     libc::close(fd);
                 }
