@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -21,6 +22,14 @@ static void repair(int signal) {
 
 static void count_trap(int signal) {
     puts("trapped");
+}
+
+static pthread_barrier_t all;
+
+// The address is none that the processor has, and to tell that, the instruction is read.
+static void *crash(void *nothing) {
+    pthread_barrier_wait(&all);
+    return *(void *volatile *)0x800000000000120;
 }
 
 // Writes as glibc since 2.41 does, which reads the call's number from the stack.
@@ -64,6 +73,12 @@ int main(int count, char **arguments) {
         signal(SIGTRAP, count_trap);
         __asm__ volatile("int3");
         return 0;
+    }
+    if (!strcmp(arguments[1], "crash")) {
+        pthread_t thread;
+        pthread_barrier_init(&all, 0, 4);
+        for (int i = 0; i < 4; i++) pthread_create(&thread, 0, crash, 0);
+        pause();
     }
     // With the stack pointer at a page's start, what is there might not be the stack any more.
     char *stack = mmap(0, 1 << 17, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
