@@ -282,6 +282,11 @@ pub fn learn_forbidden() {
     AT_START.store(KNOWN, Release);
 }
 
+/// Whether a thread that has crashed is finding out what is forbidden: it will report as soon as it knows.
+pub fn is_learning_forbidden() -> bool {
+    AT_START.load(Acquire) == TRYING
+}
+
 /// From which entry of [`CALLS`] on a child tries them, and at which it is.
 #[repr(C, align(16))]
 struct Trial {
