@@ -10,7 +10,7 @@ use harness::clients::{ask, ask_for, get};
 use harness::{
     Running, SIGABRT, SIGSEGV, Scratch, Subject, bare, free_port, grpc, preloaded, python_environment, root,
 };
-use harness::{server, wait_for_port};
+use harness::{children, server, wait_for_port};
 
 const LIMIT: Duration = Duration::from_secs(90);
 
@@ -32,14 +32,6 @@ fn triton(run: impl FnOnce(PathBuf) -> Subject) -> (Running, u16) {
     // The last that it says before the main thread waits for its end.
     running.wait_for_line("Started Metrics Service", LIMIT);
     (running, http)
-}
-
-/// The processes that a process has started.
-fn children(pid: i32) -> Vec<i32> {
-    let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("it runs");
-    let of = |task: fs::DirEntry| fs::read_to_string(task.path().join("children")).unwrap_or_default();
-    let lists: Vec<String> = tasks.flatten().map(of).collect();
-    lists.iter().flat_map(|list| list.split_whitespace()).filter_map(|pid| pid.parse().ok()).collect()
 }
 
 #[test]

@@ -26,7 +26,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use harness::fault::call_nowhere;
-use harness::{Running, SIGSEGV, SIGTERM, bare, library, program, status, wait_for_port};
+use harness::{Running, SIGSEGV, SIGTERM, bare, children, library, program, status, wait_for_port};
 use table::{Daemon, End, Place, Victim};
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -383,15 +383,6 @@ fn reports(place: &Place) -> Vec<String> {
     // While it is being written, it has another name.
     let whole = files.filter(|path| path.extension().is_some_and(|extension| extension == "txt"));
     whole.map(|path| fs::read_to_string(path).expect("it is text")).collect()
-}
-
-fn children(pid: i32) -> Vec<i32> {
-    let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().filter_map(Result::ok);
-    let lists = tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
-    let mut children: Vec<_> =
-        lists.flat_map(|list| list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>()).collect();
-    children.sort_unstable();
-    children
 }
 
 fn is_alive(pid: i32) -> bool {

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use harness::{Running, Scratch, bare, launcher, library, preloaded, root};
+use harness::{Running, Scratch, bare, launcher, preloaded, root};
 
 /// What stands for what in a page's commands; TREE is where the test has put a release's files, BUILT where cargo has.
 const STAND_INS: [(&str, &str); 12] = [
@@ -146,15 +146,9 @@ struct Place {
 
 impl Place {
     fn new() -> Self {
-        let tree = Scratch::new();
+        let tree = Scratch::with_release();
         let path = tree.path();
-        for folder in ["bin", "lib/nosigpipe", "stand-ins"] {
-            fs::create_dir_all(path.join(folder)).unwrap();
-        }
-        for (from, to) in [(launcher(), "bin/nosigpipe"), (library(), "lib/nosigpipe/libnosigpipe.so")] {
-            // Not by fs::copy: while it was open for writing, another test's fork could take the descriptor along.
-            bare("cp").arg(from).arg(path.join(to)).run().assert_silent_success();
-        }
+        fs::create_dir(path.join("stand-ins")).unwrap();
         // A server that is started with the library, or with an error; on the line for macOS nothing is preloaded here.
         let server = "#!/bin/bash\n[ -n \"$DYLD_INSERT_LIBRARIES\" ] || grep -q libnosigpipe.so /proc/self/maps\n";
         let subject = preloaded("sleep").arg("1000").start();

@@ -182,7 +182,7 @@ elif WHAT == "reader-slow":
 elif WHAT == "reader-shared":
     # Somebody else fills the pipe whenever there is room, and the reader has stopped: poll(2) is no promise.
     reader, writer = os.pipe()
-    stop = threading.Event()
+    full, stop = threading.Event(), threading.Event()
 
     def fill():
         other = os.open(f"/proc/self/fd/{writer}", os.O_WRONLY | os.O_NONBLOCK)
@@ -190,6 +190,7 @@ elif WHAT == "reader-shared":
             try:
                 os.write(other, bytes(1))
             except BlockingIOError:
+                full.set()
                 stop.wait(0.001)
 
     def drip():
@@ -201,7 +202,7 @@ elif WHAT == "reader-shared":
     threads = [threading.Thread(target=fill), threading.Thread(target=drip)]
     for thread in threads:
         thread.start()
-    time.sleep(0.5)
+    full.wait()
     start = time.monotonic()
     ended, told = run(stderr=writer, within=13, environment=dict(ENV, NOSIGPIPE_CRASH_TIMEOUT="3"))
     took = time.monotonic() - start

@@ -1,8 +1,10 @@
 // The process was started with a filter that kills for process_vm_readv(2), which it does not call, as a service manager may do it.
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -21,6 +23,17 @@ static void repair(int signal) {
 
 static void count_trap(int signal) {
     puts("trapped");
+}
+
+static pthread_barrier_t all;
+
+static pid_t crashing;
+
+// The address is none that the processor has, and to tell that, the instruction is read.
+static void *crash(void *nothing) {
+    crashing = gettid();
+    pthread_barrier_wait(&all);
+    return *(void *volatile *)0x800000000000120;
 }
 
 // Writes as glibc since 2.41 does, which reads the call's number from the stack.
@@ -64,6 +77,26 @@ int main(int count, char **arguments) {
         signal(SIGTRAP, count_trap);
         __asm__ volatile("int3");
         return 0;
+    }
+    if (!strcmp(arguments[1], "crash")) {
+        pthread_t thread;
+        pthread_barrier_init(&all, 0, 4);
+        for (int i = 0; i < 4; i++) pthread_create(&thread, 0, crash, 0);
+        pause();
+    }
+    if (!strcmp(arguments[1], "exit")) {
+        pthread_t thread;
+        pthread_barrier_init(&all, 0, 2);
+        pthread_create(&thread, 0, crash, 0);
+        pthread_barrier_wait(&all);
+        // The library has a child of that thread try what the filter forbids. Meanwhile the process ends.
+        char path[64], child;
+        snprintf(path, sizeof path, "/proc/self/task/%d/children", crashing);
+        for (;;) {
+            int file = open(path, O_RDONLY);
+            if (read(file, &child, 1) == 1) return 0;
+            close(file);
+        }
     }
     // With the stack pointer at a page's start, what is there might not be the stack any more.
     char *stack = mmap(0, 1 << 17, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

@@ -1,37 +1,33 @@
 //! What the launcher prints: help, the manual page, and nothing that panics.
 
-use harness::bare;
+use harness::{bare, root};
+use settings::options::SETTINGS;
 
 use crate::scratch::{assert_refused, nosigpipe};
 
-const FLAGS: [&str; 11] = [
-    "scope",
-    "crash",
-    "crash-signals",
-    "crash-timeout",
-    "threads",
-    "values",
-    "report",
-    "format",
-    "core",
-    "only",
-    "log",
-];
-
 #[test]
-fn help_and_manual_page_show_every_setting_with_its_variable() {
+fn help_manual_page_and_readme_show_every_setting_with_its_variable() {
     let help = nosigpipe().args(["run", "--help"]).run();
     help.assert_silent_success();
     let page = nosigpipe().arg("man").run();
     page.assert_silent_success();
-    for flag in FLAGS {
-        let variable = format!("NOSIGPIPE_{}", flag.to_uppercase().replace('-', "_"));
-        assert!(help.stdout().contains(&format!("--{flag} <")) && help.stdout().contains(&variable), "{flag}\n{help}");
+    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+    for setting in &SETTINGS {
+        let (flag, variable) = (setting.flag, setting.variable);
+        assert_eq!(variable, format!("NOSIGPIPE_{}", flag.to_uppercase().replace('-', "_")));
+        assert!(help.stdout().contains(&format!("--{flag} <")) && help.stdout().contains(variable), "{flag}\n{help}");
         let escaped = flag.replace('-', "\\-");
         assert!(
-            page.stdout().contains(&format!("\\-\\-{escaped}")) && page.stdout().contains(&variable),
+            page.stdout().contains(&format!("\\-\\-{escaped}")) && page.stdout().contains(variable),
             "{flag}\n{page}"
         );
+        // The values in its line there begin with the default.
+        let row = format!("| `{variable}` | ");
+        let Some(row) = readme.lines().find_map(|line| line.strip_prefix(&row)) else {
+            panic!("{variable} in README.md")
+        };
+        let default = Some(setting.default).filter(|default| !default.is_empty());
+        assert!(default.is_none_or(|default| row.starts_with(&format!("`{default}`"))), "{variable}: {row}");
     }
 }
 
@@ -62,9 +58,8 @@ fn help_lists_every_command_in_its_group_and_every_variable() {
         let about = nosigpipe().args(["help", command]).run();
         about.assert_silent_success().assert_stdout(&nosigpipe().args([command, "--help"]).run().stdout());
     }
-    for flag in FLAGS {
-        let variable = format!("NOSIGPIPE_{}", flag.to_uppercase().replace('-', "_"));
-        assert!(text.contains(&variable), "{variable}\n{help}");
+    for setting in &SETTINGS {
+        assert!(text.contains(setting.variable), "{}\n{help}", setting.variable);
     }
 }
 
@@ -82,6 +77,12 @@ fn the_manual_page_has_every_section_and_man_has_nothing_to_complain_of() {
     }
     for command in COMMANDS {
         assert!(text.contains(&format!("\\fBnosigpipe {command}\\fR")), "{command}\n{page}");
+    }
+    // What may be given, and what holds otherwise, as help says it.
+    for part in
+        ["one of: sh (commands for sh, ", "dockerfile (an ENV instruction)", "one of: http; grpc; ", "[default: 5000]"]
+    {
+        assert!(text.contains(part), "{part}\n{page}");
     }
     let groff = bare("groff").args(["-man", "-Tutf8", "-ww"]).stdin(text.as_bytes()).run();
     groff.assert_code(0).assert_silent();

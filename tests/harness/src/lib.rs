@@ -34,7 +34,7 @@ pub use artefacts::{launcher, library, root, target};
 pub use ports::{free_port, wait_for_port};
 pub use programs::{compile, program, server};
 pub use python::{python_environment, test_deps};
-pub use running::{Outcome, Running};
+pub use running::{Outcome, Running, children};
 pub use scratch::Scratch;
 pub use status::{broken_pipes, counter, status};
 pub use subject::{Subject, bare, launched, preloaded};

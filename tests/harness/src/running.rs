@@ -245,3 +245,14 @@ impl fmt::Display for Outcome {
         writeln!(f, "--- stdout\n{}\n--- stderr\n{}", self.stdout(), self.stderr())
     }
 }
+
+/// The processes that a process has started and that are there, by their numbers; none where it is not there any more.
+pub fn children(pid: i32) -> Vec<i32> {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let lists: Vec<String> =
+        tasks.filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok()).collect();
+    let mut children: Vec<i32> =
+        lists.iter().flat_map(|list| list.split_whitespace()).filter_map(|pid| pid.parse().ok()).collect();
+    children.sort_unstable();
+    children
+}

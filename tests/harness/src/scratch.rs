@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::target;
+use crate::{bare, launcher, library, target};
 
 /// A new directory, removed when dropped.
 pub struct Scratch(PathBuf);
@@ -17,6 +17,18 @@ impl Scratch {
         let path = target().join("scratch").join(name);
         fs::create_dir_all(&path).expect("target can be written to");
         Self(path)
+    }
+
+    /// A new directory with the launcher and the library in it, where a release has them.
+    pub fn with_release() -> Self {
+        let new = Self::new();
+        for (from, to) in [(launcher(), "bin/nosigpipe"), (library(), "lib/nosigpipe/libnosigpipe.so")] {
+            let to = new.path().join(to);
+            fs::create_dir_all(to.parent().expect("it has a folder")).expect("target can be written to");
+            // Not by fs::copy: while it was open for writing, another test's fork could take the descriptor along.
+            bare("cp").arg(from).arg(to).run().assert_silent_success();
+        }
+        new
     }
 
     pub fn path(&self) -> &Path {

@@ -128,14 +128,29 @@ pub fn begin() -> u64 {
 /// Does not return as long as another thread of this process is about to report and die: the process must end of its
 /// crash, not of an exit that would never have been reached. Bounded by the report's deadline.
 pub fn wait_for_crash_in_progress() {
-    if CLAIM.load(Acquire) == 0 {
+    let is_learning = platform::is_learning_forbidden();
+    if CLAIM.load(Acquire) == 0 && !is_learning {
         return;
     }
     // By these blocked signals the handler knows a trapped system call as ours (`is_handling`), and makes it fail. Otherwise the
     // program's handler would be called for it.
     let before = begin();
+    if is_learning {
+        wait_for_claim();
+    }
     wait_for_holder();
     platform::block(before);
+}
+
+/// Waits until a thread that knows now what a filter forbids has taken the claim, which is the next thing that it does. A tenth of a second
+/// at most: its signal may have been one that is not reported.
+fn wait_for_claim() {
+    for _ in 0..100 {
+        if CLAIM.load(Acquire) != 0 {
+            return;
+        }
+        platform::sleep(1_000_000);
+    }
 }
 
 /// Waits until the thread that holds the claim has ended, or has had longer than a report may take.

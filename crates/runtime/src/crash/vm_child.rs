@@ -77,11 +77,11 @@ fn by_copies(incident: &Incident) -> bool {
         }
         break;
     }
-    // SAFETY: null, or a page of zeros, which are valid atomics, that copies have written to; all of those have ended.
+    // SAFETY: null, or a page of zeros, which are valid atomics. A copy that was killed may write to it for a moment still.
     if let Some(progress) = unsafe { page.cast::<Progress>().as_ref() } {
         copy::keep_draft(progress, false);
     }
-    // SAFETY: the copies that used them have ended, and no reference to them is left.
+    // SAFETY: no reference to them is left here. The copies have their own: of the stack as of all memory, of the page by its mapping.
     unsafe {
         platform::unmap(stack, size);
         if !page.is_null() {

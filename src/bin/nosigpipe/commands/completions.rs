@@ -13,7 +13,7 @@ pub fn command() -> Command {
             "Print what makes a shell complete nosigpipe's command line. Packages have it in the places where shells \
              look. Elsewhere: nosigpipe completions bash >~/.local/share/bash-completion/completions/nosigpipe",
         )
-        .arg(Arg::new("shell").value_name("SHELL").required(true).value_parser(value_parser!(Shell)))
+        .arg(Arg::new("shell").value_name("SHELL").required(true).value_parser(value_parser!(Shell)).help("The shell"))
 }
 
 pub fn run(matches: &ArgMatches) -> Result<u8, Failure> {

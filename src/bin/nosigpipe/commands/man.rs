@@ -82,7 +82,8 @@ fn page() -> String {
     )]);
     page.control("PP", []);
     page.text([roman(
-        "A program that is linked statically, or with another C library than the library, can't have it.",
+        "A program that is linked statically, or made for another kind of processor, can't have it. nosigpipe check \
+         says so beforehand.",
     )]);
     page.control("SH", ["COMMANDS"]);
     for (heading, commands) in &groups {
@@ -95,12 +96,10 @@ fn page() -> String {
         page.control("SH", [format!("NOSIGPIPE {}", command.get_name()).to_uppercase().as_str()]);
         let long = command.get_long_about().or(command.get_about()).map(ToString::to_string).unwrap_or_default();
         page.text([roman(long)]);
-        for argument in
-            command.get_arguments().filter(|argument| !argument.is_positional() && argument.get_id() != "help")
-        {
+        for argument in command.get_arguments().filter(|argument| argument.get_id() != "help") {
             page.control("TP", []);
-            page.text(flag(argument));
-            page.text([roman(argument.get_help().map(ToString::to_string).unwrap_or_default())]);
+            page.text(tag(argument));
+            page.text([roman(meaning(argument))]);
         }
     }
     page.control("SH", ["EXIT STATUS"]);
@@ -193,13 +192,40 @@ fn synopsis(command: &Command) -> String {
         .unwrap_or_default()
 }
 
-/// A flag as the page shows it: `--NAME=VALUE`.
-fn flag(argument: &Arg) -> Vec<Inline> {
-    let long = argument.get_long().unwrap_or_default();
+/// An argument as the page shows it: `--NAME=VALUE`, or `VALUE` alone.
+fn tag(argument: &Arg) -> Vec<Inline> {
+    let value = argument.get_value_names().and_then(<[_]>::first).map(ToString::to_string).unwrap_or_default();
+    let Some(long) = argument.get_long() else { return vec![italic(value)] };
     let mut text = vec![bold(format!("--{long}"))];
     if argument.get_action().takes_values() {
-        let value = argument.get_value_names().and_then(<[_]>::first).map(ToString::to_string).unwrap_or_default();
         text.extend([roman("="), italic(value)]);
+    }
+    text
+}
+
+/// What an argument is for, its values and its default. Those of settings stand in their help already.
+fn meaning(argument: &Arg) -> String {
+    let mut text = argument.get_help().map(ToString::to_string).unwrap_or_default();
+    if !argument.get_action().takes_values() {
+        return text;
+    }
+    let values: Vec<String> = argument
+        .get_possible_values()
+        .iter()
+        .map(|value| match value.get_help() {
+            Some(help) => format!("{} ({help})", value.get_name()),
+            None => value.get_name().to_owned(),
+        })
+        .collect();
+    if !values.is_empty() {
+        text = format!(
+            "{text}. {} is one of: {}",
+            argument.get_value_names().and_then(<[_]>::first).map_or("It", |name| name),
+            values.join("; ")
+        );
+    }
+    for default in argument.get_default_values() {
+        text = format!("{text} [default: {}]", default.to_string_lossy());
     }
     text
 }

@@ -26,9 +26,16 @@ pub fn command() -> Command {
              from the servers in DEBUGINFOD_URLS (DEBUGINFOD_TIMEOUT, _MAXTIME, _MAXSIZE and _CACHE_PATH hold as in \
              debuginfod-client-config(7); https needs curl). Where the source file of \
              the program's own frame is on this machine, its lines are shown; on a terminal in colour, unless NO_COLOR is \
-             set. Standard input can be given as -.",
+             set.",
         )
-        .arg(Arg::new("file").value_name("FILE").value_parser(name::text()).required_unless_present("schema").value_hint(ValueHint::FilePath))
+        .arg(
+            Arg::new("file")
+                .value_name("FILE")
+                .value_parser(name::text())
+                .required_unless_present("schema")
+                .value_hint(ValueHint::FilePath)
+                .help("The report; - is standard input"),
+        )
         .arg(
             Arg::new("schema")
                 .long("schema")

@@ -24,7 +24,8 @@ pub fn command() -> Command {
                 .value_name("PID")
                 .num_args(1..)
                 .required_unless_present("schema")
-                .value_parser(number),
+                .value_parser(number)
+                .help("The number of a process, or of several"),
         )
         .arg(
             Arg::new("all-children")

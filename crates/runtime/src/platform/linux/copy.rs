@@ -25,7 +25,7 @@ use crate::platform::{CopyEnd, CopyWork};
 struct Shared(UnsafeCell<Option<CopyWork>>);
 
 // SAFETY: only the thread that holds the claim writes it, before it makes the helper, which reads it before it publishes MADE; a second
-// attempt writes it only after that, or after the helper's end. The copy reads its own copy.
+// attempt writes it only after that, after the helper's end, or long after it has killed the helper. The copy reads its own copy.
 unsafe impl Sync for Shared {}
 
 static WORK: Shared = Shared(UnsafeCell::new(None));
@@ -33,10 +33,8 @@ static WORK: Shared = Shared(UnsafeCell::new(None));
 static COPY: AtomicI32 = AtomicI32::new(0);
 /// The helper's pid, once there is one.
 static HELPER: AtomicI32 = AtomicI32::new(0);
-/// The copy's pid as the helper tells it, or [`REFUSED`]; 0 before.
+/// The copy's pid as the helper tells it; 0 before, and where it could not make one.
 static MADE: AtomicU32 = AtomicU32::new(0);
-/// No pid: no copy could be made.
-const REFUSED: u32 = u32::MAX;
 /// The copy's pid. When the copy is done, it still holds the process's other threads.
 static CHILD: AtomicI32 = AtomicI32::new(0);
 /// A copy or helper of an earlier report that was killed, and had not ended when that report did.
@@ -58,11 +56,11 @@ pub fn is_copy_of(process: pid_t) -> bool {
 /// stack that we are on may be the program's, in memory that it shares, where the copy and we would both write. Null for
 /// that stack nevertheless.
 pub unsafe fn in_a_copy(work: CopyWork) -> CopyEnd {
+    wait_for_earlier(work.deadline);
     // SAFETY: we hold the claim, and no helper reads it (`unsafe impl Sync`).
     unsafe { *WORK.0.get() = Some(work) };
     MADE.store(0, Relaxed);
     CHILD.store(0, Relaxed);
-    wait_for_left(work.deadline);
     keep_own_data();
     open_to_copy();
     // SAFETY: the caller promises a stack that is used for nothing else; where there is none, there is no helper.
@@ -85,8 +83,8 @@ pub unsafe fn in_a_copy(work: CopyWork) -> CopyEnd {
     }
     let child = match MADE.load(Acquire) {
         // There was no helper, or it could not make a copy: RLIMIT_NPROC may allow one more process, but not two.
-        // SAFETY: the caller promises a stack that is used for nothing else, or none; the helper has ended or does not use it any more.
-        0 | REFUSED => unsafe { clone(COPY_FLAGS, work.top, &HELPER, &COPY, become_copy) },
+        // SAFETY: the caller promises a stack that is used for nothing else, or none; the helper has ended.
+        0 => unsafe { clone(COPY_FLAGS, work.top, &HELPER, &COPY, become_copy) },
         child => child.cast_signed(),
     };
     if child < 0 {
@@ -148,15 +146,18 @@ pub fn end_copy() {
     close_to_copy();
 }
 
-/// Where the process has gone on after a report, and the copy took longer to end on a busy machine: it still holds the other threads,
-/// which nobody else can look at before.
-fn wait_for_left(deadline: u64) {
+/// Waits for children of earlier attempts. Where the process has gone on after a report, and the copy took longer to end on a busy
+/// machine, that one still holds the other threads, which nobody else can look at before. Where a first copy has crashed, its helper may
+/// still be ending, on the stack that the next one gets.
+fn wait_for_earlier(deadline: u64) {
     // A tenth of the time for the report at most.
     let now = nanoseconds();
     let until = now + deadline.saturating_sub(now) / 10;
-    let left = LEFT.swap(0, Relaxed);
-    while left > 0 && has_ended(left).is_none() && nanoseconds() < until {
-        sleep(1_000_000);
+    for slot in [&LEFT, &HELPER] {
+        let child = slot.swap(0, Relaxed);
+        while child > 0 && has_ended(child).is_none() && nanoseconds() < until {
+            sleep(1_000_000);
+        }
     }
 }
 
@@ -220,8 +221,11 @@ unsafe extern "C" fn help(_: *const u8) -> ! {
         }
         // SAFETY: in_a_copy's caller promises the memory below `work.top`, of which we use the upper end. The copy has a copy of it, and we never return to what we have there.
         let child = unsafe { clone(COPY_FLAGS | libc::CLONE_PARENT, work.top, &HELPER, &COPY, become_copy) };
-        MADE.store(if child > 0 { child.cast_unsigned() } else { REFUSED }, Release);
-        wake(&MADE);
+        // Without a copy the crashed thread writes the report, on the stack that we are on: only our end tells that.
+        if child > 0 {
+            MADE.store(child.cast_unsigned(), Release);
+            wake(&MADE);
+        }
     }
     super::exit_now(0);
 }
@@ -396,6 +400,7 @@ fn close_others(kept: c_int) {
         // SAFETY: the copy uses none of them.
         unsafe {
             if own_call(libc::SYS_close_range, from, c_long::from(end) - 1, 0) != 0 {
+                // The kernel is older than 5.9. Descriptors above these stay open until the copy ends.
                 for fd in from..end.min(1024) {
                     libc::close(fd);
                 }

@@ -7,8 +7,8 @@
 
 use core::mem::size_of;
 use core::sync::atomic::{
-    AtomicBool, AtomicU32,
-    Ordering::{AcqRel, Relaxed},
+    AtomicU32,
+    Ordering::{AcqRel, Acquire, Relaxed, Release},
 };
 
 use libc::{c_int, c_long, sock_filter, sock_fprog};
@@ -20,8 +20,14 @@ type Calls = [AtomicU32; 16];
 
 /// The calls that are not made. `own_call` and its like look here.
 pub(super) static FORBIDDEN: Calls = [const { AtomicU32::new(0) }; 16];
-/// Whether the process was started with a filter of which nothing is known yet.
-static UNKNOWN: AtomicBool = AtomicBool::new(false);
+/// What is known of a filter that the process was started with: one of the following.
+static AT_START: AtomicU32 = AtomicU32::new(KNOWN);
+/// There is none, or [`FORBIDDEN`] has what it kills for.
+const KNOWN: u32 = 0;
+/// Nothing yet.
+const UNKNOWN: u32 = 1;
+/// A thread is finding it out.
+const TRYING: u32 = 2;
 
 /// No process and no thread has that id.
 const NOBODY: i32 = 0x7fff_ffff;
@@ -61,14 +67,14 @@ const CALLS: [(c_long, [i32; 4]); 68] = [
     (libc::SYS_prctl, [libc::PR_GET_NAME, 0, 0, 0]),
     (libc::SYS_prctl, [libc::PR_SET_PDEATHSIG, 0, 0, 0]),
     (libc::SYS_prctl, [libc::PR_GET_DUMPABLE, 0, 0, 0]),
-    (arch::THREAD_POINTER, [0x1003, 0, 0, 0]),
+    (arch::THREAD_POINTER, [0x1003, 0, 0, 0]), // ARCH_GET_FS
     (libc::SYS_mmap, [0, 0, libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS]),
     (libc::SYS_munmap, [1, 0, 0, 0]),
     (libc::SYS_mprotect, [1, 0, libc::PROT_READ | libc::PROT_WRITE, 0]),
     (libc::SYS_madvise, [1, 0, 0, 0]),
     (libc::SYS_mincore, [1, 0, 0, 0]),
     (libc::SYS_process_vm_readv, [NOBODY, 0, 0, 0]),
-    (libc::SYS_ptrace, [0x4206, NOBODY, 0, 0]),
+    (libc::SYS_ptrace, [libc::PTRACE_SEIZE as i32, NOBODY, 0, 0]),
     (libc::SYS_kcmp, [NOBODY, NOBODY, 0, 0]),
     (arch::OPEN, [0; 4]),
     (libc::SYS_openat, [libc::AT_FDCWD, 0, 0, 0]),
@@ -76,7 +82,7 @@ const CALLS: [(c_long, [i32; 4]); 68] = [
     (libc::SYS_write, [libc::STDERR_FILENO, 1, 1, 0]),
     (libc::SYS_writev, [NONE, 0, 0, 0]),
     (libc::SYS_close, [NONE, 0, 0, 0]),
-    (436, [2, 1, 0, 0]), // close_range
+    (libc::SYS_close_range, [2, 1, 0, 0]),
     (libc::SYS_pipe2, [0; 4]),
     (arch::POLL, [0; 4]),
     (libc::SYS_fcntl, [NONE, libc::F_GETFL, 0, 0]),
@@ -130,12 +136,13 @@ pub fn forbids_reports() -> bool {
 pub fn learn_filter() {
     // SAFETY: no memory is involved.
     let mode = unsafe { arch::system_call(libc::SYS_prctl, [libc::PR_GET_SECCOMP.into(), 0, 0, 0, 0, 0]) };
-    UNKNOWN.store(mode == c_long::from(libc::SECCOMP_MODE_FILTER), Relaxed);
+    let is_filtered = mode == c_long::from(libc::SECCOMP_MODE_FILTER);
+    AT_START.store(if is_filtered { UNKNOWN } else { KNOWN }, Relaxed);
 }
 
 /// Whether the process was started with a filter of which nothing is known yet.
 pub(super) fn is_started_filtered() -> bool {
-    UNKNOWN.load(Relaxed)
+    AT_START.load(Relaxed) != KNOWN
 }
 
 /// Finds out which calls a filter forbids that the program has installed; null for the strict mode.
@@ -254,16 +261,30 @@ fn answer(filter: &[sock_filter], number: c_long, arguments: &[i32; 4]) -> u32 {
     libc::SECCOMP_RET_ALLOW
 }
 
-/// Before anything else of a report: finds out what is forbidden, if that is not known yet.
+/// Before anything else of a report: finds out what is forbidden, if that is not known yet. Threads that crash at the same time wait for
+/// the one that does.
 #[inline(never)]
 pub fn learn_forbidden() {
-    if UNKNOWN.load(Relaxed)
-        && !is_forbidden(libc::SYS_clone)
-        && !is_forbidden(libc::SYS_wait4)
-        && UNKNOWN.swap(false, AcqRel)
-    {
-        try_out();
+    /// How often sched_yield(2) is called, at most: some tenths of a second if nothing else runs, where the trials take some hundredths. The
+    /// thread that is waited for may have ended; then this one tries.
+    const MOST: u32 = 1_000_000;
+    for _ in 0..MOST {
+        match AT_START.load(Acquire) {
+            KNOWN => return,
+            TRYING => super::yield_now(),
+            // A filter that the program has installed since may kill for trying.
+            _ if is_forbidden(libc::SYS_clone) || is_forbidden(libc::SYS_wait4) => return,
+            _ if AT_START.compare_exchange(UNKNOWN, TRYING, AcqRel, Relaxed).is_ok() => break,
+            _ => {}
+        }
     }
+    try_out();
+    AT_START.store(KNOWN, Release);
+}
+
+/// Whether a thread that has crashed is finding out what is forbidden: it will report as soon as it knows.
+pub fn is_learning_forbidden() -> bool {
+    AT_START.load(Acquire) == TRYING
 }
 
 /// From which entry of [`CALLS`] on a child tries them, and at which it is.

@@ -10,7 +10,8 @@ use super::{pid, read_memory};
 use crate::platform::Access;
 use wording::line::Line as Text;
 
-/// The file that is mapped at an address: where its first byte is mapped, and how much of `path` its name takes.
+/// The file that is mapped at an address: where its first byte is mapped, and how much of `path` its name takes. Of a longer one that has
+/// the end.
 pub fn file_at(address: u64, path: &mut [u8]) -> Option<(u64, usize)> {
     let mut base = 0;
     let mut found = None;
@@ -22,7 +23,7 @@ pub fn file_at(address: u64, path: &mut [u8]) -> Option<(u64, usize)> {
             return true;
         }
         let length = mapping.path.len().min(path.len());
-        if let (Some(to), Some(from)) = (path.get_mut(..length), mapping.path.get(..length)) {
+        if let (Some(to), Some(from)) = (path.get_mut(..length), mapping.path.get(mapping.path.len() - length..)) {
             to.copy_from_slice(from);
         }
         found = Some((base, length));
@@ -78,6 +79,10 @@ fn each_mapping(visit: impl FnMut(&Line) -> bool) {
 }
 
 fn each_mapping_of(path: &CStr, mut visit: impl FnMut(&Line) -> bool) {
+    /// Bytes of a line that are kept at its start if it is longer than the buffer. What comes before the path takes fewer.
+    const START: usize = 128;
+    /// The same at its end. The name of the file takes fewer.
+    const END: usize = 256;
     // SAFETY: the path is a string.
     let fd = unsafe { libc::open64(path.as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC) };
     if fd < 0 {
@@ -87,7 +92,12 @@ fn each_mapping_of(path: &CStr, mut visit: impl FnMut(&Line) -> bool) {
     let mut filled = 0;
     let mut goes_on = true;
     while goes_on {
-        let Some(room) = buffer.get_mut(filled..).filter(|room| !room.is_empty()) else { break };
+        if filled == buffer.len() {
+            // The middle of the path is left out.
+            buffer.copy_within(filled - END.., START);
+            filled = START + END;
+        }
+        let Some(room) = buffer.get_mut(filled..) else { break };
         // SAFETY: writes into the rest of `buffer` only.
         let length = unsafe { libc::read(fd, room.as_mut_ptr().cast(), room.len()) };
         let Some(length) = usize::try_from(length).ok().filter(|&length| length > 0) else { break };

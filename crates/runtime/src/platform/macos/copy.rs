@@ -45,5 +45,10 @@ pub fn learn_forbidden() {}
 /// The same, at load.
 pub fn learn_filter() {}
 
+/// Whether a thread that has crashed is finding out what is forbidden.
+pub fn is_learning_forbidden() -> bool {
+    false
+}
+
 /// Ends what [`in_a_copy`] has left: nothing.
 pub fn end_copy() {}
