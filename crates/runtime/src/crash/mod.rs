@@ -52,7 +52,6 @@ pub fn start(options: &Options, program: &[u8], complain: bool, reporter: &'stat
     }
     settings::note(options, program, complain);
     settings::set_started();
-    platform::learn_core_files();
     platform::learn_filter();
     reporter::start(reporter);
     stacks::start();

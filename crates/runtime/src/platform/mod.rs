@@ -39,7 +39,8 @@ pub struct CopyWork {
     pub write: fn(c_int),
     /// What `begin` is given.
     pub argument: *const c_void,
-    /// In memory that is shared with the copy: becomes 1 when the work is done. Without it, the work is done when the copy ends.
+    /// In memory that is shared with the copy until [`end_copy`]: becomes 1 when the work is done. Without it, the work is done when the
+    /// copy ends.
     pub done: Option<&'static AtomicU32>,
     /// When the copy is ended if it is not done, on the clock of [`nanoseconds`].
     pub deadline: u64,

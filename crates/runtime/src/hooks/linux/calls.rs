@@ -92,7 +92,15 @@ mod real_prctl {
 pub unsafe extern "C" fn prctl(option: c_int, a: c_ulong, b: c_ulong, c: c_ulong, d: c_ulong) -> c_int {
     // SAFETY: the caller's arguments, as the caller gave them.
     let call = || unsafe { real_prctl::real()(option, a, b, c, d) };
+    note_prctl(option, a as c_long);
     if option == libc::PR_SET_SECCOMP { filtering(filter_of_prctl(a as c_long, b as c_long), call) } else { call() }
+}
+
+/// Notes what the program asks of prctl(2) and the kernel does not tell afterwards.
+fn note_prctl(option: c_int, value: c_long) {
+    if option == libc::PR_SET_DUMPABLE && value == 0 {
+        platform::note_no_core_file();
+    }
 }
 
 /// Where the filter is that prctl(2) is given.
@@ -145,7 +153,10 @@ unsafe extern "C" fn special(
     match number {
         // SAFETY: the caller's arguments, as the caller gave them.
         libc::SYS_sigaltstack => c_long::from(unsafe { exchange_stack(a as *const stack_t, b as *mut stack_t) }),
-        libc::SYS_prctl if a as c_int != libc::PR_SET_SECCOMP => call(),
+        libc::SYS_prctl if a as c_int != libc::PR_SET_SECCOMP => {
+            note_prctl(a as c_int, b);
+            call()
+        }
         // A child with a copy of all memory, the stack included: it returns here, as from fork(2).
         _ if is_fork(number) => {
             let result = call();

@@ -9,6 +9,7 @@
 use super::filter::DUPLICATION;
 use super::freestanding::own_call;
 use core::cell::UnsafeCell;
+use core::ptr;
 use core::sync::atomic::{
     AtomicBool, AtomicI32, AtomicU32,
     Ordering::{Acquire, Relaxed, Release},
@@ -37,6 +38,8 @@ static HELPER: AtomicI32 = AtomicI32::new(0);
 static MADE: AtomicU32 = AtomicU32::new(0);
 /// The copy's pid. When the copy is done, it still holds the process's other threads.
 static CHILD: AtomicI32 = AtomicI32::new(0);
+/// What [`CopyWork::done`] becomes when the copy, which is done, may end.
+const DISMISSED: u32 = 2;
 /// A copy or helper of an earlier report that was killed, and had not ended when that report did.
 static LEFT: AtomicI32 = AtomicI32::new(0);
 /// Whether PR_SET_DUMPABLE was set for the time of the report.
@@ -132,6 +135,9 @@ pub fn end_copy() {
             continue;
         }
         kill(child);
+        if ptr::eq(slot, &raw const CHILD) {
+            dismiss();
+        }
         let mut is_left = true;
         while is_left && nanoseconds() < deadline {
             is_left = has_ended(child).is_none();
@@ -144,6 +150,16 @@ pub fn end_copy() {
         }
     }
     close_to_copy();
+}
+
+/// Has a copy that is done end by itself: a sandbox may forbid to kill it, and the copy to see that the process has ended. It would
+/// keep what it has of the process, such as standard error, until the deadline.
+fn dismiss() {
+    // SAFETY: there is a copy, for which the thread with the claim, which we are, has written it.
+    if let Some(done) = unsafe { *WORK.0.get() }.and_then(|work| work.done) {
+        done.store(DISMISSED, Release);
+        wake(done);
+    }
 }
 
 /// Waits for children of earlier attempts. Where the process has gone on after a report, and the copy took longer to end on a busy
@@ -178,7 +194,7 @@ pub unsafe fn in_a_copy_of_vm_child(work: &CopyWork) -> CopyEnd {
         crate::arch::clone_and_run(
             c_long::from(COPY_FLAGS),
             shared,
-            core::ptr::null_mut(),
+            ptr::null_mut(),
             COPY.as_ptr(),
             become_copy_of_vm_child,
         )
@@ -253,11 +269,11 @@ fn run_in_copy(work: &CopyWork) {
     close_others(stderr);
     (work.write)(stderr);
     if let Some(done) = work.done {
-        done.store(1, Release);
+        done.fetch_max(1, Release);
         wake(done);
         // If the copy ended, the other threads would run on, and one of them might call exit(3) before the crashed one has died.
-        while nanoseconds() < work.deadline && !is_orphan(work) {
-            sleep(100_000_000);
+        while done.load(Acquire) != DISMISSED && nanoseconds() < work.deadline && !is_orphan(work) {
+            wait_for_change(done, 1, 100_000_000);
         }
     }
 }

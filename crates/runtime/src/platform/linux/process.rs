@@ -201,28 +201,18 @@ pub fn raise_unblocked(signal: c_int) {
     super::change_mask(libc::SIG_UNBLOCK, signal);
 }
 
-/// Whether the kernel might write a core file of the process when it started (prctl(2), PR_GET_DUMPABLE): a program that may
-/// only be executed has none.
-static STARTED_DUMPABLE: AtomicBool = AtomicBool::new(false);
+/// Whether the program has asked that no core file of it be written (prctl(2), PR_SET_DUMPABLE). The kernel's flag does not tell that:
+/// a change of user or group clears it, too, and it stays clear when the first user is back.
+static WANTS_NO_CORE_FILE: AtomicBool = AtomicBool::new(false);
 
-/// Notes that. For the constructor.
-pub fn learn_core_files() {
-    STARTED_DUMPABLE.store(is_dumpable(), Relaxed);
+/// To be called when the program asks for that. A child by vfork asks for its parent, too: the flag belongs to their memory.
+pub fn note_no_core_file() {
+    WANTS_NO_CORE_FILE.store(true, Relaxed);
 }
 
-/// Whether the program has asked that no core file of it be written (prctl(2), PR_SET_DUMPABLE). A change of user or group clears the
-/// same flag; then the program has not asked for it.
+/// Whether the program has asked for no core file of it, and has not taken that back.
 pub fn has_given_up_core_files() -> bool {
-    let is_as_started = |call, entry| {
-        // SAFETY: no preconditions; getauxval(3) reads what the kernel has told at the start.
-        unsafe { own_call(call) as libc::c_ulong == libc::getauxval(entry) }
-    };
-    STARTED_DUMPABLE.load(Relaxed)
-        && !is_dumpable()
-        && is_as_started(libc::SYS_getuid, libc::AT_UID)
-        && is_as_started(libc::SYS_geteuid, libc::AT_EUID)
-        && is_as_started(libc::SYS_getgid, libc::AT_GID)
-        && is_as_started(libc::SYS_getegid, libc::AT_EGID)
+    WANTS_NO_CORE_FILE.load(Relaxed) && !is_dumpable()
 }
 
 fn is_dumpable() -> bool {

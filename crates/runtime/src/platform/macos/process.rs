@@ -238,9 +238,6 @@ pub fn raise_unblocked(signal: c_int) {
     change_mask(libc::SIG_UNBLOCK, signal);
 }
 
-/// What [`has_given_up_core_files`] has to know. For the constructor.
-pub fn learn_core_files() {}
-
 /// Whether the program has asked for no core file of it: nothing tells that here.
 pub fn has_given_up_core_files() -> bool {
     false
