@@ -113,6 +113,7 @@ pub fn take_over(incident: Incident) {
 /// In a forked child: a report that was under way in its parent is not this process's.
 pub fn adopt_forked_child() {
     CLAIM.store(0, Relaxed);
+    platform::forget_trial();
 }
 
 /// Blocks what must not interrupt the handling of a crash; returns the mask before.

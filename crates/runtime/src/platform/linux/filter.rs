@@ -287,6 +287,13 @@ pub fn is_learning_forbidden() -> bool {
     AT_START.load(Acquire) == TRYING
 }
 
+/// In a forked child: the thread that was finding out is not here.
+pub fn forget_trial() {
+    if AT_START.load(Relaxed) == TRYING {
+        AT_START.store(UNKNOWN, Relaxed);
+    }
+}
+
 /// From which entry of [`CALLS`] on a child tries them, and at which it is.
 #[repr(C, align(16))]
 struct Trial {

@@ -43,7 +43,7 @@ pub use copy::*;
 pub use delivery::prepare_to_relay;
 pub use directory::*;
 pub use fault::*;
-pub use filter::{forbids_reports, is_forbidden, is_learning_forbidden, learn_filter, learn_forbidden};
+pub use filter::{forbids_reports, forget_trial, is_forbidden, is_learning_forbidden, learn_filter, learn_forbidden};
 pub use freestanding::{own_call, poll, system_call};
 pub use lineage::*;
 pub use maps::*;

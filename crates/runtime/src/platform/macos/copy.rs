@@ -45,6 +45,9 @@ pub fn learn_forbidden() {}
 /// The same, at load.
 pub fn learn_filter() {}
 
+/// In a forked child: nobody finds anything out.
+pub fn forget_trial() {}
+
 /// Whether a thread that has crashed is finding out what is forbidden.
 pub fn is_learning_forbidden() -> bool {
     false
