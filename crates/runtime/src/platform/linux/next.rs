@@ -115,29 +115,29 @@ pub fn libraries() -> impl Iterator<Item = Option<Library>> {
     })
 }
 
-/// Where each file of the loader's list is loaded: the executable's first, then the libraries in the order of their loading.
-pub fn load_addresses() -> impl Iterator<Item = usize> {
+/// The loader's list as it is now, for handlers: what a crashed program has written there may have made a circle of it.
+fn entries_now() -> impl Iterator<Item = &'static LinkMap> {
+    /// No process has as many files in memory: vm.max_map_count is 65,530, and each file has several mappings.
+    const MOST_FILES: usize = 65_536;
     let mut next = first_library();
     core::iter::from_fn(move || {
         // SAFETY: null, or an entry of the loader's list; what was there when the program started stays, and is first.
         let entry = unsafe { next.as_ref() }?;
         next = entry.next();
-        Some(entry.base)
+        Some(entry)
     })
+    .take(MOST_FILES)
+}
+
+/// Where each file of the loader's list is loaded: the executable's first, then the libraries in the order of their loading.
+pub fn load_addresses() -> impl Iterator<Item = usize> {
+    entries_now().map(|entry| entry.base)
 }
 
 /// The entry of the file that an address of code is in: the one with the highest start below it. Only the list itself is read.
 pub(crate) fn file_of(code: usize) -> Option<&'static LinkMap> {
-    let mut next = first_library();
-    let mut holder: Option<&LinkMap> = None;
-    // SAFETY: null, or an entry of the loader's list (see `libraries`).
-    while let Some(entry) = unsafe { next.as_ref() } {
-        if entry.base <= code && holder.is_none_or(|holder| holder.base < entry.base) {
-            holder = Some(entry);
-        }
-        next = entry.next();
-    }
-    holder
+    let below = entries_now().filter(|entry| entry.base <= code);
+    below.reduce(|holder, entry| if holder.base < entry.base { entry } else { holder })
 }
 
 /// Whether code is in a file that Go's compiler has made, by the note that such files have.
