@@ -94,6 +94,12 @@ pub fn now(signal: c_int) -> ! {
     end(signal)
 }
 
+/// The same where our own code can't go on: without another call that may fail.
+pub fn without_report(signal: c_int) -> ! {
+    block_all(signal);
+    end(signal)
+}
+
 /// Ends the process by an instruction that raises the signal: since that is blocked, the process ends even if it has a handler. Where
 /// no instruction raises it, by the exit status that a shell shows for the signal.
 pub fn end(signal: c_int) -> ! {

@@ -63,7 +63,34 @@ unsafe fn fails_own_call(signal: c_int, info: *const siginfo_t, context: *mut c_
     }
 }
 
+/// Whether a fault in this file's own code has been mended, so that the interrupted instruction succeeds now. A thread may have lost its
+/// control block, with errno in it: unmapped, or no longer known to the processor. Then the first thing that [`handler`] does is a fault.
+/// One that can't be mended would come again and again, on an alternate stack that never fills: the process ends.
+///
+/// # Safety
+/// The pointers are those that the kernel gave to the running handler.
+unsafe fn mends_own_fault(signal: c_int, info: *const siginfo_t, context: *const c_void) -> bool {
+    /// Faults of our own that are survived. A report that crashes has one or two.
+    const MOST: u32 = 16;
+    static FAULTS: AtomicU32 = AtomicU32::new(0);
+    // SAFETY: the caller promises what the kernel has given the running handler.
+    unsafe {
+        let is_own = platform::is_bad_access(signal, info) && is_handling(context);
+        if !is_own || platform::lend_thread_memory(info) {
+            return is_own;
+        }
+    }
+    if FAULTS.fetch_add(1, Relaxed) >= MOST {
+        death::without_report(signal);
+    }
+    false
+}
+
 unsafe extern "C" fn handler(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
+    // SAFETY: the kernel calls us as it calls a handler with SA_SIGINFO.
+    if unsafe { mends_own_fault(signal, info, context) } {
+        return;
+    }
     let errno = platform::errno();
     // SAFETY: the kernel calls us as it calls a handler with SA_SIGINFO.
     if unsafe { fails_own_call(signal, info, context) } {
@@ -104,6 +131,7 @@ unsafe extern "C" fn handler(signal: c_int, info: *mut siginfo_t, context: *mut 
         unsafe { report_and_die(pid, tid, &fault, info, context) };
     }
     platform::set_errno(errno);
+    platform::return_thread_memory();
 }
 
 /// Where a sandbox forbids the system calls of a report, and even those by which a process can end itself: writes one line, if that is

@@ -61,6 +61,16 @@ pub fn thread_pointer_by_kernel() -> usize {
     thread_pointer().cast_unsigned()
 }
 
+/// Sets the address of the calling thread's control block; whether that was allowed: here it always is.
+///
+/// # Safety
+/// There is memory that serves as one, or the thread uses none any more.
+pub unsafe fn set_thread_pointer(thread: usize) -> bool {
+    // SAFETY: the caller promises it.
+    unsafe { asm!("msr tpidr_el0, {}", in(reg) thread, options(nostack, preserves_flags)) };
+    true
+}
+
 /// The int that is `offset` bytes from the calling thread's control block.
 ///
 /// # Safety

@@ -68,6 +68,17 @@ pub fn thread_pointer_by_kernel() -> usize {
     thread
 }
 
+/// Sets the address of the calling thread's control block; whether that was allowed.
+///
+/// # Safety
+/// There is memory that serves as one, or the thread uses none any more.
+pub unsafe fn set_thread_pointer(thread: usize) -> bool {
+    /// asm/prctl.h
+    const ARCH_SET_FS: c_long = 0x1002;
+    // SAFETY: the caller promises it.
+    unsafe { system_call(libc::SYS_arch_prctl, [ARCH_SET_FS, thread as c_long, 0, 0, 0, 0]) == 0 }
+}
+
 /// The int that is `offset` bytes from the calling thread's control block.
 ///
 /// # Safety

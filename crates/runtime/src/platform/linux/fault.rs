@@ -77,7 +77,7 @@ pub unsafe fn fault(signal: c_int, info: *const siginfo_t, context: *const c_voi
     // decided by code and signal.
     unsafe {
         let trap = arch::trap(context);
-        let is_access = matches!(signal, libc::SIGSEGV | libc::SIGBUS) && (*info).si_code > 0;
+        let is_access = super::is_bad_access(signal, info);
         Fault {
             signal,
             code: (*info).si_code,

@@ -17,6 +17,7 @@ mod fault;
 mod filter;
 pub(crate) mod freestanding;
 mod image;
+mod lent;
 mod lineage;
 mod maps;
 mod mask;
@@ -45,6 +46,7 @@ pub use directory::*;
 pub use fault::*;
 pub use filter::{forbids_reports, forget_trial, is_forbidden, is_learning_forbidden, learn_filter, learn_forbidden};
 pub use freestanding::{own_call, poll, system_call};
+pub use lent::*;
 pub use lineage::*;
 pub use maps::*;
 pub use mask::{

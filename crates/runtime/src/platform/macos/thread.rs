@@ -27,6 +27,25 @@ pub fn tid() -> pid_t {
     id as pid_t
 }
 
+/// Whether a signal is the kernel's word on an address that can't be used; not asked here.
+///
+/// # Safety
+/// None: the arguments are not used.
+pub unsafe fn is_bad_access(_signal: c_int, _info: *const siginfo_t) -> bool {
+    false
+}
+
+/// Lends the calling thread memory for a control block that it has lost; not here, where the thread could not even be asked for its id.
+///
+/// # Safety
+/// None: the argument is not used.
+pub unsafe fn lend_thread_memory(_info: *const siginfo_t) -> bool {
+    false
+}
+
+/// Takes such memory back.
+pub fn return_thread_memory() {}
+
 /// Whether a thread of this process is alive.
 pub fn is_alive(pid: pid_t, tid: pid_t) -> bool {
     /// sys/proc_info.h; answers with a proc_threadinfo, or fails for a thread that has ended.
