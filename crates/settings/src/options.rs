@@ -358,6 +358,12 @@ impl Options {
         self.targets & TO_STDERR != 0 || self.is_default()
     }
 
+    /// Whether the system's log or the journal is named.
+    #[must_use]
+    pub fn is_in_logs(&self) -> bool {
+        self.targets & (TO_SYSLOG | TO_JOURNAL) != 0
+    }
+
     /// Whether no target is named.
     #[must_use]
     pub fn is_default(&self) -> bool {

@@ -176,7 +176,7 @@ fn deliver(report: &Report, output: &Output, directory: Option<&str>, is_taken: 
     if let Some(directory) = directory {
         let (ending, text) = whole(report);
         let is_saved = output.save(directory, ending, &time_in_names(report), &text);
-        is_missing |= !is_saved && !is_streamed;
+        is_missing |= !is_saved && (!is_streamed || output.is_unread());
         if is_saved {
             targets::prune(directory, options().report_keep);
         }
@@ -186,6 +186,9 @@ fn deliver(report: &Report, output: &Output, directory: Option<&str>, is_taken: 
     } else if is_missing {
         // Its first lines are there already.
         output.say_lines(&report::text::stacks(report));
+    }
+    if is_missing && output.is_unread() && !options().is_in_logs() {
+        targets::tell_a_log(report);
     }
 }
 

@@ -35,13 +35,10 @@ const SEVERITY: u32 = 2;
 /// Sends the report to every log that was named, and writes the termination log. False if one of them did not take it and nothing else
 /// was asked to have the whole report.
 pub fn send(report: &Report, output: &Output) -> bool {
-    // A second attempt at the report does not send it again.
-    let is_sent = progress().is_some_and(|progress| progress.logged.swap(1, Relaxed) != 0);
-    // A privileged process tells nobody what its caller may not know, and its environment is its caller's.
-    if is_sent || platform::is_confidential() {
+    if !may_send(NAMED) {
         return true;
     }
-    let until = incident().deadline.min(platform::nanoseconds() + LOG_TIMEOUT);
+    let until = until();
     let mut has_failed = false;
     let options = options();
     for (name, bit) in TARGETS {
@@ -56,8 +53,8 @@ pub fn send(report: &Report, output: &Output) -> bool {
         }
     }
     if options.is_default() && output.is_unread() {
-        // Nobody reads standard error, as of a daemon. That there may be no log is no error: nobody has asked for one.
-        let _ = journal(report, until).or_else(|_| syslog(report, until));
+        // Nobody reads standard error, as of a daemon.
+        tell_a_log(report);
     }
     if let Some(path) = options.termination_log
         && let Err(error) = platform::write_termination_log(&[path, b"\0"].concat(), termination(report).as_bytes())
@@ -65,6 +62,30 @@ pub fn send(report: &Report, output: &Output) -> bool {
         output.complain(&String::from_utf8_lossy(path), error);
     }
     !has_failed || options.report.is_some() || options.is_on_stderr()
+}
+
+/// Sends the report to a log that nobody has named, since it would be lost otherwise. That there may be none is no error.
+pub fn tell_a_log(report: &Report) {
+    if may_send(NOT_NAMED) {
+        let until = until();
+        let _ = journal(report, until).or_else(|_| syslog(report, until));
+    }
+}
+
+/// What a report has been sent to ([`may_send`]): the logs that were named, one that was not.
+const NAMED: u32 = 1;
+const NOT_NAMED: u32 = 2;
+
+/// Whether the report may be sent now: a second attempt at it does not send it again, and a privileged process tells nobody what its
+/// caller may not know, since its environment is its caller's.
+fn may_send(to: u32) -> bool {
+    let is_sent = progress().is_some_and(|progress| progress.logged.fetch_or(to, Relaxed) & to != 0);
+    !is_sent && !platform::is_confidential()
+}
+
+/// How long logs may keep the report waiting, on the clock of [`platform::nanoseconds`].
+fn until() -> u64 {
+    incident().deadline.min(platform::nanoseconds() + LOG_TIMEOUT)
 }
 
 /// The head, the start of the crashed stack and the summary, for logs, of which a reader may have only the start or the end.

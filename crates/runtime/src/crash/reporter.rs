@@ -53,7 +53,7 @@ pub struct Progress {
     pub done: AtomicU32,
     /// 1 when the copy has written the first lines, where that is left to it.
     pub header: AtomicU32,
-    /// 1 when the copy has sent the report to the logs, so that a second copy does not send it again.
+    /// Which logs the copy has sent the report to, as bits of `capture`, so that a second copy does not send it again.
     pub logged: AtomicU32,
     /// How many bytes of `draft` there are.
     pub draft_length: AtomicU32,
