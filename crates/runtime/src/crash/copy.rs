@@ -88,8 +88,11 @@ pub fn write() -> bool {
     if !is_written && let Some(progress) = progress() {
         keep_draft(progress, true);
     }
-    if let Some((stack, size)) = stack {
-        // SAFETY: the copy has its own, and what we called there has returned.
+    // Where the helper has not left it yet, it stays.
+    if let Some((stack, size)) = stack
+        && platform::is_stack_free()
+    {
+        // SAFETY: the copy has its own, what we called there has returned, and the helper has ended.
         unsafe { platform::unmap(stack, size) };
     }
     is_written

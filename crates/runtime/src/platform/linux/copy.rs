@@ -117,6 +117,17 @@ pub unsafe fn in_a_copy(work: CopyWork) -> CopyEnd {
     }
 }
 
+/// Whether nobody in this memory is on the stack of [`in_a_copy`] any more. Its helper ends when it has told of the copy, but on a busy
+/// machine perhaps not at once.
+pub fn is_stack_free() -> bool {
+    let helper = HELPER.load(Relaxed);
+    let is_free = helper <= 0 || has_ended(helper).is_some();
+    if is_free {
+        HELPER.store(0, Relaxed);
+    }
+    is_free
+}
+
 /// Resumes the other threads, which a copy has stopped: by its end.
 pub fn resume_threads() {
     end_copy();
