@@ -37,9 +37,11 @@ pub unsafe fn prepare(pid: pid_t, tid: pid_t, fault: &Fault, info: *const siginf
     }
     // SAFETY: the caller promises the kernel's siginfo and context, and this is the handler that they were given to.
     unsafe {
-        // Under Valgrind the signal can't be sent again: it takes a signal with the siginfo of a fault for a fault of its own.
-        let comes_again = platform::is_on_valgrind() && platform::execute_again(fault, context)
-            || platform::ENDS_BY_INSTRUCTION && platform::would_fault_again(fault);
+        // Valgrind tells the stack of a fault, and not always that of a signal that was sent. But most of the registers that it gives a
+        // handler are those of an earlier instruction: with these the faulting one may succeed.
+        let comes_again =
+            platform::is_on_valgrind() && platform::is_explained(fault) && platform::execute_again(fault, context)
+                || platform::ENDS_BY_INSTRUCTION && platform::would_fault_again(fault);
         if !comes_again {
             block_all(signal);
             let sent = pid != 1 && send(pid, tid, signal, info);
@@ -65,6 +67,10 @@ fn block_all(signal: c_int) {
 /// # Safety
 /// `info` is what the kernel gave to a handler.
 unsafe fn send(pid: pid_t, tid: pid_t, signal: c_int, info: *const siginfo_t) -> bool {
+    // Valgrind takes a signal with the siginfo of a fault for a fault of its own, and keeps what is blocked to itself.
+    if platform::is_on_valgrind() {
+        return platform::send(pid, tid, signal);
+    }
     // SAFETY: the caller promises the kernel's siginfo, or a copy of it.
     let is_sent = unsafe { platform::send_again(pid, tid, signal, info) } || platform::send(pid, tid, signal);
     is_sent && platform::is_pending(signal)

@@ -25,6 +25,11 @@ pub fn cause(fault: &Fault) -> Cause {
     arch::cause(fault.signal, fault.code, &fault.trap, &fault.registers, read)
 }
 
+/// Whether the registers are those with which the interrupted instruction has faulted.
+pub fn is_explained(fault: &Fault) -> bool {
+    fault.trap.is_explained(&fault.registers, read)
+}
+
 /// The fault whose handler has raised a signal: a program's own handler that prints something, restores the default action and raises
 /// the signal again, or calls abort(3). `None` where that is not certain.
 ///

@@ -104,6 +104,11 @@ pub fn would_fault_again(fault: &Fault) -> bool {
         }
 }
 
+/// Whether the registers are those with which the interrupted instruction has faulted: always here.
+pub fn is_explained(_fault: &Fault) -> bool {
+    true
+}
+
 /// Sends a signal to the calling thread as it came the first time: no call does that here.
 ///
 /// # Safety
