@@ -38,7 +38,9 @@ impl File {
 
     /// A section's content, decompressed; `None` if there is none.
     pub fn section(&self, name: &str) -> Option<&'static [u8]> {
-        let (_, section) = self.sections.section_by_name(Endianness::Little, name.as_bytes())?;
+        let Some((_, section)) = self.sections.section_by_name(Endianness::Little, name.as_bytes()) else {
+            return self.zdebug_section(name);
+        };
         if section.sh_type(Endianness::Little) == elf::SHT_NOBITS {
             return None;
         }
@@ -57,6 +59,16 @@ impl File {
         }
     }
 
+    /// A section as linkers compressed it before there was SHF_COMPRESSED (ld's `--compress-debug-sections=zlib-gnu`, Go up to 1.18):
+    /// `.zdebug_info` for `.debug_info`, with "ZLIB" and the size as a big-endian number in front.
+    fn zdebug_section(&self, name: &str) -> Option<&'static [u8]> {
+        let name = format!(".zdebug_{}", name.strip_prefix(".debug_")?);
+        let (_, section) = self.sections.section_by_name(Endianness::Little, name.as_bytes())?;
+        let content = section.data(Endianness::Little, self.data).ok()?.strip_prefix(b"ZLIB")?;
+        let (size, compressed) = content.split_first_chunk()?;
+        inflate(compressed, usize::try_from(u64::from_be_bytes(*size)).ok()?)
+    }
+
     /// The build id, behind the header of its note (16 bytes: three sizes and `GNU`).
     pub fn build_id(&self) -> Option<&'static [u8]> {
         let note = self.section(".note.gnu.build-id")?;
@@ -72,7 +84,8 @@ impl File {
     }
 
     fn has_debug_info(&self) -> bool {
-        self.sections.section_by_name(Endianness::Little, b".debug_info").is_some()
+        let names = [".debug_info", ".zdebug_info"];
+        names.iter().any(|name| self.sections.section_by_name(Endianness::Little, name.as_bytes()).is_some())
     }
 
     fn has_symbol_table(&self) -> bool {
