@@ -11,7 +11,7 @@ use super::incident::{self, Claim, Incident, NO_INCIDENT, begin, claim, release}
 use super::ownership::Entries;
 use super::returns::Instruction;
 use super::settings::{CRASH_SIGNALS, options};
-use super::{child, copy, death, header, ownership, raw, returns, vm_child};
+use super::{child, copy, death, header, ownership, raw, returns, stacks, vm_child};
 use crate::arch;
 use crate::platform::{self, Fault, is_own_process};
 use crate::signals::Origin;
@@ -326,8 +326,8 @@ unsafe fn report(pid: pid_t, tid: pid_t, fault: &Fault, info: *const siginfo_t) 
         Claim::Refused => return true,
     }
     let mut raised = Raised { pid, tid, fault, info };
-    // SAFETY: the caller promises the kernel's siginfo, and we hold the claim, which one thread has.
-    unsafe { platform::call_with_room(report_claimed, (&raw mut raised).cast()) };
+    // SAFETY: the caller promises the kernel's siginfo, and we hold the claim, which one thread has, and the spare stack with it.
+    unsafe { platform::call_with_room(stacks::spare(), report_claimed, (&raw mut raised).cast()) };
     true
 }
 

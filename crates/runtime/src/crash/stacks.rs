@@ -61,6 +61,21 @@ static POOL: [Slab; SLABS] =
     [const { Slab { base: AtomicPtr::new(ptr::null_mut()), count: AtomicU32::new(0), free: AtomicU32::new(0) } };
         SLABS];
 
+/// A stack for whom holds the claim, where the program's own alternate stack may be too small. It stands here, where the linker puts it
+/// beside the pool, which is not written at the start of a process either: elsewhere it would cost each process a page.
+#[repr(align(16))]
+struct Spare(UnsafeCell<[u8; 16384]>);
+
+// SAFETY: only the thread that holds the claim uses it, while it does.
+unsafe impl Sync for Spare {}
+
+static SPARE: Spare = Spare(UnsafeCell::new([0; 16384]));
+
+/// The upper end of that stack, for who holds the claim.
+pub fn spare() -> *mut u8 {
+    SPARE.0.get().cast::<u8>().wrapping_add(size_of::<Spare>())
+}
+
 /// Slabs of [`POOL`] from this index on have never been mapped.
 static REACHED: AtomicUsize = AtomicUsize::new(0);
 

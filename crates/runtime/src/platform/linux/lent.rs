@@ -1,25 +1,18 @@
 //! Memory for the control block of a thread that has lost its own: where it is unmapped, or the processor no longer knows where it is,
 //! our own code can't reach errno.
 
-use core::cell::UnsafeCell;
+use core::ptr;
 use core::sync::atomic::{AtomicI32, AtomicUsize, Ordering::Relaxed};
 
-use libc::{c_int, siginfo_t};
+use libc::{c_int, c_long, siginfo_t};
 
+use super::is_forbidden;
 use crate::arch;
 
+/// Bytes of a control block and of what lies around one: where threads of libc's have errno, there is some memory.
 const SIZE: usize = arch::THREAD_MEMORY.0 + arch::THREAD_MEMORY.1;
 
-/// A control block and what lies around one, all zeros: where threads of libc's have errno, there is some memory.
-#[repr(align(64))]
-struct Memory(UnsafeCell<[u8; SIZE]>);
-
-// SAFETY: only used as thread-local memory. Two threads that have lost theirs share it, and nothing there is more than a number.
-unsafe impl Sync for Memory {}
-
-static MEMORY: Memory = Memory(UnsafeCell::new([0; SIZE]));
-
-/// The thread that uses it, and where its own block should be.
+/// The thread that uses such memory, and where its own block should be.
 static BORROWER: AtomicI32 = AtomicI32::new(0);
 static ORIGINAL: AtomicUsize = AtomicUsize::new(0);
 
@@ -38,25 +31,35 @@ pub unsafe fn is_bad_access(signal: c_int, info: *const siginfo_t) -> bool {
 /// # Safety
 /// `info` is what the kernel gave to a handler, for which [`is_bad_access`] holds.
 pub unsafe fn lend_thread_memory(info: *const siginfo_t) -> bool {
-    if super::is_forbidden(arch::THREAD_POINTER) {
+    if [arch::THREAD_POINTER, libc::SYS_mmap].into_iter().any(is_forbidden) || BORROWER.load(Relaxed) == super::tid() {
         return false;
     }
     let (below, _) = arch::THREAD_MEMORY;
-    let (original, lent) = (arch::thread_pointer_by_kernel(), MEMORY.0.get().addr() + below);
+    let original = arch::thread_pointer_by_kernel();
     // SAFETY: the caller promises the kernel's siginfo.
     let address = unsafe { (*info).si_addr() }.addr();
-    if original == lent || address.wrapping_sub(original.wrapping_sub(below)) >= SIZE {
+    if address.wrapping_sub(original.wrapping_sub(below)) >= SIZE {
         return false;
     }
+    let (rights, kind) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+    // Not by a function that keeps the call's error in errno. It stays mapped: the process is about to end.
+    // SAFETY: new memory.
+    let memory = unsafe { arch::system_call(libc::SYS_mmap, [0, SIZE as c_long, rights.into(), kind.into(), -1, 0]) };
+    if memory <= 0 {
+        return false;
+    }
+    let lent = memory.cast_unsigned() as usize + below;
     if BORROWER.compare_exchange(0, super::tid(), Relaxed, Relaxed).is_ok() {
         ORIGINAL.store(original, Relaxed);
     }
-    if arch::THREAD_NAMES_ITSELF {
-        // SAFETY: in the memory above, and aligned; all threads write the same.
-        unsafe { MEMORY.0.get().byte_add(below).cast::<usize>().write(lent) };
+    // SAFETY: it lies in the memory that was mapped, aligned. There is memory for a control block, and nothing can be lost of one that
+    // can't be read.
+    unsafe {
+        if arch::THREAD_NAMES_ITSELF {
+            ptr::with_exposed_provenance_mut::<usize>(lent).write(lent);
+        }
+        arch::set_thread_pointer(lent)
     }
-    // SAFETY: there is memory for a control block, and nothing can be lost of one that can't be read.
-    unsafe { arch::set_thread_pointer(lent) }
 }
 
 /// Makes the calling thread's control block what it was when it crashed, if it has borrowed another.

@@ -1,7 +1,6 @@
 //! Memory: looked at without the risk of a fault, and mapped without malloc.
 
 use super::freestanding::own_call;
-use core::cell::UnsafeCell;
 use core::ptr;
 use core::sync::atomic::{AtomicBool, AtomicI32, Ordering::Relaxed};
 
@@ -109,19 +108,14 @@ pub fn without_alternate_stack(run: impl FnOnce()) {
     }
 }
 
-/// Calls a function on memory of our own where the thread is on an alternate stack that may be too small for it: those of Rust's programs
-/// have 8 KiB, of which a processor with AVX-512 takes more than 3 KiB for each signal.
+/// Calls a function on the stack that ends at `spare` where the thread is on an alternate stack that may be too small for it: those of
+/// Rust's programs have 8 KiB, of which a processor with AVX-512 takes more than 3 KiB for each signal.
 ///
 /// # Safety
-/// That of the function, and no two threads call this at the same time.
-pub unsafe fn call_with_room(function: unsafe extern "C" fn(*mut c_void), argument: *mut c_void) {
+/// That of the function. `spare` is aligned to 16, and what lies below it is used for nothing else meanwhile and suffices.
+pub unsafe fn call_with_room(spare: *mut u8, function: unsafe extern "C" fn(*mut c_void), argument: *mut c_void) {
     /// Bytes of stack that suffice for a report, up to where it is on a stack made for it.
     const ROOM: usize = 4096;
-    #[repr(align(16))]
-    struct Spare(UnsafeCell<[u8; 16384]>);
-    // SAFETY: only one thread at a time uses it, by the contract of this function.
-    unsafe impl Sync for Spare {}
-    static SPARE: Spare = Spare(UnsafeCell::new([0; 16384]));
 
     /// The function and its argument.
     struct Call(unsafe extern "C" fn(*mut c_void), *mut c_void);
@@ -140,12 +134,11 @@ pub unsafe fn call_with_room(function: unsafe extern "C" fn(*mut c_void), argume
         && exchange_signal_stack(ptr::null(), &raw mut stack) == 0
         && stack.ss_flags & libc::SS_ONSTACK != 0
         && here.saturating_sub(stack.ss_sp.addr()) < ROOM;
-    // SAFETY: the spare stack is aligned and used by nobody else; the caller promises the rest.
+    // SAFETY: the caller promises it.
     unsafe {
         if is_small {
             let call = Call(function, argument);
-            let top = SPARE.0.get().cast::<u8>().add(size_of::<Spare>());
-            arch::call_on_stack(top, on_spare, (&raw const call).cast_mut().cast());
+            arch::call_on_stack(spare, on_spare, (&raw const call).cast_mut().cast());
         } else {
             function(argument);
         }

@@ -9,11 +9,11 @@ use crate::arch::Access;
 /// Size of a page.
 pub const PAGE: usize = if cfg!(target_arch = "aarch64") { 16384 } else { 4096 };
 
-/// Calls a function where the thread is.
+/// Calls a function where the thread is, and not on the stack that it is given: an alternate stack has 32 KiB at least (MINSIGSTKSZ).
 ///
 /// # Safety
 /// That of the function.
-pub unsafe fn call_with_room(function: unsafe extern "C" fn(*mut c_void), argument: *mut c_void) {
+pub unsafe fn call_with_room(_spare: *mut u8, function: unsafe extern "C" fn(*mut c_void), argument: *mut c_void) {
     // SAFETY: the caller promises it.
     unsafe { function(argument) };
 }
