@@ -30,7 +30,7 @@ const STAND_INS: [(&str, &str); 12] = [
     ("SERVICE", "server"),
     (" PID", " $PID"),
     (" FILE", " TREE/report.json"),
-    ("/usr/lib/libnosigpipe.so", "TREE/lib/nosigpipe/libnosigpipe.so"),
+    ("/usr/lib/nosigpipe/libnosigpipe.so", "TREE/lib/nosigpipe/libnosigpipe.so"),
     ("/var/lib/prometheus/node-exporter", "TREE"),
     ("demo\n", "demo --clients 100\n"),
     ("target/release/nosigpipe", "BUILT"),
