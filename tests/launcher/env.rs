@@ -72,8 +72,9 @@ fn systemd_reads_what_was_set() {
     unit.assert_silent_success();
     let text = format!("[Service]\nExecStart=/bin/true\n{}", unit.stdout());
     let file = scratch.file("server.service", text, 0o644);
-    let outcome = bare("systemd-analyze").arg("verify").arg(file).run();
-    outcome.assert_silent_success();
+    // It may have something to say about the machine's own units.
+    let said = bare("systemd-analyze").arg("verify").arg(file).run();
+    assert!(!said.assert_code(0).stderr().contains("server.service"), "{said}");
 }
 
 #[test]
