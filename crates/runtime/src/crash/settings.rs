@@ -30,10 +30,6 @@ pub struct Settings {
     options: UnsafeCell<Options>,
     /// Base name of the executable file, zero-padded.
     program: UnsafeCell<[u8; 64]>,
-    /// The directory for reports, zero-padded: the environment that it was named in may be overwritten with a title.
-    directory: UnsafeCell<[u8; REPORT_MAX + 1]>,
-    /// A container's termination log, likewise.
-    termination_log: UnsafeCell<[u8; TERMINATION_LOG_MAX + 1]>,
 }
 
 // SAFETY: written by the constructor alone, before it gives the kernel a handler and sets ACTIVE (Release). Read by those handlers,
@@ -41,9 +37,20 @@ pub struct Settings {
 // constructor has started before can do neither.
 unsafe impl Sync for Settings {}
 
-static SETTINGS: Settings = Settings {
-    options: UnsafeCell::new(Options::DEFAULT),
-    program: UnsafeCell::new([0; 64]),
+static SETTINGS: Settings = Settings { options: UnsafeCell::new(Options::DEFAULT), program: UnsafeCell::new([0; 64]) };
+
+/// What the settings name. Zeros at the start, so that the pages take memory only where something is named.
+struct Paths {
+    /// The directory for reports, zero-padded: the environment that it was named in may be overwritten with a title.
+    directory: UnsafeCell<[u8; REPORT_MAX + 1]>,
+    /// A container's termination log, likewise.
+    termination_log: UnsafeCell<[u8; TERMINATION_LOG_MAX + 1]>,
+}
+
+// SAFETY: as of `Settings`.
+unsafe impl Sync for Paths {}
+
+static PATHS: Paths = Paths {
     directory: UnsafeCell::new([0; REPORT_MAX + 1]),
     termination_log: UnsafeCell::new([0; TERMINATION_LOG_MAX + 1]),
 };
@@ -99,13 +106,13 @@ pub fn note(options: &Options, program: &[u8], complain: bool) {
             *to = *from;
         }
         if let Some(directory) = options.report {
-            kept.report = keep(&mut *SETTINGS.directory.get(), directory);
-            open_directory(&*SETTINGS.directory.get(), complain);
-            STATE.directory.store(SETTINGS.directory.get().addr() as u64, Relaxed);
+            kept.report = keep(&mut *PATHS.directory.get(), directory);
+            open_directory(&*PATHS.directory.get(), complain);
+            STATE.directory.store(PATHS.directory.get().addr() as u64, Relaxed);
             STATE.directory_length.store(directory.len() as u32, Relaxed);
         }
         if let Some(path) = options.termination_log {
-            kept.termination_log = keep(&mut *SETTINGS.termination_log.get(), path);
+            kept.termination_log = keep(&mut *PATHS.termination_log.get(), path);
         }
     }
     STATE.crash.store(options.crash as u32, Relaxed);
@@ -125,7 +132,7 @@ fn keep<const N: usize>(slot: &'static mut [u8; N], path: &[u8]) -> Option<&'sta
 pub fn report_directory() -> Option<&'static CStr> {
     options().report?;
     // SAFETY: not written any more (`unsafe impl Sync`).
-    CStr::from_bytes_until_nul(unsafe { &*SETTINGS.directory.get() }).ok()
+    CStr::from_bytes_until_nul(unsafe { &*PATHS.directory.get() }).ok()
 }
 
 /// Opens the directory for reports, whose name ends in a zero byte.
