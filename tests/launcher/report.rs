@@ -264,3 +264,26 @@ fn a_report_as_text_is_called_so_and_one_with_other_spaces_is_read() {
     let line = "this is a report as text, to be read as it is; JSON is needed here (NOSIGPIPE_FORMAT=json)";
     assert_eq!(text.stderr(), format!("nosigpipe: {}: {line}\n", file.display()));
 }
+
+#[test]
+fn an_annotation_is_of_the_python_line_where_no_other_is_in_the_repository() {
+    let scratch = Scratch::new();
+    fs::create_dir_all(scratch.path().join(".venv/lib/python3.12/site-packages")).unwrap();
+    let names = [".venv/lib/python3.12/site-packages/numbers.py", "price.py", "main.py"];
+    let mut frames = r#"{"function": "loads", "file": "/usr/lib/python3.12/json.py", "line": 3}"#.to_owned();
+    for (name, line) in names.into_iter().zip(10..) {
+        let file = scratch.path().join(name);
+        fs::write(&file, "").unwrap();
+        frames += &format!(r#", {{"function": "f", "file": "{}", "line": {line}}}"#, file.display());
+    }
+    let python = format!(r#""registers": {{}}, "python": {{"frames": [{frames}]}}"#);
+    let content =
+        report(UUID).replace(r#""registers": {}"#, &python).replace(r#": "server""#, r#": "a\u001b[31m\u0007""#);
+    let file = scratch.path().join("report.json");
+    fs::write(&file, content).unwrap();
+    let annotate = bare(launcher()).args(["report", "--annotate"]).arg(&file);
+    let outcome = annotate.env("GITHUB_ACTIONS", "true").env("GITHUB_WORKSPACE", scratch.path()).run();
+    outcome.assert_silent_success();
+    let start = "::error file=price.py,line=11,title=a?[31m? crashed::nosigpipe: a?[31m? (pid 7) crashed: ";
+    assert!(outcome.stdout().starts_with(start), "{outcome}");
+}
