@@ -108,18 +108,47 @@ fn wrong_usage_is_one_line() {
     assert_refused(
         nosigpipe().args(["run", "--colour", "x"]),
         125,
-        "unexpected argument '--colour' found; see nosigpipe --help",
+        "unexpected argument '--colour' found; see nosigpipe help run",
     );
     assert_refused(
         nosigpipe().arg("run"),
         125,
-        "the following required arguments were not provided: <PROGRAM>...; see nosigpipe --help",
+        "the following required arguments were not provided: <PROGRAM>...; see nosigpipe help run",
     );
     assert_refused(
         nosigpipe().args(["run", "--scope"]),
         125,
-        "a value is required for '--scope <VALUE>' but none was supplied [possible values: process, sockets, tree, off]; see nosigpipe --help",
+        "a value is required for '--scope <VALUE>' but none was supplied [possible values: process, sockets, tree, off]; see nosigpipe help run",
     );
+    // No subcommand, or none that help knows.
+    for words in [&["--colour"][..], &["help", "xyzzy"], &["demo-server", "--colour"]] {
+        let outcome = nosigpipe().args(words).run();
+        assert!(outcome.stderr().ends_with("; see nosigpipe --help\n"), "{outcome}");
+    }
+}
+
+#[test]
+fn a_wrong_value_is_told_before_what_is_missing() {
+    let line = "--scope=true is not allowed: it must be process, sockets, tree or off";
+    assert_refused(nosigpipe().args(["run", "--scope", "true"]), 125, line);
+    assert_refused(nosigpipe().args(["run", "--scope=true", "true"]), 125, line);
+}
+
+#[test]
+fn what_is_no_pid_is_told_in_plain_words() {
+    for command in ["status", "stack"] {
+        for (word, line) in [
+            ("0", "0 is no process: the service isn't running?"),
+            ("", "no PID was given"),
+            (" \n", "no PID was given"),
+            ("8819 8818", "8819 8818: give each PID as a word of its own"),
+            ("8819\n8818", "8819?8818: give each PID as a word of its own"),
+        ] {
+            assert_refused(nosigpipe().args([command, word]), 125, line);
+        }
+        let line = "invalid value 'x' for '[PID]...': it must be the number of a process, from 1 to 2147483647";
+        assert_refused(nosigpipe().args([command, "x"]), 125, &format!("{line}; see nosigpipe help {command}"));
+    }
 }
 
 #[test]
@@ -130,8 +159,10 @@ fn a_number_that_is_none_is_told_which_would_do() {
         (&["try", "--wait", "", "--", "true"], "--wait <SECONDS>", "", "from 1 to 3600"),
         (&["demo", "--clients", "1000001"], "--clients <NUMBER>", "1000001", "from 1 to 1000000"),
     ] {
-        let line =
-            format!("invalid value '{value}' for '{option}': it must be a number {allowed}; see nosigpipe --help");
+        let line = format!(
+            "invalid value '{value}' for '{option}': it must be a number {allowed}; see nosigpipe help {}",
+            words[0]
+        );
         assert_refused(nosigpipe().args(words), 125, &line);
     }
 }
@@ -150,7 +181,8 @@ fn what_was_meant_is_said() {
         (&["qqq"], "unrecognized subcommand 'qqq'"),
         (&["/bin/true"], "unrecognized subcommand '/bin/true' (did you mean 'nosigpipe run -- /bin/true'?)"),
     ] {
-        assert_refused(nosigpipe().args(words), 125, &format!("{line}; see nosigpipe --help"));
+        let help = if words[0] == "run" { "help run" } else { "--help" };
+        assert_refused(nosigpipe().args(words), 125, &format!("{line}; see nosigpipe {help}"));
     }
     let outcome = nosigpipe().args(["env", "--for=sytemd"]).run();
     assert!(outcome.stderr().contains("(did you mean 'systemd'?)"), "{outcome}");
@@ -176,11 +208,11 @@ fn a_name_that_is_empty_is_called_so() {
         (&["doctor", "--library="], "--library <FILE>"),
         (&["env", "--library="], "--library <FILE>"),
         (&["status", "--textfile=", "1"], "--textfile <FILE>"),
-        (&["report", ""], "[FILE]"),
+        (&["report", ""], "[FILE]..."),
         (&["report", "--debug-dir=", "x"], "--debug-dir <DIR>"),
         (&["try", "--request=", "true"], "--request <FILE>"),
     ] {
-        let line = format!("invalid value '' for '{argument}': the name is empty; see nosigpipe --help");
+        let line = format!("invalid value '' for '{argument}': the name is empty; see nosigpipe help {}", words[0]);
         assert_refused(nosigpipe().args(words), 125, &line);
     }
 }

@@ -110,13 +110,16 @@ fn a_report_from_macos_is_resolved_by_a_dsym_of_the_same_uuid_and_by_no_other() 
         let file = scratch.path().join("report.json");
         fs::write(&file, report(uuid)).unwrap();
         let outcome = bare(launcher()).arg("report").arg(file).arg("--debug-dir").arg(scratch.path()).run();
-        outcome.assert_silent_success();
-        outcome.stdout()
+        outcome.assert_code(0);
+        (outcome.stdout(), outcome.stderr())
     };
-    let with = shown(UUID);
+    let (with, remark) = shown(UUID);
+    assert_eq!(remark, "");
     assert!(with.contains("copy_header at /src/server.c:33"), "{with}");
     assert!(with.contains("handle_request") && with.contains("/src/server.c:77"), "{with}");
-    let without = shown(OTHER_UUID);
+    let (without, remark) = shown(OTHER_UUID);
+    let wanted = format!("server (build id {OTHER_UUID}): .build-id/ff/{}.debug", &OTHER_UUID[2..]);
+    assert_eq!(remark, format!("nosigpipe: --debug-dir: no debug file there for {wanted}\n"));
     assert!(without.contains("[server+0x100004010 ") && !without.contains("server.c"), "{without}");
 }
 
@@ -194,4 +197,93 @@ fn a_report_has_colours_on_a_terminal_and_nowhere_else() {
         let plain = on_terminal(name, value);
         assert!(!plain.contains('\x1b') && plain.contains("    >     3  three"), "{name} {plain:?}");
     }
+}
+
+#[test]
+fn several_reports_are_shown_one_after_another() {
+    let scratch = Scratch::new();
+    let report_of = |name: &str| report(UUID).replace(r#""program": "server""#, &format!(r#""program": "{name}""#));
+    let write = |name: &str, content: String, age: u64| {
+        let path = scratch.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, content).unwrap();
+        let time = std::time::SystemTime::now() - std::time::Duration::from_secs(age);
+        fs::File::options().write(true).open(&path).unwrap().set_modified(time).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let first = write("all/b.json", report_of("first"), 100);
+    let second = write("all/a.json", report_of("second"), 50);
+    write("all/notes.txt", "no report".to_owned(), 10);
+    let folder = scratch.path().join("all").to_str().unwrap().to_owned();
+    let log = format!("starting\n{}\nstarting again\n{}\n", report_of("first"), report_of("second"));
+    let log = write("container.log", log, 0);
+    let shown = |files: &[&str]| {
+        let outcome = bare(launcher()).arg("report").args(files).run();
+        outcome.assert_silent_success();
+        outcome.stdout()
+    };
+    let both = format!("{}\n{}", shown(&[&first]), shown(&[&second]));
+    assert!(both.starts_with("nosigpipe: first (pid 7) crashed: "), "{both}");
+    assert!(both.contains("\n\nnosigpipe: second (pid 7) crashed: "), "{both}");
+    for files in [&[first.as_str(), &second][..], &[&folder], &[&log]] {
+        assert_eq!(shown(files), both, "{files:?}");
+    }
+    let annotated = bare(launcher()).args(["report", "--annotate", &folder]).env("GITHUB_ACTIONS", "true").run();
+    let titles: Vec<_> = annotated.stdout().lines().map(|line| line.split("::").nth(1).unwrap().to_owned()).collect();
+    assert_eq!(titles, ["error title=first crashed", "error title=second crashed"], "{annotated}");
+
+    // What can be read is shown, whatever the others are.
+    let damaged = write("damaged.json", format!("{}\n{}", &report_of("cut")[..300], report_of("second")), 0);
+    for files in [[&damaged[..], "/nonexistent"], ["/nonexistent", &damaged]] {
+        let outcome = bare(launcher()).arg("report").args(files).run();
+        outcome.assert_code(125).assert_stdout(&shown(&[&second]));
+        assert_eq!(outcome.stderr().lines().count(), 2, "{outcome}");
+        assert!(outcome.stderr().contains(&format!("nosigpipe: {damaged}: the report is damaged: ")), "{outcome}");
+    }
+    let empty = scratch.path().join("none");
+    fs::create_dir(&empty).unwrap();
+    let outcome = bare(launcher()).arg("report").arg(&empty).run();
+    outcome.assert_code(125).assert_stdout("");
+    let line = "there is no *.json file in this directory (NOSIGPIPE_FORMAT=json writes such reports)";
+    assert_eq!(outcome.stderr(), format!("nosigpipe: {}: {line}\n", empty.display()));
+}
+
+#[test]
+fn a_report_as_text_is_called_so_and_one_with_other_spaces_is_read() {
+    let scratch = Scratch::new();
+    let file = scratch.path().join("report");
+    fs::write(&file, report(UUID)).unwrap();
+    let shown = bare(launcher()).arg("report").arg(&file).run();
+    let value: serde_json::Value = serde_json::from_str(&report(UUID)).unwrap();
+    fs::write(&file, format!("{value:#}\n")).unwrap();
+    let again = bare(launcher()).arg("report").arg(&file).run();
+    again.assert_silent_success().assert_stdout(&shown.stdout());
+    fs::write(&file, shown.stdout()).unwrap();
+    let text = bare(launcher()).arg("report").arg(&file).run();
+    text.assert_code(125).assert_stdout("");
+    let line = "this is a report as text, to be read as it is; JSON is needed here (NOSIGPIPE_FORMAT=json)";
+    assert_eq!(text.stderr(), format!("nosigpipe: {}: {line}\n", file.display()));
+}
+
+#[test]
+fn an_annotation_is_of_the_python_line_where_no_other_is_in_the_repository() {
+    let scratch = Scratch::new();
+    fs::create_dir_all(scratch.path().join(".venv/lib/python3.12/site-packages")).unwrap();
+    let names = [".venv/lib/python3.12/site-packages/numbers.py", "price.py", "main.py"];
+    let mut frames = r#"{"function": "loads", "file": "/usr/lib/python3.12/json.py", "line": 3}"#.to_owned();
+    for (name, line) in names.into_iter().zip(10..) {
+        let file = scratch.path().join(name);
+        fs::write(&file, "").unwrap();
+        frames += &format!(r#", {{"function": "f", "file": "{}", "line": {line}}}"#, file.display());
+    }
+    let python = format!(r#""registers": {{}}, "python": {{"frames": [{frames}]}}"#);
+    let content =
+        report(UUID).replace(r#""registers": {}"#, &python).replace(r#": "server""#, r#": "a\u001b[31m\u0007""#);
+    let file = scratch.path().join("report.json");
+    fs::write(&file, content).unwrap();
+    let annotate = bare(launcher()).args(["report", "--annotate"]).arg(&file);
+    let outcome = annotate.env("GITHUB_ACTIONS", "true").env("GITHUB_WORKSPACE", scratch.path()).run();
+    outcome.assert_silent_success();
+    let start = "::error file=price.py,line=11,title=a?[31m? crashed::nosigpipe: a?[31m? (pid 7) crashed: ";
+    assert!(outcome.stdout().starts_with(start), "{outcome}");
 }

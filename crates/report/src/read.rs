@@ -15,19 +15,56 @@ use super::{
 };
 use wording::words;
 
+/// The first member of a report, by which it is found.
+const MARK: &str = "\"nosigpipe_crash_report\"";
+
 /// Reads the first report in a text. What stands around it, such as other lines of a log, is left out. The error is a sentence.
 pub fn parse(content: &str) -> Result<Report, String> {
-    let mark = "{\"nosigpipe_crash_report\":";
-    let start = content.find(mark).ok_or("there is no nosigpipe crash report in it")?;
-    let content = content.get(start..).unwrap_or_default();
-    let mut values = serde_json::Deserializer::from_str(content).into_iter::<Value>();
-    let value = match values.next() {
-        Some(Ok(value)) => value,
-        Some(Err(problem)) => return Err(format!("the report is damaged: {problem}")),
-        None => return Err("the report is empty".into()),
+    all(content).next().unwrap_or_else(|| Err(none_in(content).into()))
+}
+
+/// Reads every report in a text, in their order. The error is a sentence about one of them; the next may be whole.
+pub fn all(content: &str) -> impl Iterator<Item = Result<Report, String>> {
+    let mut rest = content;
+    core::iter::from_fn(move || {
+        let (report, behind) = next(rest)?;
+        rest = behind;
+        Some(report)
+    })
+}
+
+/// Why there is no report in a text, as a sentence.
+#[must_use]
+pub fn none_in(content: &str) -> &'static str {
+    let is_head = |line: &str| {
+        line.split_once("nosigpipe: ").is_some_and(|(_, head)| head.contains(" (pid ") && head.contains(" crashed: "))
     };
+    if content.lines().any(is_head) {
+        "this is a report as text, to be read as it is; JSON is needed here (NOSIGPIPE_FORMAT=json)"
+    } else {
+        "there is no nosigpipe crash report in it"
+    }
+}
+
+/// The first report in a text, and what follows it.
+fn next(content: &str) -> Option<(Result<Report, String>, &str)> {
+    // There may be white space between brace, name and colon.
+    let (start, behind) = content.match_indices(MARK).find_map(|(at, mark)| {
+        let before = content.get(..at)?.trim_end().strip_suffix('{')?;
+        let behind = content.get(at + mark.len()..)?;
+        behind.trim_start().starts_with(':').then_some((before.len(), behind))
+    })?;
+    let content = content.get(start..)?;
+    let mut values = serde_json::Deserializer::from_str(content).into_iter::<Value>();
+    match values.next()? {
+        Ok(value) => Some((versioned(&value), content.get(values.byte_offset()..)?)),
+        Err(problem) => Some((Err(format!("the report is damaged: {problem}")), behind)),
+    }
+}
+
+fn versioned(value: &Value) -> Result<Report, String> {
     match value.get("nosigpipe_crash_report").and_then(Value::as_u64) {
-        Some(SCHEMA) => Ok(report(&value)),
+        Some(SCHEMA) => Ok(report(value)),
         Some(version) => Err(format!("the report has version {version}; this nosigpipe knows version {SCHEMA}")),
         None => Err("the report has no version".into()),
     }

@@ -1,11 +1,13 @@
 //! The command line: the table of commands, and what all of them share.
 
+use std::error::Error;
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgMatches, Command};
 
+use crate::commands::wrong::Wrong;
 use crate::commands::{attempt, check, completions, demo, doctor, env, man, report, run, stack, status};
 use crate::exit::{self, Failure};
 use crate::{output, preflight};
@@ -90,13 +92,14 @@ pub fn groups() -> impl Iterator<Item = (&'static str, Vec<Command>)> {
 /// Parses the command line, whose first argument is the name of nosigpipe itself, and runs the command. Returns the
 /// exit code.
 pub fn run(arguments: impl Iterator<Item = OsString>) -> Result<u8, Failure> {
-    let matches = match command().try_get_matches_from(arguments) {
+    let arguments: Vec<OsString> = arguments.collect();
+    let matches = match command().try_get_matches_from(&arguments) {
         Ok(matches) => matches,
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
             output::write(&error.to_string())?;
             return Ok(exit::OK);
         }
-        Err(error) => return Err(Failure::refused(usage_error(&error))),
+        Err(error) => return Err(Failure::refused(usage_error(&error, &arguments))),
     };
     let Some((name, matches)) = matches.subcommand() else {
         return Err(Failure::refused("no command given; see nosigpipe --help"));
@@ -107,8 +110,11 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> Result<u8, Failure> {
     }
 }
 
-/// clap's error as one line: what is wrong, and what may have been meant.
-fn usage_error(error: &clap::Error) -> String {
+/// clap's error as one line: what is wrong, what may have been meant, and where to read on.
+fn usage_error(error: &clap::Error, arguments: &[OsString]) -> String {
+    if let Some(Wrong(message)) = error.source().and_then(|source| source.downcast_ref()) {
+        return message.clone();
+    }
     if error.kind() == ErrorKind::MissingSubcommand {
         return "no command given; see nosigpipe --help".into();
     }
@@ -116,7 +122,13 @@ fn usage_error(error: &clap::Error) -> String {
     let problem: Vec<_> = text.lines().take_while(|line| !line.is_empty()).map(str::trim).collect();
     let problem = problem.join(" ");
     let problem = problem.strip_prefix("error: ").unwrap_or(&problem);
-    format!("{problem}{}; see nosigpipe --help", meant(error).unwrap_or_default())
+    let meant = meant(error).unwrap_or_default();
+    let is_given = |command: &Command| arguments.get(1).is_some_and(|word| word == command.get_name());
+    let page = match groups().flat_map(|(_, commands)| commands).find(is_given) {
+        Some(command) => format!("help {}", command.get_name()),
+        None => "--help".into(),
+    };
+    format!("{problem}{meant}; see nosigpipe {page}")
 }
 
 /// A suggestion for the end of the error, ` (did you mean 'X'?)`; `None` where nothing is similar.

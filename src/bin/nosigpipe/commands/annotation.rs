@@ -3,7 +3,9 @@
 use std::env;
 use std::path::Path;
 
-use report::{Frame, Report};
+use report::Report;
+
+use crate::output;
 
 /// The workflow command for a report, if this is a step of a GitHub workflow.
 ///
@@ -11,11 +13,16 @@ use report::{Frame, Report};
 pub fn of(report: &Report, message: &str) -> Option<String> {
     env::var_os("GITHUB_ACTIONS").filter(|value| value == "true")?;
     let workspace = env::var("GITHUB_WORKSPACE").unwrap_or_default();
-    let is_ours = |frame: &&Frame| {
-        relative(&frame.file, &workspace).is_some_and(|file| Path::new(&workspace).join(file).exists())
+    let ours = |file: &str, line: u64| {
+        let file = relative(file, &workspace)?;
+        Path::new(&workspace).join(&file).exists().then_some((file, line))
     };
-    let frame = report.frames.iter().find(is_ours);
-    let location = frame.and_then(|frame| Some((relative(&frame.file, &workspace)?, frame.line)));
+    let location = report.frames.iter().find_map(|frame| ours(&frame.file, frame.line)).or_else(|| {
+        // A virtual environment below the workspace is no part of the repository.
+        let is_installed = |file: &str| ["/site-packages/", "/dist-packages/"].iter().any(|part| file.contains(part));
+        let mut written = report.python.frames.iter().filter(|frame| !is_installed(&frame.file));
+        written.find_map(|frame| ours(&frame.file, frame.line))
+    });
     let mut properties = String::new();
     if let Some((file, line)) = location {
         properties = format!("file={},line={line},", property(&file));
@@ -61,5 +68,5 @@ fn data(text: &str) -> String {
 
 /// Text that may not end a property either.
 fn property(text: &str) -> String {
-    data(text).replace(':', "%3A").replace(',', "%2C")
+    data(&output::name(text)).replace(':', "%3A").replace(',', "%2C")
 }

@@ -106,7 +106,7 @@ pub fn command() -> Command {
 
 pub fn run(matches: &ArgMatches) -> Result<u8, Failure> {
     let format = matches.get_one("for").copied().unwrap_or(Format::Sh);
-    let settings = settings(matches)?;
+    let settings = settings(matches);
     let library = library::find(matches.get_one::<OsString>("library").map(OsString::as_os_str))?;
     let inherited = env::var_os(platform::PRELOAD).filter(|_| format.is_for_here());
     let preload = platform::preload_list(&library.entry, &library.path, inherited.as_deref());

@@ -1,5 +1,6 @@
 //! The commands: a file each, with its part of the command line (`command`) and what it does (`run`). `metrics`,
-//! `handlers` and `tree` are parts of `status`, `annotation`, `debuginfod` and `source` are parts of `report`; `name` and `number` are for all.
+//! `handlers` and `tree` are parts of `status`, `annotation`, `debuginfod` and `source` are parts of `report`; `name`, `number` and `wrong`
+//! are for all.
 
 pub mod annotation;
 pub mod attempt;
@@ -20,3 +21,4 @@ pub mod source;
 pub mod stack;
 pub mod status;
 pub mod tree;
+pub mod wrong;

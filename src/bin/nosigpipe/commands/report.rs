@@ -6,7 +6,7 @@ use std::fs::{File, OpenOptions};
 use std::io::Read;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint};
 
@@ -18,9 +18,9 @@ use symbols::{DebugFiles, Name, elf, macho};
 
 pub fn command() -> Command {
     Command::new("report")
-        .about("Print a crash report that was written with NOSIGPIPE_FORMAT=json")
+        .about("Print crash reports that were written with NOSIGPIPE_FORMAT=json")
         .long_about(
-            "Print a crash report that was written with NOSIGPIPE_FORMAT=json. With --debug-dir, functions, files and \
+            "Print crash reports that were written with NOSIGPIPE_FORMAT=json: every report in every FILE. With --debug-dir, functions, files and \
              lines are looked up again, in debug files found there by the modules' build ids; so they are, without being \
              asked for, in what this user's debuginfod clients have fetched. With --debuginfod, what is missing is fetched \
              from the servers in DEBUGINFOD_URLS (DEBUGINFOD_TIMEOUT, _MAXTIME, _MAXSIZE and _CACHE_PATH hold as in \
@@ -31,10 +31,11 @@ pub fn command() -> Command {
         .arg(
             Arg::new("file")
                 .value_name("FILE")
+                .num_args(1..)
                 .value_parser(name::text())
                 .required_unless_present("schema")
                 .value_hint(ValueHint::FilePath)
-                .help("The report; - is standard input"),
+                .help("A file with reports, or a directory, for its *.json files from the oldest on; - is standard input"),
         )
         .arg(
             Arg::new("schema")
@@ -47,7 +48,7 @@ pub fn command() -> Command {
             Arg::new("annotate")
                 .long("annotate")
                 .action(ArgAction::SetTrue)
-                .help("In a step of a GitHub workflow, print an annotation of the crashed line instead of the report"),
+                .help("In a step of a GitHub workflow, print an annotation of the crashed line instead of each report"),
         )
         .arg(
             Arg::new("debug-dir")
@@ -78,39 +79,161 @@ pub fn run(matches: &ArgMatches) -> Result<u8, Failure> {
         output::write(include_str!("../../../../docs/crash-report.schema.json"))?;
         return Ok(OK);
     }
-    let file = matches.get_one::<String>("file").map_or("-", String::as_str);
-    let content = if file == "-" {
-        read_all(std::io::stdin()).map_err(|error| Failure::about("standard input", &error))?
-    } else {
-        let opened = File::open(file).and_then(read_all);
-        opened.map_err(|error| Failure::about(output::path(Path::new(file)), &error))?
-    };
-    let mut report =
-        read::parse(&content).map_err(|problem| Failure::refused(format!("{}: {problem}", output::name(file))))?;
-    let mut directories: Vec<String> = matches.get_many("debug-dir").unwrap_or_default().cloned().collect();
+    let directories: Vec<String> = matches.get_many("debug-dir").unwrap_or_default().cloned().collect();
     for directory in &directories {
         std::fs::read_dir(directory).map_err(|error| Failure::about(output::name(directory), &error))?;
     }
     let servers =
         matches.get_one::<String>("debuginfod").map(|urls| debuginfod::Servers::new(urls, map_file)).transpose()?;
-    directories.extend(debuginfod::caches().into_iter().filter(|cache| debuginfod::has_any(cache, &report.modules)));
-    if let Some(mut servers) = servers {
-        directories.push(servers.cache());
-        servers.fetch(&report, &directories);
+    let mut printer = Printer { directories, servers, annotates: matches.get_flag("annotate"), is_first: true };
+    let mut code = OK;
+    for given in matches.get_many::<String>("file").unwrap_or_default() {
+        let files = files(given).unwrap_or_else(|failure| vec![Err(failure)]);
+        for file in files {
+            let reports = match file.and_then(|file| Ok((read(&file)?, file))) {
+                Ok((content, file)) => reports_in(&content, &file),
+                Err(failure) => vec![Err(failure)],
+            };
+            for report in reports {
+                match report {
+                    Ok(report) => printer.print(report)?,
+                    Err(failure) => {
+                        output::complain(&failure.message);
+                        code = failure.code;
+                    }
+                }
+            }
+        }
     }
-    if !directories.is_empty() {
-        resolve_again(&mut report, &directories);
+    Ok(code)
+}
+
+/// The file of this name; of a directory, its *.json files, the oldest first.
+fn files(given: &str) -> Result<Vec<Result<String, Failure>>, Failure> {
+    if given == "-" || !Path::new(given).is_dir() {
+        return Ok(vec![Ok(given.to_owned())]);
     }
-    if report.sources.is_empty() {
-        report.sources.extend(source::around(&report, map_file));
+    let about = |error| Failure::about(output::name(given), &error);
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(given).map_err(about)? {
+        let path = entry.map_err(about)?.path();
+        // Opening a pipe could block.
+        let Some(file) = std::fs::metadata(&path).ok().filter(std::fs::Metadata::is_file) else { continue };
+        if path.extension().is_some_and(|extension| extension == "json") {
+            found.push((file.modified().ok(), path));
+        }
     }
-    let text = text::whole(&report);
-    let annotation = matches.get_flag("annotate").then(|| annotation::of(&report, &text)).flatten();
-    match annotation {
-        Some(annotation) => output::write(&annotation)?,
-        None => output::write_coloured(&text, report::source::colour)?,
+    if found.is_empty() {
+        let line = "there is no *.json file in this directory (NOSIGPIPE_FORMAT=json writes such reports)";
+        return Err(Failure::refused(format!("{}: {line}", output::name(given))));
     }
-    Ok(OK)
+    found.sort();
+    let name = |path: PathBuf| {
+        let not_utf8 = |path| Failure::refused(format!("{}: the name is not UTF-8", output::name(&path)));
+        path.into_os_string().into_string().map_err(not_utf8)
+    };
+    Ok(found.into_iter().map(|(_, path)| name(path)).collect())
+}
+
+/// The content of a file, or of standard input.
+fn read(file: &str) -> Result<String, Failure> {
+    if file == "-" {
+        return read_all(std::io::stdin()).map_err(|error| Failure::about("standard input", &error));
+    }
+    File::open(file).and_then(read_all).map_err(|error| Failure::about(output::name(file), &error))
+}
+
+/// The reports in a file, and what is wrong with those that can't be read.
+fn reports_in(content: &str, file: &str) -> Vec<Result<Report, Failure>> {
+    let failure = |problem: &str| Failure::refused(format!("{}: {problem}", output::name(file)));
+    let found: Vec<_> = read::all(content).map(|report| report.map_err(|problem| failure(&problem))).collect();
+    if found.is_empty() { vec![Err(failure(read::none_in(content)))] } else { found }
+}
+
+/// Prints one report after another.
+struct Printer {
+    /// Those of --debug-dir.
+    directories: Vec<String>,
+    servers: Option<debuginfod::Servers>,
+    annotates: bool,
+    /// Whether none has been printed yet.
+    is_first: bool,
+}
+
+impl Printer {
+    fn print(&mut self, mut report: Report) -> Result<(), Failure> {
+        let mut directories = self.directories.clone();
+        let caches = debuginfod::caches().into_iter();
+        directories.extend(caches.filter(|cache| debuginfod::has_any(cache, &report.modules)));
+        if let Some(servers) = &mut self.servers {
+            directories.push(servers.cache());
+            servers.fetch(&report, &directories);
+        }
+        if !directories.is_empty() {
+            let before = lines_known(&report);
+            resolve_again(&mut report, &directories);
+            let has_more = lines_known(&report) > before;
+            if let Some(line) = not_found(&report, &directories, has_more).filter(|_| !self.directories.is_empty()) {
+                output::complain(&line);
+            }
+        }
+        if report.sources.is_empty() {
+            report.sources.extend(source::around(&report, map_file));
+        }
+        let text = text::whole(&report);
+        let annotation = self.annotates.then(|| annotation::of(&report, &text)).flatten();
+        let is_first = core::mem::replace(&mut self.is_first, false);
+        match annotation {
+            Some(annotation) => output::write(&annotation),
+            None if is_first => output::write_coloured(&text, report::source::colour),
+            None => output::write_coloured(&format!("\n{text}"), report::source::colour),
+        }
+    }
+}
+
+/// How many of the crashed thread's frames have a line of source.
+fn lines_known(report: &Report) -> usize {
+    report.frames.iter().filter(|frame| !frame.file.is_empty()).count()
+}
+
+/// Which debug files would have been of use and are in none of the directories: those of modules that have a frame without a
+/// line in the crashed thread. `None` where the program's own has been found, or its lines were there already, and others have
+/// been found.
+fn not_found(report: &Report, directories: &[String], has_more: bool) -> Option<String> {
+    /// Modules that are named.
+    const MOST: usize = 3;
+    let is_lacking = |(index, module): &(u64, &Module)| {
+        let of_it = |frame: &&Frame| frame.module == Some(*index) && frame.file.is_empty() && frame.note.is_empty();
+        report.frames.iter().any(|frame| of_it(&frame)) && !is_there(module, directories)
+    };
+    let is_own = |module: &Module| module.path == report.executable || module.name() == report.program;
+    let mut lacking: Vec<&Module> = (0..).zip(&report.modules).filter(is_lacking).map(|(_, module)| module).collect();
+    lacking.sort_by_key(|module| !is_own(module));
+    let first = lacking.first()?;
+    if !is_own(first) && (has_more || report.modules.iter().any(|module| is_there(module, directories))) {
+        return None;
+    }
+    let wanted = |module: &&Module| match module.build_id.split_at_checked(2) {
+        Some((start, rest)) if !rest.is_empty() => {
+            format!("{} (build id {}): .build-id/{start}/{rest}.debug", module.name(), module.build_id)
+        }
+        _ => format!("{}, which has no build id", module.name()),
+    };
+    let names: Vec<String> = lacking.iter().take(MOST).map(wanted).collect();
+    let more = lacking.len().saturating_sub(MOST);
+    let more = if more > 0 { format!("; and {more} more") } else { String::new() };
+    Some(format!("--debug-dir: no debug file there for {}{more}", names.join("; ")))
+}
+
+/// Whether a directory has a debug file of this module's build id.
+fn is_there(module: &Module, directories: &[String]) -> bool {
+    let id = &module.build_id;
+    // It comes from outside, and becomes a part of paths.
+    let Some((start, rest)) = id.split_at_checked(2).filter(|_| id.bytes().all(|byte| byte.is_ascii_hexdigit())) else {
+        return false;
+    };
+    let names = [format!(".build-id/{start}/{rest}.debug"), format!("{id}/debuginfo")];
+    directories.iter().any(|directory| names.iter().any(|name| Path::new(directory).join(name).exists()))
 }
 
 /// Reads a report, or a log with a report in it, up to a limit: the input may never end.

@@ -6,10 +6,11 @@ use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
-use clap::builder::{PossibleValue, TypedValueParser};
+use clap::builder::{OsStringValueParser, PossibleValue, TypedValueParser};
 use clap::{Arg, ArgMatches, Command, ValueHint, value_parser};
 
 use crate::commands::name;
+use crate::commands::wrong::Wrong;
 use crate::exit::{Failure, NOT_EXECUTABLE, NOT_FOUND, reason};
 use crate::{library, output, platform, preflight};
 use settings::options::{ONLY, Options, PROCESS, SETTINGS, Setting};
@@ -68,16 +69,17 @@ fn heading(setting: &Setting) -> &'static str {
     }
 }
 
-/// The value of a setting's flag. clap accepts anything, and [`settings`] checks it, so that errors are in the words of
-/// the settings table. Shells complete the possible values.
+/// The value of a setting's flag. The settings table checks it, and errors are in its words. Shells complete the possible values.
 #[derive(Clone)]
 struct Value(&'static Setting);
 
 impl TypedValueParser for Value {
     type Value = OsString;
 
-    fn parse_ref(&self, _: &Command, _: Option<&Arg>, value: &OsStr) -> Result<OsString, clap::Error> {
-        Ok(value.to_owned())
+    fn parse_ref(&self, command: &Command, flag: Option<&Arg>, value: &OsStr) -> Result<OsString, clap::Error> {
+        let setting = self.0;
+        let checked = OsStringValueParser::new().try_map(move |value| checked(setting, value));
+        checked.parse_ref(command, flag, value)
     }
 
     fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
@@ -91,7 +93,7 @@ impl TypedValueParser for Value {
 pub fn run(matches: &ArgMatches) -> Result<u8, Failure> {
     let words: Vec<OsString> = matches.get_many("program").unwrap_or_default().cloned().collect();
     let (program, arguments) = words.split_first().ok_or_else(|| Failure::refused("no program given"))?;
-    let settings = settings(matches)?;
+    let settings = settings(matches);
     let plan = preflight::examine(program, arguments)?;
     let library = library::find(matches.get_one::<OsString>("library").map(OsString::as_os_str))?;
     plan.fits(&library.path)?;
@@ -129,24 +131,22 @@ pub fn run(matches: &ArgMatches) -> Result<u8, Failure> {
     Err(Failure::new(code, format!("{}: {}", output::path(&plan.file), reason(&failure))))
 }
 
-/// The settings that were given as flags, with their values.
-///
-/// # Errors
-/// When a value is not allowed.
-pub fn settings(matches: &ArgMatches) -> Result<Vec<(&'static Setting, OsString)>, Failure> {
-    let mut given = Vec::new();
+/// The value, if the setting may have it.
+fn checked(setting: &Setting, value: OsString) -> Result<OsString, Wrong> {
+    // `Options` keeps references to values, which are the environment's elsewhere and last as long as the process.
+    let kept: &'static [u8] = value.clone().into_vec().leak();
     let mut options = Options::DEFAULT;
-    for setting in &SETTINGS {
-        let Some(value) = matches.get_one::<OsString>(setting.flag) else { continue };
-        // `Options` keeps references to values, which are the environment's elsewhere and last as long as the process.
-        let kept: &'static [u8] = value.clone().into_vec().leak();
-        if kept.is_empty() || options.set(setting, kept).is_none() {
-            let (flag, value, allowed) = (setting.flag, output::name(value), setting.allowed);
-            return Err(Failure::refused(format!("--{flag}={value} is not allowed: it must be {allowed}")));
-        }
-        given.push((setting, value.clone()));
+    if kept.is_empty() || options.set(setting, kept).is_none() {
+        let (flag, value, allowed) = (setting.flag, output::name(&value), setting.allowed);
+        return Err(Wrong(format!("--{flag}={value} is not allowed: it must be {allowed}")));
     }
-    Ok(given)
+    Ok(value)
+}
+
+/// The settings that were given as flags, with their values.
+pub fn settings(matches: &ArgMatches) -> Vec<(&'static Setting, OsString)> {
+    let value = |setting: &'static Setting| Some((setting, matches.get_one::<OsString>(setting.flag)?.clone()));
+    SETTINGS.iter().filter_map(value).collect()
 }
 
 /// The environment that we were started with, entry by entry. std's iterator leaves out entries without `=`, which the

@@ -1,9 +1,11 @@
 //! `stack`: the stacks of running processes, which go on.
 
 use std::collections::{BTreeMap, HashSet};
+use std::error::Error;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
+use crate::commands::wrong::Wrong;
 use crate::exit::{Failure, NO_PROCESS, OK};
 use crate::output;
 use crate::platform::{process, stacks};
@@ -47,9 +49,19 @@ pub fn command() -> Command {
 ///
 /// # Errors
 /// What is allowed, in words.
-pub fn number(text: &str) -> Result<u32, String> {
+pub fn number(text: &str) -> Result<u32, Box<dyn Error + Send + Sync>> {
     let number = text.parse().ok().filter(|number| (1..=i32::MAX.cast_unsigned()).contains(number));
-    number.ok_or_else(|| "it must be the number of a process, from 1 to 2147483647".into())
+    if let Some(number) = number {
+        return Ok(number);
+    }
+    // What scripts give in place of one: `systemctl show -p MainPID`, `pidof` and `pgrep` in quotes.
+    let wrong = match text.split_whitespace().count() {
+        0 => "no PID was given".to_owned(),
+        1 if text == "0" => "0 is no process: the service isn't running?".to_owned(),
+        1 => return Err("it must be the number of a process, from 1 to 2147483647".into()),
+        _ => format!("{text}: give each PID as a word of its own"),
+    };
+    Err(Box::new(Wrong(wrong)))
 }
 
 pub fn run(matches: &ArgMatches) -> Result<u8, Failure> {
