@@ -72,6 +72,10 @@ for how in clone syscall clone3; do
     fi
 done
 
+with=A=b expect "a thread that has lost its control block ends bare" $SEGV ./control_block_lost
+with=$sockets expect "  and with the library" $SEGV ./control_block_lost
+has "  and is reported" "in lookup"
+
 for what in pipe pipe_in_thread stdio splice raise kill; do
     with=A=b expect "$what ends bare" $PIPE ./pipes $what
     with=$sockets expect "$what ends in scope sockets" $PIPE ./pipes $what
