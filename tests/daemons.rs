@@ -292,7 +292,8 @@ impl Daemon {
         assert!(!report.contains("can't be read"), "{report}");
         let frames = report.lines().skip_while(|line| !line.contains("which crashed:")).skip(1);
         let frames = frames.take_while(|line| line.starts_with("  ")).filter(|line| line.contains('#')).count();
-        assert!(frames >= 3, "{report}");
+        // A thread that is just beginning has two, start_thread and clone3.
+        assert!(frames >= 2, "{report}");
         assert!(report.contains("\nregisters:"), "{report}");
         assert!(!stderr.contains("stack of thread"), "{stderr}");
     }

@@ -351,7 +351,8 @@ fn what_cannot_be_looked_into_is_said_in_one_line() {
     let mut gone = gone;
     gone.wait().expect("it has ended");
     refused(&[&pid], 3, &format!("no process {pid}"));
-    refused(&["0"], 125, "from 1 to 2147483647");
+    refused(&["0"], 125, "0 is no process");
+    refused(&["2147483648"], 125, "from 1 to 2147483647");
     refused(&["-5"], 125, "unexpected argument");
     refused(&["nginx"], 125, "from 1 to 2147483647");
     refused(&[], 125, "<PID>");
