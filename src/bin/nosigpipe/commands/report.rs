@@ -213,11 +213,9 @@ fn not_found(report: &Report, directories: &[String], has_more: bool) -> Option<
     if !is_own(first) && (has_more || report.modules.iter().any(|module| is_there(module, directories))) {
         return None;
     }
-    let wanted = |module: &&Module| match module.build_id.split_at_checked(2) {
-        Some((start, rest)) if !rest.is_empty() => {
-            format!("{} (build id {}): .build-id/{start}/{rest}.debug", module.name(), module.build_id)
-        }
-        _ => format!("{}, which has no build id", module.name()),
+    let wanted = |module: &&Module| match debug_file(&module.build_id) {
+        Some(file) => format!("{} (build id {}): {file}", module.name(), module.build_id),
+        None => format!("{}, which has no build id", module.name()),
     };
     let names: Vec<String> = lacking.iter().take(MOST).map(wanted).collect();
     let more = lacking.len().saturating_sub(MOST);
@@ -225,14 +223,18 @@ fn not_found(report: &Report, directories: &[String], has_more: bool) -> Option<
     Some(format!("--debug-dir: no debug file there for {}{more}", names.join("; ")))
 }
 
+/// Where a directory for debug files has the one of this build id.
+fn debug_file(build_id: &str) -> Option<String> {
+    let (start, rest) = build_id.split_at_checked(2).filter(|(_, rest)| !rest.is_empty())?;
+    Some(format!(".build-id/{start}/{rest}.debug"))
+}
+
 /// Whether a directory has a debug file of this module's build id.
 fn is_there(module: &Module, directories: &[String]) -> bool {
     let id = &module.build_id;
     // It comes from outside, and becomes a part of paths.
-    let Some((start, rest)) = id.split_at_checked(2).filter(|_| id.bytes().all(|byte| byte.is_ascii_hexdigit())) else {
-        return false;
-    };
-    let names = [format!(".build-id/{start}/{rest}.debug"), format!("{id}/debuginfo")];
+    let Some(file) = debug_file(id).filter(|_| id.bytes().all(|byte| byte.is_ascii_hexdigit())) else { return false };
+    let names = [file, format!("{id}/debuginfo")];
     directories.iter().any(|directory| names.iter().any(|name| Path::new(directory).join(name).exists()))
 }
 

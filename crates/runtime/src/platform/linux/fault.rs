@@ -67,6 +67,15 @@ impl Fault {
     }
 }
 
+/// Whether a signal is the kernel's word on an address that can't be used.
+///
+/// # Safety
+/// `info` is what the kernel gave to a handler of this signal.
+pub unsafe fn is_bad_access(signal: c_int, info: *const siginfo_t) -> bool {
+    // SAFETY: the caller promises the kernel's siginfo.
+    matches!(signal, libc::SIGSEGV | libc::SIGBUS) && unsafe { (*info).si_code } > 0
+}
+
 /// Reads what the kernel gave to a handler.
 ///
 /// # Safety
@@ -77,7 +86,7 @@ pub unsafe fn fault(signal: c_int, info: *const siginfo_t, context: *const c_voi
     // decided by code and signal.
     unsafe {
         let trap = arch::trap(context);
-        let is_access = super::is_bad_access(signal, info);
+        let is_access = is_bad_access(signal, info);
         Fault {
             signal,
             code: (*info).si_code,

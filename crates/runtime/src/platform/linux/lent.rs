@@ -4,7 +4,7 @@
 use core::ptr;
 use core::sync::atomic::{AtomicI32, AtomicUsize, Ordering::Relaxed};
 
-use libc::{c_int, c_long, siginfo_t};
+use libc::{c_long, siginfo_t};
 
 use super::is_forbidden;
 use crate::arch;
@@ -16,20 +16,11 @@ const SIZE: usize = arch::THREAD_MEMORY.0 + arch::THREAD_MEMORY.1;
 static BORROWER: AtomicI32 = AtomicI32::new(0);
 static ORIGINAL: AtomicUsize = AtomicUsize::new(0);
 
-/// Whether a signal is the kernel's word on an address that can't be used.
-///
-/// # Safety
-/// `info` is what the kernel gave to a handler of this signal.
-pub unsafe fn is_bad_access(signal: c_int, info: *const siginfo_t) -> bool {
-    // SAFETY: the caller promises the kernel's siginfo.
-    matches!(signal, libc::SIGSEGV | libc::SIGBUS) && unsafe { (*info).si_code } > 0
-}
-
 /// If a bad access was one to the calling thread's control block or errno, lends the thread other memory for them, and returns true.
 /// Until [`return_thread_memory`].
 ///
 /// # Safety
-/// `info` is what the kernel gave to a handler, for which [`is_bad_access`] holds.
+/// `info` is what the kernel gave to a handler, for which [`is_bad_access`](super::is_bad_access) holds.
 pub unsafe fn lend_thread_memory(info: *const siginfo_t) -> bool {
     if [arch::THREAD_POINTER, libc::SYS_mmap].into_iter().any(is_forbidden) || BORROWER.load(Relaxed) == super::tid() {
         return false;
