@@ -35,13 +35,20 @@ fn survivor(scratch: &Scratch) -> Running {
     running
 }
 
+/// A process without the library that has its last name when it says so: a shell that executes another program changes its name
+/// afterwards, and `--watch` tells of that as of something new.
+fn unprotected() -> Running {
+    let running = bare("python3").args(["-c", "print('ready', flush=True); import time; time.sleep(60)"]).start();
+    running.wait_for_line("ready", LIMIT);
+    running
+}
+
 #[test]
 fn metrics_are_what_status_says_and_promtool_has_nothing_against_them() {
     let scratch = Scratch::new();
     let running = survivor(&scratch);
     let pid = running.pid();
-    let without = bare("python3").args(["-c", "print('ready', flush=True); import time; time.sleep(60)"]).start();
-    without.wait_for_line("ready", LIMIT);
+    let without = unprotected();
     // And one that is above every pid_max.
     let pids = [pid.to_string(), without.pid().to_string(), "4194305".to_owned()];
     let outcome = nosigpipe().args(["status", "--prometheus"]).args(&pids).run();
@@ -131,8 +138,7 @@ fn watching_shows_each_change_and_ends_with_the_process() {
 
 #[test]
 fn watching_a_process_without_the_library_ends_at_once() {
-    let without = bare("sh").args(["-c", "echo ready; exec sleep 60"]).start();
-    without.wait_for_line("ready", LIMIT);
+    let without = unprotected();
     let pid = without.pid().to_string();
     for form in [&[][..], &["--json"]] {
         let outcome = bare(launcher()).args(["status", "--watch=0.1", &pid]).args(form).limit(LIMIT).run();
@@ -211,8 +217,7 @@ fn watching_all_begins_with_none_and_goes_on_after_the_last() {
 fn watching_tells_at_once_of_a_process_without_the_library() {
     let scratch = Scratch::new();
     let running = survivor(&scratch);
-    let without = bare("sh").args(["-c", "echo ready; exec sleep 60"]).start();
-    without.wait_for_line("ready", LIMIT);
+    let without = unprotected();
     let pids = [running.pid().to_string(), without.pid().to_string()];
     let watching = bare(launcher()).args(["status", "--watch=0.1"]).args(&pids).start();
     watching.wait_for_line(&format!("the library is not loaded in process {}", pids[1]), LIMIT);
@@ -228,11 +233,10 @@ fn watching_tells_at_once_of_a_process_without_the_library() {
 
 #[test]
 fn watching_for_metrics_goes_on_without_the_library_and_says_so() {
-    let without = bare("sh").args(["-c", "echo ready; exec sleep 60"]).start();
-    without.wait_for_line("ready", LIMIT);
+    let without = unprotected();
     let pid = without.pid().to_string();
     let watching = bare(launcher()).args(["status", "--watch=0.1", "--prometheus", &pid]).start();
-    watching.wait_for_line(&format!("nosigpipe_up{{pid=\"{pid}\",name=\"sleep\"}} 0"), LIMIT);
+    watching.wait_for_line(&format!("nosigpipe_up{{pid=\"{pid}\",name=\"python3\"}} 0"), LIMIT);
     assert!(watching.is_alive());
     let help = nosigpipe().args(["help", "status"]).run().stdout();
     let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
