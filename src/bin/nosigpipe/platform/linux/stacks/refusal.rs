@@ -33,7 +33,11 @@ pub fn process_of(number: u32) -> Result<(pid_t, Option<String>), Failure> {
             format!("process {pid} ({name}) has ended, and its parent, {}, has not asked how", field(&status, "PPid")),
         ));
     }
-    if field(&status, "Kthread") == "1" || field(&status, "VmSize").is_empty() && !is_over {
+    let has_memory = !field(&status, "VmSize").is_empty();
+    if !has_memory && !is_over && process::is_ending(pid) {
+        return Err(Failure::new(NO_PROCESS, format!("process {pid} ({name}) is ending")));
+    }
+    if field(&status, "Kthread") == "1" || !has_memory && !is_over {
         return Err(Failure::refused(format!(
             "process {pid} ({name}) is a thread of the kernel, which has no stack here"
         )));
