@@ -2,7 +2,7 @@
 //! and stack says what is missing.
 
 use std::os::unix::process::CommandExt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use harness::{Running, Subject, launched};
 use serde_json::Value;
@@ -56,7 +56,13 @@ fn under(subject: Subject, calls: &[libc::c_long], far: bool, action: u32) -> Su
 fn server() -> Running {
     let running =
         launched(&[], "python3").args(["-c", "import time\nprint('ready', flush=True)\ntime.sleep(60)"]).start();
-    running.wait_for_line("ready", Duration::from_secs(20));
+    running.wait_for_line("ready", Duration::from_secs(60));
+    // It says that before it sleeps.
+    let begin = Instant::now();
+    let sleeps = || nosigpipe().args(["stack", &running.pid().to_string()]).run().stdout().contains("clock_nanosleep");
+    while !sleeps() {
+        assert!(begin.elapsed() < Duration::from_secs(60), "it does not sleep");
+    }
     running
 }
 

@@ -149,9 +149,9 @@ kill $waiter
 
 if command -v python3.11 >/dev/null; then
     cat >/tmp/stuck.py <<'END'
-import ctypes, sys, time, threading
+import ctypes, sys, time, threading; started = threading.Event()
 def worker():
-    time.sleep(1000)
+    started.set(); time.sleep(1000)
 def inner(how):
     if how == "crash":
         ctypes.string_at(0)
@@ -159,7 +159,7 @@ def inner(how):
     time.sleep(1000)
 def outer(how):
     inner(how)
-threading.Thread(target=worker, daemon=True).start()
+threading.Thread(target=worker, daemon=True).start(); started.wait()
 outer(sys.argv[1])
 END
     with=$preload expect "Python crashes" $SEGV python3.11 /tmp/stuck.py crash
@@ -168,6 +168,8 @@ END
     python3.11 /tmp/stuck.py wait >/tmp/ready &
     waiter=$!
     read -r ready </tmp/ready
+    # It says so before it sleeps: in clock_nanosleep, both.
+    until [ "$(cat /proc/$waiter/task/*/syscall | grep -c '^115 ')" = 2 ]; do :; done
     with=A=b expect "launcher: stack of Python" 0 ./nosigpipe stack $waiter
     cat /tmp/out >/tmp/err
     has "  with its frames" 'inner.*stuck.py:8' 'outer.*stuck.py:10' 'worker.*stuck.py:3'
