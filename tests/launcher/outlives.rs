@@ -113,15 +113,21 @@ fn the_demos_servers_end_with_it() {
     }
 }
 
-/// A server that becomes a daemon and is slow to end: its session is another one, SIGTERM is ignored, and where it is told the pid of
-/// its worker it has one, too.
+/// A server that becomes a daemon with a worker and is slow to end: its session is another one, and SIGTERM is ignored. It listens when
+/// both have said their pids, since the trial begins then.
 const DAEMON: &str = "import http.server, os, signal, sys
-server = http.server.HTTPServer(('127.0.0.1', 0), http.server.SimpleHTTPRequestHandler)
+server = http.server.HTTPServer(('127.0.0.1', 0), http.server.SimpleHTTPRequestHandler, bind_and_activate=False)
+server.server_bind()
 if os.fork(): sys.exit(0)
 os.setsid()
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
-os.fork()
-open(sys.argv[1], 'a').write('%d\\n' % os.getpid())
+def say():
+    with open(sys.argv[1], 'a') as file: file.write('%d\\n' % os.getpid())
+say()
+if os.fork():
+    while True: signal.pause()
+say()
+server.server_activate()
 server.serve_forever()
 ";
 
