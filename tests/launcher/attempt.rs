@@ -1,8 +1,11 @@
 //! `try`: what it says of a server is what strace sees, and nothing that it starts stays.
 
 use std::fs;
+use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixListener;
+use std::os::unix::process::CommandExt;
 
-use harness::{Outcome, bare, launcher, program};
+use harness::{Outcome, bare, free_port, launcher, program};
 
 use crate::scratch::{Scratch, assert_refused, nosigpipe};
 
@@ -86,7 +89,8 @@ fn broken_pipes_of_a_process_with_a_child_by_vfork_are_counted_once() {
     let (answer, told) = attempt_with("vfork");
     let rows = answer["with_library"].as_array().unwrap();
     let counted = rows.iter().filter_map(|row| row["broken_pipes"]["write"].as_u64()).sum::<u64>();
-    assert!(counted > 0 && counted == told, "{told}\n{answer:#}");
+    // The server may be told of more after the last look at it, when a client that had its answer has gone.
+    assert!(counted > 0 && counted <= told, "{told}\n{answer:#}");
 }
 
 #[test]
@@ -136,8 +140,7 @@ fn tls_is_recognized_and_a_recorded_request_is_sent() {
     let (key, certificate) = (scratch.path("key.pem"), scratch.path("certificate.pem"));
     let make = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost", "-keyout"];
     bare("openssl").args(make).arg(&key).arg("-out").arg(&certificate).run().assert_code(0);
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let accept = format!("127.0.0.1:{port}");
+    let accept = format!("127.0.0.1:{}", free_port());
     let (key, certificate) = (key.display().to_string(), certificate.display().to_string());
     let server = ["openssl", "s_server", "-www", "-accept", &accept, "-key", &key, "-cert", &certificate];
     let outcome = attempt(&[&["--clients", "4", "--"], &server[..]].concat());
@@ -250,9 +253,18 @@ fn what_is_asked_for_wrongly_is_one_line() {
     assert_refused(nosigpipe().args(["try", "--request", &empty, "--", "true"]), 125, &line);
     let line = "/dev/zero: a request may have 16 MiB at most";
     assert_refused(nosigpipe().args(["try", "--request", "/dev/zero", "--", "true"]), 125, line);
-    let unix =
-        "import socket, sys, time; s = socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); s.listen(); time.sleep(99)";
-    let socket = scratch.path("socket").display().to_string();
+    // The server has it from the start, however long that takes.
+    let listener = UnixListener::bind(scratch.path("socket")).unwrap();
+    let descriptor = listener.as_raw_fd();
+    let unix = nosigpipe().args(["try", "--wait", "1", "--", "sleep", "1000"]).command(|command| {
+        // SAFETY: the closure makes one system call.
+        unsafe {
+            command.pre_exec(move || {
+                libc::fcntl(descriptor, libc::F_SETFD, 0);
+                Ok(())
+            });
+        }
+    });
     let line = "the server does not listen on any TCP port after 1 s, only on UNIX sockets, which are not tried (--wait waits longer)";
-    assert_refused(nosigpipe().args(["try", "--wait", "1", "--", "/usr/bin/python3", "-c", unix, &socket]), 125, line);
+    assert_refused(unix, 125, line);
 }
