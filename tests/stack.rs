@@ -50,8 +50,22 @@ fn until(pid: i32, wanted: impl Fn(&Value) -> Result<(), String>) -> Value {
 }
 
 fn state(pid: i32) -> char {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("it is there");
+    state_in(&format!("/proc/{pid}/stat"))
+}
+
+fn state_in(file: &str) -> char {
+    let stat = fs::read_to_string(file).expect("it is there");
     stat.rsplit(") ").next().and_then(|rest| rest.chars().next()).expect("a state")
+}
+
+/// Waits until each of its threads is stopped by a signal: they stop one after the other.
+fn wait_until_stopped(pid: i32) {
+    let begin = Instant::now();
+    let tasks = || fs::read_dir(format!("/proc/{pid}/task")).expect("it is there").flatten();
+    while let Some(state) = tasks().map(|task| state_in(&format!("{}/stat", task.path().display()))).find(|&s| s != 'T')
+    {
+        assert!(begin.elapsed() < LIMIT, "{state}");
+    }
 }
 
 /// What each thread of tests/programs/waits.c waits for: its name, the words, and a function of its stack.
@@ -157,15 +171,18 @@ fn uninterrupted() -> Running {
 fn no_call_is_interrupted_and_no_time_is_lost() {
     /// Times that it is looked at.
     const TIMES: usize = 20;
-    /// Longest time that the process may have stood still; two busy processors and a slow build included.
-    const LONGEST: u64 = 500_000;
+    /// Longest time that the process may stand still, in microseconds, but for the times that other programs had the processor, too.
+    const USUAL: u64 = 100_000;
+    /// And those included.
+    const LONGEST: u64 = 10_000_000;
     let running = uninterrupted();
-    let stopped: Vec<u64> =
+    let mut stopped: Vec<u64> =
         (0..TIMES).map(|_| stacks_of(running.pid())["stopped_us"].as_u64().expect("a number")).collect();
     running.signal(libc::SIGTERM);
     let longest = running.wait_for_line("longest", LIMIT);
     let longest: u64 = longest.rsplit(' ').next().and_then(|number| number.parse().ok()).expect("a number");
-    assert!(longest < LONGEST && stopped.iter().all(|&time| time < LONGEST), "{longest} us; {stopped:?}");
+    stopped.sort_unstable();
+    assert!(stopped[TIMES / 2] < USUAL && longest < LONGEST, "{longest} us; {stopped:?}");
     assert!(!running.stdout().contains("returned"), "{}", running.stdout());
 }
 
@@ -192,7 +209,7 @@ fn a_launcher_that_is_killed_leaves_nothing_stopped() {
 fn a_stopped_process_is_read_and_stays_stopped() {
     let running = uninterrupted();
     running.signal(libc::SIGSTOP);
-    while state(running.pid()) != 'T' {}
+    wait_until_stopped(running.pid());
     let stacks = stacks_of(running.pid());
     let threads = threads(&stacks);
     assert_eq!(threads.len(), 22);
@@ -202,10 +219,7 @@ fn a_stopped_process_is_read_and_stays_stopped() {
         assert_ne!(group["frames"].as_array().map(Vec::len), Some(0));
     }
     // The kernel takes them back into their stop by itself.
-    let begin = Instant::now();
-    while state(running.pid()) != 'T' {
-        assert!(begin.elapsed() < LIMIT, "{}", state(running.pid()));
-    }
+    wait_until_stopped(running.pid());
     running.signal(libc::SIGTERM);
     assert!(!running.stdout().contains("longest"));
     running.signal(libc::SIGCONT);
@@ -266,11 +280,14 @@ fn many_threads_that_do_the_same_are_shown_once() {
     let running = python(MANY).start();
     running.wait_for_line("ready", LIMIT);
     let stacks = until(running.pid(), |stacks| {
-        let groups = stacks["stacks"].as_array().expect("a list").len();
-        if threads(stacks).len() == 1001 && groups < 20 { Ok(()) } else { Err(format!("{groups} groups")) }
+        let groups = stacks["stacks"].as_array().expect("a list");
+        // Those that have just begun have not come to where they wait.
+        let is_large = |group: &Value| group["threads"].as_array().is_some_and(|threads| threads.len() == 1000);
+        let is_there = threads(stacks).len() == 1001 && groups.iter().any(is_large);
+        if is_there { Ok(()) } else { Err(format!("{} groups", groups.len())) }
     });
     let text = stack(&[&running.pid().to_string()]).stdout();
-    assert!(text.contains("stack of 9") || text.contains("stack of 1000 threads: "), "{text}");
+    assert!(text.contains("stack of 1000 threads: "), "{text}");
     assert!(stacks["stopped_us"].as_u64() < Some(5_000_000), "{}", stacks["stopped_us"]);
 }
 
