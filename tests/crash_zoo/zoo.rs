@@ -147,9 +147,7 @@ fn summary(verdicts: &[Verdict]) {
 fn subject(case: &Case, flags: &[&str], scratch: &Scratch, of: impl Fn(&Path) -> Subject) -> Subject {
     let mut program = build(case.program, flags);
     if matches!(case.way, "deleted" | "replaced") {
-        let copy = scratch.path().join(program.file_name().expect("a program has a name"));
-        fs::copy(&program, &copy).expect("a program can be copied");
-        program = copy;
+        program = scratch.copy(&program, program.file_name().expect("a program has a name"));
     }
     let way = match case.way.strip_prefix('@') {
         Some(library) => build(library, flags),

@@ -23,12 +23,19 @@ impl Scratch {
     pub fn with_release() -> Self {
         let new = Self::new();
         for (from, to) in [(launcher(), "bin/nosigpipe"), (library(), "lib/nosigpipe/libnosigpipe.so")] {
-            let to = new.path().join(to);
-            fs::create_dir_all(to.parent().expect("it has a folder")).expect("target can be written to");
-            // Not by fs::copy: while it was open for writing, another test's fork could take the descriptor along.
-            bare("cp").arg(from).arg(to).run().assert_silent_success();
+            fs::create_dir_all(new.path().join(to).parent().expect("it has a folder"))
+                .expect("target can be written to");
+            new.copy(from, to);
         }
         new
+    }
+
+    /// A copy of a program, under this name. Not by `fs::copy`: while it was open for writing, another thread's fork could take the descriptor
+    /// along to its exec, until which nobody can execute the file (ETXTBSY).
+    pub fn copy(&self, from: &Path, name: impl AsRef<Path>) -> PathBuf {
+        let to = self.0.join(name);
+        bare("cp").arg(from).arg(&to).run().assert_silent_success();
+        to
     }
 
     pub fn path(&self) -> &Path {
