@@ -10,6 +10,7 @@ import threading
 import time
 
 LIBRARY = os.environ["LIBRARY"]
+HASTE = float(os.environ["HASTE"])
 WHAT = sys.argv[1]
 SOURCE = """#include <stdlib.h>
 #include <string.h>
@@ -55,7 +56,7 @@ def run(arguments=(), prepare=None, stderr=subprocess.PIPE, within=8, environmen
     """Wait status and standard error of the program, or the end of all this when it hangs."""
     server = subprocess.Popen(["./server", *arguments], env=environment, stderr=stderr, preexec_fn=prepare, **more)
     try:
-        told = server.communicate(timeout=within)[1]
+        told = server.communicate(timeout=within * HASTE)[1]
     except subprocess.TimeoutExpired:
         server.kill()
         server.wait()
@@ -176,7 +177,7 @@ elif WHAT == "reader-slow":
     thread.start()
     server = subprocess.Popen(["./server", "threads"], env=ENV, stderr=writer)
     os.close(writer)
-    ended = server.wait(14)
+    ended = server.wait(14 * HASTE)
     thread.join()
     verdict(ended, told.decode(), *WHOLE)
 elif WHAT == "reader-shared":
@@ -209,7 +210,7 @@ elif WHAT == "reader-shared":
     stop.set()
     for thread in threads:
         thread.join()
-    if took > 6:
+    if took > 6 * HASTE:
         print(f"took {took:.1f} s")
     verdict(ended, told)
 elif WHAT == "watched":
@@ -223,7 +224,7 @@ elif WHAT == "urgent":
     os.close(writer)
     told = os.read(reader, 4096) if LIBRARY else b""
     seen = []
-    end = time.monotonic() + 5
+    end = time.monotonic() + 5 * HASTE
     while LIBRARY and not seen and time.monotonic() < end and server.poll() is None:
         with open(f"/proc/{server.pid}/task/{server.pid}/children") as file:
             children = file.read().split()
@@ -238,7 +239,7 @@ elif WHAT == "urgent":
         time.sleep(0.005)
     while chunk := os.read(reader, 4096):
         told += chunk
-    server.wait(10)
+    server.wait(10 * HASTE)
     if server.returncode == 77:
         sys.exit(77)
     if LIBRARY and (not seen or seen[0][1] != os.SCHED_OTHER):
@@ -271,7 +272,7 @@ elif WHAT == "permission":
         process.stdin.write(b"x")
         process.stdin.flush()
         try:
-            ended = process.wait(7)
+            ended = process.wait(7 * HASTE)
         except subprocess.TimeoutExpired:
             ended = None
         os.close(listener)
@@ -311,7 +312,7 @@ elif WHAT == "debugger":
     script = ["-batch", "-nx", "-ex", "set confirm off", "-ex", "set debuginfod enabled off"]
     script += ["-ex", f"set environment LD_PRELOAD {LIBRARY}"] if LIBRARY else []
     script += ["-ex", "run", "-ex", "continue", "-ex", "continue", "-ex", "info inferiors"]
-    answer = subprocess.run(["gdb", *script, "./server"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=14)
+    answer = subprocess.run(["gdb", *script, "./server"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=14 * HASTE)
     told = answer.stdout.decode(errors="replace")
     wanted = ("Program received signal SIGSEGV", "Program terminated with signal SIGSEGV", "<null>")
     missing = [word for word in wanted + (WHOLE if LIBRARY else ()) if word not in told]

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import unicodedata
 
-LIBRARY, LAUNCHER = os.environ["LIBRARY"], os.environ["LAUNCHER"]
+LIBRARY, LAUNCHER, HASTE = os.environ["LIBRARY"], os.environ["LAUNCHER"], float(os.environ["HASTE"])
 HOSTILE = "a\x1b]0;x\x07\x9b2J\u202eb\r\nnosigpipe: forged"
 LINKED = "__attribute__((noinline)) int query(int *volatile row) { return *row; }"
 SOURCE = """#include <unistd.h>
@@ -40,7 +40,7 @@ def bears(what, text):
 
 def crash(what, **settings):
     env = dict(os.environ, LD_PRELOAD=LIBRARY, **settings)
-    ended = subprocess.run([program], env=env, stderr=subprocess.PIPE, timeout=10)
+    ended = subprocess.run([program], env=env, stderr=subprocess.PIPE, timeout=10 * HASTE)
     if ended.returncode != -11:
         bad.append(f"{what} ended with {ended.returncode}")
     return bears(what, ended.stderr)
@@ -66,7 +66,7 @@ for words in (["status", str(waiting.pid)], ["status", "--json", str(waiting.pid
               ["run", "--", folder], ["report", folder], ["report", program]):
     environment = dict(os.environ, NOSIGPIPE_REPORT=HOSTILE, NOSIGPIPE_LIBRARY=LIBRARY)
     environment[f"NOSIGPIPE_{HOSTILE}"] = HOSTILE
-    answer = subprocess.run([LAUNCHER, *words], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=20)
+    answer = subprocess.run([LAUNCHER, *words], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=20 * HASTE)
     bears(" ".join(words[:2]), answer.stdout)
 waiting.kill()
 print("nothing that a terminal obeys" if not bad else "; ".join(bad))

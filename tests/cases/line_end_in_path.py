@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 
-LIBRARY, LAUNCHER = os.environ["LIBRARY"], os.environ["LAUNCHER"]
+LIBRARY, LAUNCHER, HASTE = os.environ["LIBRARY"], os.environ["LAUNCHER"], float(os.environ["HASTE"])
 LINKED = "__attribute__((noinline)) int %s_of_library(int *volatile row, int (*stop)(int *)) { return stop(row) + 1; }"
 SOURCE = """#include <sys/prctl.h>
 #include <unistd.h>
@@ -47,7 +47,7 @@ try:
         program = f"{top}/{name}"
         wanted = [f"{kind}_of_program", f"{kind}_of_library"]
         environment = dict(os.environ, LD_PRELOAD=LIBRARY, NOSIGPIPE_FORMAT="json")
-        ended = subprocess.run([program], env=environment, stderr=subprocess.PIPE, timeout=10)
+        ended = subprocess.run([program], env=environment, stderr=subprocess.PIPE, timeout=10 * HASTE)
         text = ended.stderr.decode(errors="replace")
         report = json.loads(next((line for line in text.splitlines() if line.startswith("{")), "{}"))
         expect(f"report, {kind}", all(f'"{function}"' in text for function in wanted), text)
@@ -55,7 +55,7 @@ try:
         expect(f"paths in the report, {kind}", {program, f"{top}/lib{name}.so"} <= {*paths}, paths)
         waiting = subprocess.Popen([program, "waits"], stdout=subprocess.PIPE, **unprivileged)
         waiting.stdout.read(1)
-        stack = subprocess.run([launcher, "stack", str(waiting.pid)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=20,
+        stack = subprocess.run([launcher, "stack", str(waiting.pid)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=20 * HASTE,
                                **unprivileged)
         text = stack.stdout.decode(errors="replace")
         expect(f"stack, {kind}", all(f" {function}" in text for function in wanted), text)

@@ -49,7 +49,10 @@ def crash(form):
     while server.poll() is None:
         if any(name.endswith(".part") for name in os.listdir(directory)):
             for copy in copies(server.pid):
-                os.kill(copy, signal.SIGSTOP)
+                try:
+                    os.kill(copy, signal.SIGSTOP)
+                except ProcessLookupError:
+                    pass  # it was done before
             break
     stderr = server.communicate()[1].decode(errors="replace")
     names = os.listdir(directory)
