@@ -29,7 +29,7 @@ use harness::fault::call_nowhere;
 use harness::{Running, SIGSEGV, SIGTERM, bare, children, library, program, status, wait_for_port};
 use table::{Daemon, End, Place, Victim};
 
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(120);
 
 /// What is open says why, and is run with `--ignored`.
 macro_rules! daemons {
@@ -188,7 +188,10 @@ impl Daemon {
     /// It has served a client, and has all its processes.
     fn is_ready(&self, main: i32, place: &Place) -> bool {
         (self.answers)(place);
-        !matches!(self.victim, Victim::Child) || !children(main).is_empty()
+        match self.victim {
+            Victim::Child(count) => children(main).len() == count,
+            Victim::Main | Victim::OfClient(..) => true,
+        }
     }
 
     fn looks_and_serves_as_bare(&self) {
@@ -303,7 +306,7 @@ impl Daemon {
         let mut client = None;
         let victim = match self.victim {
             Victim::Main => started.main,
-            Victim::Child => children(started.main)[0],
+            Victim::Child(_) => children(started.main)[0],
             Victim::OfClient(request, answer) => {
                 let mut stream = TcpStream::connect(("127.0.0.1", place.port)).expect("it listens");
                 stream.set_read_timeout(Some(LIMIT)).expect("a timeout can be set");

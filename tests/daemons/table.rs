@@ -42,8 +42,8 @@ pub struct Daemon {
 pub enum Victim {
     /// The one that was started, or what it became by going into the background.
     Main,
-    /// A child of it.
-    Child,
+    /// One of so many children of it.
+    Child(usize),
     /// The last one below it while a client is connected, who has said the first and been answered the second.
     OfClient(&'static [u8], &'static str),
 }
@@ -177,7 +177,7 @@ pub fn vsftpd() -> Daemon {
 
 fn ftp(port: u16, login: &[u8], code: &str) -> TcpStream {
     let mut session = TcpStream::connect(("127.0.0.1", port)).expect("it listens");
-    session.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout can be set");
+    session.set_read_timeout(Some(Duration::from_secs(60))).expect("a timeout can be set");
     say(&mut session, b"", "220");
     say(&mut session, login, code);
     session
@@ -211,12 +211,11 @@ pub fn apache_event() -> Daemon {
         apache(place, "event", "StartServers 1\nServerLimit 1\nThreadsPerChild 4\nMaxRequestWorkers 4\n")
     }
     let end = End::Logged("error.log", "exit signal");
-    let victim = Victim::Child;
     Daemon {
         command,
         answers: small_file,
         storm: storm_of_get,
-        victim,
+        victim: Victim::Child(1),
         end,
         threads: 4,
         ends_by: "SIGSEGV",
@@ -233,7 +232,7 @@ pub fn apache_prefork() -> Daemon {
     fn command(place: &Place) -> Vec<String> {
         apache(place, "prefork", "StartServers 2\nMinSpareServers 1\nMaxRequestWorkers 4\n")
     }
-    Daemon { command, threads: 1, ..apache_event() }
+    Daemon { command, victim: Victim::Child(2), threads: 1, ..apache_event() }
 }
 
 fn apache(place: &Place, model: &str, limits: &str) -> Vec<String> {
@@ -382,7 +381,7 @@ pub fn nginx() -> Daemon {
         command,
         answers: small_file,
         storm: storm_of_get,
-        victim: Victim::Child,
+        victim: Victim::Child(1),
         end: End::Logged("error.log", "exited on signal"),
         threads: 1,
         ends_by: "SIGSEGV",
