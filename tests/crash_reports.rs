@@ -81,7 +81,7 @@ fn off_says_nothing_and_changes_nothing() {
 fn off_leaves_a_handler_that_returns_to_its_loop() {
     let running = crashing("gives_up").arg("signal").env("NOSIGPIPE_CRASH", "off").start();
     // More often than any other end of this program would let it speak.
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + Duration::from_secs(60);
     while running.stdout().matches("own handler").count() < 10 {
         assert!(running.is_alive() && Instant::now() < deadline, "{}", running.stdout());
         std::thread::yield_now();
@@ -257,7 +257,8 @@ fn a_timeout_bounds_the_time_that_a_reader_who_does_not_read_costs() {
     let start = Instant::now();
     let outcome = crashing("starved").arg("stderr-full").env("NOSIGPIPE_CRASH_TIMEOUT", "1").run();
     outcome.assert_killed_by(SIGSEGV);
-    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    // By default it would be ten seconds at least.
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
 }
 
 #[test]
@@ -301,8 +302,7 @@ fn a_program_that_is_not_named_by_only_is_left_alone() {
 #[test]
 fn a_report_on_a_stripped_program_is_resolved_later_by_its_debug_file() {
     let (directory, reports) = (Scratch::new(), Scratch::new());
-    let stripped = directory.path().join("stripped_crash");
-    fs::copy(harness::program("stripped_crash"), &stripped).unwrap();
+    let stripped = directory.copy(&harness::program("stripped_crash"), "stripped_crash");
     let notes = harness::bare("readelf").arg("-n").arg(&stripped).run().stdout();
     let id = notes.lines().find_map(|line| line.trim().strip_prefix("Build ID: ")).unwrap();
     let folder = directory.path().join(".build-id").join(&id[..2]);

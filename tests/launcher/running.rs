@@ -13,7 +13,7 @@ fn library_name() -> String {
 #[test]
 fn the_process_becomes_the_program() {
     let running = launched(&[], "sh").args(["-c", "echo pid $$; read forever"]).stdin("").start();
-    let line = running.wait_for_line("pid", std::time::Duration::from_secs(10));
+    let line = running.wait_for_line("pid", std::time::Duration::from_secs(60));
     assert_eq!(line, format!("pid {}", running.pid()));
 }
 

@@ -178,7 +178,7 @@ def status(place):
     """What the launcher sees in a server under the library."""
     child = place.start([place.program("server"), "100000000"])
     try:
-        end = time.monotonic() + place.patience // 6
+        end = time.monotonic() + place.patience
         while True:
             seen = place.run(place.launcher, "status", str(child.pid), preload=False)
             if seen[0] == 0 or time.monotonic() > end:

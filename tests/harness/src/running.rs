@@ -140,7 +140,7 @@ impl Running {
     /// Asks it to end by SIGTERM, and waits for that.
     pub fn terminate(self) -> Outcome {
         self.signal(libc::SIGTERM);
-        self.wait(Duration::from_secs(30))
+        self.wait(Duration::from_secs(100))
     }
 
     fn so_far(&self) -> String {

@@ -51,7 +51,7 @@ impl Subject {
             }
         }
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
-        Self { command, limit: Duration::from_secs(30), stdin: Vec::new() }
+        Self { command, limit: Duration::from_secs(100), stdin: Vec::new() }
     }
 
     pub fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
@@ -91,7 +91,7 @@ impl Subject {
         self
     }
 
-    /// Another time limit than 30 seconds.
+    /// Another time limit than 100 seconds.
     pub fn limit(mut self, limit: Duration) -> Self {
         self.limit = limit;
         self
