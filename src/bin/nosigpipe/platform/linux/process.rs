@@ -83,12 +83,14 @@ pub fn inspect(pid: u32) -> Result<Process, Failure> {
     }
     let set = |name: &str| u64::from_str_radix(field(name), 16).unwrap_or(0);
     let modules = mappings(pid).map_err(|error| fail(&error))?;
-    // Its memory goes first, which takes a large process its time.
-    if modules.is_empty() && is_ending(pid) {
-        return Err(Failure::new(NO_PROCESS, format!("process {pid} is ending")));
-    }
     let mut memory = ProcessMemory::of(pid.cast_signed());
-    let library = find_library(&mut memory, &modules).map_err(|error| fail(&error))?;
+    let library = match find_library(&mut memory, &modules) {
+        Ok(Some(library)) => Some(library),
+        // Its memory goes first, which takes a large process its time.
+        _ if is_ending(pid) => return Err(Failure::new(NO_PROCESS, format!("process {pid} is ending"))),
+        Ok(None) => None,
+        Err(error) => return Err(fail(&error)),
+    };
     Ok(Process {
         name: field("Name").to_owned(),
         inner_pid: field("NSpid").split_whitespace().last().and_then(|pid| pid.parse().ok()).unwrap_or(pid),
@@ -107,11 +109,11 @@ impl Process {
     }
 }
 
-/// Whether the kernel is taking the process apart.
+/// Whether the kernel is taking the process apart, or has done so.
 pub fn is_ending(pid: u32) -> bool {
     // PF_EXITING of linux/sched.h, in the seventh field behind the name in proc_pid_stat(5).
     const EXITING: u64 = 0x4;
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else { return true };
     let flags = stat.rsplit_once(") ").and_then(|(_, fields)| fields.split(' ').nth(6)?.parse().ok());
     flags.is_some_and(|flags: u64| flags & EXITING != 0)
 }
