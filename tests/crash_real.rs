@@ -27,6 +27,8 @@ fn triton(run: impl FnOnce(PathBuf) -> Subject) -> (Running, u16) {
         .args(["--http-address=127.0.0.1", "--grpc-address=127.0.0.1", "--metrics-address=127.0.0.1"])
         .args([format!("--http-port={http}"), format!("--grpc-port={grpc}"), format!("--metrics-port={metrics}")])
         .env("PATH", format!("{}:{path}", python_environment().join("bin").display()))
+        // On a busy machine a report of so large a process takes its time.
+        .env("NOSIGPIPE_CRASH_TIMEOUT", "60")
         .limit(LIMIT * 2)
         .start();
     // The last that it says before the main thread waits for its end.

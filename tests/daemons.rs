@@ -172,6 +172,8 @@ impl Daemon {
         if let With::Library { scope } = with {
             subject = subject.arg(format!("NOSIGPIPE_SCOPE={scope}"));
             subject = subject.arg(format!("NOSIGPIPE_REPORT={}", place.file("reports")));
+            // On a busy machine a report takes its time.
+            subject = subject.arg("NOSIGPIPE_CRASH_TIMEOUT=60");
         }
         let keeper = subject.args(command).current_dir(&place.path).start();
         wait_for_port(&keeper, place.port, LIMIT);

@@ -151,7 +151,8 @@ fn storms_go_by_unnoticed_when_sigpipe_is_put_back() {
 /// The process that runs the model is no `python3`: it is the backend's own program, which embeds Python.
 #[test]
 fn a_crash_in_an_extension_module_is_reported_with_the_models_stack() {
-    let triton = Triton::start(preloaded);
+    // On a busy machine a report of so large a process takes its time.
+    let triton = Triton::start(|program| preloaded(program).env("NOSIGPIPE_CRASH_TIMEOUT", "60"));
     let port = triton.http;
     let asking = thread::spawn(move || ask(port, &infer(1000, "\"parameters\":{\"crash\":\"1\"},")));
     triton.running.wait_for_line("nosigpipe: in short: triton_python_", LIMIT);

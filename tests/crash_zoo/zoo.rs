@@ -24,7 +24,18 @@ use crate::schema;
 
 /// Past this a program hangs; `--slow` is for machines that are emulated.
 fn patience() -> Duration {
-    Duration::from_secs(if std::env::args().any(|argument| argument == "--slow") { 90 } else { 15 })
+    if std::env::args().any(|argument| argument == "--slow") {
+        return Duration::from_secs(90);
+    }
+    Duration::from_secs(15).mul_f64(haste())
+}
+
+/// How many programs want each processor: on a machine that is busy with other things all takes that much longer. At most 8.
+fn haste() -> f64 {
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load: f64 = load.split(' ').next().and_then(|load| load.parse().ok()).unwrap_or_default();
+    let processors = thread::available_parallelism().map_or(1, usize::from);
+    (load / processors as f64).clamp(1.0, 8.0)
 }
 /// As many programs at once as a small machine has processors: they are to be judged, not to be raced.
 const WORKERS: usize = 2;
