@@ -22,13 +22,14 @@ use std::time::{Duration, Instant};
 use harness::{Running, Scratch, bare, launcher, preloaded, root};
 
 /// What stands for what in a page's commands; TREE is where the test has put a release's files, BUILT where cargo has.
-const STAND_INS: [(&str, &str); 12] = [
+const STAND_INS: [(&str, &str); 13] = [
     ("[FLAGS] [--]", "--scope=sockets --"),
     ("PROGRAM [ARGS...]", "/bin/echo hello"),
     ("PROGRAM", "/bin/cat"),
     ("try -- SERVER ARGS", "try --clients 4 -- BUILT demo-server"),
     ("SERVICE", "server"),
     (" PID", " $PID"),
+    ("--debug-dir DIR", "--debug-dir ."),
     (" FILE", " TREE/report.json"),
     ("/usr/lib/nosigpipe/libnosigpipe.so", "TREE/lib/nosigpipe/libnosigpipe.so"),
     ("/var/lib/prometheus/node-exporter", "TREE"),

@@ -336,6 +336,135 @@ fn python(code: &str) -> Subject {
     bare(python_environment().join("bin/python")).args(["-c", code])
 }
 
+/// Threads that wait for sockets of all kinds, on stdout their addresses: where TCP listens, its client, and UDP.
+const SOCKETS: &str = "import select, socket, sys, threading, time\n\
+    def start(name, call, *arguments):\n\
+    \x20   thread = threading.Thread(target=call, args=arguments, daemon=True)\n\
+    \x20   thread.start()\n\
+    \x20   open(f'/proc/self/task/{thread.native_id}/comm', 'w').write(name)\n\
+    listener = socket.create_server(('127.0.0.1', 0))\n\
+    client = socket.create_connection(listener.getsockname())\n\
+    server = listener.accept()[0]\n\
+    start('accepting', listener.accept)\n\
+    start('receiving', server.recv, 1)\n\
+    six = socket.create_server(('::1', 0), family=socket.AF_INET6)\n\
+    start('six', six.accept)\n\
+    udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n\
+    udp.bind(('127.0.0.1', 0))\n\
+    start('udp', udp.recv, 1)\n\
+    unix = socket.socket(socket.AF_UNIX)\n\
+    unix.bind(sys.argv[1])\n\
+    unix.listen()\n\
+    start('unix', unix.accept)\n\
+    pair = socket.socketpair()\n\
+    start('pair', pair[0].recv, 1)\n\
+    start('polling', select.select, [client, unix], [], [])\n\
+    ports = [socket.getsockname()[1] for socket in (listener, client, six, udp)]\n\
+    print('ready', *ports, flush=True)\n\
+    time.sleep(1000)";
+
+#[test]
+fn a_socket_is_told_with_its_addresses() {
+    let scratch = Scratch::new();
+    // The kernel does not quote a name.
+    let path = scratch.path().join("a b.sock");
+    let running = python(SOCKETS).arg(&path).start();
+    let line = running.wait_for_line("ready", LIMIT);
+    let ports: Vec<&str> = line.split(' ').skip(1).collect();
+    let [listener, client, six, udp] = ports.as_slice() else { panic!("{line}") };
+    let unix = format!("socket:[@], UNIX {}, LISTEN", path.display());
+    let wanted = [
+        ("accepting", format!("socket:[@], TCP 127.0.0.1:{listener}, LISTEN")),
+        ("receiving", format!("socket:[@], TCP 127.0.0.1:{listener} to 127.0.0.1:{client}, ESTABLISHED")),
+        ("six", format!("socket:[@], TCP [::1]:{six}, LISTEN")),
+        ("udp", format!("socket:[@], UDP 127.0.0.1:{udp})")),
+        ("polling", unix.clone()),
+        ("unix", unix),
+        ("pair", "(socket:[@], UNIX)".to_owned()),
+        ("polling", format!("socket:[@], TCP 127.0.0.1:{client} to 127.0.0.1:{listener}, ESTABLISHED")),
+    ];
+    let without_inodes = |text: &str| {
+        let mut parts = text.split("socket:[");
+        let first = parts.next().unwrap_or_default().to_owned();
+        parts.fold(first, |text, part| text + "socket:[@" + part.trim_start_matches(|c: char| c.is_ascii_digit()))
+    };
+    let stacks = until(running.pid(), |stacks| {
+        let threads = threads(stacks);
+        for (name, words) in &wanted {
+            let found = threads.iter().find(|(thread, _)| thread["name"] == *name);
+            let (thread, _) = found.ok_or_else(|| format!("no thread {name}"))?;
+            let said = without_inodes(thread["state"].as_str().expect("words"));
+            if !said.contains(words) {
+                return Err(format!("{name}: {said}, wanted: {words}"));
+            }
+        }
+        Ok(())
+    });
+    let threads = threads(&stacks);
+    let receiving = threads.iter().find(|(thread, _)| thread["name"] == "receiving").expect("a thread");
+    assert_eq!(
+        receiving.0["socket"],
+        serde_json::json!({
+            "protocol": "TCP",
+            "local": format!("127.0.0.1:{listener}"),
+            "peer": format!("127.0.0.1:{client}"),
+            "state": "ESTABLISHED",
+        })
+    );
+    assert_is_as_the_schema_says(vec![stacks]);
+}
+
+#[test]
+fn a_stripped_program_has_names_from_a_directory_with_debug_files() {
+    let scratch = Scratch::new();
+    let stripped = scratch.path().join("stripped_waits");
+    fs::copy(program("waits"), &stripped).expect("a copy");
+    let notes = bare("readelf").arg("-n").arg(&stripped).run().stdout();
+    let id = notes.lines().find_map(|line| line.trim().strip_prefix("Build ID: ")).expect("a build id");
+    let (usual, cache) = (scratch.path().join("debug"), scratch.path().join("cache"));
+    let debug_file = usual.join(format!(".build-id/{}/{}.debug", &id[..2], &id[2..]));
+    fs::create_dir_all(debug_file.parent().expect("a directory")).expect("it is made");
+    fs::create_dir_all(cache.join(id)).expect("it is made");
+    bare("objcopy").arg("--only-keep-debug").arg(&stripped).arg(&debug_file).run().assert_silent_success();
+    fs::copy(&debug_file, cache.join(id).join("debuginfo")).expect("a copy");
+    bare("strip").arg(&stripped).run().assert_silent_success();
+    let running = bare(&stripped).start();
+    let pid = running.pid().to_string();
+    until(running.pid(), |stacks| {
+        let begun = |(thread, _): &(Value, Value)| thread["name"] == "deep";
+        if threads(stacks).iter().any(begun) { Ok(()) } else { Err("it has just begun".to_owned()) }
+    });
+    let text = |subject: Subject| {
+        let outcome = subject.run();
+        outcome.assert_code(0);
+        outcome.stdout()
+    };
+    let look = || bare(launcher()).env("DEBUGINFOD_CACHE_PATH", scratch.path().join("none")).args(["stack", &pid]);
+    let named = "tests/programs/waits.c:";
+    let without = text(look());
+    assert!(!without.contains(named) && without.contains("stripped_waits+0x"), "{without}");
+    for with in [
+        look().arg("--debug-dir").arg(&usual),
+        look().arg("--debug-dir").arg(&cache),
+        look().env("DEBUGINFOD_CACHE_PATH", &cache),
+    ] {
+        let with = text(with);
+        assert!(with.contains(named), "{with}");
+    }
+    let wrong = bare(launcher()).args(["stack", &pid, "--debug-dir", "/nowhere"]).run();
+    wrong.assert_code(125);
+    assert_eq!(wrong.stderr(), "nosigpipe: /nowhere: no such file or directory\n");
+}
+
+/// Judges objects of `stack --json`.
+fn assert_is_as_the_schema_says(all: Vec<Value>) {
+    const JUDGE: &str = "import json, sys\nfrom jsonschema import Draft202012Validator\n\
+        schema = json.load(open(sys.argv[1]))\nDraft202012Validator.check_schema(schema)\n\
+        for stacks in json.load(sys.stdin):\n    Draft202012Validator(schema).validate(stacks)\n";
+    let judge = python(JUDGE).arg(root().join("docs/stacks.schema.json"));
+    judge.stdin(Value::from(all).to_string()).run().assert_code(0);
+}
+
 #[test]
 fn json_is_as_the_schema_says_and_children_are_found() {
     let code =
@@ -358,11 +487,7 @@ fn json_is_as_the_schema_says_and_children_are_found() {
 
     let waits = bare(program("waits")).start();
     let all: Vec<Value> = lines.into_iter().chain([until(waits.pid(), is_as_wanted)]).collect();
-    const JUDGE: &str = "import json, sys\nfrom jsonschema import Draft202012Validator\n\
-        schema = json.load(open(sys.argv[1]))\nDraft202012Validator.check_schema(schema)\n\
-        for stacks in json.load(sys.stdin):\n    Draft202012Validator(schema).validate(stacks)\n";
-    let judge = python(JUDGE).arg(root().join("docs/stacks.schema.json"));
-    judge.stdin(Value::from(all).to_string()).run().assert_code(0);
+    assert_is_as_the_schema_says(all);
     let schema = stack(&["--schema"]);
     assert_eq!(schema.stdout(), fs::read_to_string(root().join("docs/stacks.schema.json")).expect("the schema"));
 }

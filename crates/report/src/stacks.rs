@@ -2,7 +2,7 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::fmt::Write;
+use core::fmt::{self, Display, Formatter, Write};
 
 use crate::json::{self, Json};
 use crate::text::{self, shown};
@@ -78,10 +78,38 @@ pub struct Wait {
     pub descriptor: Option<i64>,
     /// What that descriptor is, as /proc/PID/fd names it: a path, `pipe:[123]`, `socket:[456]`.
     pub file: String,
+    /// Of a socket, its addresses; none where they can't be read.
+    pub socket: Option<Socket>,
     /// The address of the lock that it waits for.
     pub address: Option<u64>,
     /// The id of the thread that holds this lock, or that it joins.
     pub holder: Option<i64>,
+}
+
+/// A socket, as /proc/PID/net lists it.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Socket {
+    /// `TCP`, `UDP`, `raw IP` or `UNIX`.
+    pub protocol: String,
+    /// Its own address: `127.0.0.1:8000`, or a path; empty where it has none.
+    pub local: String,
+    /// The address of the other side; empty where it has none, or where the system does not tell it.
+    pub peer: String,
+    /// Of TCP, the state by its name in include/net/tcp_states.h; of UNIX, `LISTEN` or nothing.
+    pub state: String,
+}
+
+impl Display for Socket {
+    /// In words: `TCP 127.0.0.1:8000 to 127.0.0.1:43210, ESTABLISHED`.
+    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.protocol)?;
+        for (before, part) in [(" ", &self.local), (" to ", &self.peer), (", ", &self.state)] {
+            if !part.is_empty() {
+                write!(out, "{before}{part}")?;
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Stacks {
@@ -208,6 +236,16 @@ impl Thread {
         }
         if !self.wait.file.is_empty() {
             json.text("file", &self.wait.file);
+        }
+        if let Some(socket) = &self.wait.socket {
+            json.key("socket");
+            json.object(|json| {
+                json.text("protocol", &socket.protocol);
+                let parts = [("local", &socket.local), ("peer", &socket.peer), ("state", &socket.state)];
+                for (key, part) in parts.into_iter().filter(|(_, part)| !part.is_empty()) {
+                    json.text(key, part);
+                }
+            });
         }
         if let Some(address) = self.wait.address {
             json.address("lock", address);

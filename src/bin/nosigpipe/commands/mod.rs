@@ -1,11 +1,12 @@
 //! The commands: a file each, with its part of the command line (`command`) and what it does (`run`). `metrics`,
-//! `handlers` and `tree` are parts of `status`, `annotation`, `debuginfod` and `source` are parts of `report`; `name`, `number` and `wrong`
-//! are for all.
+//! `handlers` and `tree` are parts of `status`, `annotation`, `debuginfod` and `source` are parts of `report`; `debug_dir`,
+//! `name`, `number` and `wrong` are for all.
 
 pub mod annotation;
 pub mod attempt;
 pub mod check;
 pub mod completions;
+pub mod debug_dir;
 pub mod debuginfod;
 pub mod demo;
 pub mod doctor;

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint};
 
-use crate::commands::{annotation, debuginfod, name, source};
+use crate::commands::{annotation, debug_dir, debuginfod, name, source};
 use crate::exit::{Failure, OK};
 use crate::output;
 use report::{Frame, Module, Report, read, text};
@@ -50,18 +50,7 @@ pub fn command() -> Command {
                 .action(ArgAction::SetTrue)
                 .help("In a step of a GitHub workflow, print an annotation of the crashed line instead of each report"),
         )
-        .arg(
-            Arg::new("debug-dir")
-                .long("debug-dir")
-                .value_name("DIR")
-                .value_parser(name::text())
-                .value_hint(ValueHint::DirPath)
-                .action(ArgAction::Append)
-                .help(
-                    "Directory with .build-id/xx/yyyy.debug files, as /usr/lib/debug, or with BUILDID/debuginfo, as a cache \
-                     of debuginfod's; can be given several times",
-                ),
-        )
+        .arg(debug_dir::argument())
         .arg(
             Arg::new("debuginfod")
                 .long("debuginfod")
@@ -79,10 +68,7 @@ pub fn run(matches: &ArgMatches) -> Result<u8, Failure> {
         output::write(include_str!("../../../../docs/crash-report.schema.json"))?;
         return Ok(OK);
     }
-    let directories: Vec<String> = matches.get_many("debug-dir").unwrap_or_default().cloned().collect();
-    for directory in &directories {
-        std::fs::read_dir(directory).map_err(|error| Failure::about(output::name(directory), &error))?;
-    }
+    let directories = debug_dir::given(matches)?;
     let servers =
         matches.get_one::<String>("debuginfod").map(|urls| debuginfod::Servers::new(urls, map_file)).transpose()?;
     let mut printer = Printer { directories, servers, annotates: matches.get_flag("annotate"), is_first: true };

@@ -6,6 +6,7 @@ use std::error::Error;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use crate::commands::wrong::Wrong;
+use crate::commands::{debug_dir, debuginfod};
 use crate::exit::{Failure, NO_PROCESS, OK};
 use crate::output;
 use crate::platform::{process, stacks};
@@ -35,6 +36,7 @@ pub fn command() -> Command {
                 .action(ArgAction::SetTrue)
                 .help("Each PID and every process below it"),
         )
+        .arg(debug_dir::argument())
         .arg(Arg::new("json").long("json").action(ArgAction::SetTrue).help("Print JSON: an object for each process"))
         .arg(
             Arg::new("schema")
@@ -70,13 +72,15 @@ pub fn run(matches: &ArgMatches) -> Result<u8, Failure> {
         return Ok(OK);
     }
     let given: Vec<u32> = matches.get_many("pid").unwrap_or_default().copied().collect();
+    let mut directories = debug_dir::given(matches)?;
+    directories.extend(debuginfod::caches());
     let mut seen = HashSet::new();
     let all = if matches.get_flag("all-children") { with_children(&given) } else { given.clone() };
     let pids: Vec<u32> = all.into_iter().filter(|pid| seen.insert(*pid)).collect();
     // The exit code for the first process that could not be looked into.
     let mut first = None;
     for &pid in &pids {
-        match stacks::look(pid) {
+        match stacks::look(pid, &directories) {
             Ok((stacks, remark)) => {
                 if let Some(remark) = remark {
                     output::complain(&remark);

@@ -1,10 +1,11 @@
 //! What a program that was started has become: its processes, and where they listen.
 
 use std::fs;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
 pub use super::deaths::Deaths;
 use super::process::{all, parent_of};
+use super::sockets;
 
 /// A listening TCP socket, and who has it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,15 +45,11 @@ pub fn descendants() -> Vec<u32> {
 pub fn listeners(pids: &[u32]) -> Vec<Listener> {
     let mut found: Vec<Listener> = Vec::new();
     for &pid in pids {
-        let inodes = sockets(pid);
-        for family in ["tcp", "tcp6"] {
-            // The process's own network, which may be another than ours.
-            let table = fs::read_to_string(format!("/proc/{pid}/net/{family}")).unwrap_or_default();
-            for (address, port, inode) in table.lines().skip(1).filter_map(listening) {
-                let is_new = !found.iter().any(|other| (other.address, other.port) == (address, port));
-                if inodes.contains(&inode) && is_new {
-                    found.push(Listener { address, port, pid });
-                }
+        let inodes = inodes(pid);
+        for (at, inode) in sockets::listening(pid) {
+            let is_new = !found.iter().any(|other| (other.address, other.port) == (at.ip(), at.port()));
+            if inodes.contains(&inode) && is_new {
+                found.push(Listener { address: at.ip(), port: at.port(), pid });
             }
         }
     }
@@ -62,41 +59,15 @@ pub fn listeners(pids: &[u32]) -> Vec<Listener> {
 
 /// Whether one of these processes has a listening UNIX socket.
 pub fn listens_on_unix(pids: &[u32]) -> bool {
-    // __SO_ACCEPTCON of linux/net.h, as unix(7) says of /proc/net/unix: Num RefCount Protocol Flags Type St Inode Path.
-    const ACCEPTS: &str = "00010000";
     pids.iter().any(|&pid| {
-        let inodes = sockets(pid);
-        let table = fs::read_to_string(format!("/proc/{pid}/net/unix")).unwrap_or_default();
-        table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>()).any(|fields| {
-            let inode = fields.get(6).and_then(|inode| inode.parse().ok());
-            fields.get(3) == Some(&ACCEPTS) && inode.is_some_and(|inode: u64| inodes.contains(&inode))
-        })
+        let inodes = inodes(pid);
+        sockets::listening_on_unix(pid).iter().any(|inode| inodes.contains(inode))
     })
 }
 
 /// The inodes of a process's sockets.
-fn sockets(pid: u32) -> Vec<u64> {
+fn inodes(pid: u32) -> Vec<u64> {
     let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
     let targets = descriptors.filter_map(|descriptor| fs::read_link(descriptor.path()).ok());
-    targets.filter_map(|target| target.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()).collect()
-}
-
-/// A line of /proc/net/tcp or tcp6, if it is a listening socket's: address, port and inode.
-fn listening(line: &str) -> Option<(IpAddr, u16, u64)> {
-    const LISTEN: &str = "0A";
-    let fields: Vec<&str> = line.split_whitespace().collect();
-    if *fields.get(3)? != LISTEN {
-        return None;
-    }
-    let (address, port) = fields.get(1)?.split_once(':')?;
-    // Four bytes each, as the machine keeps them.
-    let words: Vec<[u8; 4]> = (0..address.len() / 8)
-        .filter_map(|word| u32::from_str_radix(address.get(word * 8..word * 8 + 8)?, 16).ok())
-        .map(u32::to_ne_bytes)
-        .collect();
-    let address = match words.as_slice() {
-        [word] => IpAddr::V4(Ipv4Addr::from(*word)),
-        words => IpAddr::V6(Ipv6Addr::from(<[u8; 16]>::try_from(words.concat()).ok()?)),
-    };
-    Some((address, u16::from_str_radix(port, 16).ok()?, fields.get(9)?.parse().ok()?))
+    targets.filter_map(|target| sockets::inode(target.to_str()?)).collect()
 }

@@ -13,6 +13,7 @@ mod old_libc;
 mod permission;
 pub mod process;
 mod rights;
+mod sockets;
 pub mod stacks;
 mod uncovered;
 mod words;

@@ -8,6 +8,6 @@ use crate::exit::Failure;
 ///
 /// # Errors
 /// Always.
-pub fn look(pid: u32) -> Result<(Stacks, Option<String>), Failure> {
+pub fn look(pid: u32, _directories: &[String]) -> Result<(Stacks, Option<String>), Failure> {
     Err(Failure::refused(format!("nosigpipe stack is for Linux; on macOS, sample {pid} 1 shows what a process does")))
 }

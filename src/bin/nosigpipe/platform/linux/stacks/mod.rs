@@ -57,11 +57,12 @@ struct Found {
     in_group_stop: bool,
 }
 
-/// The stacks of a process, and a remark for its user on standard error. A thread's number stands for its process.
+/// The stacks of a process, and a remark for its user on standard error. A thread's number stands for its process. Debug files
+/// are looked for in these directories, too.
 ///
 /// # Errors
 /// When there is no such process, it may not be looked into, or it has no stacks that can be read.
-pub fn look(number: u32) -> Result<(Stacks, Option<String>), Failure> {
+pub fn look(number: u32, directories: &[String]) -> Result<(Stacks, Option<String>), Failure> {
     let (pid, remark) = refusal::process_of(number)?;
     refusal::without_ptrace(pid)?;
     // Where CPython is does not change, so it is looked for before the process is stopped.
@@ -96,7 +97,7 @@ pub fn look(number: u32) -> Result<(Stacks, Option<String>), Failure> {
     }
     memory.process_goes_on(&mappings);
     let map = Map::new(pid, mappings, &mut memory);
-    let mut stacks = describe(&map, &mut memory, &found, &python);
+    let mut stacks = describe(&map, directories, &mut memory, &found, &python);
     stacks.stopped = u64::try_from(stopped.as_micros()).unwrap_or(u64::MAX);
     Ok((stacks, remark))
 }
@@ -191,9 +192,15 @@ fn interrupted_stack(stack: &[u8], mappings: &[Mapping]) -> Option<(u64, u64)> {
 }
 
 /// Unwinds and names what was copied.
-fn describe(map: &Map, memory: &mut Memory, found: &[Found], python: &pythons::Found) -> Stacks {
+fn describe(
+    map: &Map,
+    directories: &[String],
+    memory: &mut Memory,
+    found: &[Found],
+    python: &pythons::Found,
+) -> Stacks {
     let pid = map.pid;
-    let names = Names::new(map);
+    let names = Names::new(map, directories);
     let clock = Clock { now: nanoseconds, deadline: nanoseconds().saturating_add(TIME.as_nanos() as u64) };
     let mut unwinder: Unwinder<_, gimli::StoreOnHeap> =
         Unwinder::new(Mapped { map, names: &names }, clock).with_guesses(GUESSES);

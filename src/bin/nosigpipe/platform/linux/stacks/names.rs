@@ -25,11 +25,12 @@ pub struct Names<'a> {
 }
 
 impl<'a> Names<'a> {
-    pub fn new(map: &'a Map) -> Self {
+    pub fn new(map: &'a Map, directories: &[String]) -> Self {
         // The debug files of the container that the process is in come after ours; only those with the module's build
         // id are taken.
         let inside = DEBUG_DIRECTORIES.map(|directory| format!("/proc/{}/root{directory}", map.pid));
-        let directories = DEBUG_DIRECTORIES.map(str::to_owned).into_iter().chain(inside).collect();
+        let usual = DEBUG_DIRECTORIES.map(str::to_owned).into_iter().chain(inside);
+        let directories = directories.iter().cloned().chain(usual).collect();
         Self { map, directories, loaded: RefCell::default() }
     }
 

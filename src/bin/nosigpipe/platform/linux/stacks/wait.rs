@@ -5,11 +5,12 @@ use std::fs;
 
 use libc::pid_t;
 use report::Frame;
-use report::stacks::Wait;
+use report::stacks::{Socket, Wait};
 use unwind::ReadMemory;
 
 use super::call::Call;
 use super::memory::Memory;
+use crate::platform::linux::sockets;
 use crate::platform::process;
 
 /// How many bytes before and behind the word of a futex are copied: its lock is there.
@@ -79,6 +80,8 @@ pub struct Threads<'a> {
     names: HashMap<pid_t, String>,
     /// Paths of descriptors in /proc/PID/fd, as far as they were read.
     files: HashMap<i64, String>,
+    /// The sockets of the process's network by their inodes, as soon as one was asked for.
+    sockets: Option<HashMap<u64, Socket>>,
 }
 
 impl<'a> Threads<'a> {
@@ -89,7 +92,7 @@ impl<'a> Threads<'a> {
         numbers: &HashMap<pid_t, u32>,
     ) -> Self {
         let numbers = numbers.iter().map(|(&tid, &number)| (number, tid)).collect();
-        Self { pid, memory, numbers, names, files: HashMap::new() }
+        Self { pid, memory, numbers, names, files: HashMap::new(), sockets: None }
     }
 
     /// What a thread with this stack does.
@@ -150,25 +153,26 @@ impl<'a> Threads<'a> {
                 self.for_many(&name, &selected, &mut wait)
             }
             name if is_of_descriptor(name) => {
-                let descriptor = call.descriptor();
-                wait.descriptor = Some(descriptor);
-                wait.file = self.file(descriptor);
-                format!("waits in {name} on descriptor {}", self.described(descriptor))
+                self.for_one(name, call.descriptor(), &mut wait)
             }
             name => format!("waits in {name}"),
         };
         wait
     }
 
+    /// What a wait for one descriptor is for.
+    fn for_one(&mut self, name: &str, descriptor: i64, wait: &mut Wait) -> String {
+        wait.descriptor = Some(descriptor);
+        wait.file = self.file(descriptor);
+        wait.socket = self.socket(&wait.file);
+        format!("waits in {name} on descriptor {}", self.described(descriptor))
+    }
+
     /// What a wait for several descriptors is for.
     fn for_many(&mut self, name: &str, descriptors: &[i64], wait: &mut Wait) -> String {
         match descriptors {
             [] => format!("waits in {name} for time to pass"),
-            [descriptor] => {
-                wait.descriptor = Some(*descriptor);
-                wait.file = self.file(*descriptor);
-                format!("waits in {name} on descriptor {}", self.described(*descriptor))
-            }
+            [descriptor] => self.for_one(name, *descriptor, wait),
             many => {
                 let named: Vec<String> =
                     many.iter().take(NAMED).map(|descriptor| self.described(*descriptor)).collect();
@@ -182,7 +186,17 @@ impl<'a> Threads<'a> {
     /// A descriptor for people, with what it is open for.
     fn described(&mut self, descriptor: i64) -> String {
         let file = self.file(descriptor);
-        if file.is_empty() { descriptor.to_string() } else { format!("{descriptor} ({file})") }
+        match self.socket(&file) {
+            _ if file.is_empty() => descriptor.to_string(),
+            Some(socket) => format!("{descriptor} ({file}, {socket})"),
+            None => format!("{descriptor} ({file})"),
+        }
+    }
+
+    /// The socket of this inode.
+    fn socket(&mut self, file: &str) -> Option<Socket> {
+        let inode = sockets::inode(file)?;
+        self.sockets.get_or_insert_with(|| sockets::all(self.pid.cast_unsigned())).get(&inode).cloned()
     }
 
     /// What a descriptor is open for; empty where that can't be read.
