@@ -62,9 +62,10 @@ pub fn has_any(cache: &str, modules: &[Module]) -> bool {
     modules.iter().any(has)
 }
 
-/// Whether that can be one: reports come from outside, and it becomes a part of paths.
-fn is_build_id(id: &str) -> bool {
-    (8..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_hexdigit())
+/// Whether that can be one: reports come from outside, and it becomes a part of paths. Two bytes at least, since the first is a
+/// directory of its own.
+pub fn is_build_id(id: &str) -> bool {
+    (4..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// Why there is no file.

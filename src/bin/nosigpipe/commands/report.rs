@@ -218,8 +218,7 @@ fn debug_file(build_id: &str) -> Option<String> {
 /// Whether a directory has a debug file of this module's build id.
 fn is_there(module: &Module, directories: &[String]) -> bool {
     let id = &module.build_id;
-    // It comes from outside, and becomes a part of paths.
-    let Some(file) = debug_file(id).filter(|_| id.bytes().all(|byte| byte.is_ascii_hexdigit())) else { return false };
+    let Some(file) = debug_file(id).filter(|_| debuginfod::is_build_id(id)) else { return false };
     let names = [file, format!("{id}/debuginfo")];
     directories.iter().any(|directory| names.iter().any(|name| Path::new(directory).join(name).exists()))
 }
