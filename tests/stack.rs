@@ -456,6 +456,23 @@ fn a_stripped_program_has_names_from_a_directory_with_debug_files() {
     assert_eq!(wrong.stderr(), "nosigpipe: /nowhere: no such file or directory\n");
 }
 
+#[test]
+fn a_process_whose_main_thread_has_ended_has_the_stacks_of_the_others() {
+    let code = "import ctypes, threading, time\ndef stay(): time.sleep(1000)\nthreading.Thread(target=stay).start()\n\
+        ctypes.CDLL(None).pthread_exit(None)";
+    let running = python(code).start();
+    let stacks = until(running.pid(), |stacks| match threads(stacks).as_slice() {
+        [(thread, _)] if thread["state"] == "sleeps in clock_nanosleep" => Ok(()),
+        _ => Err("both threads are there".to_owned()),
+    });
+    assert_eq!(state(running.pid()), 'Z');
+    assert_eq!(stacks["pid"], running.pid());
+    let group = &stacks["stacks"][0];
+    assert!(group["frames"].as_array().expect("a list").iter().any(|frame| frame["function"] == "start_thread"));
+    assert!(group["python"]["frames"].as_array().expect("a list").iter().any(|frame| frame["function"] == "stay"));
+    assert!(stacks["command"].as_str().is_some_and(|command| command.contains("pthread_exit")), "{stacks:#}");
+}
+
 /// Judges objects of `stack --json`.
 fn assert_is_as_the_schema_says(all: Vec<Value>) {
     const JUDGE: &str = "import json, sys\nfrom jsonschema import Draft202012Validator\n\

@@ -223,6 +223,19 @@ fn a_process_that_has_ended_is_none() {
 }
 
 #[test]
+fn a_process_whose_main_thread_has_ended_is_there() {
+    let end = "import ctypes, os, threading\n\
+               def told():\n  while open('/proc/self/stat').read().rpartition(') ')[2][0] != 'Z': pass\n  \
+               os.write(1, b'ready\\n')\n  threading.Event().wait()\n\
+               threading.Thread(target=told).start()\nctypes.CDLL(None).pthread_exit(None)";
+    let running = ready(launched(&[], "python3").args(["-c", end]));
+    let pid = running.pid().to_string();
+    let outcome = nosigpipe().args(["status", &pid]).run();
+    outcome.assert_silent_success();
+    assert!(outcome.stdout().contains(", in force\n") && !outcome.stdout().contains("counters"), "{outcome}");
+}
+
+#[test]
 fn a_process_that_is_ending_is_none() {
     // Memory that the kernel takes its time to take apart; the process is there without it until that is done.
     let large = "import mmap\nmemory = mmap.mmap(-1, 256 << 20)\n\

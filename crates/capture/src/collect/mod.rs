@@ -158,7 +158,7 @@ pub fn write(stderr: i32, lines: bool, others: Result<(), &str>) {
     if stream {
         output.say_lines(&report::text::other_threads(&report));
     }
-    report.context = platform::context(incident.pid, &map);
+    report.context = platform::context(incident.tid, &map);
     report.modules_note = symbols::elf::not_read().to_owned();
     if stream {
         output.say_lines(&report::text::details(&report));
@@ -321,7 +321,7 @@ fn describe_crash(map: &Map, memory: &mut Memory, stack: &Stack, symbolizer: &Sy
     Report {
         program: text(program()),
         executable: platform::executable_path(),
-        command: platform::command_line(incident.pid),
+        command: platform::command_line(incident.tid),
         pid: i64::from(incident.pid),
         tid: i64::from(incident.tid),
         thread: text(&incident.thread),

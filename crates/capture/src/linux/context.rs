@@ -45,10 +45,11 @@ const VARIABLES: [&str; 24] = [
 /// Bytes of a file of the kernel's that are read, at most.
 const MOST: usize = 1 << 17;
 
-/// As much of the state as can be read.
-pub fn context(pid: pid_t, map: &Map) -> Context {
-    let descriptors = system::names_below(&format!("/proc/{pid}/fd\0")).len() as u64;
-    let threads = system::thread_ids(pid).len() as u64;
+/// As much of the state as can be read, by the number of a thread that has not ended: where the main thread has, the kernel shows nothing by
+/// the process's own.
+pub fn context(tid: pid_t, map: &Map) -> Context {
+    let descriptors = system::names_below(&format!("/proc/{tid}/fd\0")).len() as u64;
+    let threads = system::thread_ids(tid).len() as u64;
     Context {
         directory: system::link("/proc/self/cwd\0"),
         kernel: kernel(),
@@ -56,9 +57,9 @@ pub fn context(pid: pid_t, map: &Map) -> Context {
         system_uptime: file("/proc/uptime").split('.').next().and_then(|seconds| seconds.parse().ok()).unwrap_or(0),
         threads,
         descriptors,
-        limits: limits(pid, descriptors, map.mappings.len() as u64),
-        memory: group_memory(pid),
-        environment: environment(pid),
+        limits: limits(tid, descriptors, map.mappings.len() as u64),
+        memory: group_memory(tid),
+        environment: environment(tid),
     }
 }
 
@@ -101,8 +102,8 @@ fn libc_version(map: &Map) -> String {
 }
 
 /// Limits of which nine tenths or more are used: name, how much is used, and how much is allowed.
-fn limits(pid: pid_t, descriptors: u64, mappings: u64) -> Vec<(String, u64, u64)> {
-    let status = file(&format!("/proc/{pid}/status"));
+fn limits(tid: pid_t, descriptors: u64, mappings: u64) -> Vec<(String, u64, u64)> {
+    let status = file(&format!("/proc/{tid}/status"));
     let size = |name: &str| {
         let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
         line.split_whitespace().next().and_then(|kilobytes| kilobytes.parse::<u64>().ok()).unwrap_or(0) * 1024
@@ -114,7 +115,7 @@ fn limits(pid: pid_t, descriptors: u64, mappings: u64) -> Vec<(String, u64, u64)
         ("Max stack size", size("VmStk:")),
         ("Max locked memory", size("VmLck:")),
     ];
-    let allowed = file(&format!("/proc/{pid}/limits"));
+    let allowed = file(&format!("/proc/{tid}/limits"));
     let mut near = Vec::new();
     let mut add = |name: &str, used: u64, most: Option<u64>| {
         if let Some(most) = most.filter(|&most| used > 0 && used >= most - most / 10) {
@@ -130,12 +131,12 @@ fn limits(pid: pid_t, descriptors: u64, mappings: u64) -> Vec<(String, u64, u64)
 }
 
 /// The memory of the control group that limits this process's, cgroups(7); the nearest one that has a limit.
-fn group_memory(pid: pid_t) -> Option<GroupMemory> {
+fn group_memory(tid: pid_t) -> Option<GroupMemory> {
     /// Levels of the hierarchy of groups that are looked at.
     const DEEPEST: usize = 64;
     /// From this number of bytes on there is no limit: version 1 then tells the largest number of pages that it can hold.
     const NO_LIMIT: u64 = 1 << 60;
-    let groups = file(&format!("/proc/{pid}/cgroup"));
+    let groups = file(&format!("/proc/{tid}/cgroup"));
     let group = |version: u64| {
         groups.lines().find_map(|line| {
             let mut parts = line.splitn(3, ':');
@@ -175,7 +176,7 @@ fn group_memory(pid: pid_t) -> Option<GroupMemory> {
 }
 
 /// The environment that the process was started with, as far as reports show it.
-fn environment(pid: pid_t) -> Vec<(String, String)> {
+fn environment(tid: pid_t) -> Vec<(String, String)> {
     /// Characters of a value that are shown, at most.
     const LONGEST: usize = 1024;
     let is_shown = |name: &str| {
@@ -185,7 +186,7 @@ fn environment(pid: pid_t) -> Vec<(String, String)> {
         })
     };
     let mut found: Vec<(String, String)> = Vec::new();
-    for entry in file(&format!("/proc/{pid}/environ")).split('\0') {
+    for entry in file(&format!("/proc/{tid}/environ")).split('\0') {
         if let Some((name, value)) = entry.split_once('=').filter(|(name, _)| is_shown(name)) {
             found.push((name.to_owned(), value.chars().take(LONGEST).collect()));
         }

@@ -35,7 +35,11 @@ const PT_PHDR: u32 = 6;
 
 /// Everything that is mapped. Also hands that to `memory`, for the case that the kernel does not let us read by system calls.
 pub fn read_map(memory: &mut Memory) -> Map {
-    let own = read_maps(b"/proc/self/maps\0");
+    let mut own = read_maps(b"/proc/self/maps\0");
+    if own.is_empty() {
+        // The main thread has ended before the others. (proc(5); since Linux 3.17)
+        own = read_maps(b"/proc/thread-self/maps\0");
+    }
     let all = match platform::original() {
         Some(process) if system::is_proc_ours() => {
             let original = read_maps(format!("/proc/{process}/maps\0").as_bytes());

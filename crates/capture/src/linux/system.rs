@@ -115,9 +115,9 @@ pub fn executable_path() -> String {
     }
 }
 
-/// The process's arguments, with a space between them.
-pub fn command_line(pid: pid_t) -> String {
-    let command = read_file(format!("/proc/{pid}/cmdline\0").as_bytes(), 4096).unwrap_or_default();
+/// The arguments of a thread's process, with a space between them.
+pub fn command_line(tid: pid_t) -> String {
+    let command = read_file(format!("/proc/{tid}/cmdline\0").as_bytes(), 4096).unwrap_or_default();
     String::from_utf8_lossy(&command).trim_end_matches('\0').replace('\0', " ")
 }
 

@@ -25,16 +25,19 @@ pub fn stop_threads(pid: pid_t, crashed: pid_t) -> (Vec<Thread>, String) {
     let mut refused = 0u64;
     let seized: Vec<(pid_t, bool)> = tids
         .into_iter()
-        .map(|tid| {
+        .filter_map(|tid| {
             let allowed_until = platform::nanoseconds() + SEIZE_TIMEOUT;
             while !platform::seize(tid) {
+                if is_listed && has_ended(pid, tid) {
+                    return None;
+                }
                 if refused > 0 || platform::nanoseconds() > allowed_until {
                     refused += 1;
-                    return (tid, false);
+                    return Some((tid, false));
                 }
                 platform::sleep(1_000_000);
             }
-            (tid, true)
+            Some((tid, true))
         })
         .collect();
     let mut running = 0u64;
@@ -107,6 +110,13 @@ fn thread_ids_by_number(pid: pid_t, crashed: pid_t) -> Vec<pid_t> {
     let others = around_thread.filter(|tid| !from_process.contains(tid));
     let tried = from_process.clone().chain(others).take_while(|_| platform::nanoseconds() < deadline);
     tried.filter(|&tid| platform::is_alive(pid, tid)).collect()
+}
+
+/// Whether a thread has ended. The main thread is listed until the others have ended, too.
+fn has_ended(pid: pid_t, tid: pid_t) -> bool {
+    // proc_pid_stat(5): the state follows the name, which stands in parentheses and may have any in it.
+    let stat = system::read_file(format!("/proc/{pid}/task/{tid}/stat\0").as_bytes(), 512).unwrap_or_default();
+    stat.rsplit(|&byte| byte == b')').next().is_some_and(|rest| matches!(rest.get(1), Some(b'Z' | b'X')))
 }
 
 /// A thread's name; empty if it can't be read.

@@ -64,8 +64,8 @@ pub fn write() -> bool {
         let incident = incident();
         let done = progress().map(|progress| &progress.done);
         let first = (level == FULL).then_some(header::write as fn());
-        let (pid, deadline) = (incident.pid, incident.deadline);
-        let work = CopyWork { pid, top, first, begin, write: in_copy, argument: ptr::null(), done, deadline };
+        let (pid, tid, deadline) = (incident.pid, incident.tid, incident.deadline);
+        let work = CopyWork { pid, tid, top, first, begin, write: in_copy, argument: ptr::null(), done, deadline };
         // SAFETY: `top` is the upper end of fresh memory, aligned to pages, that nothing else uses; or null.
         match unsafe { platform::in_a_copy(work) } {
             CopyEnd::Done => is_written = true,

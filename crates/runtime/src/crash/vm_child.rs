@@ -57,6 +57,7 @@ fn by_copies(incident: &Incident) -> bool {
     for effort in [Effort::Full, Effort::Careful, Effort::Least] {
         let work = CopyWork {
             pid: incident.pid,
+            tid: incident.tid,
             top,
             first: None,
             begin,

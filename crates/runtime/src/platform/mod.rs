@@ -28,6 +28,9 @@ pub use crate::arch::{
 pub struct CopyWork {
     /// The process that it is a copy of.
     pub pid: pid_t,
+    /// The thread in it that has crashed. The kernel shows the process's memory by this number, too, and no longer by the process's own
+    /// where its main thread has ended before the others.
+    pub tid: pid_t,
     /// The upper end of the stack that it is done on; null where there is no memory for one.
     pub top: *mut u8,
     /// Called before the copy is made, in the process's own memory.

@@ -267,8 +267,8 @@ unsafe extern "C" fn become_copy(_: *const u8) -> ! {
 }
 
 fn run_in_copy(work: &CopyWork) {
-    restore_thread(work.pid);
-    set_original(work.pid);
+    restore_thread(work.tid);
+    set_original(work.tid);
     (work.begin)(work.argument);
     die_with_parent();
     if is_orphan(work) {

@@ -82,7 +82,8 @@ fn look(asked: &mut [libc::pollfd], found: &mut Broken) {
     }
 }
 
-/// Visits what /proc lists, as long as `visit` wants more; whether it lists anything.
+/// Visits what /proc lists, as long as `visit` wants more; whether it lists anything. It does not where the main thread has ended before the
+/// others.
 #[inline(never)]
 fn each_descriptor(visit: &mut impl FnMut(Option<c_int>) -> bool) -> bool {
     let directory = super::freestanding::open(c"/proc/self/fd", libc::O_RDONLY | libc::O_DIRECTORY | libc::O_CLOEXEC);
@@ -91,6 +92,7 @@ fn each_descriptor(visit: &mut impl FnMut(Option<c_int>) -> bool) -> bool {
     }
     let mut buffer = [0u8; 1024];
     let mut goes_on = true;
+    let mut is_listed = false;
     while goes_on {
         // SAFETY: the kernel writes at most as much as there is room for.
         let length = unsafe { own_call(libc::SYS_getdents64, directory, buffer.as_mut_ptr(), buffer.len()) };
@@ -102,6 +104,7 @@ fn each_descriptor(visit: &mut impl FnMut(Option<c_int>) -> bool) -> bool {
         while let (Some(&[low, high]), Some(name)) = (rest.get(16..18), rest.get(19..)) {
             let digits = name.split(|&byte| byte == 0).next().unwrap_or_default();
             let fd = core::str::from_utf8(digits).ok().and_then(|digits| digits.parse::<c_int>().ok());
+            is_listed |= fd.is_some();
             if let Some(fd) = fd.filter(|&fd| fd != directory) {
                 goes_on = goes_on && visit(Some(fd));
             }
@@ -110,5 +113,5 @@ fn each_descriptor(visit: &mut impl FnMut(Option<c_int>) -> bool) -> bool {
     }
     // SAFETY: opened above.
     unsafe { libc::close(directory) };
-    true
+    is_listed
 }

@@ -74,8 +74,16 @@ pub fn shares_file_with(process: pid_t, address: u64) -> bool {
 }
 
 /// Visits the mappings of this process in ascending order, as long as `visit` wants more.
-fn each_mapping(visit: impl FnMut(&Line) -> bool) {
-    each_mapping_of(c"/proc/self/maps", visit);
+fn each_mapping(mut visit: impl FnMut(&Line) -> bool) {
+    let mut is_empty = true;
+    each_mapping_of(c"/proc/self/maps", |mapping| {
+        is_empty = false;
+        visit(mapping)
+    });
+    // The main thread has ended before the others. (proc(5); since Linux 3.17)
+    if is_empty {
+        each_mapping_of(c"/proc/thread-self/maps", visit);
+    }
 }
 
 fn each_mapping_of(path: &CStr, mut visit: impl FnMut(&Line) -> bool) {

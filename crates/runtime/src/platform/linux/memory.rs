@@ -17,8 +17,8 @@ pub use crate::arch::page_size;
 static ORIGINAL: AtomicI32 = AtomicI32::new(0);
 
 /// This process is a copy of another one: what its memory lacks is read from there.
-pub fn set_original(process: pid_t) {
-    ORIGINAL.store(process, Relaxed);
+pub fn set_original(thread: pid_t) {
+    ORIGINAL.store(thread, Relaxed);
 }
 
 /// The process that this one is a copy of.
@@ -40,10 +40,13 @@ pub fn read_memory(pid: pid_t, address: u64, buffer: &mut [u8]) -> usize {
 }
 
 fn read_from(pid: pid_t, address: u64, buffer: &mut [u8]) -> usize {
-    let local = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
-    let remote = libc::iovec { iov_base: address as *mut c_void, iov_len: buffer.len() };
-    // SAFETY: writes into `buffer` only.
-    let read = unsafe { libc::process_vm_readv(pid, &raw const local, 1, &raw const remote, 1, 0) };
+    let read = read_by_call(pid, address, buffer);
+    // The main thread has ended before the others, and the kernel shows no memory by its number any more.
+    let read = if read < 0 && super::errno() == libc::ESRCH && pid == super::pid() {
+        read_by_call(super::tid(), address, buffer)
+    } else {
+        read
+    };
     match usize::try_from(read) {
         Ok(read) => read,
         Err(_) if matches!(super::errno(), libc::EPERM | libc::ENOSYS | libc::EACCES) && pid == super::pid() => {
@@ -51,6 +54,14 @@ fn read_from(pid: pid_t, address: u64, buffer: &mut [u8]) -> usize {
         }
         Err(_) => 0,
     }
+}
+
+/// process_vm_readv(2)
+fn read_by_call(pid: pid_t, address: u64, buffer: &mut [u8]) -> isize {
+    let local = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
+    let remote = libc::iovec { iov_base: address as *mut c_void, iov_len: buffer.len() };
+    // SAFETY: writes into `buffer` only.
+    unsafe { libc::process_vm_readv(pid, &raw const local, 1, &raw const remote, 1, 0) }
 }
 
 /// The same for this process, where a sandbox forbids process_vm_readv(2), by write(2) to a pipe: that, too, returns an error for a bad

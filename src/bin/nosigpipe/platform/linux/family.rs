@@ -4,7 +4,7 @@ use std::fs;
 use std::net::IpAddr;
 
 pub use super::deaths::Deaths;
-use super::process::{all, parent_of};
+use super::process::{all, living_thread, parent_of};
 use super::sockets;
 
 /// A listening TCP socket, and who has it.
@@ -67,7 +67,7 @@ pub fn listens_on_unix(pids: &[u32]) -> bool {
 
 /// The inodes of a process's sockets.
 fn inodes(pid: u32) -> Vec<u64> {
-    let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    let descriptors = fs::read_dir(format!("/proc/{}/fd", living_thread(pid))).into_iter().flatten().flatten();
     let targets = descriptors.filter_map(|descriptor| fs::read_link(descriptor.path()).ok());
     targets.filter_map(|target| sockets::inode(target.to_str()?)).collect()
 }

@@ -78,16 +78,17 @@ pub fn inspect(pid: u32) -> Result<Process, Failure> {
     };
     let status = fs::read_to_string(format!("/proc/{pid}/status")).map_err(|error| fail(&error))?;
     let field = |name: &str| field(&status, name);
-    if field("State").starts_with('Z') {
+    let shown = living_thread(pid);
+    if shown == pid && field("State").starts_with('Z') {
         return Err(Failure::new(NO_PROCESS, format!("process {pid} has ended, and its parent has not asked how")));
     }
     let set = |name: &str| u64::from_str_radix(field(name), 16).unwrap_or(0);
-    let modules = mappings(pid).map_err(|error| fail(&error))?;
-    let mut memory = ProcessMemory::of(pid.cast_signed());
+    let modules = mappings(shown).map_err(|error| fail(&error))?;
+    let mut memory = ProcessMemory::of(shown.cast_signed());
     let library = match find_library(&mut memory, &modules) {
         Ok(Some(library)) => Some(library),
         // Its memory goes first, which takes a large process its time.
-        _ if is_ending(pid) => return Err(Failure::new(NO_PROCESS, format!("process {pid} is ending"))),
+        _ if is_ending(shown) => return Err(Failure::new(NO_PROCESS, format!("process {pid} is ending"))),
         Ok(None) => None,
         Err(error) => return Err(fail(&error)),
     };
@@ -107,6 +108,21 @@ impl Process {
         let first = self.modules.iter().find(|mapping| mapping.path == within.path)?;
         Some(format!("{}+{:#x}", within.path, address - first.start))
     }
+}
+
+/// The number by which the kernel shows a process's memory and descriptors: its own, or where its main thread has ended before the others,
+/// that of one of these.
+pub fn living_thread(pid: u32) -> u32 {
+    let has_ended = |tid: u32| {
+        let stat = fs::read_to_string(format!("/proc/{pid}/task/{tid}/stat")).unwrap_or_default();
+        stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with(['Z', 'X']))
+    };
+    if !has_ended(pid) {
+        return pid;
+    }
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let mut tids = threads.filter_map(|thread| thread.file_name().to_str()?.parse().ok());
+    tids.find(|&tid| !has_ended(tid)).unwrap_or(pid)
 }
 
 /// Whether the kernel is taking the process apart, or has done so.

@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use super::process::{inspect, parent_of};
+use super::process::{inspect, living_thread, parent_of};
 use super::{Image, PRELOAD};
 use crate::output;
 
@@ -24,6 +24,7 @@ pub fn reason_below(pid: u32, covered: Option<(u32, String)>) -> Option<String> 
 }
 
 fn explain(pid: u32, covered_ancestor: impl FnOnce(u32) -> Option<(u32, String)>) -> Option<String> {
+    let pid = living_thread(pid);
     let environment = fs::read(format!("/proc/{pid}/environ")).ok()?;
     let preload = environment
         .split(|&byte| byte == 0)

@@ -66,14 +66,15 @@ pub fn look(number: u32, directories: &[String]) -> Result<(Stacks, Option<Strin
     let (pid, remark) = refusal::process_of(number)?;
     refusal::without_ptrace(pid)?;
     // Where CPython is does not change, so it is looked for before the process is stopped.
-    let pythons = map::mappings(pid).map(|mappings| {
-        let mut memory = Memory::of(pid);
-        Pythons::find(&Map::new(pid, mappings, &mut memory), &mut memory)
+    let shown = process::living_thread(pid.cast_unsigned()).cast_signed();
+    let pythons = map::mappings(shown).map(|mappings| {
+        let mut memory = Memory::of(shown);
+        Pythons::find(&Map::new(shown, mappings, &mut memory), &mut memory)
     });
-    let mut memory = Memory::of(pid);
+    let mut memory = Memory::of(shown);
     let mut hold = Hold::seize(pid).map_err(|error| refusal::of(pid, &error))?;
     hold.stop().map_err(|error| refusal::of(pid, &error))?;
-    let mappings = map::mappings(pid).map_err(|error| refusal::of(pid, &error))?;
+    let mappings = map::mappings(shown).map_err(|error| refusal::of(pid, &error))?;
     let mut copied = 0;
     let found: Vec<Found> = hold
         .threads
@@ -96,8 +97,8 @@ pub fn look(number: u32, directories: &[String]) -> Result<(Stacks, Option<Strin
         return Err(refusal::of(pid, &std::io::Error::from_raw_os_error(libc::ESRCH)));
     }
     memory.process_goes_on(&mappings);
-    let map = Map::new(pid, mappings, &mut memory);
-    let mut stacks = describe(&map, directories, &mut memory, &found, &python);
+    let map = Map::new(shown, mappings, &mut memory);
+    let mut stacks = describe(pid, &map, directories, &mut memory, &found, &python);
     stacks.stopped = u64::try_from(stopped.as_micros()).unwrap_or(u64::MAX);
     Ok((stacks, remark))
 }
@@ -193,13 +194,13 @@ fn interrupted_stack(stack: &[u8], mappings: &[Mapping]) -> Option<(u64, u64)> {
 
 /// Unwinds and names what was copied.
 fn describe(
+    pid: pid_t,
     map: &Map,
     directories: &[String],
     memory: &mut Memory,
     found: &[Found],
     python: &pythons::Found,
 ) -> Stacks {
-    let pid = map.pid;
     let names = Names::new(map, directories);
     let clock = Clock { now: nanoseconds, deadline: nanoseconds().saturating_add(TIME.as_nanos() as u64) };
     let mut unwinder: Unwinder<_, gimli::StoreOnHeap> =
@@ -245,11 +246,11 @@ fn describe(
         }
         groups.push(group);
     }
-    let executable = fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_default();
+    let executable = fs::read_link(format!("/proc/{}/exe", map.pid)).unwrap_or_default();
     let executable = executable.to_string_lossy().into_owned();
     let program = executable.strip_suffix(" (deleted)").unwrap_or(&executable);
     let program = program.rsplit('/').next().filter(|name| !name.is_empty()).map(str::to_owned);
-    let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let command = fs::read(format!("/proc/{}/cmdline", map.pid)).unwrap_or_default();
     let mut notes = Vec::new();
     if late > 0 {
         notes.push(format!("{late} stacks were not followed: there was no time left"));

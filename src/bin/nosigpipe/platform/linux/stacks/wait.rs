@@ -74,6 +74,8 @@ pub fn numbers(pid: pid_t, tids: impl Iterator<Item = pid_t>) -> HashMap<pid_t, 
 /// The threads of a process, to tell what each waits for.
 pub struct Threads<'a> {
     pid: pid_t,
+    /// The number by which the kernel shows its descriptors.
+    shown: u32,
     memory: &'a mut Memory,
     /// By their numbers in the process's own PID namespace, those that they have in ours.
     numbers: HashMap<u32, pid_t>,
@@ -91,8 +93,9 @@ impl<'a> Threads<'a> {
         names: HashMap<pid_t, String>,
         numbers: &HashMap<pid_t, u32>,
     ) -> Self {
+        let shown = process::living_thread(pid.cast_unsigned());
         let numbers = numbers.iter().map(|(&tid, &number)| (number, tid)).collect();
-        Self { pid, memory, numbers, names, files: HashMap::new(), sockets: None }
+        Self { pid, shown, memory, numbers, names, files: HashMap::new(), sockets: None }
     }
 
     /// What a thread with this stack does.
@@ -152,9 +155,7 @@ impl<'a> Threads<'a> {
                     .collect();
                 self.for_many(&name, &selected, &mut wait)
             }
-            name if is_of_descriptor(name) => {
-                self.for_one(name, call.descriptor(), &mut wait)
-            }
+            name if is_of_descriptor(name) => self.for_one(name, call.descriptor(), &mut wait),
             name => format!("waits in {name}"),
         };
         wait
@@ -196,14 +197,14 @@ impl<'a> Threads<'a> {
     /// The socket of this inode.
     fn socket(&mut self, file: &str) -> Option<Socket> {
         let inode = sockets::inode(file)?;
-        self.sockets.get_or_insert_with(|| sockets::all(self.pid.cast_unsigned())).get(&inode).cloned()
+        self.sockets.get_or_insert_with(|| sockets::all(self.shown)).get(&inode).cloned()
     }
 
     /// What a descriptor is open for; empty where that can't be read.
     fn file(&mut self, descriptor: i64) -> String {
-        let pid = self.pid;
+        let shown = self.shown;
         let read = || {
-            let path = fs::read_link(format!("/proc/{pid}/fd/{descriptor}"));
+            let path = fs::read_link(format!("/proc/{shown}/fd/{descriptor}"));
             path.map(|path| path.to_string_lossy().into_owned()).unwrap_or_default()
         };
         self.files.entry(descriptor).or_insert_with(read).clone()
