@@ -40,8 +40,12 @@ const DESTRUCTOR_ROUNDS: usize = 4;
 
 /// Bytes of a stack, with its guard if it has one.
 static SIZE: OnceNonZeroUsize = OnceNonZeroUsize::new();
-/// The thread-specific key; `u32::MAX` for none.
-static KEY: AtomicU32 = AtomicU32::new(u32::MAX);
+/// The thread-specific key; or one of the following.
+static KEY: AtomicU32 = AtomicU32::new(NOT_MADE);
+/// There has been no thread yet that needs it. So a program without threads has all keys for itself.
+const NOT_MADE: u32 = u32::MAX - 1;
+/// There is none.
+const NO_KEY: u32 = u32::MAX;
 /// The main thread's stack, behind which the reserve lies.
 static FIRST: AtomicPtr<u8> = AtomicPtr::new(ptr::null_mut());
 /// Whether the process has asked for all its future memory to be locked.
@@ -99,7 +103,6 @@ pub fn start() {
     if are_wanted {
         let _ = NonZeroUsize::new(size).map(|size| SIZE.set(size));
     }
-    KEY.store(platform::new_key(thread_ends), Relaxed);
     let region = platform::map(size + RESERVE, libc::PROT_NONE, libc::MAP_PRIVATE | libc::MAP_NORESERVE);
     if region.is_null() {
         return;
@@ -308,10 +311,28 @@ static PENDING: [Start; PENDING_STARTS] =
     [const { Start { taken: AtomicU32::new(0), what: UnsafeCell::new((None, ptr::null_mut(), ptr::null_mut())) } };
         PENDING_STARTS];
 
+/// The key, which the first caller makes. Several may at once: one of them is first, and the others delete theirs.
+fn key() -> u32 {
+    let key = KEY.load(Relaxed);
+    if key != NOT_MADE {
+        return key;
+    }
+    let new = platform::new_key(thread_ends).unwrap_or(NO_KEY);
+    match KEY.compare_exchange(NOT_MADE, new, Relaxed, Relaxed) {
+        Ok(_) => new,
+        Err(first) => {
+            if new != NO_KEY {
+                platform::delete_key(new);
+            }
+            first
+        }
+    }
+}
+
 /// Routine and argument for the real pthread_create(3), which make a thread that has an alternate stack; `None` when there is none for
 /// it.
 fn thread_stack(routine: Routine, argument: *mut c_void) -> Option<(Routine, *mut c_void)> {
-    if platform::is_filtered() || KEY.load(Relaxed) == u32::MAX || size() == 0 {
+    if platform::is_filtered() || size() == 0 || key() == NO_KEY {
         return None;
     }
     let start = PENDING
@@ -416,8 +437,8 @@ fn keep_to_the_end(stack: *mut u8) -> bool {
 /// created from now on have no alternate stack of ours, and those that have one keep it.
 #[cfg(target_os = "linux")]
 pub fn release_key() -> bool {
-    let key = KEY.swap(u32::MAX, Relaxed);
-    key != u32::MAX && platform::delete_key(key)
+    let key = KEY.swap(NO_KEY, Relaxed);
+    key < NOT_MADE && platform::delete_key(key)
 }
 
 /// Creates a thread with an alternate stack, by `create`, which is the real function. Returns what that returns.

@@ -13,7 +13,7 @@ use crate::arch;
 use crate::crash;
 use crate::platform::freestanding::failed;
 use crate::platform::program_memory::ProgramMemory;
-use crate::platform::sharing::{ACTIONS_SHARED, VM_CHILDREN, filtering};
+use crate::platform::sharing::{ACTIONS_SHARED, VM_CHILDREN, dispatching, filtering};
 use crate::platform::{self, real_function};
 
 /// vfork(2). The child has our stack: the return address must not be on it while the child runs, which is why this is
@@ -93,7 +93,25 @@ pub unsafe extern "C" fn prctl(option: c_int, a: c_ulong, b: c_ulong, c: c_ulong
     // SAFETY: the caller's arguments, as the caller gave them.
     let call = || unsafe { real_prctl::real()(option, a, b, c, d) };
     note_prctl(option, a as c_long);
-    if option == libc::PR_SET_SECCOMP { filtering(filter_of_prctl(a as c_long, b as c_long), call) } else { call() }
+    restricting_prctl(option, [a as c_long, b as c_long, d as c_long], call)
+}
+
+/// Makes a call of prctl(2) that may forbid system calls.
+fn restricting_prctl<T: PartialOrd + Default>(
+    option: c_int,
+    [mode, filter, selector]: [c_long; 3],
+    call: impl FnOnce() -> T,
+) -> T {
+    // linux/prctl.h: system calls are dispatched by a byte of the thread's; the mode that ends that
+    const PR_SET_SYSCALL_USER_DISPATCH: c_int = 59;
+    const PR_SYS_DISPATCH_OFF: c_long = 0;
+    match option {
+        libc::PR_SET_SECCOMP => filtering(filter_of_prctl(mode, filter), call),
+        PR_SET_SYSCALL_USER_DISPATCH => {
+            dispatching(if mode == PR_SYS_DISPATCH_OFF { 0 } else { selector as usize }, call)
+        }
+        _ => call(),
+    }
 }
 
 /// Notes what the program asks of prctl(2) and the kernel does not tell afterwards.
@@ -153,9 +171,9 @@ unsafe extern "C" fn special(
     match number {
         // SAFETY: the caller's arguments, as the caller gave them.
         libc::SYS_sigaltstack => c_long::from(unsafe { exchange_stack(a as *const stack_t, b as *mut stack_t) }),
-        libc::SYS_prctl if a as c_int != libc::PR_SET_SECCOMP => {
+        libc::SYS_prctl => {
             note_prctl(a as c_int, b);
-            call()
+            restricting_prctl(a as c_int, [b, c, e], call)
         }
         // A child with a copy of all memory, the stack included: it returns here, as from fork(2).
         _ if is_fork(number) => {
@@ -165,7 +183,6 @@ unsafe extern "C" fn special(
             }
             result
         }
-        libc::SYS_prctl => filtering(filter_of_prctl(b, c), call),
         // Higher operations of seccomp(2) only ask.
         libc::SYS_seccomp if a as c_int as u32 > libc::SECCOMP_SET_MODE_FILTER => call(),
         _ => filtering(if a as c_int as u32 == libc::SECCOMP_SET_MODE_FILTER { c as usize } else { 0 }, call),

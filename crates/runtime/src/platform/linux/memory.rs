@@ -272,14 +272,31 @@ pub fn map_reserve(memory: *mut u8, size: usize) -> bool {
     true
 }
 
-/// A thread-specific key (pthread_key_create(3)); `u32::MAX` when there is none left.
-pub fn new_key(destructor: unsafe extern "C" fn(*mut c_void)) -> u32 {
-    let mut key = 0;
-    // SAFETY: the library, and so the destructor, is never unloaded.
-    if unsafe { real_key_create::real()(&raw mut key, Some(destructor)) } == 0 { key } else { u32::MAX }
+/// A thread-specific key (pthread_key_create(3)), if there is one left for which [`set_key`] needs no malloc. Not 0, which is what a
+/// program has in a variable before it makes its key: to set, read or delete that must fail as without us.
+pub fn new_key(destructor: unsafe extern "C" fn(*mut c_void)) -> Option<u32> {
+    let create = || {
+        let mut key = 0;
+        // SAFETY: the library, and so the destructor, is never unloaded.
+        (unsafe { real_key_create::real()(&raw mut key, Some(destructor)) } == 0).then_some(key)
+    };
+    let mut key = create()?;
+    if key == 0 {
+        let another = create();
+        delete_key(key);
+        key = another?;
+    }
+    if key >= FIRST_KEYS {
+        delete_key(key);
+        return None;
+    }
+    Some(key)
 }
 
-/// Sets the calling thread's value of a key. The first keys of a process need no malloc for that (glibc: 32).
+/// How many keys of a process need no malloc for a value: PTHREAD_KEY_2NDLEVEL_SIZE (glibc, nptl/descr.h). musl needs none for any of its 128.
+const FIRST_KEYS: u32 = 32;
+
+/// Sets the calling thread's value of a key.
 pub fn set_key(key: u32, value: *mut u8) -> bool {
     // SAFETY: setting a value dereferences nothing; a key that does not exist is an error.
     super::optional::pthread_setspecific().is_some_and(|set| unsafe { set(key, value.cast()) == 0 })

@@ -4,7 +4,7 @@
 //! Asking the kernel would take a system call that a filter may kill for. So the functions by which programs do either are hooked
 //! (`hooks/linux/calls.rs`); a program that makes the system call by its own instruction is not noticed.
 
-use core::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
+use core::sync::atomic::{AtomicBool, AtomicIsize, AtomicU32, AtomicUsize, Ordering::Relaxed};
 
 use libc::{c_int, c_void, siginfo_t};
 
@@ -16,7 +16,7 @@ use crate::arch;
 /// not noticed.
 pub(crate) static VM_CHILDREN: AtomicU32 = AtomicU32::new(0);
 
-/// Whether the process has installed a seccomp filter. One that it was started with does not count: the loader and
+/// Whether the process has installed a seccomp filter, or dispatches system calls. A filter that it was started with does not count: the loader and
 /// our constructor have needed the same calls already.
 static FILTERED: AtomicBool = AtomicBool::new(false);
 
@@ -55,6 +55,62 @@ pub fn forget_vm_children() {
 ///
 /// `filter` is the address of the structure that the program gives to the kernel; 0 for the strict mode.
 pub(crate) fn filtering<T: PartialOrd + Default>(filter: usize, install: impl FnOnce() -> T) -> T {
+    restricting(install, || super::filter::examine(core::ptr::with_exposed_provenance(filter)))
+}
+
+/// Calls what has the kernel raise SIGSYS for the calling thread's system calls whenever the program likes (Syscall User Dispatch). For our
+/// code that is like a filter: a system call that libc would not have made interrupts the program's handler of SIGSYS, and ends the process.
+///
+/// `selector` is the address of the byte by which the thread says so; 0 if it begins nothing.
+pub(crate) fn dispatching<T: PartialOrd + Default>(selector: usize, begin: impl FnOnce() -> T) -> T {
+    if selector == 0 {
+        note_selector(0);
+        return begin();
+    }
+    restricting(begin, || note_selector(selector))
+}
+
+/// A thread that dispatches its system calls: its thread pointer, and the address of its byte.
+struct Dispatch {
+    thread: AtomicIsize,
+    selector: AtomicUsize,
+}
+
+/// There are seldom many.
+static DISPATCHES: [Dispatch; 16] =
+    [const { Dispatch { thread: AtomicIsize::new(0), selector: AtomicUsize::new(0) } }; 16];
+
+fn note_selector(selector: usize) {
+    let own = arch::thread_pointer();
+    // An entry is never free again, so that the thread's own comes before all free ones.
+    let is_own = |dispatch: &&Dispatch| {
+        let thread = dispatch.thread.load(Relaxed);
+        thread == own
+            || selector != 0 && thread == 0 && dispatch.thread.compare_exchange(0, own, Relaxed, Relaxed).is_ok()
+    };
+    if let Some(dispatch) = DISPATCHES.iter().find(is_own) {
+        dispatch.selector.store(selector, Relaxed);
+    }
+}
+
+/// Before the first system call after a crash: has the kernel make the calling thread's system calls, whatever the program has chosen.
+pub fn end_dispatch() {
+    /// `SYSCALL_DISPATCH_FILTER_ALLOW` (linux/prctl.h)
+    const ALLOW: u8 = 0;
+    if !is_filtered() {
+        return;
+    }
+    let own = arch::thread_pointer();
+    if let Some(dispatch) = DISPATCHES.iter().find(|dispatch| dispatch.thread.load(Relaxed) == own) {
+        let selector = core::ptr::with_exposed_provenance_mut::<u8>(dispatch.selector.load(Relaxed));
+        if !selector.is_null() {
+            // SAFETY: the kernel reads this byte at each of the thread's system calls, and ends a process that has unmapped it.
+            unsafe { selector.write_volatile(ALLOW) };
+        }
+    }
+}
+
+fn restricting<T: PartialOrd + Default>(install: impl FnOnce() -> T, installed: impl FnOnce()) -> T {
     // A vforked child's filter is its own.
     if !super::super::is_own_process() {
         return install();
@@ -68,7 +124,7 @@ pub(crate) fn filtering<T: PartialOrd + Default>(filter: usize, install: impl Fn
     if result < T::default() {
         FILTERED.store(before, Relaxed);
     } else {
-        super::filter::examine(core::ptr::with_exposed_provenance(filter));
+        installed();
     }
     result
 }

@@ -132,12 +132,18 @@ pub fn leave_signal_stack(stack: *mut u8) {
     }
 }
 
-/// A thread-specific key (pthread_key_create(3)); `u32::MAX` when there is none left.
-pub fn new_key(destructor: unsafe extern "C" fn(*mut c_void)) -> u32 {
+/// A thread-specific key (pthread_key_create(3)), if there is one left.
+pub fn new_key(destructor: unsafe extern "C" fn(*mut c_void)) -> Option<u32> {
     let mut key = 0;
     // SAFETY: the library, and so the destructor, is never unloaded.
     let result = unsafe { libc::pthread_key_create(&raw mut key, Some(destructor)) };
-    u32::try_from(key).ok().filter(|_| result == 0).unwrap_or(u32::MAX)
+    u32::try_from(key).ok().filter(|_| result == 0)
+}
+
+/// Deletes a thread-specific key; whether it was one.
+pub fn delete_key(key: u32) -> bool {
+    // SAFETY: a key that does not exist is an error.
+    unsafe { libc::pthread_key_delete(key.into()) == 0 }
 }
 
 /// Sets the calling thread's value of a key.
