@@ -25,6 +25,11 @@ NAMES = {"syscall": "write", "dprintf": "write"}
 # musl's writes of streams keep the number away from the call.
 NAMES_ON_MUSL = NAMES | {"dprintf": "other"}
 
+# Who may trace whom (Documentation/admin-guide/LSM/Yama.rst). With 1 only a parent may, and whom the process names (PR_SET_PTRACER). Not for
+# root, who may trace everybody.
+YAMA = "/proc/sys/kernel/yama/ptrace_scope"
+NOBODY = 65534
+
 # A machine that has it runs 32-bit programs.
 LOADER_OF_32_BIT = "/lib/ld-linux.so.2"
 
@@ -51,7 +56,7 @@ class Place:
     def program(self, name):
         return f"{self.folder}/{name}{self.suffix}"
 
-    def start(self, command, preload=True, **settings):
+    def start(self, command, preload=True, uid=0, **settings):
         env = {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "LC_ALL": "C"}
         # 10 by default: a report has less time than the program.
         env |= {"NOSIGPIPE_CRASH_TIMEOUT": str(self.patience // 6)}
@@ -59,17 +64,20 @@ class Place:
         if preload:
             env["LD_PRELOAD"] = f"{self.folder}/libnosigpipe.so"
         return subprocess.Popen(command, env=env, cwd="/", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                stderr=subprocess.PIPE, text=True, preexec_fn=self.enter)
+                                stderr=subprocess.PIPE, text=True, preexec_fn=lambda: self.enter(uid))
 
-    def enter(self):
+    def enter(self, uid):
         if self.root:
             os.chroot(self.root)
             os.chdir("/")
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        if uid:
+            os.setgid(uid)
+            os.setuid(uid)
 
-    def run(self, *command, preload=True, **settings):
+    def run(self, *command, preload=True, uid=0, **settings):
         """How it ended, what it wrote."""
-        child = self.start(command, preload, **settings)
+        child = self.start(command, preload, uid, **settings)
         try:
             out, err = child.communicate(timeout=self.patience)
         except subprocess.TimeoutExpired:
@@ -155,7 +163,7 @@ def threads_late(place):
     expect(seen == (0, "", ""), seen)
 
 
-def crashes(place):
+def crashes(place, uid=0):
     """A crash has names, lines and threads, and the end that it has bare."""
     for how, wanted in [
         ("read", ["in reads_a_price at ", "SIGSEGV", "crash.c:"]),
@@ -163,7 +171,7 @@ def crashes(place):
         ("overflow", ["SIGSEGV", "stack overflow", "overflows at "]),
     ]:
         bare = place.run(place.program("crash"), how, preload=False)
-        end, out, err = place.run(place.program("crash"), how)
+        end, out, err = place.run(place.program("crash"), how, uid=uid)
         expect((end, out) == bare[:2], how, end, "and bare", bare[0])
         expect(end < 0, how, end)
         for word in wanted:
@@ -172,6 +180,20 @@ def crashes(place):
         shown = sum(int(count or 1) for count in re.findall(r"^stack of (?:thread|(\d+) threads)\b", err, re.M))
         expect(shown == (4 if how == "overflow" else 3), how, "shows", shown, "threads:", err)
         expect(place.suffix or "worker_waits_for_work" in err, how, err)
+
+
+def crashes_under_yama(place):
+    """The same where a process may be traced by its parents alone."""
+    with open(YAMA) as file:
+        before = file.read()
+    with open(YAMA, "w") as file:
+        file.write("1")
+    try:
+        for _ in range(3):
+            crashes(place, NOBODY)
+    finally:
+        with open(YAMA, "w") as file:
+            file.write(before)
 
 
 def status(place):
@@ -273,6 +295,7 @@ def main():
     Place.patience = options.patience
 
     here = tempfile.mkdtemp(prefix="nosigpipe-reach.")
+    os.chmod(here, 0o755)
     places = [Place("this machine", None, here)]
     places += [Place(*root.split("=", 1), "/nosigpipe") for root in options.root]
     folders = [(place.root or "") + place.folder for place in places]
@@ -291,6 +314,8 @@ def main():
                 subprocess.run(["mount", "--bind", "/dev", place.root + "/dev"], check=True)
         tasks = [(place.name, check, place) for place in places for check in CHECKS]
         tasks += [(place.name, launcher, place) for place in places if not place.suffix]
+        if os.path.exists(YAMA):
+            tasks.append(("this machine", crashes_under_yama, places[0]))
         tasks.append(("all", starts_everything, places))
         tasks.append(("this machine", other_word_length, places))
         if options.musl:

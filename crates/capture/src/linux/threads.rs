@@ -12,9 +12,11 @@ use crate::process::Thread;
 
 /// How long all threads together may take to stop, in nanoseconds: one in an uninterruptible system call does not stop before that ends.
 const STOP_TIMEOUT: u64 = 500_000_000;
-/// How long the first attempts to seize a thread are repeated, in nanoseconds: a copy may begin before the crashed process has allowed it
-/// to trace (PR_SET_PTRACER).
-const SEIZE_TIMEOUT: u64 = 20_000_000;
+/// How long the first attempts to seize a thread are repeated, in nanoseconds, where Yama lets only those trace whom a process has allowed to
+/// (PR_SET_PTRACER): a copy may begin before the crashed process has allowed it, which takes its time on a busy machine.
+const SEIZE_TIMEOUT: u64 = 500_000_000;
+/// The same where nothing tells whether that is so.
+const SEIZE_TIMEOUT_WITHOUT_PROC: u64 = 20_000_000;
 
 /// All threads but the crashed one, and why some have no registers; empty if all have.
 pub fn stop_threads(pid: pid_t, crashed: pid_t) -> (Vec<Thread>, String) {
@@ -22,11 +24,12 @@ pub fn stop_threads(pid: pid_t, crashed: pid_t) -> (Vec<Thread>, String) {
     let ids = if is_listed { system::thread_ids(pid) } else { thread_ids_by_number(pid, crashed) };
     let tids: Vec<pid_t> = ids.into_iter().filter(|&tid| tid != crashed).collect();
     let deadline = platform::nanoseconds() + STOP_TIMEOUT;
+    let patience = seize_timeout();
     let mut refused = 0u64;
     let seized: Vec<(pid_t, bool)> = tids
         .into_iter()
         .filter_map(|tid| {
-            let allowed_until = platform::nanoseconds() + SEIZE_TIMEOUT;
+            let allowed_until = platform::nanoseconds() + patience;
             while !platform::seize(tid) {
                 if is_listed && has_ended(pid, tid) {
                     return None;
@@ -110,6 +113,16 @@ fn thread_ids_by_number(pid: pid_t, crashed: pid_t) -> Vec<pid_t> {
     let others = around_thread.filter(|tid| !from_process.contains(tid));
     let tried = from_process.clone().chain(others).take_while(|_| platform::nanoseconds() < deadline);
     tried.filter(|&tid| platform::is_alive(pid, tid)).collect()
+}
+
+/// How long to wait for permission, by Yama's setting (Documentation/admin-guide/LSM/Yama.rst): with 1 a process can give it; with less none is
+/// needed, and with more none helps.
+fn seize_timeout() -> u64 {
+    match system::read_file(b"/proc/sys/kernel/yama/ptrace_scope\0", 8) {
+        Some(scope) if scope.starts_with(b"1") => SEIZE_TIMEOUT,
+        Some(_) => 0,
+        None => SEIZE_TIMEOUT_WITHOUT_PROC,
+    }
 }
 
 /// Whether a thread has ended. The main thread is listed until the others have ended, too.
