@@ -1,4 +1,5 @@
 /* crash HOW: a server with two more threads that dies. */
+#include <assert.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,6 +37,7 @@ int main(int argc, char **argv) {
     pthread_barrier_wait(&all_wait);
     if (argc > 1 && !strcmp(argv[1], "abort"))
         abort();
+    assert(argc < 2 || strcmp(argv[1], "assert"));
     if (argc > 1 && !strcmp(argv[1], "overflow")) {
         pthread_create(&thread[2], NULL, overflows_in_a_thread, NULL);
         pthread_join(thread[2], NULL);

@@ -168,6 +168,7 @@ def crashes(place, uid=0):
     for how, wanted in [
         ("read", ["in reads_a_price at ", "SIGSEGV", "crash.c:"]),
         ("abort", ["SIGABRT", " main at ", "crash.c:"]),
+        ("assert", ["SIGABRT", " main at ", "crash.c:"]),
         ("overflow", ["SIGSEGV", "stack overflow", "overflows at "]),
     ]:
         bare = place.run(place.program("crash"), how, preload=False)

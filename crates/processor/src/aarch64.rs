@@ -109,6 +109,17 @@ pub fn follows_call(read: impl FnOnce(u64, &mut [u8]) -> usize, address: u64) ->
         || code & 0xffff_f800 == 0xd73f_0800
 }
 
+/// Where the call leads that ends just before an address, if the instruction says so itself: bl.
+pub fn call_target(read: impl FnOnce(u64, &mut [u8]) -> usize, address: u64) -> Option<u64> {
+    let before = address.checked_sub(4)?;
+    let mut code = [0; 4];
+    let is_there = read(before, &mut code) == code.len();
+    let code = u32::from_le_bytes(code);
+    // 26 bits with a sign, in instructions of four bytes each.
+    let distance = i64::from((code << 6).cast_signed() >> 4);
+    (is_there && code >> 26 == 0b10_0101).then(|| before.wrapping_add_signed(distance))
+}
+
 /// The code that a signal handler returns to, `__kernel_rt_sigreturn` in the vDSO: `mov x8, #__NR_rt_sigreturn; svc
 /// #0`.
 pub const SIGNAL_RETURN: [u8; 8] = [0x68, 0x11, 0x80, 0xd2, 0x01, 0, 0, 0xd4];
@@ -147,4 +158,26 @@ pub const USER_REGISTERS: usize = 34;
 pub fn registers_of_user(all: &[u64; USER_REGISTERS]) -> Registers {
     let [general @ .., flags] = *all;
     Registers { general, flags }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::call_target;
+
+    #[test]
+    fn a_direct_call_says_where_it_leads() {
+        let target = |code: u32, address| {
+            let read = |at: u64, bytes: &mut [u8]| {
+                assert_eq!(at, address - 4);
+                bytes.copy_from_slice(&code.to_le_bytes());
+                bytes.len()
+            };
+            call_target(read, address)
+        };
+        // bl .+8, bl .-4, blr x8
+        assert_eq!(target(0x9400_0002, 0x1004), Some(0x1008));
+        assert_eq!(target(0x97ff_ffff, 0x1004), Some(0xffc));
+        assert_eq!(target(0xd63f_0100, 0x1004), None);
+        assert_eq!(call_target(|_, _| 0, 0x1000), None);
+    }
 }

@@ -56,6 +56,15 @@ pub fn follows_call(read: impl FnOnce(u64, &mut [u8]) -> usize, address: u64) ->
     c == 0xe8 || indirect(f, g) || indirect(e, f) || indirect(d, e) || indirect(b, c) || indirect(a, b)
 }
 
+/// Where the call leads that ends just before an address, if the instruction says so itself: call rel32.
+pub fn call_target(read: impl FnOnce(u64, &mut [u8]) -> usize, address: u64) -> Option<u64> {
+    let mut code = [0; 5];
+    let is_there = read(address.wrapping_sub(5), &mut code) == code.len();
+    let [opcode, distance @ ..] = code;
+    let distance = i64::from(i32::from_le_bytes(distance));
+    (is_there && opcode == 0xe8).then(|| address.wrapping_add_signed(distance))
+}
+
 /// The index in `gregs` (sys/ucontext.h) of the register with each DWARF number.
 pub const IN_CONTEXT: [usize; 17] = [13, 12, 14, 11, 9, 8, 10, 15, 0, 1, 2, 3, 4, 5, 6, 7, 16];
 /// The index in `gregs` of the flags.
@@ -98,4 +107,26 @@ pub fn registers_of_user(all: &[u64; USER_REGISTERS]) -> Registers {
     const IN_USER_REGS: [usize; 17] = [10, 12, 11, 5, 13, 14, 4, 19, 9, 8, 7, 6, 3, 2, 1, 0, 16];
     let get = |index: usize| all.get(index).copied().unwrap_or(0);
     Registers { general: IN_USER_REGS.map(get), flags: get(18) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::call_target;
+
+    #[test]
+    fn a_direct_call_says_where_it_leads() {
+        let target = |code: [u8; 5], address| {
+            let read = |at: u64, bytes: &mut [u8]| {
+                assert_eq!(at, address - 5);
+                bytes.copy_from_slice(&code);
+                bytes.len()
+            };
+            call_target(read, address)
+        };
+        assert_eq!(target([0xe8, 0xb2, 0xc2, 0x03, 0x00], 0x1b45e), Some(0x57710));
+        assert_eq!(target([0xe8, 0xfb, 0xff, 0xff, 0xff], 0x1000), Some(0xffb));
+        // call *%rax behind something else
+        assert_eq!(target([0, 0, 0, 0xff, 0xd0], 0x1000), None);
+        assert_eq!(call_target(|_, _| 0, 0x1000), None);
+    }
 }

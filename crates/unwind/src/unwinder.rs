@@ -17,7 +17,7 @@ use crate::expression;
 use crate::{Frame, FrameTrust, ReadMemory, Stack};
 use processor::{
     CALLS_PUSH, CONTEXT_IN_FRAME, FRAME_POINTER, INFO_FROM_CONTEXT, PROGRAM_COUNTER, RETURN_ADDRESS, Registers,
-    SIGNAL_RETURN, STACK_POINTER, code_address, follows_call, link_of, registers_in,
+    SIGNAL_RETURN, STACK_POINTER, call_target, code_address, follows_call, link_of, registers_in,
 };
 
 /// The vendor whose own call frame instructions are understood, too: arm64's tell whether return addresses are signed.
@@ -27,6 +27,10 @@ type Slice = EndianSlice<'static, LittleEndian>;
 
 /// How many values of 8 bytes on the stack a search looks at.
 const SEARCH: u64 = 1024;
+/// How many words are looked at from the first one that may be a return address, for one that is.
+const NEARBY: u64 = 64;
+/// Bytes that a function is taken to have at most.
+const FUNCTION: u64 = 4096;
 /// Largest frame that is believed without call frame information, in bytes.
 const LONGEST_FRAME: u64 = 16 << 20;
 
@@ -137,13 +141,24 @@ pub struct Unwinder<I: Image, S: UnwindContextStorage<usize>> {
     most_guesses: u32,
     /// How many frames in a row were found by a search.
     guesses: u32,
+    /// Whether the call behind the last guess leads to the function that it is taken to have called.
+    is_called: bool,
 }
 
 impl<I: Image, S: UnwindContextStorage<usize>> Unwinder<I, S> {
     /// An unwinder of the process with this image, which ends at the clock's deadline.
     pub fn new(image: I, clock: Clock) -> Self {
         let context = UnwindContext::new_in();
-        Self { image, frames: BTreeMap::new(), known: BTreeMap::new(), context, clock, most_guesses: 1, guesses: 0 }
+        Self {
+            image,
+            frames: BTreeMap::new(),
+            known: BTreeMap::new(),
+            context,
+            clock,
+            most_guesses: 1,
+            guesses: 0,
+            is_called: false,
+        }
     }
 
     /// Sets how many frames in a row are searched for on the stack, where code has neither call frame information
@@ -159,6 +174,7 @@ impl<I: Image, S: UnwindContextStorage<usize>> Unwinder<I, S> {
         let first = Frame::interrupted(registers.pc());
         let clock = self.clock;
         self.guesses = 0;
+        self.is_called = false;
         Stack::walk(first, || clock.is_late(), |frame| self.step(memory, &mut registers, frame))
     }
 
@@ -272,15 +288,14 @@ impl<I: Image, S: UnwindContextStorage<usize>> Unwinder<I, S> {
         if let Some(frame) = self.by_frame_pointer(memory, registers) {
             return Some(frame);
         }
-        self.guesses = if frame.trust == FrameTrust::Scan { self.guesses + 1 } else { 0 };
+        self.guesses = if frame.trust == FrameTrust::Scan && !self.is_called { self.guesses + 1 } else { 0 };
         if frame.interrupted || self.guesses < self.most_guesses { self.search(memory, registers, sp) } else { None }
     }
 
     /// The return address of a call, if one was made just before.
     fn return_of_call(&self, memory: &mut impl ReadMemory, registers: &Registers) -> Option<u64> {
-        /// Bytes that a function is taken to have at most. Once it has called another one, the link register has an
-        /// address within the function itself, and its own return address is in the frame record.
-        const FUNCTION: u64 = 4096;
+        // Once a function has called another one, the link register has an address within the function itself, and its own return address is
+        // in the frame record.
         let Some(link) = link_of(registers) else { return memory.u64_at(registers.sp()) };
         let saved = memory.u64_at(registers.get(FRAME_POINTER).wrapping_add(8)).map(code_address);
         let is_new = saved != Some(link) && link.abs_diff(registers.pc()) > FUNCTION;
@@ -305,21 +320,37 @@ impl<I: Image, S: UnwindContextStorage<usize>> Unwinder<I, S> {
 
     /// Searches the stack for the next return address.
     fn search(&mut self, memory: &mut impl ReadMemory, registers: &mut Registers, from: u64) -> Option<Frame> {
-        let from = from.next_multiple_of(8);
-        for slot in (0..SEARCH).map(|index| from.wrapping_add(index * 8)) {
+        let slots = |count: u64, from: u64| (0..count).map(move |index| from.wrapping_add(index * 8));
+        let mut found = None;
+        for slot in slots(SEARCH, from.next_multiple_of(8)) {
             let address = code_address(memory.u64_at(slot)?);
-            if !self.is_return_address(memory, address) {
-                continue;
+            if self.is_return_address(memory, address) {
+                found = Some((slot, address));
+                break;
             }
-            set(registers, PROGRAM_COUNTER, address);
-            set(registers, STACK_POINTER, slot + 8);
-            // A saved frame pointer is just below the return address, unless it was overwritten.
-            if let Some(fp) = memory.u64_at(slot.wrapping_sub(8)).filter(|&fp| fp > slot && fp - slot < LONGEST_FRAME) {
-                set(registers, FRAME_POINTER, fp);
-            }
-            return Some(Frame { trust: FrameTrust::Scan, ..Frame::caller(address) });
         }
-        None
+        let (mut slot, mut address) = found?;
+        // It may have been left there by an earlier call, in a frame that does not use all its memory. A call that leads to where we are is none
+        // such.
+        let pc = registers.pc();
+        self.is_called = false;
+        for other in slots(NEARBY, slot) {
+            let Some(candidate) = memory.u64_at(other).map(code_address) else { break };
+            if self.image.is_code(candidate)
+                && let Some(target) = call_target(|at, code| memory.read(at, code), candidate)
+                && (target..target.saturating_add(FUNCTION)).contains(&pc)
+            {
+                (slot, address, self.is_called) = (other, candidate, true);
+                break;
+            }
+        }
+        set(registers, PROGRAM_COUNTER, address);
+        set(registers, STACK_POINTER, slot + 8);
+        // A saved frame pointer is just below the return address, unless it was overwritten.
+        if let Some(fp) = memory.u64_at(slot.wrapping_sub(8)).filter(|&fp| fp > slot && fp - slot < LONGEST_FRAME) {
+            set(registers, FRAME_POINTER, fp);
+        }
+        Some(Frame { trust: FrameTrust::Scan, ..Frame::caller(address) })
     }
 
     /// Whether an address is in code and right behind a call instruction.

@@ -26,6 +26,16 @@ mod x86_64;
 #[cfg(target_arch = "x86_64")]
 pub use x86_64::*;
 
+/// What a passing hook goes on to. Returned in two registers (System V ABI, AAPCS64).
+#[cfg(target_os = "linux")]
+#[repr(C)]
+pub struct Next {
+    /// The function.
+    pub address: *const (),
+    /// Not 0: it is to be called with a frame behind it whose frame pointer leads to the hook's caller.
+    pub with_frame: usize,
+}
+
 /// Makes the compiler keep a value in memory from here on. [`core::hint::black_box`] of its address would also store
 /// that address.
 #[inline(always)]

@@ -86,8 +86,9 @@ macro_rules! caller_hook {
 #[cfg(target_os = "linux")]
 pub(crate) use caller_hook;
 
-/// Defines a function that calls `body` and jumps to the address which that returns. The function there finds the first
-/// six arguments and the return address as if it had been called itself.
+/// Defines a function that calls `body`, which returns a [`Next`](crate::arch::Next), and jumps to the address in it. The function there finds
+/// the first six arguments and the return address as if it had been called itself. A frame is not made: the libc without call frame information
+/// that it is for is not supported on this processor.
 #[cfg(target_os = "linux")]
 macro_rules! passing_hook {
     ($name:ident => $body:path) => {

@@ -67,8 +67,8 @@ macro_rules! caller_hook {
 #[cfg(target_os = "linux")]
 pub(crate) use caller_hook;
 
-/// Defines a function that calls `body` and jumps to the address which that returns. The function there finds the first
-/// six arguments and the return address as if it had been called itself.
+/// Defines a function that calls `body`, which returns a [`Next`](crate::arch::Next), and jumps to the address in it. The function there finds
+/// the first six arguments and the return address as if it had been called itself. If a frame is wanted, it is called instead, and must not return.
 #[cfg(target_os = "linux")]
 macro_rules! passing_hook {
     ($name:ident => $body:path) => {
@@ -86,6 +86,7 @@ macro_rules! passing_hook {
                 "sub rsp, 8",
                 ".cfi_adjust_cfa_offset 56",
                 "call {body}",
+                "mov r11, rdx",
                 "add rsp, 8",
                 "pop r9",
                 "pop r8",
@@ -94,7 +95,17 @@ macro_rules! passing_hook {
                 "pop rsi",
                 "pop rdi",
                 ".cfi_adjust_cfa_offset -56",
+                "test r11, r11",
+                "jne 2f",
                 "jmp rax",
+                "2:",
+                "push rbp",
+                ".cfi_adjust_cfa_offset 8",
+                ".cfi_rel_offset rbp, 0",
+                "mov rbp, rsp",
+                ".cfi_def_cfa_register rbp",
+                "call rax",
+                "ud2",
                 ".cfi_endproc",
                 body = sym $body,
             )

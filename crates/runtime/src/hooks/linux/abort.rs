@@ -4,18 +4,22 @@
 //! that no hook sees, and raises it again: that crash would not be reported. So before libc's abort begins, the hooks
 //! have the signal unblocked and its default action in force. Then they jump to libc's function, which finds the stack
 //! and the registers as its caller has left them.
+//!
+//! musl has no call frame information, and its abort keeps no frame pointer: a stack that ends there could be followed to the caller's caller
+//! only, since the frame pointer is the caller's. So there the hooks stay on the stack with a frame of their own, whose frame pointer leads to
+//! the caller.
 
 use hooktable::Missing;
 
-use crate::arch::passing_hook;
+use crate::arch::{Next, passing_hook};
 use crate::crash;
-use crate::platform::{Real, keeping_errno};
+use crate::platform::{Real, is_musl, keeping_errno};
 
-/// Prepares the end by SIGABRT and returns the real function's address. May be called in a signal handler. Keeps errno.
-fn real(function: &Real) -> *const () {
+/// Prepares the end by SIGABRT and returns the real function. May be called in a signal handler. Keeps errno.
+fn real(function: &Real) -> Next {
     keeping_errno(|| {
         crash::let_abort_through();
-        function.address_or_refusal(Missing::Ends)
+        Next { address: function.address_or_refusal(Missing::Ends), with_frame: usize::from(is_musl()) }
     })
 }
 
@@ -32,7 +36,7 @@ macro_rules! ends_in_abort {
         mod $name {
             use super::*;
 
-            unsafe extern "C" fn before() -> *const () {
+            unsafe extern "C" fn before() -> Next {
                 real($real)
             }
 

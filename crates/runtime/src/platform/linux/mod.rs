@@ -54,7 +54,7 @@ pub use mask::{
     make_pending, note_default, reduced,
 };
 pub use memory::*;
-pub use optional::at_fork;
+pub use optional::{at_fork, is_musl};
 pub use process::*;
 pub use program_memory::read_here;
 pub use real::*;

@@ -43,6 +43,12 @@ optional! {
         fn(Option<Handler>, Option<Handler>, Option<Handler>, *const c_void) -> c_int;
 }
 
+/// Whether the process's libc is musl: of what is looked for here, only glibc has this.
+#[inline(always)]
+pub fn is_musl() -> bool {
+    __register_atfork().is_none()
+}
+
 /// Has a function called in every child that libc's fork makes. For the constructor, once: the library is never unloaded.
 pub fn at_fork(child: Handler) {
     unsafe extern "C" {
