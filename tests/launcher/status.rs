@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use harness::{Running, SIGKILL, Subject, bare, launched, library, preloaded, program, status};
 use serde_json::{Value, json};
@@ -236,6 +236,19 @@ fn a_process_whose_main_thread_has_ended_is_there() {
 }
 
 #[test]
+fn a_name_that_is_no_text_does_not_keep_one_from_looking() {
+    // The kernel cuts a name after 15 bytes, in the middle of a letter.
+    let named = "import ctypes\nctypes.CDLL(None).prctl(15, 'почтовый'.encode())";
+    let running = waiting(&[], named);
+    let pid = running.pid().to_string();
+    for command in ["status", "stack"] {
+        let outcome = nosigpipe().args([command, &pid]).run();
+        outcome.assert_silent_success();
+        assert!(outcome.stdout().contains("почтовы"), "{outcome}");
+    }
+}
+
+#[test]
 fn a_process_that_is_ending_is_none() {
     // Memory that the kernel takes its time to take apart; the process is there without it until that is done.
     let large = "import mmap\nmemory = mmap.mmap(-1, 256 << 20)\n\
@@ -243,6 +256,7 @@ fn a_process_that_is_ending_is_none() {
     let running = waiting(&[], large);
     let pid = running.pid().to_string();
     running.signal(SIGKILL);
+    let begin = Instant::now();
     loop {
         let [status, stack] = ["status", "stack"].map(|command| nosigpipe().args([command, &pid]).run());
         for outcome in [&status, &stack] {
@@ -251,6 +265,7 @@ fn a_process_that_is_ending_is_none() {
         if stack.stderr() == format!("nosigpipe: no process {pid}\n") {
             break;
         }
+        assert!(begin.elapsed() < Duration::from_secs(60), "{stack}");
     }
 }
 

@@ -159,25 +159,3 @@ pub fn registers_of_user(all: &[u64; USER_REGISTERS]) -> Registers {
     let [general @ .., flags] = *all;
     Registers { general, flags }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::call_target;
-
-    #[test]
-    fn a_direct_call_says_where_it_leads() {
-        let target = |code: u32, address| {
-            let read = |at: u64, bytes: &mut [u8]| {
-                assert_eq!(at, address - 4);
-                bytes.copy_from_slice(&code.to_le_bytes());
-                bytes.len()
-            };
-            call_target(read, address)
-        };
-        // bl .+8, bl .-4, blr x8
-        assert_eq!(target(0x9400_0002, 0x1004), Some(0x1008));
-        assert_eq!(target(0x97ff_ffff, 0x1004), Some(0xffc));
-        assert_eq!(target(0xd63f_0100, 0x1004), None);
-        assert_eq!(call_target(|_, _| 0, 0x1000), None);
-    }
-}

@@ -108,25 +108,3 @@ pub fn registers_of_user(all: &[u64; USER_REGISTERS]) -> Registers {
     let get = |index: usize| all.get(index).copied().unwrap_or(0);
     Registers { general: IN_USER_REGS.map(get), flags: get(18) }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::call_target;
-
-    #[test]
-    fn a_direct_call_says_where_it_leads() {
-        let target = |code: [u8; 5], address| {
-            let read = |at: u64, bytes: &mut [u8]| {
-                assert_eq!(at, address - 5);
-                bytes.copy_from_slice(&code);
-                bytes.len()
-            };
-            call_target(read, address)
-        };
-        assert_eq!(target([0xe8, 0xb2, 0xc2, 0x03, 0x00], 0x1b45e), Some(0x57710));
-        assert_eq!(target([0xe8, 0xfb, 0xff, 0xff, 0xff], 0x1000), Some(0xffb));
-        // call *%rax behind something else
-        assert_eq!(target([0, 0, 0, 0xff, 0xd0], 0x1000), None);
-        assert_eq!(call_target(|_, _| 0, 0x1000), None);
-    }
-}

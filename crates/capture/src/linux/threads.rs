@@ -23,7 +23,6 @@ pub fn stop_threads(pid: pid_t, crashed: pid_t) -> (Vec<Thread>, String) {
     let is_listed = system::is_proc_ours();
     let ids = if is_listed { system::thread_ids(pid) } else { thread_ids_by_number(pid, crashed) };
     let tids: Vec<pid_t> = ids.into_iter().filter(|&tid| tid != crashed).collect();
-    let deadline = platform::nanoseconds() + STOP_TIMEOUT;
     let patience = seize_timeout();
     let mut refused = 0u64;
     let seized: Vec<(pid_t, bool)> = tids
@@ -43,6 +42,7 @@ pub fn stop_threads(pid: pid_t, crashed: pid_t) -> (Vec<Thread>, String) {
             Some((tid, true))
         })
         .collect();
+    let deadline = platform::nanoseconds() + STOP_TIMEOUT;
     let mut running = 0u64;
     let threads = seized
         .into_iter()
@@ -128,8 +128,9 @@ fn seize_timeout() -> u64 {
 /// Whether a thread has ended. The main thread is listed until the others have ended, too.
 fn has_ended(pid: pid_t, tid: pid_t) -> bool {
     // proc_pid_stat(5): the state follows the name, which stands in parentheses and may have any in it.
-    let stat = system::read_file(format!("/proc/{pid}/task/{tid}/stat\0").as_bytes(), 512).unwrap_or_default();
-    stat.rsplit(|&byte| byte == b')').next().is_some_and(|rest| matches!(rest.get(1), Some(b'Z' | b'X')))
+    let Some(stat) = system::read_file(format!("/proc/{pid}/task/{tid}/stat\0").as_bytes(), 512) else { return true };
+    stat.is_empty()
+        || stat.rsplit(|&byte| byte == b')').next().is_some_and(|rest| matches!(rest.get(1), Some(b'Z' | b'X')))
 }
 
 /// A thread's name; empty if it can't be read.

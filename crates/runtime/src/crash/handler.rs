@@ -96,7 +96,6 @@ unsafe extern "C" fn handler(signal: c_int, info: *mut siginfo_t, context: *mut 
     if unsafe { fails_own_call(signal, info, context) } {
         return;
     }
-    platform::end_dispatch();
     // SAFETY: `info` and `context` are those that the kernel has given this handler.
     if unsafe { platform::is_time_over(info) } {
         death::now(signal);

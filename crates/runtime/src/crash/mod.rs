@@ -27,9 +27,9 @@ mod vm_child;
 
 pub use copy::own_mappings;
 pub use incident::{Incident, correct_incident, incident, wait_for_crash_in_progress};
-#[cfg(target_os = "linux")]
-pub use ownership::let_abort_through;
 pub use ownership::{is_dying, owned};
+#[cfg(target_os = "linux")]
+pub use ownership::{let_abort_through, stand_aside};
 pub use reporter::Reporter;
 pub use settings::{is_active, options, program};
 pub use stacks::{Routine, create as create_thread, told_size as signal_stack_size};

@@ -54,6 +54,9 @@ static FORBIDDEN_CALL: AtomicUsize = AtomicUsize::new(0);
 /// Set when the process is about to die: the kernel gets the default action, whatever is asked for.
 static DYING: AtomicBool = AtomicBool::new(false);
 
+/// Set while the program dispatches system calls: the kernel gets the actions as the program asked for them.
+static ASIDE: AtomicBool = AtomicBool::new(false);
+
 /// The index of a signal in [`SIGNALS`].
 fn index_of(signal: c_int) -> Option<usize> {
     Some(match signal {
@@ -162,6 +165,25 @@ pub fn apply_all() {
     }
 }
 
+/// Leaves the crash signals to the program, before `begin` has the kernel raise SIGSYS for its system calls (Syscall User Dispatch): a handler of
+/// ours could make none then, neither for a report nor to die. There is no way back, since nobody knows which threads do so; only where `begin`
+/// fails nothing is changed.
+#[cfg(target_os = "linux")]
+pub fn stand_aside<T: PartialOrd + Default>(begin: impl FnOnce() -> T) -> T {
+    if !is_own_process() || platform::is_filtered() || ASIDE.swap(true, Relaxed) {
+        return begin();
+    }
+    let owned = STATE.owned.swap(0, Relaxed);
+    apply_all();
+    let result = begin();
+    if result < T::default() {
+        ASIDE.store(false, Relaxed);
+        STATE.owned.store(owned, Relaxed);
+        apply_all();
+    }
+    result
+}
+
 /// Takes the program's handler away, if it still is the one in force.
 pub fn drop_handler(owned: &Owned, handler: &Request) {
     if is_own_process() {
@@ -197,6 +219,7 @@ fn is_ours(action: &Action) -> bool {
 fn kernel_action(requested: &Request) -> Action {
     match requested.handler {
         _ if is_dying() => Action::plain(SIG_DFL),
+        _ if ASIDE.load(Relaxed) => requested.action,
         SIG_DFL => handler_action(),
         SIG_IGN => requested.action,
         _ if options().crash == Crash::First
@@ -212,7 +235,11 @@ fn kernel_action(requested: &Request) -> Action {
 }
 
 fn kernel_action_in_front(requested: &Request) -> Action {
-    if requested.is_handler() && !is_dying() { trampoline_action(requested) } else { kernel_action(requested) }
+    if requested.is_handler() && !is_dying() && !ASIDE.load(Relaxed) {
+        trampoline_action(requested)
+    } else {
+        kernel_action(requested)
+    }
 }
 
 /// The action with our handler. SA_NODEFER, and no crash signal in the mask, so that a crash in the handler comes to the handler, too; all

@@ -93,13 +93,14 @@ pub unsafe extern "C" fn prctl(option: c_int, a: c_ulong, b: c_ulong, c: c_ulong
     // SAFETY: the caller's arguments, as the caller gave them.
     let call = || unsafe { real_prctl::real()(option, a, b, c, d) };
     note_prctl(option, a as c_long);
-    restricting_prctl(option, [a as c_long, b as c_long, d as c_long], call)
+    restricting_prctl(option, a as c_long, b as c_long, call)
 }
 
 /// Makes a call of prctl(2) that may forbid system calls.
 fn restricting_prctl<T: PartialOrd + Default>(
     option: c_int,
-    [mode, filter, selector]: [c_long; 3],
+    mode: c_long,
+    filter: c_long,
     call: impl FnOnce() -> T,
 ) -> T {
     // linux/prctl.h: system calls are dispatched by a byte of the thread's; the mode that ends that
@@ -107,9 +108,7 @@ fn restricting_prctl<T: PartialOrd + Default>(
     const PR_SYS_DISPATCH_OFF: c_long = 0;
     match option {
         libc::PR_SET_SECCOMP => filtering(filter_of_prctl(mode, filter), call),
-        PR_SET_SYSCALL_USER_DISPATCH => {
-            dispatching(if mode == PR_SYS_DISPATCH_OFF { 0 } else { selector as usize }, call)
-        }
+        PR_SET_SYSCALL_USER_DISPATCH if mode != PR_SYS_DISPATCH_OFF => crash::stand_aside(|| dispatching(call)),
         _ => call(),
     }
 }
@@ -173,7 +172,7 @@ unsafe extern "C" fn special(
         libc::SYS_sigaltstack => c_long::from(unsafe { exchange_stack(a as *const stack_t, b as *mut stack_t) }),
         libc::SYS_prctl => {
             note_prctl(a as c_int, b);
-            restricting_prctl(a as c_int, [b, c, e], call)
+            restricting_prctl(a as c_int, b, c, call)
         }
         // A child with a copy of all memory, the stack included: it returns here, as from fork(2).
         _ if is_fork(number) => {

@@ -4,7 +4,7 @@
 //! Asking the kernel would take a system call that a filter may kill for. So the functions by which programs do either are hooked
 //! (`hooks/linux/calls.rs`); a program that makes the system call by its own instruction is not noticed.
 
-use core::sync::atomic::{AtomicBool, AtomicIsize, AtomicU32, AtomicUsize, Ordering::Relaxed};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 
 use libc::{c_int, c_void, siginfo_t};
 
@@ -60,54 +60,8 @@ pub(crate) fn filtering<T: PartialOrd + Default>(filter: usize, install: impl Fn
 
 /// Calls what has the kernel raise SIGSYS for the calling thread's system calls whenever the program likes (Syscall User Dispatch). For our
 /// code that is like a filter: a system call that libc would not have made interrupts the program's handler of SIGSYS, and ends the process.
-///
-/// `selector` is the address of the byte by which the thread says so; 0 if it begins nothing.
-pub(crate) fn dispatching<T: PartialOrd + Default>(selector: usize, begin: impl FnOnce() -> T) -> T {
-    if selector == 0 {
-        note_selector(0);
-        return begin();
-    }
-    restricting(begin, || note_selector(selector))
-}
-
-/// A thread that dispatches its system calls: its thread pointer, and the address of its byte.
-struct Dispatch {
-    thread: AtomicIsize,
-    selector: AtomicUsize,
-}
-
-/// There are seldom many.
-static DISPATCHES: [Dispatch; 16] =
-    [const { Dispatch { thread: AtomicIsize::new(0), selector: AtomicUsize::new(0) } }; 16];
-
-fn note_selector(selector: usize) {
-    let own = arch::thread_pointer();
-    // An entry is never free again, so that the thread's own comes before all free ones.
-    let is_own = |dispatch: &&Dispatch| {
-        let thread = dispatch.thread.load(Relaxed);
-        thread == own
-            || selector != 0 && thread == 0 && dispatch.thread.compare_exchange(0, own, Relaxed, Relaxed).is_ok()
-    };
-    if let Some(dispatch) = DISPATCHES.iter().find(is_own) {
-        dispatch.selector.store(selector, Relaxed);
-    }
-}
-
-/// Before the first system call after a crash: has the kernel make the calling thread's system calls, whatever the program has chosen.
-pub fn end_dispatch() {
-    /// `SYSCALL_DISPATCH_FILTER_ALLOW` (linux/prctl.h)
-    const ALLOW: u8 = 0;
-    if !is_filtered() {
-        return;
-    }
-    let own = arch::thread_pointer();
-    if let Some(dispatch) = DISPATCHES.iter().find(|dispatch| dispatch.thread.load(Relaxed) == own) {
-        let selector = core::ptr::with_exposed_provenance_mut::<u8>(dispatch.selector.load(Relaxed));
-        if !selector.is_null() {
-            // SAFETY: the kernel reads this byte at each of the thread's system calls, and ends a process that has unmapped it.
-            unsafe { selector.write_volatile(ALLOW) };
-        }
-    }
+pub(crate) fn dispatching<T: PartialOrd + Default>(begin: impl FnOnce() -> T) -> T {
+    restricting(begin, || {})
 }
 
 fn restricting<T: PartialOrd + Default>(install: impl FnOnce() -> T, installed: impl FnOnce()) -> T {

@@ -359,6 +359,3 @@ pub unsafe fn fail_forbidden_call(_context: *mut c_void) {}
 pub unsafe fn is_own_forbidden_call(_info: *const siginfo_t, _context: *const c_void) -> bool {
     false
 }
-
-/// Nothing here stands between a program and its system calls.
-pub fn end_dispatch() {}

@@ -46,7 +46,7 @@ pub fn listeners(pids: &[u32]) -> Vec<Listener> {
     let mut found: Vec<Listener> = Vec::new();
     for &pid in pids {
         let inodes = inodes(pid);
-        for (at, inode) in sockets::listening(pid) {
+        for (at, inode) in sockets::listening(living_thread(pid)) {
             let is_new = !found.iter().any(|other| (other.address, other.port) == (at.ip(), at.port()));
             if inodes.contains(&inode) && is_new {
                 found.push(Listener { address: at.ip(), port: at.port(), pid });
@@ -61,7 +61,7 @@ pub fn listeners(pids: &[u32]) -> Vec<Listener> {
 pub fn listens_on_unix(pids: &[u32]) -> bool {
     pids.iter().any(|&pid| {
         let inodes = inodes(pid);
-        sockets::listening_on_unix(pid).iter().any(|inode| inodes.contains(inode))
+        sockets::listening_on_unix(living_thread(pid)).iter().any(|inode| inodes.contains(inode))
     })
 }
 

@@ -44,9 +44,14 @@ pub fn all() -> Vec<u32> {
     pids
 }
 
+/// A file that /proc has of a process, whose name in it may be any bytes.
+pub fn text(path: String) -> io::Result<String> {
+    fs::read(path).map(|content| String::from_utf8_lossy(&content).into_owned())
+}
+
 /// The parent process; after that one's end the process that the kernel has put in its place (init or a subreaper).
 pub fn parent_of(pid: u32) -> Option<u32> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let status = text(format!("/proc/{pid}/status")).ok()?;
     status.lines().find_map(|line| line.strip_prefix("PPid:"))?.trim().parse().ok()
 }
 
@@ -70,13 +75,13 @@ pub fn inspect(pid: u32) -> Result<Process, Failure> {
         // The process has ended meanwhile.
         _ if error.raw_os_error() == Some(libc::ESRCH) => Failure::new(NO_PROCESS, format!("no process {pid}")),
         _ if is_refusal(error) => {
-            let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+            let status = text(format!("/proc/{pid}/status")).unwrap_or_default();
             let missing = missing_right(pid.cast_signed(), &status, Call::ProcessVmReadv);
             Failure::new(NO_PERMISSION, format!("no permission to look into process {pid}: {missing}"))
         }
         _ => Failure::about(format_args!("process {pid}"), error),
     };
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).map_err(|error| fail(&error))?;
+    let status = text(format!("/proc/{pid}/status")).map_err(|error| fail(&error))?;
     let field = |name: &str| field(&status, name);
     let shown = living_thread(pid);
     if shown == pid && field("State").starts_with('Z') {
@@ -114,7 +119,7 @@ impl Process {
 /// that of one of these.
 pub fn living_thread(pid: u32) -> u32 {
     let has_ended = |tid: u32| {
-        let stat = fs::read_to_string(format!("/proc/{pid}/task/{tid}/stat")).unwrap_or_default();
+        let stat = text(format!("/proc/{pid}/task/{tid}/stat")).unwrap_or_default();
         stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with(['Z', 'X']))
     };
     if !has_ended(pid) {
@@ -129,7 +134,7 @@ pub fn living_thread(pid: u32) -> u32 {
 pub fn is_ending(pid: u32) -> bool {
     // PF_EXITING of linux/sched.h, in the seventh field behind the name in proc_pid_stat(5).
     const EXITING: u64 = 0x4;
-    let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else { return true };
+    let Ok(stat) = text(format!("/proc/{pid}/stat")) else { return true };
     let flags = stat.rsplit_once(") ").and_then(|(_, fields)| fields.split(' ').nth(6)?.parse().ok());
     flags.is_some_and(|flags: u64| flags & EXITING != 0)
 }

@@ -6,9 +6,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use report::stacks::Socket;
 
+const RAW: &str = "raw IP";
 /// The files of IP's sockets, and what their protocols are called.
 const IP: [(&str, &str); 6] =
-    [("tcp", "TCP"), ("tcp6", "TCP"), ("udp", "UDP"), ("udp6", "UDP"), ("raw", "raw IP"), ("raw6", "raw IP")];
+    [("tcp", "TCP"), ("tcp6", "TCP"), ("udp", "UDP"), ("udp6", "UDP"), ("raw", RAW), ("raw6", RAW)];
 /// The states of TCP from 1 on, by the numbers and names of include/net/tcp_states.h. The kernel uses them for UDP, too.
 const STATES: [&str; 12] = [
     "ESTABLISHED",
@@ -92,22 +93,24 @@ pub fn listening_on_unix(pid: u32) -> Vec<u64> {
     sockets.map(|socket| socket.inode).collect()
 }
 
-/// All sockets of the process's network that have an address, by their inodes.
+/// All sockets of the process's network, by their inodes; without those of IP that have no address.
 pub fn all(pid: u32) -> HashMap<u64, Socket> {
     let mut all = HashMap::new();
     for (file, protocol) in IP {
+        // A raw socket has the number of its protocol where others have a port.
+        let shown = |address: SocketAddr| if protocol == RAW { address.ip().to_string() } else { address.to_string() };
         for socket in table(pid, file).lines().filter_map(Ip::of_line) {
             let is_tcp = protocol == "TCP";
             let peer = if socket.peer.port() == 0 && socket.peer.ip().is_unspecified() {
                 String::new()
             } else {
-                socket.peer.to_string()
+                shown(socket.peer)
             };
             all.insert(
                 socket.inode,
                 Socket {
                     protocol: protocol.to_owned(),
-                    local: socket.local.to_string(),
+                    local: shown(socket.local),
                     peer,
                     state: if is_tcp { socket.state.to_owned() } else { String::new() },
                 },
@@ -115,15 +118,13 @@ pub fn all(pid: u32) -> HashMap<u64, Socket> {
         }
     }
     for socket in table(pid, "unix").lines().filter_map(Unix::of_line) {
-        all.insert(
-            socket.inode,
-            Socket {
-                protocol: "UNIX".to_owned(),
-                local: socket.path.to_owned(),
-                peer: String::new(),
-                state: if socket.is_listening { LISTEN.to_owned() } else { String::new() },
-            },
-        );
+        // The kernel writes names as they are, line ends included, so that a name may look like other sockets' lines.
+        all.entry(socket.inode).or_insert(Socket {
+            protocol: "UNIX".to_owned(),
+            local: socket.path.to_owned(),
+            peer: String::new(),
+            state: if socket.is_listening { LISTEN.to_owned() } else { String::new() },
+        });
     }
     all
 }

@@ -1,6 +1,6 @@
 //! Why the stacks of a process can't be read.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read};
 
 use libc::pid_t;
@@ -19,7 +19,7 @@ const CLASS_32: u8 = 1;
 /// When there is no such process, or its stacks can't be read in any case.
 pub fn process_of(number: u32) -> Result<(pid_t, Option<String>), Failure> {
     let none = || Failure::new(NO_PROCESS, format!("no process {number}"));
-    let status = fs::read_to_string(format!("/proc/{number}/status")).map_err(|_| none())?;
+    let status = process::text(format!("/proc/{number}/status")).map_err(|_| none())?;
     let pid: u32 = field(&status, "Tgid").parse().map_err(|_| none())?;
     let name = process::name_of(pid).unwrap_or_default();
     let name = output::name(&name);
@@ -47,7 +47,9 @@ pub fn process_of(number: u32) -> Result<(pid_t, Option<String>), Failure> {
         return Err(Failure::new(NO_PERMISSION, traced(pid, tracer)));
     }
     let mut head = [0; 5];
-    let is_read = File::open(format!("/proc/{pid}/exe")).and_then(|mut file| file.read_exact(&mut head)).is_ok();
+    let is_read = File::open(format!("/proc/{}/exe", process::living_thread(pid)))
+        .and_then(|mut file| file.read_exact(&mut head))
+        .is_ok();
     if is_read && head.starts_with(b"\x7fELF") && head.last() == Some(&CLASS_32) {
         return Err(Failure::refused(format!(
             "process {pid} ({name}) is a 32-bit program, whose stacks can't be read"
@@ -79,7 +81,7 @@ fn traced(pid: u32, tracer: &str) -> String {
 
 /// The failure that explains why a call of ptrace(2) or a look into /proc has failed.
 pub fn of(pid: pid_t, error: &io::Error) -> Failure {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let status = process::text(format!("/proc/{pid}/status")).unwrap_or_default();
     if status.is_empty() || matches!(error.raw_os_error(), Some(libc::ESRCH | libc::ENOENT)) {
         return Failure::new(NO_PROCESS, format!("process {pid} has ended meanwhile"));
     }

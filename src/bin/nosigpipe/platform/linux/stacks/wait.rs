@@ -62,10 +62,10 @@ pub fn copy(memory: &mut Memory, call: &Call) {
 
 /// The numbers that threads have in their process's own PID namespace.
 pub fn numbers(pid: pid_t, tids: impl Iterator<Item = pid_t>) -> HashMap<pid_t, u32> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let status = process::text(format!("/proc/{pid}/status")).unwrap_or_default();
     let is_elsewhere = inner_number(&status).is_some_and(|inner| i64::from(inner) != i64::from(pid));
     let number = |tid: pid_t| {
-        let status = fs::read_to_string(format!("/proc/{pid}/task/{tid}/status")).ok()?;
+        let status = process::text(format!("/proc/{pid}/task/{tid}/status")).ok()?;
         inner_number(&status)
     };
     tids.filter_map(|tid| Some((tid, if is_elsewhere { number(tid)? } else { tid.cast_unsigned() }))).collect()
