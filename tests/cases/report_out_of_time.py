@@ -61,7 +61,7 @@ def main():
         frames = re.findall(r"^  #[0-9]+ +(\S+)", text, re.M)
         named = [name for name in frames if re.fullmatch("f[0-9]+|main", name)]
         # There was time for all: on a faster machine the table is longer.
-        if len(named) < FUNCTIONS or symbols > SYMBOLS << 3:
+        if len(named) < FUNCTIONS or symbols >= SYMBOLS << 2:
             break
         symbols *= 2
     report = json.loads(subprocess.run(["./server"], env=dict(env, NOSIGPIPE_FORMAT="json"), capture_output=True).stderr)

@@ -329,6 +329,9 @@ def main():
             try:
                 check(argument)
                 print(f"ok      {title} ({time.monotonic() - begin:.1f} s)", flush=True)
+            except PermissionError as error:
+                # Not even root may change a setting of the kernel in a container, or one that is for good.
+                print(f"skipped {title}: {error}", flush=True)
             except Wrong as wrong:
                 failed += 1
                 print(f"FAILED  {title}: {wrong}", flush=True)

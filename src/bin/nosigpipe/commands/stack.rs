@@ -18,7 +18,8 @@ pub fn command() -> Command {
             "Print the stacks of all threads of process PID, in the words of crash reports, and what each thread waits for: a \
              descriptor, a child, a lock and the thread that holds it. The process may have the library or not. It is stopped \
              for milliseconds, while its registers and stacks are copied, and goes on; what is stopped already stays stopped. \
-             One must be its user or root, and where kernel.yama.ptrace_scope is 1, its parent or root. Linux only. \
+             Debug files are looked for in /usr/lib/debug and in debuginfod's cache, too. One must be its user or root, and \
+             where kernel.yama.ptrace_scope is 1, its parent or root. Linux only. \
              Ends with 0, or with the code of the first process that could not be looked into: 3 there is none, 4 no \
              permission.",
         )

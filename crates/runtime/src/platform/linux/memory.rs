@@ -293,7 +293,8 @@ pub fn new_key(destructor: unsafe extern "C" fn(*mut c_void)) -> Option<u32> {
     Some(key)
 }
 
-/// How many keys of a process need no malloc for a value: PTHREAD_KEY_2NDLEVEL_SIZE (glibc, nptl/descr.h). musl needs none for any of its 128.
+/// How many keys of a process need no malloc for a value: PTHREAD_KEY_2NDLEVEL_SIZE (glibc, nptl/descr.h). musl needs none
+/// for any of its 128; that is not told apart.
 const FIRST_KEYS: u32 = 32;
 
 /// Sets the calling thread's value of a key.
