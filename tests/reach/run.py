@@ -66,7 +66,7 @@ class Place:
         return subprocess.Popen(command, env=env, cwd="/", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                 stderr=subprocess.PIPE, text=True, preexec_fn=lambda: self.enter(uid))
 
-    def enter(self, uid):
+    def enter(self, uid=0):
         if self.root:
             os.chroot(self.root)
             os.chdir("/")
