@@ -21,7 +21,8 @@ pub fn set_original(thread: pid_t) {
     ORIGINAL.store(thread, Relaxed);
 }
 
-/// The process that this one is a copy of.
+/// The process that this one is a copy of, by the number of its crashed thread: the kernel shows its memory by that, too, and no longer by the
+/// process's own where the main thread has ended before the others.
 pub fn original() -> Option<pid_t> {
     Some(ORIGINAL.load(Relaxed)).filter(|&process| process != 0)
 }

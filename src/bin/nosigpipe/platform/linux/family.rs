@@ -45,8 +45,9 @@ pub fn descendants() -> Vec<u32> {
 pub fn listeners(pids: &[u32]) -> Vec<Listener> {
     let mut found: Vec<Listener> = Vec::new();
     for &pid in pids {
-        let inodes = inodes(pid);
-        for (at, inode) in sockets::listening(living_thread(pid)) {
+        let shown = living_thread(pid);
+        let inodes = inodes(shown);
+        for (at, inode) in sockets::listening(shown) {
             let is_new = !found.iter().any(|other| (other.address, other.port) == (at.ip(), at.port()));
             if inodes.contains(&inode) && is_new {
                 found.push(Listener { address: at.ip(), port: at.port(), pid });
@@ -59,15 +60,15 @@ pub fn listeners(pids: &[u32]) -> Vec<Listener> {
 
 /// Whether one of these processes has a listening UNIX socket.
 pub fn listens_on_unix(pids: &[u32]) -> bool {
-    pids.iter().any(|&pid| {
-        let inodes = inodes(pid);
-        sockets::listening_on_unix(living_thread(pid)).iter().any(|inode| inodes.contains(inode))
+    pids.iter().map(|&pid| living_thread(pid)).any(|shown| {
+        let inodes = inodes(shown);
+        sockets::listening_on_unix(shown).iter().any(|inode| inodes.contains(inode))
     })
 }
 
-/// The inodes of a process's sockets.
-fn inodes(pid: u32) -> Vec<u64> {
-    let descriptors = fs::read_dir(format!("/proc/{}/fd", living_thread(pid))).into_iter().flatten().flatten();
+/// The inodes of a process's sockets, by the number by which the kernel shows it.
+fn inodes(shown: u32) -> Vec<u64> {
+    let descriptors = fs::read_dir(format!("/proc/{shown}/fd")).into_iter().flatten().flatten();
     let targets = descriptors.filter_map(|descriptor| fs::read_link(descriptor.path()).ok());
     targets.filter_map(|target| sockets::inode(target.to_str()?)).collect()
 }

@@ -118,24 +118,36 @@ impl Process {
 /// The number by which the kernel shows a process's memory and descriptors: its own, or where its main thread has ended before the others,
 /// that of one of these.
 pub fn living_thread(pid: u32) -> u32 {
-    let has_ended = |tid: u32| {
-        let stat = text(format!("/proc/{pid}/task/{tid}/stat")).unwrap_or_default();
-        stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with(['Z', 'X']))
-    };
-    if !has_ended(pid) {
+    if !has_ended(pid, pid) {
         return pid;
     }
     let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
     let mut tids = threads.filter_map(|thread| thread.file_name().to_str()?.parse().ok());
-    tids.find(|&tid| !has_ended(tid)).unwrap_or(pid)
+    tids.find(|&tid| !has_ended(pid, tid)).unwrap_or(pid)
+}
+
+/// The fields of a thread behind its name, which stands in parentheses and may have any of these in it (proc_pid_stat(5)).
+fn stat(pid: u32, tid: u32) -> Option<String> {
+    let stat = text(format!("/proc/{pid}/task/{tid}/stat")).ok()?;
+    stat.rsplit_once(") ").map(|(_, fields)| fields.to_owned())
+}
+
+/// A thread's state, a letter.
+pub fn state(pid: u32, tid: u32) -> Option<char> {
+    stat(pid, tid)?.chars().next()
+}
+
+/// Whether a thread has ended. Its entry may stay: the first thread's does, as a zombie, while others go on.
+pub fn has_ended(pid: u32, tid: u32) -> bool {
+    matches!(state(pid, tid), None | Some('Z' | 'X'))
 }
 
 /// Whether the kernel is taking the process apart, or has done so.
 pub fn is_ending(pid: u32) -> bool {
-    // PF_EXITING of linux/sched.h, in the seventh field behind the name in proc_pid_stat(5).
+    // PF_EXITING of linux/sched.h, in the seventh field.
     const EXITING: u64 = 0x4;
-    let Ok(stat) = text(format!("/proc/{pid}/stat")) else { return true };
-    let flags = stat.rsplit_once(") ").and_then(|(_, fields)| fields.split(' ').nth(6)?.parse().ok());
+    let Some(fields) = stat(pid, pid) else { return true };
+    let flags = fields.split(' ').nth(6).and_then(|flags| flags.parse().ok());
     flags.is_some_and(|flags: u64| flags & EXITING != 0)
 }
 

@@ -26,7 +26,7 @@ const STATES: [&str; 12] = [
     "NEW_SYN_RECV",
 ];
 /// The state of a TCP socket that listens.
-pub const LISTEN: &str = "LISTEN";
+const LISTEN: &str = "LISTEN";
 /// __SO_ACCEPTCON of linux/net.h, which a UNIX socket that listens has among its flags.
 const ACCEPTS: u32 = 1 << 16;
 

@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 use libc::{c_int, c_void, pid_t};
 use processor::USER_REGISTERS;
 
+use crate::platform::process;
+
 /// How long a thread may take to stop.
 const STOP_TIMEOUT: Duration = Duration::from_millis(300);
 /// The same for a thread that can't stop before its system call ends: an uninterruptible one, or vfork(2), which ends
@@ -109,7 +111,12 @@ impl Hold {
             }
             let state = match request(libc::PTRACE_SEIZE, tid, 0) {
                 Ok(()) => State::Running,
-                Err(error) if error.raw_os_error() == Some(libc::ESRCH) || has_ended(self.pid, tid) => State::Gone,
+                Err(error)
+                    if error.raw_os_error() == Some(libc::ESRCH)
+                        || process::has_ended(self.pid.cast_unsigned(), tid.cast_unsigned()) =>
+                {
+                    State::Gone
+                }
                 Err(error) => {
                     *refused = Some(error);
                     State::Refused
@@ -139,7 +146,10 @@ impl Hold {
                             continue;
                         }
                         let is_short = waited < SYSTEM_CALL_STOP_TIMEOUT;
-                        if is_short || waited < STOP_TIMEOUT && state(self.pid, thread.tid) != Some(b'D') {
+                        if is_short
+                            || waited < STOP_TIMEOUT
+                                && process::state(self.pid.cast_unsigned(), thread.tid.cast_unsigned()) != Some('D')
+                        {
                             std::thread::sleep(PAUSE);
                             continue;
                         }
@@ -214,16 +224,4 @@ pub fn set_registers(tid: pid_t, all: &[u64; USER_REGISTERS]) {
     let vector = libc::iovec { iov_base: all.as_mut_ptr().cast(), iov_len: size_of_val(&all) };
     // SAFETY: the vector has the address and the size of `all`, which the call only reads.
     unsafe { libc::ptrace(libc::PTRACE_SETREGSET as _, tid, libc::NT_PRSTATUS as *mut c_void, &raw const vector) };
-}
-
-/// Whether a thread has ended. Its entry may stay: the first thread's does, as a zombie, while others go on.
-pub fn has_ended(pid: pid_t, tid: pid_t) -> bool {
-    matches!(state(pid, tid), None | Some(b'Z' | b'X'))
-}
-
-/// A thread's state, a letter (proc(5)). It follows the name, which stands in parentheses and may have any of these in
-/// it.
-fn state(pid: pid_t, tid: pid_t) -> Option<u8> {
-    let stat = fs::read(format!("/proc/{pid}/task/{tid}/stat")).ok()?;
-    stat.rsplit(|&byte| byte == b')').next()?.get(1).copied()
 }

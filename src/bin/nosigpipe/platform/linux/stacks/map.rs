@@ -70,6 +70,7 @@ pub struct Module {
 
 /// Everything that is mapped, both lists in ascending order.
 pub struct Map {
+    /// The number by which the kernel shows the process: [`crate::platform::process::living_thread`].
     pub pid: pid_t,
     pub mappings: Vec<Mapping>,
     pub modules: Vec<Module>,

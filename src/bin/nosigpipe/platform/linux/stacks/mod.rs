@@ -232,7 +232,7 @@ fn describe(
             }
         }
     }
-    let mut threads = wait::Threads::new(pid, memory, thread_names.clone(), &numbers);
+    let mut threads = wait::Threads::new(pid, map.pid, memory, thread_names.clone(), &numbers);
     let mut groups = Vec::new();
     let mut waits_for = Vec::new();
     for (stack, python, members) in stacks {

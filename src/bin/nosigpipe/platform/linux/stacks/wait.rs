@@ -75,7 +75,7 @@ pub fn numbers(pid: pid_t, tids: impl Iterator<Item = pid_t>) -> HashMap<pid_t, 
 pub struct Threads<'a> {
     pid: pid_t,
     /// The number by which the kernel shows its descriptors.
-    shown: u32,
+    shown: pid_t,
     memory: &'a mut Memory,
     /// By their numbers in the process's own PID namespace, those that they have in ours.
     numbers: HashMap<u32, pid_t>,
@@ -89,11 +89,11 @@ pub struct Threads<'a> {
 impl<'a> Threads<'a> {
     pub fn new(
         pid: pid_t,
+        shown: pid_t,
         memory: &'a mut Memory,
         names: HashMap<pid_t, String>,
         numbers: &HashMap<pid_t, u32>,
     ) -> Self {
-        let shown = process::living_thread(pid.cast_unsigned());
         let numbers = numbers.iter().map(|(&tid, &number)| (number, tid)).collect();
         Self { pid, shown, memory, numbers, names, files: HashMap::new(), sockets: None }
     }
@@ -197,7 +197,7 @@ impl<'a> Threads<'a> {
     /// The socket of this inode.
     fn socket(&mut self, file: &str) -> Option<Socket> {
         let inode = sockets::inode(file)?;
-        self.sockets.get_or_insert_with(|| sockets::all(self.shown)).get(&inode).cloned()
+        self.sockets.get_or_insert_with(|| sockets::all(self.shown.cast_unsigned())).get(&inode).cloned()
     }
 
     /// What a descriptor is open for; empty where that can't be read.
